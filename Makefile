@@ -1,0 +1,48 @@
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check format lock clean
+
+help: ## Show what there is to run
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+
+run: .venv/run ## Start the local stack, prove it, and serve until Ctrl-C
+	@exec $(BIN)/python -m local run
+
+demo: .venv/run ## Start the local stack, prove it, and stop
+	@exec $(BIN)/python -m local demo
+
+test: .venv/dev ## Run the whole test suite
+	$(BIN)/python -m pytest
+
+check: .venv/dev ## Format, lint, types, template, tests: what CI calls
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/cfn-lint template.yaml
+	$(MAKE) test
+
+format: .venv/dev ## Put the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: .venv/uv ## Resolve and pin every dependency afresh
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --upgrade --generate-hashes --no-header --no-annotate requirements/uv.in -o requirements/uv.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.13 --upgrade --generate-hashes --no-header --no-annotate layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --upgrade --generate-hashes --no-header --no-annotate requirements/run.in -c layers/dependencies/requirements.txt -o requirements/run.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --upgrade --generate-hashes --no-header --no-annotate requirements/dev.in -c requirements/run.txt -o requirements/dev.txt
+
+clean: ## Remove everything that was made here
+	rm -rf .venv .aws-sam .mypy_cache .ruff_cache .pytest_cache .relay-local*
+
+.venv/uv: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit("llm-relay needs Python 3.11 or newer; name one with: make PYTHON=python3.13 run" if sys.version_info < (3, 11) else 0)'
+	@echo "Preparing .venv (once) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# `install`, not `sync`: the two lists agree on every version, so each only adds to the other.
+.venv/run .venv/dev: .venv/%: requirements/%.txt .venv/uv
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r $<
+	@touch $@

@@ -1,0 +1,14 @@
+"""POST /v1/responses."""
+
+from typing import Any
+
+from llm_relay.api_gateway import request_of
+from llm_relay.relay import relay
+from llm_relay.responses import Responses
+from llm_relay.streaming import deliver
+
+
+def handler(event: dict[str, Any], context: Any) -> Any:
+    """Relay one response, streamed or whole."""
+    seconds = context.get_remaining_time_in_millis() / 1000
+    return deliver(relay(Responses(), request_of(event), seconds))

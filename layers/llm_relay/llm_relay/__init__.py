@@ -1,0 +1,1 @@
+"""The relay: an OpenAI-compatible request in, the provider's answer out."""

@@ -1,0 +1,133 @@
+"""Everything that can go wrong, and what the caller is told of it.
+
+RelayError
+├── BadRequest            400  the request cannot be relayed; nothing was sent
+├── ModelNotFound         404  the provider lists no such model
+├── ProviderRefused       any  the provider's own error, passed on
+├── ProviderKeyMissing    503  no key is stored
+├── ProviderKeyRejected   502  the stored key is not accepted
+├── UpstreamUnreachable   502  no connection; nothing was sent
+├── UpstreamBroke         502  the answer never came whole, but may have been paid for
+├── UpstreamTimedOut      504  likewise, for want of time
+└── InternalError         500  our own mistake
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class RelayError(Exception):
+    """A failure with an HTTP status, told in OpenAI's error shape."""
+
+    status: int = HTTPStatus.INTERNAL_SERVER_ERROR
+    kind: ClassVar[str] = "server_error"
+    code: ClassVar[str | None] = None
+    # The official SDKs ask again by themselves unless the answer says not to.
+    may_be_asked_again: ClassVar[bool] = True
+
+    def __init__(
+        self, message: str, *, param: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self._headers = dict(headers or {})
+
+    def body(self) -> dict[str, Any]:
+        """Return OpenAI's error object."""
+        error = {
+            "message": self.message,
+            "type": self.kind,
+            "param": self.param,
+            "code": self.code,
+        }
+        return {"error": error}
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that belong to this failure."""
+        refusal = {} if self.may_be_asked_again else {"x-should-retry": "false"}
+        return self._headers | refusal
+
+
+class BadRequest(RelayError):
+    """The caller's request cannot be relayed; the provider was not called."""
+
+    status = HTTPStatus.BAD_REQUEST
+    kind = "invalid_request_error"
+    code = "invalid_request"
+
+
+class ModelNotFound(RelayError):
+    """The provider lists no model of that name."""
+
+    status = HTTPStatus.NOT_FOUND
+    kind = "invalid_request_error"
+    code = "model_not_found"
+
+
+class ProviderRefused(RelayError):
+    """The provider answered with an error of its own, which passes on as it is."""
+
+    def __init__(self, status: int, error: dict[str, Any], headers: Mapping[str, str]) -> None:
+        super().__init__(str(error.get("message")), headers=headers)
+        self.status = status
+        self._error = error
+
+    def body(self) -> dict[str, Any]:
+        """Return the provider's error object."""
+        return {"error": self._error}
+
+    @property
+    def provider_code(self) -> str | None:
+        """The provider's code for this error, if it named one."""
+        code = self._error.get("code")
+        return code if isinstance(code, str) else None
+
+
+class ProviderKeyMissing(RelayError):
+    """There is no provider key to call with."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "provider_key_missing"
+
+
+class ProviderKeyRejected(RelayError):
+    """The provider does not accept the stored key; the caller's own key was fine."""
+
+    status = HTTPStatus.BAD_GATEWAY
+    code = "provider_key_rejected"
+
+
+class UpstreamUnreachable(RelayError):
+    """No connection to the provider; nothing was sent."""
+
+    status = HTTPStatus.BAD_GATEWAY
+    code = "upstream_unreachable"
+
+
+class UpstreamBroke(RelayError):
+    """The provider took the request and failed to answer it whole."""
+
+    status = HTTPStatus.BAD_GATEWAY
+    code = "upstream_error"
+    may_be_asked_again = False
+
+
+class UpstreamTimedOut(RelayError):
+    """The provider was too slow; it may have answered all the same."""
+
+    status = HTTPStatus.GATEWAY_TIMEOUT
+    code = "upstream_timeout"
+    may_be_asked_again = False
+
+
+class InternalError(RelayError):
+    """The relay itself is at fault."""
+
+    code = "internal_error"
+    may_be_asked_again = False

@@ -1,0 +1,55 @@
+"""When to ask the provider again, and after how long."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FIRST_BACKOFF_SECONDS = 0.5
+LONGEST_BACKOFF_SECONDS = 8.0
+_RETRYABLE = {408, 409, 429}
+_SERVER_ERROR = 500
+
+
+def is_retryable(status: int) -> bool:
+    """Tell whether a refusal with this status may pass by itself."""
+    return status in _RETRYABLE or status >= _SERVER_ERROR
+
+
+def wait_seconds(attempts: int, headers: Mapping[str, str]) -> float:
+    """Return the pause after that many attempts: full jitter, but no less than Retry-After."""
+    ceiling = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (attempts - 1))
+    jitter = random.uniform(0, ceiling)  # noqa: S311 - spreads callers, guards nothing
+    return max(jitter, retry_after_seconds(headers) or 0.0)
+
+
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """Read Retry-After in any of its forms; None if there is no sense in it."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after")
+    seconds = _number(value)
+    return seconds if seconds is not None else _seconds_until(value)
+
+
+def _number(value: str | None) -> float | None:
+    try:
+        number = float(value or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def _seconds_until(date: str | None) -> float | None:
+    try:
+        moment = parsedate_to_datetime(date or "")
+    except ValueError:
+        return None
+    return max(0.0, moment.timestamp() - time.time())

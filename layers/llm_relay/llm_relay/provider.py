@@ -1,0 +1,135 @@
+"""Calls the provider: with the right key, as often as it helps, as long as there is time."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from llm_relay.documents import parse_object
+from llm_relay.errors import (
+    ProviderKeyRejected,
+    ProviderRefused,
+    RelayError,
+    UpstreamBroke,
+    UpstreamUnreachable,
+)
+from llm_relay.patience import is_retryable, wait_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from llm_relay.deadline import Deadline
+    from llm_relay.provider_key import ProviderKey
+    from llm_relay.upstream import Reply, Upstream, UpstreamRequest
+
+T = TypeVar("T")
+
+_LONGEST_ERROR_BYTES = 65536
+_FORWARDED = {"retry-after", "retry-after-ms", "x-should-retry"}
+
+
+@dataclass(slots=True)
+class Effort:
+    """What a call has taken so far."""
+
+    attempts: int = 0
+    waiting_seconds: float = 0.0  # for the provider, pauses between attempts included
+
+    def waiting_for(self, work: Callable[[], T]) -> T:
+        """Do the work and count its time as waiting."""
+        started = time.monotonic()
+        try:
+            return work()
+        finally:
+            self.waiting_seconds += time.monotonic() - started
+
+
+class Provider:
+    """The provider, its key and our patience with it."""
+
+    def __init__(self, upstream: Upstream, key: ProviderKey) -> None:
+        self.settings = upstream.settings
+        self._upstream = upstream
+        self._key = key
+
+    def call(self, request: UpstreamRequest, deadline: Deadline, effort: Effort) -> Reply:
+        """Return a 2xx reply, which the caller closes; a RelayError if there is none."""
+        key = self._key.current()
+        return effort.waiting_for(lambda: self._persist(request, key, deadline, effort))
+
+    def _persist(
+        self, request: UpstreamRequest, key: str, deadline: Deadline, effort: Effort
+    ) -> Reply:
+        while True:
+            try:
+                return self._attempt(request, key, deadline, effort)
+            except ProviderRefused as refusal:
+                if refusal.status == HTTPStatus.UNAUTHORIZED:
+                    key = self._key_instead_of(key)
+                elif is_retryable(refusal.status):
+                    self._pause(refusal, deadline, effort)
+                else:
+                    raise
+            except UpstreamUnreachable as failure:
+                self._pause(failure, deadline, effort)
+
+    def _attempt(
+        self, request: UpstreamRequest, key: str, deadline: Deadline, effort: Effort
+    ) -> Reply:
+        effort.attempts += 1
+        reply = self._upstream.send(request, key, deadline)
+        if HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
+            return reply
+        try:
+            raise _refusal(reply, deadline)
+        finally:
+            reply.close()
+
+    def _key_instead_of(self, refused: str) -> str:
+        key = self._key.refreshed()
+        if key is None or key == refused:
+            raise ProviderKeyRejected(
+                "The provider does not accept the key that is stored for it; your own key was "
+                "fine. Whoever runs this endpoint has to store a valid one in the secret."
+            )
+        return key
+
+    def _pause(self, failure: RelayError, deadline: Deadline, effort: Effort) -> None:
+        """Wait before the next attempt, or raise the failure if there is to be none."""
+        seconds = wait_seconds(effort.attempts, failure.headers())
+        longest = min(self.settings.longest_wait_seconds, deadline.remaining())
+        if effort.attempts >= self.settings.max_attempts or seconds >= longest:
+            raise failure
+        time.sleep(seconds)
+
+
+def forwarded(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the provider's headers that are the caller's business."""
+    names = ((name.lower(), value) for name, value in headers.items())
+    return {n: v for n, v in names if n in _FORWARDED or n.startswith("x-ratelimit-")}
+
+
+def _refusal(reply: Reply, deadline: Deadline) -> RelayError:
+    """Return the provider's error as it is, or a readable one in its place."""
+    if reply.status < HTTPStatus.BAD_REQUEST:
+        return UpstreamBroke(
+            f"The provider answered with status {reply.status}, which is no answer. Check the "
+            "base URL."
+        )
+    error = error_in(reply.whole(deadline, _LONGEST_ERROR_BYTES)) or {
+        "message": f"The provider answered {reply.status} without saying why.",
+    }
+    shape = {"type": "provider_error", "param": None, "code": None}
+    return ProviderRefused(reply.status, shape | error, forwarded(reply.headers))
+
+
+def error_in(body: bytes) -> dict[str, Any] | None:
+    """Find OpenAI's error object in a body, or make one of {"detail"} and the like."""
+    document = parse_object(body) or {}
+    error = document.get("error") or document.get("detail") or document.get("message")
+    if isinstance(error, dict):
+        return error if isinstance(error.get("message"), str) else None
+    return {"message": error if isinstance(error, str) else json.dumps(error)} if error else None

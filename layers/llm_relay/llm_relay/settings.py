@@ -1,0 +1,63 @@
+"""What the environment says, read once into frozen values."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_VERSION_SEGMENT = re.compile(r"/v\d")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamSettings:
+    """Where the provider is, and how patient we are with it."""
+
+    base_url: str  # ends in the API's version, without a slash
+    connect_seconds: float
+    idle_seconds: float  # longest silence within an answer
+    first_byte_seconds: float  # longest wait for an answer, retries included
+    max_attempts: int
+    longest_wait_seconds: float  # a longer Retry-After is handed to the caller
+    keep_alive_seconds: float  # silence after which a stream gets a comment
+
+    @classmethod
+    def from_mapping(cls, environ: Mapping[str, str]) -> UpstreamSettings:
+        """Read the settings; ValueError for a number that is none."""
+        return cls(
+            base_url=with_version(environ["UPSTREAM_BASE_URL"]),
+            connect_seconds=float(environ.get("UPSTREAM_CONNECT_SECONDS", "5")),
+            # API Gateway gives up after 300 s without a byte.
+            idle_seconds=float(environ.get("UPSTREAM_IDLE_SECONDS", "280")),
+            first_byte_seconds=float(environ.get("UPSTREAM_FIRST_BYTE_SECONDS", "280")),
+            max_attempts=int(environ.get("UPSTREAM_MAX_ATTEMPTS", "3")),
+            longest_wait_seconds=float(environ.get("UPSTREAM_LONGEST_WAIT_SECONDS", "20")),
+            keep_alive_seconds=float(environ.get("KEEP_ALIVE_SECONDS", "15")),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderKeySettings:
+    """Where the provider's key is kept."""
+
+    secret_arn: str  # the name of a secret, never the secret
+    key_for_sam_local: str | None
+
+    @classmethod
+    def from_mapping(cls, environ: Mapping[str, str]) -> ProviderKeySettings:
+        """Read the settings; a key in the environment counts under `sam local` alone."""
+        key = environ.get("ABLIT_KEY") or environ.get("ABLITERATION_API_KEY")
+        return cls(
+            secret_arn=environ.get("PROVIDER_KEY_SECRET_ARN", ""),
+            key_for_sam_local=key if environ.get("AWS_SAM_LOCAL") else None,
+        )
+
+
+def with_version(base_url: str) -> str:
+    """Return the base URL without a trailing slash, and with /v1 if it names no version."""
+    url = base_url.rstrip("/")
+    return url if _VERSION_SEGMENT.search(urlsplit(url).path) else f"{url}/v1"

@@ -1,0 +1,82 @@
+"""Server-sent events: cut into frames, never re-encoded.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# A comment; the official SDKs choke on `id:`, `retry:` and an empty `data:`.
+KEEP_ALIVE = b": keep-alive\n\n"
+DONE = b"data: [DONE]\n\n"
+
+_BLANK_LINE = re.compile(rb"\n\r?\n|\r\n?\r\n?")
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+# Lawful lines at which the official SDKs raise: id, retry, empty data, an event without data.
+_HARMFUL = re.compile(rb"(?:^|[\r\n])(?:id|retry|data: ?[\r\n]|event:[^\r\n]*(?:\n\r?\n|\r\n?\r))")
+
+
+class FrameBuffer:
+    """Hands on whole frames and keeps the unfinished rest.
+
+    A broken provider then never leaves half a frame with the caller, and a comment or an error
+    event always fits in between.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return all frames that are whole by now, byte for byte."""
+        data = self._rest + chunk
+        end = 0
+        # A blank line may straddle the old rest and the new chunk by up to three bytes.
+        for match in _BLANK_LINE.finditer(data, max(0, len(self._rest) - 3)):
+            end = match.end()
+        self._rest = data[end:]
+        return data[:end]
+
+    def flush(self) -> bytes:
+        """Return the rest if it is a whole event; SDKs lose a last one without a blank line."""
+        rest, self._rest = self._rest, b""
+        return rest + b"\n\n" if any(is_whole(data) for data in payloads(rest)) else b""
+
+
+def harmless(frames: bytes) -> bytes:
+    """Return the frames, byte for byte unless they hold what the official SDKs choke on."""
+    if not _HARMFUL.search(frames):
+        return frames
+    kept = (_harmless_lines(frame) for frame in _BLANK_LINE.split(frames))
+    return b"".join(b"\n".join(lines) + b"\n\n" for lines in kept if lines)
+
+
+def _harmless_lines(frame: bytes) -> list[bytes]:
+    lines = [line for line in _LINE_END.split(frame) if not line.startswith((b"id", b"retry"))]
+    comments = [line for line in lines if line.startswith(b":")]
+    has_data = any(line.startswith(b"data:") and line[5:].strip() for line in lines)
+    return lines if has_data else comments
+
+
+def payloads(frames: bytes) -> Iterator[bytes]:
+    """Yield the data of each frame that has any."""
+    for frame in _BLANK_LINE.split(frames):
+        lines = [line for line in _LINE_END.split(frame) if line.startswith(b"data:")]
+        if data := b"\n".join(line[5:].removeprefix(b" ") for line in lines):
+            yield data
+
+
+def is_whole(payload: bytes) -> bool:
+    """Tell an event's data from a part of it, at a glance."""
+    return payload.startswith(b"[DONE]") or (payload[:1] == b"{" and payload.rstrip()[-1:] == b"}")
+
+
+def event(document: dict[str, Any], name: str | None = None) -> bytes:
+    """Return one frame."""
+    head = f"event: {name}\n" if name else ""
+    return f"{head}data: {json.dumps(document, separators=(',', ':'))}\n\n".encode()

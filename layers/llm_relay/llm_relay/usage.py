@@ -1,0 +1,38 @@
+"""What a call used and cost, as the provider tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens and US dollars of one call; None where the provider said nothing."""
+
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    cost_usd: float | None = None
+
+
+def usage_of(document: Mapping[str, Any]) -> Usage:
+    """Read the usage of a whole answer, or of the stream's event that carries it."""
+    usage = document.get("usage")
+    counts: Mapping[str, Any] = usage if isinstance(usage, dict) else {}
+    return Usage(
+        tokens_in=_count(counts, "prompt_tokens", "input_tokens"),
+        tokens_out=_count(counts, "completion_tokens", "output_tokens"),
+        cost_usd=_cost(document.get("estimated_cost_usd")),
+    )
+
+
+def _count(counts: Mapping[str, Any], *names: str) -> int | None:
+    values = (counts.get(name) for name in names)
+    return next((value for value in values if type(value) is int and value >= 0), None)
+
+
+def _cost(value: Any) -> float | None:
+    return float(value) if type(value) in (int, float) and value >= 0 else None

@@ -1,0 +1,148 @@
+"""Runs the handlers in this process, against a scripted provider and moto's Secrets Manager."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from llm_relay import models, relay
+from llm_relay.streaming import StreamResponse
+from tests.scripted_provider import ScriptedProvider, pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PROVIDER_KEY = "ak_canary_provider_key_0000000000"
+
+
+@dataclass
+class Context:
+    """As much of the Lambda context as the handlers use."""
+
+    seconds: float = 60
+    started: float = 0
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int((self.seconds - (time.monotonic() - self.started)) * 1000)
+
+
+@dataclass
+class Answered:
+    """A handler's answer, taken to its end."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> Any:
+        return self.json()["error"]
+
+
+@dataclass
+class Secret:
+    """The provider's key in Secrets Manager."""
+
+    arn: str
+    client: Any
+
+    def put(self, value: str) -> None:
+        self.client.put_secret_value(SecretId=self.arn, SecretString=value)
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[str]:
+    """The endpoint of an AWS on loopback."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, aws: str) -> pytest.MonkeyPatch:
+    """The environment that Lambda gives a function, with nothing cached from before."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": aws,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "POWERTOOLS_SERVICE_NAME": "llm-relay",
+        "POWERTOOLS_METRICS_NAMESPACE": "LlmRelay",
+    }.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_SAM_LOCAL", "ABLIT_KEY", "ABLITERATION_API_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    relay.provider.cache_clear()
+    models.forget()
+    return monkeypatch
+
+
+@pytest.fixture
+def secret(environment: pytest.MonkeyPatch, aws: str) -> Iterator[Secret]:
+    client = boto3.client("secretsmanager", endpoint_url=aws)
+    arn = client.create_secret(Name=f"provider-key-{time.monotonic_ns()}")["ARN"]
+    stored = Secret(arn, client)
+    stored.put(PROVIDER_KEY)
+    environment.setenv("PROVIDER_KEY_SECRET_ARN", arn)
+    yield stored
+    client.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
+    client.close()
+
+
+@pytest.fixture
+def provider(environment: pytest.MonkeyPatch, secret: Secret) -> Iterator[ScriptedProvider]:
+    """A provider without a script yet: a test gives it one."""
+    with ScriptedProvider() as scripted:
+        environment.setenv("UPSTREAM_BASE_URL", scripted.base_url)
+        yield scripted
+        relay.provider.cache_clear()
+
+
+def proxy_event(method: str, path: str, payload: Any = None, **more: Any) -> dict[str, Any]:
+    """Return the event of one request; a payload that is no string is sent as JSON."""
+    body = payload if isinstance(payload, str | None) else json.dumps(payload)
+    return {
+        "resource": path,
+        "path": path,
+        "httpMethod": method,
+        "headers": {"Content-Type": "application/json"},
+        "pathParameters": None,
+        "requestContext": {"requestId": "request-1", "identity": {"apiKeyId": "client-1"}},
+        "body": body,
+        "isBase64Encoded": False,
+    } | more
+
+
+def taken(result: Any) -> Answered:
+    """Take a handler's result to its end, as the runtime and API Gateway do."""
+    if isinstance(result, StreamResponse):
+        body = b"".join(pieces(result.body))
+        return Answered(result.status, dict(result.headers), body)
+    return Answered(result["statusCode"], result["headers"], result["body"].encode())
+
+
+@pytest.fixture
+def ask(provider: ScriptedProvider) -> Callable[..., Answered]:
+    """Ask one of the relay functions with a payload."""
+    from functions.chat_completions.handler import handler as chat  # noqa: PLC0415
+    from functions.responses.handler import handler as responses  # noqa: PLC0415
+
+    handlers = {"chat": (chat, "/v1/chat/completions"), "responses": (responses, "/v1/responses")}
+
+    def ask(payload: Any, surface: str = "chat", seconds: float = 60, **more: Any) -> Answered:
+        handler, path = handlers[surface]
+        event = proxy_event("POST", path, payload, **more)
+        return taken(handler(event, Context(seconds, time.monotonic())))
+
+    return ask

@@ -1,0 +1,361 @@
+"""POST /v1/chat/completions, from event to answer."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from functions.chat_completions.handler import handler
+from tests.functions.conftest import PROVIDER_KEY, Context, proxy_event
+from tests.functions.payloads import COMPLETION, DONE, QUESTION, STREAMED_QUESTION, USAGE, delta
+from tests.scripted_provider import CLOSE, RESET, stream, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.functions.conftest import Answered
+    from tests.scripted_provider import ScriptedProvider
+
+REFUSED = {"error": {"message": "no", "type": "t", "param": "p", "code": "c"}}
+
+
+def test_an_answer_passes_byte_for_byte(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    body = json.dumps(COMPLETION, indent=3).encode()
+    provider.scripts = [whole(200, body)]
+    answer = ask(QUESTION)
+    assert (answer.status, answer.body) == (200, body)
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_a_request_passes_byte_for_byte_with_the_provider_s_key(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    text = json.dumps(QUESTION | {"a_field_of_tomorrow": {"x": 1}}, indent=2)
+    provider.scripts = [whole(200, COMPLETION)]
+    ask(text)
+    (request,) = provider.requests
+    assert request.path == "/v1/chat/completions"
+    assert request.body.decode() == text
+    assert request.headers["authorization"] == f"Bearer {PROVIDER_KEY}"
+    assert request.headers["accept-encoding"] == "identity"
+
+
+def test_a_stream_passes_byte_for_byte(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    frames = [b": hi\n\n", delta("a"), delta("b", "stop"), USAGE, DONE]
+    provider.scripts = [stream(*frames)]
+    answer = ask(STREAMED_QUESTION)
+    assert (answer.status, answer.body) == (200, b"".join(frames))
+    assert answer.headers["content-type"] == "text/event-stream"
+
+
+def test_the_first_chunk_is_there_while_the_provider_still_writes(
+    provider: ScriptedProvider,
+) -> None:
+    provider.scripts = [stream(delta("a"), 1.0, delta("b", "stop"), DONE)]
+    event = proxy_event("POST", "/v1/chat/completions", STREAMED_QUESTION)
+    started = time.monotonic()
+    result = handler(event, Context(60, started))
+    first = next(iter(result.body))
+    waited = time.monotonic() - started
+    assert first == delta("a")
+    assert waited < 0.9
+    assert b"".join(result.body) == delta("b", "stop") + DONE
+
+
+@pytest.mark.parametrize("status", [400, 402, 403, 404, 422])
+def test_a_refusal_passes_with_its_status_and_is_not_repeated(
+    provider: ScriptedProvider, ask: Callable[..., Answered], status: int
+) -> None:
+    provider.scripts = [whole(status, REFUSED)]
+    answer = ask(QUESTION)
+    assert (answer.status, answer.json()) == (status, REFUSED)
+    assert len(provider.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"detail":"Not here"}', "Not here"),
+        (b'{"detail":[{"msg":"x"}]}', '[{"msg": "x"}]'),
+        (b'{"message":"Forbidden"}', "Forbidden"),
+        (b'{"error":"plain"}', "plain"),
+        (b"<html>nginx</html>", "The provider answered 404 without saying why."),
+        (b"", "The provider answered 404 without saying why."),
+        (b'{"error":{"code":7}}', "The provider answered 404 without saying why."),
+        (b"[" * 50_000, "The provider answered 404 without saying why."),
+    ],
+)
+def test_an_error_of_any_shape_arrives_in_openai_s(
+    provider: ScriptedProvider, ask: Callable[..., Answered], body: bytes, message: str
+) -> None:
+    provider.scripts = [whole(404, body)]
+    answer = ask(QUESTION)
+    assert answer.status == 404
+    assert answer.error == {
+        "message": message,
+        "type": "provider_error",
+        "param": None,
+        "code": None,
+    }
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503])
+def test_what_may_pass_by_itself_is_asked_again(
+    provider: ScriptedProvider, ask: Callable[..., Answered], status: int
+) -> None:
+    provider.scripts = [whole(status, REFUSED), whole(200, COMPLETION)]
+    answer = ask(QUESTION)
+    assert answer.status == 200
+    assert answer.headers["x-relay-attempts"] == "2"
+
+
+def test_two_rate_limits_and_an_answer_are_three_attempts_that_wait(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    limited = whole(429, REFUSED, retry_after="1")
+    provider.scripts = [limited, limited, whole(200, COMPLETION)]
+    started = time.monotonic()
+    answer = ask(QUESTION)
+    assert answer.status == 200
+    assert answer.headers["x-relay-attempts"] == "3"
+    assert time.monotonic() - started >= 2
+
+
+def test_after_three_attempts_the_refusal_stands_with_its_headers(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [whole(429, REFUSED, retry_after="0", x_ratelimit_limit_requests="120")]
+    answer = ask(QUESTION)
+    assert (answer.status, len(provider.requests)) == (429, 3)
+    assert answer.headers["retry-after"] == "0"
+    assert answer.headers["x-ratelimit-limit-requests"] == "120"
+
+
+def test_a_retry_after_beyond_our_patience_is_handed_to_the_caller(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [whole(429, REFUSED, retry_after="21")]
+    answer = ask(QUESTION)
+    assert (answer.status, len(provider.requests)) == (429, 1)
+    assert answer.headers["retry-after"] == "21"
+
+
+def test_a_retry_after_beyond_the_deadline_is_handed_to_the_caller(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [whole(429, REFUSED, retry_after="4")]
+    assert ask(QUESTION, seconds=5).status == 429
+    assert len(provider.requests) == 1
+
+
+@pytest.mark.parametrize("end", [RESET, CLOSE])
+def test_a_provider_that_hangs_up_before_it_answers_is_not_asked_again(
+    provider: ScriptedProvider, ask: Callable[..., Answered], end: str
+) -> None:
+    provider.scripts = [[end]]
+    answer = ask(QUESTION)
+    assert (answer.status, answer.error["code"]) == (502, "upstream_error")
+    assert answer.headers["x-should-retry"] == "false"
+    assert len(provider.requests) == 1
+
+
+def test_a_provider_that_hangs_up_soon_after_an_answer_is_not_asked_again(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [whole(200, COMPLETION), [CLOSE]]
+    assert [ask(QUESTION).status, ask(QUESTION).status] == [200, 502]
+    assert len(provider.requests) == 2
+
+
+def test_a_connection_gone_stale_is_replaced_unnoticed(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [whole(200, COMPLETION), [CLOSE], whole(200, COMPLETION)]
+    ask(QUESTION)
+    time.sleep(1.1)
+    answer = ask(QUESTION)
+    assert answer.status == 200
+    assert (provider.connections, len(provider.requests)) == (2, 3)
+
+
+def test_a_connection_that_the_provider_closed_while_idle_is_replaced_unnoticed(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [whole(200, COMPLETION)]
+    ask(QUESTION)
+    provider.drop_connections()
+    time.sleep(0.05)
+    assert ask(QUESTION).status == 200
+    assert len(provider.requests) == 2
+
+
+def test_connections_are_kept_between_calls_streams_included(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [whole(200, COMPLETION), stream(delta("a", "stop"), DONE), whole(400, {})]
+    ask(QUESTION)
+    ask(STREAMED_QUESTION)
+    ask(QUESTION)
+    assert (provider.connections, len(provider.requests)) == (1, 3)
+
+
+def test_nobody_listening_is_a_502_that_says_what_to_look_at(
+    environment: pytest.MonkeyPatch, provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    environment.setenv("UPSTREAM_BASE_URL", "http://127.0.0.1:1/v1")
+    answer = ask(QUESTION)
+    assert (answer.status, answer.error["code"]) == (502, "upstream_unreachable")
+    assert "base URL" in answer.error["message"]
+    assert answer.headers["x-relay-attempts"] == "3"
+
+
+def test_a_silent_provider_is_a_504_within_the_function_s_time(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [[3.0]]
+    started = time.monotonic()
+    answer = ask(QUESTION, seconds=3)
+    assert (answer.status, answer.error["code"]) == (504, "upstream_timeout")
+    assert answer.headers["x-should-retry"] == "false"
+    assert time.monotonic() - started < 2.5
+    assert len(provider.requests) == 1
+
+
+def test_a_body_that_drips_is_a_504_within_the_function_s_time(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    (text,) = whole(200, COMPLETION)
+    drip = [step for byte in text[-40:] for step in (bytes([byte]), 0.1)]
+    provider.scripts = [[text[:-40], *drip]]
+    started = time.monotonic()
+    assert ask(QUESTION, seconds=3).status == 504
+    assert time.monotonic() - started < 2.5
+
+
+def test_a_redirect_is_not_followed(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [whole(302, b"", location="/elsewhere")]
+    answer = ask(QUESTION)
+    assert (answer.status, answer.error["code"]) == (502, "upstream_error")
+    assert len(provider.requests) == 1
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"", b"\xff\xfe", b'{"choices":NaN}'])
+def test_an_answer_that_is_no_json_object_is_a_502(
+    provider: ScriptedProvider, ask: Callable[..., Answered], body: bytes
+) -> None:
+    provider.scripts = [whole(200, body)]
+    answer = ask(QUESTION)
+    assert (answer.status, answer.error["code"]) == (502, "upstream_error")
+    assert answer.headers["x-should-retry"] == "false"
+
+
+def test_an_answer_cut_short_is_a_502(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    (text,) = whole(200, COMPLETION)
+    provider.scripts = [[text[:-10], CLOSE]]
+    assert ask(QUESTION).status == 502
+
+
+def test_an_error_with_status_200_is_an_error(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    error = {"message": "slow down", "type": "rate_limit_error", "param": None, "code": None}
+    provider.scripts = [whole(200, {"error": error})]
+    answer = ask(QUESTION)
+    assert (answer.status, answer.error) == (429, error)
+
+
+def test_a_whole_answer_to_a_streamed_question_passes_as_it_is(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [whole(200, COMPLETION)]
+    answer = ask(STREAMED_QUESTION)
+    assert answer.json() == COMPLETION
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_the_answer_tells_what_the_relay_did(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [[0.2, *whole(200, COMPLETION, x_request_id="req_up")]]
+    headers = ask(QUESTION).headers
+    assert headers["x-request-id"] == "request-1"
+    assert headers["x-upstream-request-id"] == "req_up"
+    assert headers["x-relay-attempts"] == "1"
+    assert 0 < float(headers["x-relay-overhead-ms"]) < 5000
+
+
+def bad(**fields: Any) -> dict[str, Any]:
+    return QUESTION | fields
+
+
+@pytest.mark.parametrize(
+    ("payload", "param"),
+    [
+        ("{", None),
+        ("", None),
+        ("[]", None),
+        ('"text"', None),
+        ("[" * 100_000, None),
+        ('{"model": NaN}', None),
+        ('{"model": "\ud800"}', None),
+        ({"messages": QUESTION["messages"]}, "model"),
+        (bad(model=""), "model"),
+        (bad(model=7), "model"),
+        ({"model": "m"}, "messages"),
+        (bad(messages="Hello"), "messages"),
+        (bad(messages=[]), "messages"),
+        (bad(messages=[*QUESTION["messages"], "Hello"]), "messages[1]"),
+        (bad(messages=[{"content": "Hello"}]), "messages[0].role"),
+        (bad(messages=[{"role": "user"}]), "messages[0].content"),
+        (bad(messages=[{"role": "user", "content": 5}]), "messages[0].content"),
+        (bad(stream="yes"), "stream"),
+        (bad(temperature=2.1), "temperature"),
+        (bad(temperature="0"), "temperature"),
+        (bad(temperature=True), "temperature"),
+        (bad(top_p=-0.1), "top_p"),
+        (bad(max_tokens=0), "max_tokens"),
+        (bad(max_completion_tokens=1.5), "max_completion_tokens"),
+        (bad(n=0), "n"),
+        (bad(tools={}), "tools"),
+        (bad(tools=["x"]), "tools[0]"),
+    ],
+)
+def test_a_bad_body_costs_nothing_and_is_told_by_its_field(
+    provider: ScriptedProvider, ask: Callable[..., Answered], payload: Any, param: str | None
+) -> None:
+    answer = ask(payload)
+    assert answer.status == 400
+    assert answer.error["type"] == "invalid_request_error"
+    assert answer.error["param"] == param
+    assert provider.requests == []
+
+
+def test_a_body_in_base64_is_taken_for_what_it_holds(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [whole(200, COMPLETION)]
+    import base64  # noqa: PLC0415
+
+    text = base64.b64encode(json.dumps(QUESTION).encode()).decode()
+    assert ask(text, isBase64Encoded=True).status == 200
+    assert json.loads(provider.requests[0].body) == QUESTION
+    assert ask("%%%", isBase64Encoded=True).status == 400
+
+
+def test_an_assistant_s_turn_may_hold_tool_calls_alone(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [whole(200, COMPLETION)]
+    turn: dict[str, Any] = {"role": "assistant", "content": None, "tool_calls": []}
+    assert ask(bad(messages=[*QUESTION["messages"], turn])).status == 200

@@ -1,0 +1,229 @@
+"""What a caller sees of a stream that does not go as it should, on both surfaces."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from functions.chat_completions.handler import handler
+from tests.functions.conftest import Context, proxy_event
+from tests.functions.payloads import (
+    COMPLETED,
+    CREATED,
+    DONE,
+    STREAMED_INPUT,
+    STREAMED_QUESTION,
+    TEXT,
+    USAGE,
+    delta,
+    frame,
+)
+from tests.scripted_provider import CLOSE, RESET, chunk, stream, wait_until, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.functions.conftest import Answered
+    from tests.scripted_provider import ScriptedProvider
+
+
+def events_in(body: bytes) -> list[Any]:
+    frames = [part for part in body.decode().split("\n\n") if part and not part.startswith(":")]
+    lines = [line for part in frames for line in part.splitlines() if line.startswith("data: ")]
+    return [line[6:] if line == "data: [DONE]" else json.loads(line[6:]) for line in lines]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        [RESET],
+        [CLOSE],
+        [b"0\r\n\r\n"],
+        [chunk(b'data: {"choi'), CLOSE],
+        [chunk(b'data: {"choi'), b"0\r\n\r\n"],
+        [b"5\r\nab", CLOSE],
+        [b"zzz\r\n", CLOSE],
+    ],
+)
+def test_a_chat_stream_that_breaks_off_ends_in_an_error_and_no_clean_end(
+    provider: ScriptedProvider, ask: Callable[..., Answered], end: list[Any]
+) -> None:
+    provider.scripts = [[*stream(delta("a"), end=False), 0.1, *end]]
+    answer = ask(STREAMED_QUESTION)
+    first, last = events_in(answer.body)
+    assert first["choices"][0]["delta"]["content"] == "a"
+    assert last["error"]["code"] == "upstream_error"
+    assert b"[DONE]" not in answer.body
+
+
+@pytest.mark.parametrize("end", [[RESET], [b"0\r\n\r\n"]])
+def test_a_responses_stream_that_breaks_off_ends_in_response_failed(
+    provider: ScriptedProvider, ask: Callable[..., Answered], end: list[Any]
+) -> None:
+    provider.scripts = [[*stream(CREATED, TEXT, end=False), 0.1, *end]]
+    last = events_in(ask(STREAMED_INPUT, "responses").body)[-1]
+    assert last["type"] == "response.failed"
+    assert last["sequence_number"] == 2
+    assert last["response"]["id"] == "resp_1"
+    assert last["response"]["status"] == "failed"
+    assert last["response"]["error"]["code"] == "server_error"
+
+
+def test_a_complete_responses_stream_passes_byte_for_byte(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    frames = [CREATED, TEXT, COMPLETED, DONE]
+    provider.scripts = [stream(*frames)]
+    assert ask(STREAMED_INPUT, "responses").body == b"".join(frames)
+
+
+def test_a_finish_reason_without_done_gets_its_done(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [stream(delta("a", "stop"))]
+    assert ask(STREAMED_QUESTION).body == delta("a", "stop") + DONE
+
+
+def test_a_last_frame_without_its_blank_line_gets_it(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [stream(delta("a", "stop"), DONE.rstrip())]
+    assert ask(STREAMED_QUESTION).body == delta("a", "stop") + DONE
+
+
+def test_a_reset_after_the_end_changes_nothing(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [[*stream(delta("a", "stop"), DONE, end=False), 0.1, RESET]]
+    assert ask(STREAMED_QUESTION).body == delta("a", "stop") + DONE
+
+
+def test_a_provider_that_keeps_the_line_open_after_the_end_is_not_waited_for(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [stream(delta("a", "stop"), DONE, 5.0)]
+    started = time.monotonic()
+    assert ask(STREAMED_QUESTION).body == delta("a", "stop") + DONE
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        ({"message": "x", "status": 503}, 503),
+        ({"message": "x", "code": 429}, 429),
+        ({"message": "x", "type": "rate_limit_error"}, 429),
+        ({"message": "x", "type": "invalid_request_error"}, 400),
+        ({"message": "x"}, 502),
+    ],
+)
+def test_an_error_as_the_first_event_is_told_by_the_status(
+    provider: ScriptedProvider, ask: Callable[..., Answered], error: Any, status: int
+) -> None:
+    provider.scripts = [stream(b": hi\n\n", frame({"error": error}))]
+    answer = ask(STREAMED_QUESTION)
+    assert (answer.status, answer.error["message"]) == (status, "x")
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_a_stream_without_any_event_is_a_502(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [stream(b": hi\n\n")]
+    assert ask(STREAMED_QUESTION).status == 502
+
+
+def test_the_provider_s_own_error_event_passes_and_nothing_is_added(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    frames = delta("a") + frame({"error": {"message": "overloaded"}})
+    provider.scripts = [stream(frames)]
+    assert ask(STREAMED_QUESTION).body == frames
+
+
+def test_an_event_that_is_no_json_ends_the_stream_with_an_error(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [stream(delta("a"), b"data: {oops\n\n", delta("b", "stop"), DONE)]
+    first, last = events_in(ask(STREAMED_QUESTION).body)
+    assert first["choices"]
+    assert last["error"]["code"] == "upstream_error"
+
+
+def test_silence_is_filled_with_comments_between_frames(
+    environment: pytest.MonkeyPatch, provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    environment.setenv("KEEP_ALIVE_SECONDS", "0.2")
+    half = len(delta("a")) // 2
+    script = [0.3, delta("a")[:half], 0.3, delta("a")[half:], 0.3, delta("b", "stop"), DONE]
+    provider.scripts = [stream(*script)]
+    body = ask(STREAMED_QUESTION).body
+    comment = b": keep-alive\n\n"
+    assert body.count(comment) >= 3
+    assert body.startswith(comment)
+    assert body.replace(comment, b"") == delta("a") + delta("b", "stop") + DONE
+
+
+def test_a_stream_that_outlives_the_function_s_time_ends_in_an_error(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [stream(delta("a"), 10.0)]
+    started = time.monotonic()
+    last = events_in(ask(STREAMED_QUESTION, seconds=3).body)[-1]
+    assert last["error"]["code"] == "upstream_timeout"
+    assert time.monotonic() - started < 3
+
+
+def test_harmful_lines_are_taken_out(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    harmful = b"retry: 5\n\nid: 7\n" + delta("a") + b"data:\n\nevent: ping\n\n"
+    provider.scripts = [stream(harmful, delta("b", "stop"), DONE)]
+    assert ask(STREAMED_QUESTION).body == delta("a") + delta("b", "stop") + DONE
+
+
+def test_a_caller_that_leaves_frees_the_provider_and_the_thread(
+    provider: ScriptedProvider,
+) -> None:
+    provider.scripts = [stream(delta("a"), *([0.05, delta("b")] * 200))]
+    event = proxy_event("POST", "/v1/chat/completions", STREAMED_QUESTION)
+    result = handler(event, Context(60, time.monotonic()))
+    next(iter(result.body))
+    result.close()
+    wait_until(provider.hung_up.is_set)
+    assert not [t for t in threading.enumerate() if t.name == "provider-answer"]
+
+
+def test_a_slow_caller_slows_the_provider(provider: ScriptedProvider) -> None:
+    written = threading.Event()
+    big = delta("x" * 500_000)
+    provider.scripts = [stream(*([big] * 60), written, delta("", "stop"), DONE)]
+    event = proxy_event("POST", "/v1/chat/completions", STREAMED_QUESTION)
+    result = handler(event, Context(60, time.monotonic()))
+    assert not written.wait(0.5)  # 30 MB fit into no buffer on the way
+    assert sum(len(piece) for piece in result.body) > 30_000_000
+    assert written.is_set()
+
+
+def test_a_stream_is_metered_after_its_last_byte(
+    provider: ScriptedProvider, ask: Callable[..., Answered], capsys: pytest.CaptureFixture[str]
+) -> None:
+    provider.scripts = [stream(delta("a", "stop"), USAGE, DONE)]
+    ask(STREAMED_QUESTION)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (metrics,) = [line for line in lines if "_aws" in line]
+    assert metrics["TokensIn"] == [12]
+    assert metrics["TokensOut"] == [6]
+    assert metrics["CostUsd"] == [0.00009]
+    assert metrics["model"] == "abliterated-model"
+
+
+def test_a_refused_stream_is_a_plain_error(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [whole(400, {"error": {"message": "no such model"}})]
+    assert ask(STREAMED_QUESTION).error["message"] == "no such model"
