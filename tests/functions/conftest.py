@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -85,7 +87,22 @@ def environment(monkeypatch: pytest.MonkeyPatch, aws: str) -> pytest.MonkeyPatch
         monkeypatch.delenv(name, raising=False)
     relay.provider.cache_clear()
     models.forget()
+    _log_to_this_test_s_stdout()
     return monkeypatch
+
+
+def _log_to_this_test_s_stdout() -> None:
+    """Powertools keeps the stdout that it met first, which was another test's."""
+    for handler in logging.getLogger("llm-relay").handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.stream = _Stdout()
+
+
+class _Stdout:
+    """Whatever stdout is at the moment."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stdout, name)
 
 
 @pytest.fixture
