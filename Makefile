@@ -12,7 +12,7 @@ run: .venv/run ## Start the local stack, prove it, and serve until Ctrl-C
 demo: .venv/run ## Start the local stack, prove it, and stop
 	@exec $(BIN)/python -m local demo
 
-test: .venv/dev ## Run the whole test suite
+test: .venv/dev .venv/runtimes/all ## Run the whole test suite
 	$(BIN)/python -m pytest
 
 check: .venv/dev ## Format, lint, types, template, tests: what CI calls
@@ -46,3 +46,10 @@ clean: ## Remove everything that was made here
 .venv/run .venv/dev: .venv/%: requirements/%.txt .venv/uv
 	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r $<
 	@touch $@
+
+# Every release of Lambda's runtime that the streaming shim is tested on; they exist for Linux alone.
+.venv/runtimes/all: $(wildcard requirements/awslambdaric/*.txt) .venv/uv
+	@if [ "$$(uname)" = Linux ]; then for pin in requirements/awslambdaric/*.txt; do \
+		$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --require-hashes \
+			--target .venv/runtimes/$$(basename $$pin .txt) -r $$pin || exit 1; done; fi
+	@mkdir -p $(@D) && touch $@
