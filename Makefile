@@ -1,5 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
+PIN := $(BIN)/uv pip compile -q --universal --upgrade --generate-hashes --no-header --no-annotate
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check format lock clean
 
@@ -27,10 +28,11 @@ format: .venv/dev ## Put the code into shape
 	$(BIN)/ruff check --fix .
 
 lock: .venv/uv ## Resolve and pin every dependency afresh
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --upgrade --generate-hashes --no-header --no-annotate requirements/uv.in -o requirements/uv.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.13 --upgrade --generate-hashes --no-header --no-annotate layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --upgrade --generate-hashes --no-header --no-annotate requirements/run.in -c layers/dependencies/requirements.txt -o requirements/run.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --upgrade --generate-hashes --no-header --no-annotate requirements/dev.in -c requirements/run.txt -o requirements/dev.txt
+	$(PIN) --python-version 3.11 requirements/uv.in -o requirements/uv.txt
+	$(PIN) --python-version 3.13 layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
+	$(PIN) --python-version 3.11 requirements/run.in -c layers/dependencies/requirements.txt -o requirements/run.txt
+	$(PIN) --python-version 3.11 requirements/dev.in -c requirements/run.txt -o requirements/dev.txt
+	$(PIN) --python-version 3.13 requirements/sam.in -o requirements/sam.txt
 
 clean: ## Remove everything that was made here
 	rm -rf .venv .aws-sam .mypy_cache .ruff_cache .pytest_cache .relay-local*

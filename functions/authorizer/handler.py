@@ -6,7 +6,10 @@ from typing import Any
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Let API Gateway decide: it knows the keys, and this function knows none."""
-    token = event["authorizationToken"].split()[-1]
+    kind, _, rest = event["authorizationToken"].partition(" ")
+    token = rest.strip()
+    if kind.lower() != "bearer" or not token:
+        raise PermissionError("Unauthorized")  # the word that API Gateway turns into a 401
     api_stage = "/".join(event["methodArn"].split("/")[:2])
     statement = {
         "Action": "execute-api:Invoke",

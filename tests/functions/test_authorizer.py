@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from functions.authorizer.handler import handler
 
 EVENT = json.loads(Path("events/authorizer/client_key.json").read_text())
@@ -13,6 +15,12 @@ EVENT = json.loads(Path("events/authorizer/client_key.json").read_text())
 def test_the_bearer_token_becomes_the_usage_plan_key() -> None:
     answer = handler(EVENT | {"authorizationToken": "Bearer sk-relay-x"}, None)
     assert answer["usageIdentifierKey"] == "sk-relay-x"
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic abc", "sk-relay-x"])
+def test_anything_else_is_unauthorized(header: str) -> None:
+    with pytest.raises(Exception, match="^Unauthorized$"):
+        handler(EVENT | {"authorizationToken": header}, None)
 
 
 def test_the_policy_serves_every_route_of_the_stage_as_it_is_cached_for_all() -> None:

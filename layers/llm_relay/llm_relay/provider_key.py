@@ -52,7 +52,8 @@ class ProviderKey:
             if self._last is None:
                 raise ProviderKeyMissing(
                     "The provider's key could not be read from Secrets Manager. Store it in the "
-                    "secret that the stack's output ProviderKeySecretId names."
+                    "secret that the stack's output ProviderKeySecretId names; under `sam local`, "
+                    "give it as ABLIT_KEY in the file for --env-vars."
                 ) from None
             return self._last  # an old key beats none while Secrets Manager is away
         self._last = key_in(secret)

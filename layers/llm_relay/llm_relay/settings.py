@@ -24,6 +24,7 @@ class UpstreamSettings:
     max_attempts: int
     longest_wait_seconds: float  # a longer Retry-After is handed to the caller
     keep_alive_seconds: float  # silence after which a stream gets a comment
+    ca_bundle: str | None  # a file of certificates to trust in place of certifi's
 
     @classmethod
     def from_mapping(cls, environ: Mapping[str, str]) -> UpstreamSettings:
@@ -37,6 +38,7 @@ class UpstreamSettings:
             max_attempts=int(environ.get("UPSTREAM_MAX_ATTEMPTS", "3")),
             longest_wait_seconds=float(environ.get("UPSTREAM_LONGEST_WAIT_SECONDS", "20")),
             keep_alive_seconds=float(environ.get("KEEP_ALIVE_SECONDS", "15")),
+            ca_bundle=environ.get("REQUESTS_CA_BUNDLE") or environ.get("SSL_CERT_FILE"),
         )
 
 

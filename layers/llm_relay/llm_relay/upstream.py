@@ -93,6 +93,7 @@ class Upstream:
         # Asking the environment on each call costs more than the rest of requests.
         self._session.trust_env = False
         self._session.proxies = dict(get_environ_proxies(settings.base_url))
+        self._session.verify = settings.ca_bundle or True
         self._adapter = _Adapter()
         self._session.mount("https://", self._adapter)
         self._session.mount("http://", self._adapter)

@@ -1,0 +1,91 @@
+"""Sample events are real: each is one that the function it lies with would get."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.template.stack import ROOT, Stack, logical_id
+
+EVENTS = ROOT / "events"
+CASES = sorted(EVENTS.glob("*/*.json"))
+PROXY_CASES = [case for case in CASES if case.parent.name != "authorizer"]
+CLIENT_KEY = "sk-relay-local-000000000000000000000000"
+SURFACES = {"chat": "chat_completions", "responses": "responses"}
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(EVENTS))
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+VECTORS = read(EVENTS / "vectors.json")
+ERRORS = read(EVENTS / "errors.json")
+
+
+@pytest.mark.parametrize("path", PROXY_CASES, ids=name)
+def test_a_proxy_event_is_on_a_route_of_its_own_function(stack: Stack, path: Path) -> None:
+    event = read(path)
+    routes = {(r.method, r.path): r.function for r in stack.routes}
+    assert routes[event["httpMethod"], event["resource"]] == logical_id(path.parent.name)
+    assert event["requestContext"]["resourcePath"] == event["resource"]
+    assert event["requestContext"]["httpMethod"] == event["httpMethod"]
+
+
+@pytest.mark.parametrize("path", PROXY_CASES, ids=name)
+def test_a_proxy_event_agrees_with_itself(path: Path) -> None:
+    event = read(path)
+    filled = event["resource"].replace("{id+}", (event["pathParameters"] or {}).get("id", ""))
+    assert event["path"] == filled
+    assert event["requestContext"]["path"] == f"/{event['requestContext']['stage']}{filled}"
+    assert event["multiValueHeaders"] == {k: [v] for k, v in event["headers"].items()}
+    assert isinstance(event["body"], str) is (event["httpMethod"] == "POST")
+
+
+@pytest.mark.parametrize("path", CASES, ids=name)
+def test_an_event_holds_no_key_but_the_placeholder(path: Path) -> None:
+    text = path.read_text()
+    assert "ak_" not in text
+    assert text.count("sk-") == text.count(CLIENT_KEY)
+
+
+def test_the_authorizer_gets_token_events() -> None:
+    events = [read(p) for p in CASES if p.parent.name == "authorizer"]
+    assert events
+    assert {frozenset(e) for e in events} == {
+        frozenset({"type", "methodArn", "authorizationToken"})
+    }
+    assert {e["type"] for e in events} == {"TOKEN"}
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v["name"])
+def test_a_vector_sends_what_its_row_says(vector: dict[str, Any]) -> None:
+    path = EVENTS / vector["event"]
+    body = json.loads(read(path)["body"])
+    assert path.parent.name == SURFACES[vector["surface"]]
+    assert body["stream"] is vector["stream"]
+    assert body["temperature"] == 0.2
+    assert vector["expect"]["contains"]
+    assert vector["source"]
+
+
+def test_each_surface_is_tried_whole_and_streamed() -> None:
+    tried = {(v["surface"], v["stream"]) for v in VECTORS}
+    assert tried == {(surface, stream) for surface in SURFACES for stream in (False, True)}
+
+
+@pytest.mark.parametrize("row", ERRORS, ids=lambda r: r["name"])
+def test_an_error_row_says_which_event_fails_where_and_how(row: dict[str, Any]) -> None:
+    assert (EVENTS / row["event"]).is_file()
+    assert row["event"].split("/")[0] == row["function"]
+    assert 400 <= row["expect"]["status"] < 600
+    assert row["expect"].keys() == {"status", "code", "param"}
+
+
+def test_no_row_stands_twice() -> None:
+    names = [row["name"] for row in (*VECTORS, *ERRORS)]
+    assert len(names) == len(set(names))
