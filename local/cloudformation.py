@@ -1,0 +1,136 @@
+"""A translated template as CloudFormation would see it, resolved without an account."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from local.intrinsics import ACCOUNT, REGION, STACK, Resolver, UnresolvableError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What `Ref` and `GetAtt Arn` give for a type of resource."""
+
+    ref: str = "{name}"
+    arn: str = ""
+
+
+IDENTITIES: Mapping[str, Identity] = {
+    "AWS::ApiGateway::Stage": Identity(ref="{StageName}"),
+    "AWS::DynamoDB::Table": Identity(arn="arn:aws:dynamodb:{region}:{account}:table/{name}"),
+    "AWS::IAM::Role": Identity(arn="arn:aws:iam::{account}:role/{name}"),
+    "AWS::Lambda::Function": Identity(arn="arn:aws:lambda:{region}:{account}:function:{name}"),
+    "AWS::Lambda::LayerVersion": Identity(ref="arn:aws:lambda:{region}:{account}:layer:{name}:1"),
+    "AWS::Logs::LogGroup": Identity(arn="arn:aws:logs:{region}:{account}:log-group:{name}:*"),
+    "AWS::S3::Bucket": Identity(arn="arn:aws:s3:::{name}"),
+    "AWS::SQS::Queue": Identity(arn="arn:aws:sqs:{region}:{account}:{name}"),
+    "AWS::SecretsManager::Secret": Identity(
+        ref="arn:aws:secretsmanager:{region}:{account}:secret:{name}-aLocal"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionSpec:
+    """One Lambda function of the template, ready to run."""
+
+    logical_id: str
+    arn: str
+    handler: str
+    code: Path
+    layers: tuple[Path, ...]
+    memory_megabytes: int
+    timeout_seconds: float
+    environment: Mapping[str, str]
+
+
+@dataclass(slots=True, kw_only=True)
+class Template:
+    """The resources of a translated template, those whose condition is false left out."""
+
+    root: Path
+    document: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    physical_ids: dict[str, str] = field(default_factory=dict)
+
+    def ids(self, kind: str) -> Iterator[str]:
+        """Logical ids of the resources of a type, in the template's order."""
+        return (name for name, type_ in self.types().items() if type_ == kind)
+
+    def types(self) -> dict[str, str]:
+        """Type of every resource that exists, by logical id."""
+        resolver = self.resolver()
+        resources: Mapping[str, Any] = self.document["Resources"]
+        return {
+            name: resource["Type"]
+            for name, resource in resources.items()
+            if "Condition" not in resource or resolver.condition(resource["Condition"])
+        }
+
+    def properties(self, logical_id: str) -> dict[str, Any]:
+        """Properties of one resource, resolved afresh (ids may have come to be meanwhile)."""
+        raw = self.document["Resources"][logical_id].get("Properties", {})
+        resolved: dict[str, Any] = self.resolver().resolve(raw)
+        return resolved
+
+    def functions(self) -> list[FunctionSpec]:
+        """Every Lambda function."""
+        layers = {
+            self.ref(name): self._folder(self.properties(name)["Content"])
+            for name in self.ids("AWS::Lambda::LayerVersion")
+        }
+        return [self._function(name, layers) for name in self.ids("AWS::Lambda::Function")]
+
+    def resolver(self) -> Resolver:
+        """What works out the intrinsic functions of this template."""
+        return Resolver(
+            parameters=self.parameters,
+            ref=self.ref,
+            attribute=self.attribute,
+            conditions=self.document.get("Conditions", {}),
+            mappings=self.document.get("Mappings", {}),
+        )
+
+    def ref(self, logical_id: str) -> str:
+        """What `Ref` gives for a resource: the id it got when it was made, else a lasting one."""
+        if logical_id in self.physical_ids:
+            return self.physical_ids[logical_id]
+        return self._identify(logical_id, self._identity(logical_id).ref)
+
+    def attribute(self, logical_id: str, attribute: str) -> str:
+        """What `GetAtt` gives for a resource."""
+        identity = self._identity(logical_id)
+        if attribute != "Arn" or not identity.arn:
+            raise UnresolvableError(f"the local stack does not know {logical_id}.{attribute}")
+        return self._identify(logical_id, identity.arn)
+
+    def _identity(self, logical_id: str) -> Identity:
+        if logical_id not in self.document["Resources"]:
+            raise UnresolvableError(f"the template has no parameter or resource {logical_id}")
+        return IDENTITIES.get(self.document["Resources"][logical_id]["Type"], Identity())
+
+    def _identify(self, logical_id: str, pattern: str) -> str:
+        resource = self.document["Resources"][logical_id]
+        name = f"{STACK}-{logical_id}"
+        if resource["Type"] == "AWS::S3::Bucket":
+            name = f"{name}-{ACCOUNT}".lower()
+        known = {"name": name, "region": REGION, "account": ACCOUNT}
+        return pattern.format_map(resource.get("Properties", {}) | known)
+
+    def _folder(self, code: Mapping[str, str]) -> Path:
+        return (self.root / code["S3Key"]).resolve()
+
+    def _function(self, name: str, layers: Mapping[str, Path]) -> FunctionSpec:
+        properties = self.properties(name)
+        variables = properties.get("Environment", {}).get("Variables", {})
+        return FunctionSpec(
+            logical_id=name,
+            arn=self.attribute(name, "Arn"),
+            handler=properties["Handler"],
+            code=self._folder(properties["Code"]),
+            layers=tuple(layers[arn] for arn in properties.get("Layers", [])),
+            memory_megabytes=int(properties.get("MemorySize", 128)),
+            timeout_seconds=float(properties.get("Timeout", 3)),
+            environment={key: str(value) for key, value in variables.items()},
+        )

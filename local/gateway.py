@@ -1,0 +1,110 @@
+"""API Gateway on a loopback port: admits requests, calls their functions, sends the answers."""
+
+import socket
+import time
+import uuid
+from collections.abc import Callable, Mapping
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from local.authorizer import Authorizers
+from local.delivery import Delivery
+from local.environments import LambdaFunction
+from local.gateway_responses import RefusedError, render
+from local.intrinsics import ACCOUNT, REGION
+from local.invocation import PAYLOAD_LIMIT_BYTES
+from local.proxy_event import Call, proxy_event
+from local.routes import Api
+from local.usage_plan import Bucket, ClientKeys
+
+BODY_LIMIT_BYTES = 10 * 1024 * 1024
+
+
+class Gateway:
+    """Serves an API, at the root and under its stage's name."""
+
+    def __init__(
+        self,
+        api: Api,
+        functions: Mapping[str, LambdaFunction],
+        keys: ClientKeys,
+        log: Callable[[str], None],
+    ) -> None:
+        self._api, self._functions, self._keys, self._log = api, functions, keys, log
+        self._authorizers = Authorizers(functions)
+        self._delivery = Delivery()
+        self._buckets = {
+            route: Bucket(route.throttle) for route in api.routes if route.throttle is not None
+        }
+
+    async def start(self, listener: socket.socket) -> None:
+        """Serves whoever connects to a listening socket."""
+        application = web.Application(client_max_size=BODY_LIMIT_BYTES)
+        application.router.add_route("*", "/{path:.*}", self._serve)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
+        await self._runner.setup()
+        await web.SockSite(self._runner, listener).start()
+
+    async def stop(self) -> None:
+        """Hangs up on everybody."""
+        await self._runner.cleanup()
+        await self._delivery.stop()
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        started, request_id = time.monotonic(), str(uuid.uuid4())
+        path = request.rel_url.raw_path
+        if path.startswith(f"/{self._api.stage}/"):
+            path = path.removeprefix(f"/{self._api.stage}")
+        try:
+            response = await self._answer(request, path, request_id)
+        except RefusedError as refused:
+            context = {"requestId": request_id, "extendedRequestId": request_id, "path": path}
+            reply = render(self._api.gateway_responses, refused.kind, context)
+            headers = CIMultiDict([("x-amzn-RequestId", request_id), *reply.headers])
+            response = web.Response(status=reply.status, headers=headers, body=reply.body)
+        took = round((time.monotonic() - started) * 1000)
+        clock = time.strftime("%H:%M:%S")
+        self._log(f"{clock}  {request.method} {path}  {response.status}  {took} ms")
+        return response
+
+    async def _answer(self, request: web.Request, path: str, request_id: str) -> web.StreamResponse:
+        found = self._api.match(request.method, path)
+        if found is None:
+            raise RefusedError("MISSING_AUTHENTICATION_TOKEN")
+        route, parameters = found
+        call = Call(
+            request=request,
+            api=self._api,
+            route=route,
+            path=path,
+            path_parameters=parameters,
+            id=request_id,
+        )
+        await self._admit(call)
+        event = proxy_event(call, await self._body(request))
+        if len(event) > PAYLOAD_LIMIT_BYTES:
+            raise RefusedError("REQUEST_TOO_LARGE")
+        return await self._delivery.deliver(call, self._functions[route.function].invoke(event))
+
+    async def _admit(self, call: Call) -> None:
+        if call.route in self._buckets:
+            self._buckets[call.route].take()
+        if call.route.authorizer:
+            arn = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{self._api.id}/{self._api.stage}"
+            arn = f"{arn}/{call.request.method}{call.path}"
+            call.verdict = await self._authorizers.judge(
+                call.route.authorizer, call.request.headers, arn
+            )
+        if call.route.needs_api_key:
+            call.key_value = call.request.headers.get("x-api-key")
+            if self._api.key_from_authorizer:
+                call.key_value = call.verdict.usage_key if call.verdict else None
+            call.key = await self._keys.find(call.key_value or "")
+            call.key.count()
+
+    async def _body(self, request: web.Request) -> bytes:
+        try:
+            return await request.read()
+        except web.HTTPRequestEntityTooLarge as error:
+            raise RefusedError("REQUEST_TOO_LARGE") from error

@@ -1,0 +1,92 @@
+"""What API Gateway answers by itself, in the words of the template."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+CONTEXT = re.compile(r"\$(\{)?context\.(?P<name>[A-Za-z]+(?:\.[A-Za-z]+)*)(?(1)\})")
+HEADER = "gatewayresponse.header."
+DEFAULT_TEMPLATE = '{"message":$context.error.messageString}'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A type of gateway response as it is without a template's customisation."""
+
+    status: int
+    message: str
+    error_type: str
+
+
+KINDS: Mapping[str, Kind] = {
+    name: Kind(status=status, message=message, error_type=error_type)
+    for name, status, message, error_type in [
+        ("ACCESS_DENIED", 403, "User is not authorized to access this resource", "AccessDenied"),
+        ("AUTHORIZER_CONFIGURATION_ERROR", 500, "Internal server error", "AuthorizerConfiguration"),
+        ("AUTHORIZER_FAILURE", 500, "Internal server error", "AuthorizerFailure"),
+        ("INTEGRATION_FAILURE", 504, "Internal server error", "InternalServerError"),
+        ("INTEGRATION_TIMEOUT", 504, "Endpoint request timed out", "InternalServerError"),
+        ("INVALID_API_KEY", 403, "Forbidden", "Forbidden"),
+        (
+            "MISSING_AUTHENTICATION_TOKEN",
+            403,
+            "Missing Authentication Token",
+            "MissingAuthenticationToken",
+        ),
+        ("QUOTA_EXCEEDED", 429, "Limit Exceeded", "LimitExceeded"),
+        ("REQUEST_TOO_LARGE", 413, "Request Too Long", "RequestTooLarge"),
+        ("THROTTLED", 429, "Too Many Requests", "TooManyRequests"),
+        ("UNAUTHORIZED", 401, "Unauthorized", "Unauthorized"),
+    ]
+}
+
+
+class RefusedError(Exception):
+    """API Gateway answers the request itself, with the named gateway response."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An HTTP answer that is there as a whole."""
+
+    status: int
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+
+
+def render(responses: Mapping[str, Any], kind: str, context: Mapping[str, str]) -> Reply:
+    """The gateway response of a kind; `context` holds `$context`'s values by dotted name."""
+    default = KINDS[kind]
+    family = responses.get("DEFAULT_4XX" if default.status < 500 else "DEFAULT_5XX", {})  # noqa: PLR2004
+    own = responses.get(kind, {})
+    known = {
+        **context,
+        "error.message": default.message,
+        "error.messageString": json.dumps(default.message),
+        "error.responseType": kind,
+    }
+    templates = own.get("responseTemplates") or family.get("responseTemplates") or {}
+    template = templates.get("application/json", DEFAULT_TEMPLATE)
+    parameters = {**family.get("responseParameters", {}), **own.get("responseParameters", {})}
+    return Reply(
+        status=int(own.get("statusCode") or family.get("statusCode") or default.status),
+        headers=[
+            ("Content-Type", "application/json"),
+            ("x-amzn-ErrorType", f"{default.error_type}Exception"),
+            *((name[len(HEADER) :], said(value, known)) for name, value in parameters.items()),
+        ],
+        body=CONTEXT.sub(lambda match: known.get(match["name"], ""), template).encode(),
+    )
+
+
+def said(value: str, context: Mapping[str, str]) -> str:
+    """A mapped header's value: 'a literal' in quotes, or something of the context."""
+    if value.startswith("'"):
+        return value.strip("'")
+    return context.get(value.removeprefix("context."), "")

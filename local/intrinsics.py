@@ -1,0 +1,125 @@
+"""CloudFormation's intrinsic functions, worked out without CloudFormation."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+STACK = "llm-relay"
+NO_VALUE = object()
+PSEUDO_PARAMETERS: Mapping[str, Any] = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::NoValue": NO_VALUE,
+    "AWS::NotificationARNs": [],
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/local",
+    "AWS::StackName": STACK,
+    "AWS::URLSuffix": "amazonaws.com",
+}
+VARIABLE = re.compile(r"\$\{(!?)([^}]+)\}")
+
+
+class UnresolvableError(ValueError):
+    """A template says something that cannot be worked out here; the message names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolver:
+    """Resolves values of one template; `ref` and `attribute` answer for its resources."""
+
+    parameters: Mapping[str, Any]
+    ref: Callable[[str], Any]
+    attribute: Callable[[str, str], Any]
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    mappings: Mapping[str, Any] = field(default_factory=dict)
+
+    def resolve(self, value: Any) -> Any:
+        """The value with every intrinsic function in it replaced by its result."""
+        if isinstance(value, list):
+            return [item for item in map(self.resolve, value) if item is not NO_VALUE]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1 and (function := self._function(next(iter(value)))):
+            return function(next(iter(value.values())))
+        resolved = {key: self.resolve(item) for key, item in value.items()}
+        return {key: item for key, item in resolved.items() if item is not NO_VALUE}
+
+    def condition(self, name: str) -> bool:
+        """Whether the named condition holds."""
+        if name not in self.conditions:
+            raise UnresolvableError(f"the template has no condition {name}")
+        return bool(self.resolve(self.conditions[name]))
+
+    def _function(self, key: str) -> Callable[[Any], Any] | None:
+        functions: dict[str, Callable[[Any], Any]] = {
+            "Ref": self._ref,
+            "Condition": self._named_condition,
+            "Fn::And": lambda items: all(self.resolve(items)),
+            "Fn::Equals": self._equals,
+            "Fn::FindInMap": self._find_in_map,
+            "Fn::GetAtt": self._get_att,
+            "Fn::If": self._if,
+            "Fn::Join": self._join,
+            "Fn::Not": lambda items: not self.resolve(items)[0],
+            "Fn::Or": lambda items: any(self.resolve(items)),
+            "Fn::Select": self._select,
+            "Fn::Split": self._split,
+            "Fn::Sub": self._sub,
+        }
+        if key.startswith("Fn::") and key not in functions:
+            raise UnresolvableError(f"the local stack does not know {key}")
+        return functions.get(key)
+
+    def _ref(self, name: str) -> Any:
+        if name in PSEUDO_PARAMETERS:
+            return PSEUDO_PARAMETERS[name]
+        return self.parameters[name] if name in self.parameters else self.ref(name)
+
+    def _named_condition(self, name: Any) -> Any:
+        # A policy statement has a key "Condition" too; there it holds an object.
+        return self.condition(name) if isinstance(name, str) else {"Condition": self.resolve(name)}
+
+    def _equals(self, items: list[Any]) -> bool:
+        left, right = self.resolve(items)
+        return str(left) == str(right)
+
+    def _if(self, items: list[Any]) -> Any:
+        name, then, otherwise = items
+        return self.resolve(then if self.condition(name) else otherwise)
+
+    def _join(self, items: list[Any]) -> str:
+        separator, parts = items
+        return str(separator).join(str(part) for part in self.resolve(parts))
+
+    def _select(self, items: list[Any]) -> Any:
+        index, choices = self.resolve(items)
+        return choices[int(index)]
+
+    def _split(self, items: list[Any]) -> list[str]:
+        separator, text = self.resolve(items)
+        return str(text).split(separator)
+
+    def _find_in_map(self, items: list[Any]) -> Any:
+        name, first, second = self.resolve(items)
+        return self.mappings[name][first][second]
+
+    def _get_att(self, target: str | list[str]) -> Any:
+        name, attribute = target.split(".", 1) if isinstance(target, str) else target
+        return self.attribute(name, attribute)
+
+    def _sub(self, target: str | list[Any]) -> str:
+        text, extra = (target, {}) if isinstance(target, str) else target
+        variables = self.resolve(extra)
+
+        def replace(match: re.Match[str]) -> str:
+            literal, name = match.groups()
+            if literal:
+                return f"${{{name}}}"
+            if name in variables:
+                return str(variables[name])
+            return str(self._get_att(name) if "." in name else self._ref(name))
+
+        return VARIABLE.sub(replace, text)

@@ -1,0 +1,169 @@
+"""Makes the template's resources in moto, the AWS that runs in this process."""
+
+import functools
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from local.cloudformation import Template
+from local.intrinsics import ACCOUNT, REGION, STACK, UnresolvableError
+
+# What the stack itself runs or serves, and what has no meaning on a laptop.
+NOT_MADE = {
+    "AWS::ApiGateway::Deployment",
+    "AWS::ApiGateway::Stage",
+    "AWS::IAM::Role",
+    "AWS::Lambda::Function",
+    "AWS::Lambda::LayerVersion",
+    "AWS::Lambda::Permission",
+    "AWS::Logs::LogGroup",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maker:
+    """What a resource is made with."""
+
+    client: Callable[[str], Any]
+    client_key: str
+    provider_key: str
+
+
+Make = Callable[[Maker, str, Mapping[str, Any]], str]
+
+
+def make_secret(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
+    """A secret; one that the template leaves empty holds the provider's key. Returns its ARN."""
+    value = properties.get("SecretString", maker.provider_key)
+    manager = maker.client("secretsmanager")
+    return str(manager.create_secret(Name=name, SecretString=value)["ARN"])
+
+
+def make_api_key(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
+    """An API key with the stack's client key for a value. Returns its id."""
+    enabled = properties.get("Enabled", False)
+    gateway = maker.client("apigateway")
+    try:
+        made = gateway.create_api_key(name=name, value=maker.client_key, enabled=enabled)
+    except gateway.exceptions.ConflictException:  # of another stack in this process
+        keys = gateway.get_api_keys(includeValues=True)["items"]
+        made = next(key for key in keys if key["value"] == maker.client_key)
+    return str(made["id"])
+
+
+def make_api(_maker: Maker, name: str, _: Mapping[str, Any]) -> str:
+    """Nothing, as the stack serves the API itself. Returns an id for it."""
+    return name.rpartition("-")[2]
+
+
+def make_usage_plan(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
+    """A usage plan. Returns its id."""
+    settings = {
+        "apiStages": [
+            {"apiId": stage["ApiId"], "stage": stage["Stage"]}
+            for stage in properties.get("ApiStages", [])
+        ],
+        "throttle": camel(properties.get("Throttle")),
+        "quota": camel(properties.get("Quota")),
+    }
+    given = {key: value for key, value in settings.items() if value}
+    return str(maker.client("apigateway").create_usage_plan(name=name, **given)["id"])
+
+
+def make_usage_plan_key(maker: Maker, _: str, properties: Mapping[str, Any]) -> str:
+    """Puts a key on a plan. Returns the key's id."""
+    made = maker.client("apigateway").create_usage_plan_key(
+        usagePlanId=properties["UsagePlanId"],
+        keyId=properties["KeyId"],
+        keyType=properties["KeyType"],
+    )
+    return str(made["id"])
+
+
+def make_bucket(maker: Maker, name: str, _: Mapping[str, Any]) -> str:
+    """An S3 bucket. Returns its name, which S3 wants in small letters."""
+    maker.client("s3").create_bucket(Bucket=f"{name}-{ACCOUNT}".lower())
+    return f"{name}-{ACCOUNT}".lower()
+
+
+def make_table(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
+    """A DynamoDB table, its indexes included. Returns its name."""
+    shape = {"AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "LocalSecondaryIndexes"}
+    given = {key: properties[key] for key in shape & set(properties)}
+    maker.client("dynamodb").create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **given)
+    return name
+
+
+def make_queue(maker: Maker, name: str, _: Mapping[str, Any]) -> str:
+    """An SQS queue with default attributes. Returns its URL."""
+    return str(maker.client("sqs").create_queue(QueueName=name)["QueueUrl"])
+
+
+def camel(properties: Mapping[str, Any] | None) -> dict[str, Any]:
+    """CloudFormation's `RateLimit` as the API's `rateLimit`."""
+    return {key[0].lower() + key[1:]: value for key, value in (properties or {}).items()}
+
+
+# In the order in which they need each other.
+MAKERS: Mapping[str, Make] = {
+    "AWS::SecretsManager::Secret": make_secret,
+    "AWS::S3::Bucket": make_bucket,
+    "AWS::DynamoDB::Table": make_table,
+    "AWS::SQS::Queue": make_queue,
+    "AWS::ApiGateway::RestApi": make_api,
+    "AWS::ApiGateway::ApiKey": make_api_key,
+    "AWS::ApiGateway::UsagePlan": make_usage_plan,
+    "AWS::ApiGateway::UsagePlanKey": make_usage_plan_key,
+}
+
+
+def make(template: Template, maker: Maker) -> None:
+    """Makes every resource; the template knows their ids then. Raises UnresolvableError."""
+    types = template.types()
+    if strange := {*types.values()} - {*MAKERS} - NOT_MADE:
+        raise UnresolvableError(f"the local stack cannot make {', '.join(sorted(strange))}")
+    token = secrets.token_hex(5)  # in every name, as moto is one for all stacks of a process
+    for kind, make_one in MAKERS.items():
+        for name in template.ids(kind):
+            made = make_one(maker, f"{STACK}-{name}-{token}", template.properties(name))
+            template.physical_ids[name] = made
+
+
+class Moto:
+    """A moto server on a free loopback port, which ends with the process."""
+
+    def __init__(self) -> None:
+        from moto.server import ThreadedMotoServer  # noqa: PLC0415 - takes more than a second
+
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        self.url = f"http://{host}:{port}"
+        self._clients: dict[str, Any] = {}
+        self._making = threading.Lock()
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of a service, made once."""
+        import boto3  # noqa: PLC0415 - with moto, and not before
+
+        with self._making:
+            if service not in self._clients:
+                session: Any = boto3.Session()  # its type knows services by their literal names
+                self._clients[service] = session.client(
+                    service,
+                    endpoint_url=self.url,
+                    region_name=REGION,
+                    aws_access_key_id="local",
+                    aws_secret_access_key="local",  # noqa: S106 - moto asks for one and no more
+                )
+            return self._clients[service]
+
+
+@functools.cache
+def moto() -> Moto:
+    """This process's moto; all stacks of a process share it, as moto's state is global."""
+    return Moto()

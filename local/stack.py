@@ -1,0 +1,113 @@
+"""The local stack: what template.yaml would be in an account, on this machine."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from local.environments import LambdaFunction, Surroundings, default_runtime
+from local.gateway import Gateway
+from local.provider.server import DEFAULT_KEY, Provider
+from local.resources import Maker, make, moto
+from local.routes import read_api
+from local.settings import ROOT, Settings
+from local.translation import load
+from local.usage_plan import ClientKeys
+
+NOTE = ROOT / ".relay-local.json"
+
+
+class Stack:
+    """A running stack, as an async context manager."""
+
+    def __init__(self, settings: Settings, log: Callable[[str], None] = lambda _: None) -> None:
+        self.settings = settings
+        self.client_key = settings.client_key
+        self.runtime = settings.runtime or default_runtime()
+        self.provider: Provider | None = None
+        self.functions: dict[str, LambdaFunction] = {}
+        self._log = log
+        self._exit = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Starts everything; raises OSError when the port is taken."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._exit.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Ends everything, every process of a function included."""
+        await self._exit.__aexit__(kind, error, trace)
+
+    def write_note(self, path: Path = NOTE) -> None:
+        """Tells other programs where the stack is, until it ends."""
+        urls = {
+            "base_url": f"{self.base_url}/v1",
+            "client_key": self.client_key,
+            "aws_endpoint_url": self.aws_endpoint_url,
+            "bucket": self._first("AWS::S3::Bucket"),
+            "queue_url": self._first("AWS::SQS::Queue"),
+        }
+        path.write_text(json.dumps(urls, indent=2) + "\n")
+        self._exit.callback(path.unlink, missing_ok=True)
+
+    def aws(self, service: str) -> Any:
+        """A boto3 client of a service of this stack."""
+        return self._moto.client(service)
+
+    def _first(self, kind: str) -> str | None:
+        return next(map(self.template.ref, self.template.ids(kind)), None)
+
+    async def _start(self) -> None:
+        # Taken first: a taken port is known at once, and an early caller waits instead of failing.
+        listener = socket.create_server(("127.0.0.1", self.settings.port))
+        self._exit.callback(listener.close)
+        self.base_url = "http://{}:{}".format(*listener.getsockname())
+        moto_starts = asyncio.create_task(asyncio.to_thread(moto))
+        upstream_url, provider_key = await self._upstream()
+        parameters = {"UpstreamBaseUrl": upstream_url, **self.settings.parameters}
+        self.template = await asyncio.to_thread(load, self.settings.template, parameters)
+        self._moto = await moto_starts
+        self.aws_endpoint_url = self._moto.url
+        maker = Maker(client=self.aws, client_key=self.client_key, provider_key=provider_key)
+        await asyncio.to_thread(make, self.template, maker)
+        self._start_functions()
+        await self._start_gateway(listener)
+
+    async def _upstream(self) -> tuple[str, str]:
+        if self.settings.upstream_url:
+            return self.settings.upstream_url, self.settings.provider_key or DEFAULT_KEY
+        self.provider = Provider(key=self.settings.provider_key or DEFAULT_KEY)
+        url = await self.provider.start()
+        self._exit.push_async_callback(self.provider.stop)
+        return url, self.provider.key
+
+    def _start_functions(self) -> None:
+        surroundings = Surroundings(
+            environment={"AWS_ENDPOINT_URL": self.aws_endpoint_url, **self.settings.environment},
+            log=self._exit.enter_context(self.settings.log.open("wb")),
+            runtime=self.runtime,
+        )
+        for spec in self.template.functions():
+            function = LambdaFunction(spec, surroundings, self.settings.concurrency)
+            self.functions[spec.logical_id] = function
+            self._exit.push_async_callback(function.close)
+
+    async def _start_gateway(self, listener: socket.socket) -> None:
+        api = read_api(self.template)
+        keys = ClientKeys(self.aws("apigateway"), api.id)
+        gateway = Gateway(api, self.functions, keys, self._log)
+        self._exit.push_async_callback(gateway.stop)
+        await gateway.start(listener)

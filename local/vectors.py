@@ -1,0 +1,137 @@
+"""The test vectors: requests with known answers, sent through the stack as a client would."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from local.settings import ROOT
+
+EVENTS = ROOT / "events"
+TIMEOUT = aiohttp.ClientTimeout(total=120)
+DONE = "[DONE]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vector:
+    """A request and the text its answer must contain."""
+
+    name: str
+    surface: str
+    stream: bool
+    path: str
+    body: str
+    contains: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of a vector; `reason` says why it failed and is empty if it passed."""
+
+    vector: Vector
+    milliseconds: int
+    reason: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the answer was the right one."""
+        return not self.reason
+
+
+class WrongAnswerError(Exception):
+    """The stack answered something else than it should; the message says what."""
+
+
+def read_vectors(folder: Path = EVENTS) -> list[Vector]:
+    """The vectors that a folder's manifest lists."""
+    rows = json.loads((folder / "vectors.json").read_text())
+    return [read_vector(folder, row) for row in rows]
+
+
+def read_vector(folder: Path, row: Mapping[str, Any]) -> Vector:
+    """One row of the manifest with the request of its event."""
+    event = json.loads((folder / row["event"]).read_text())
+    return Vector(
+        name=row["name"],
+        surface=row["surface"],
+        stream=row["stream"],
+        path=event["path"],
+        body=event["body"],
+        contains=row["expect"]["contains"],
+    )
+
+
+async def send_all(
+    vectors: Iterable[Vector], base_url: str, key: str, tell: Callable[[Result], None]
+) -> bool:
+    """Sends the vectors, the surfaces side by side; tells each result, returns whether all pass."""
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    lanes: dict[str, list[Vector]] = {}
+    for vector in vectors:
+        lanes.setdefault(vector.surface, []).append(vector)
+
+    async def drive(lane: list[Vector]) -> bool:
+        results = []
+        for vector in lane:
+            results.append(await send(session, base_url, vector))
+            tell(results[-1])
+        return all(result.passed for result in results)
+
+    async with aiohttp.ClientSession(headers=headers, timeout=TIMEOUT) as session:
+        return all(await asyncio.gather(*map(drive, lanes.values())))
+
+
+async def send(session: aiohttp.ClientSession, base_url: str, vector: Vector) -> Result:
+    """Sends one vector and judges the answer."""
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    try:
+        async with session.post(base_url + vector.path, data=vector.body) as response:
+            body = await response.text()
+        judge(vector, response.status, body)
+        reason = ""
+    except (WrongAnswerError, aiohttp.ClientError, TimeoutError) as error:
+        reason = str(error) or type(error).__name__
+    return Result(vector=vector, milliseconds=round((clock() - started) * 1000), reason=reason)
+
+
+def judge(vector: Vector, status: int, body: str) -> None:
+    """Raises WrongAnswerError unless an answer is what the vector wants."""
+    if status != HTTPStatus.OK:
+        raise WrongAnswerError(f"HTTP {status}: {body[:300]}")
+    try:
+        text = streamed_text(vector, body) if vector.stream else whole_text(json.loads(body))
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise WrongAnswerError(f"not an answer in OpenAI's form: {body[:300]}") from error
+    if vector.contains not in text:
+        raise WrongAnswerError(f"wanted {vector.contains!r}, got {text[:300]!r}")
+
+
+def whole_text(answer: Mapping[str, Any]) -> str:
+    """The text of a chat completion or of a response."""
+    if "choices" in answer:
+        return str(answer["choices"][0]["message"]["content"])
+    parts = [part for item in answer["output"] for part in item.get("content") or []]
+    return "".join(part["text"] for part in parts if part["type"] == "output_text")
+
+
+def streamed_text(vector: Vector, body: str) -> str:
+    """The text of a stream; raises WrongAnswerError if the stream does not end as it should."""
+    frames = [line[len("data:") :].strip() for line in body.splitlines() if line[:5] == "data:"]
+    events = [json.loads(frame) for frame in frames if frame != DONE]
+    if vector.surface == "chat":
+        ended = frames[-1:] == [DONE]
+        choices = [choice for event in events for choice in event.get("choices", [])]
+        text = "".join(choice["delta"].get("content") or "" for choice in choices)
+    else:
+        ended = any(event["type"] == "response.completed" for event in events)
+        deltas = (event for event in events if event["type"] == "response.output_text.delta")
+        text = "".join(event["delta"] for event in deltas)
+    if not ended:
+        raise WrongAnswerError(f"the stream did not end as it should: {body[-300:]}")
+    return text

@@ -1,0 +1,156 @@
+"""`make run` and `make demo` as processes: what they print, leave behind and end with."""
+
+import json
+import os
+import pty
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+import requests
+
+from local.provider.server import Provider
+from tests.e2e.commands import (
+    children,
+    command,
+    copy_of_the_project,
+    free_port,
+    gone,
+    lines_until,
+)
+from tests.e2e.conftest import Loop
+
+MODEL = "abliterated-model"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_of_the_project(tmp_path_factory.mktemp("project"))
+
+
+def test_demo_proves_every_vector_and_ends_with_0(project: Path) -> None:
+    with command(project, "demo", PORT="0") as process:
+        printed, errors = process.communicate(timeout=60)
+    vectors = json.loads((project / "events" / "vectors.json").read_text())
+    assert (process.returncode, errors) == (0, "")
+    assert printed.count("PASS") == len(vectors)
+    assert "FAIL" not in printed
+
+
+def test_demo_ends_with_1_if_a_vector_fails(project: Path, loop: Loop) -> None:
+    provider = Provider(key="sk-x")
+    url = loop.run(provider.start())
+    with command(project, "demo", PORT="0", UPSTREAM_BASE_URL=url, ABLIT_KEY="wrong") as process:
+        printed, _ = process.communicate(timeout=60)
+    loop.run(provider.stop())
+    assert process.returncode == 1
+    assert "FAIL" in printed
+    assert "provider_key_rejected" in printed
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_stack_that_is_ended_leaves_no_process_behind(
+    project: Path, number: signal.Signals
+) -> None:
+    port = free_port()
+    with command(project, "run", PORT=str(port)) as process:
+        lines = lines_until(process, "Ctrl-C")
+        assert f"http://127.0.0.1:{port}/v1" in "".join(lines)
+        assert requests.get(f"http://127.0.0.1:{port}/health", timeout=20).status_code == 200
+        functions = children(process.pid)
+        assert functions
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=20)
+        until = time.monotonic() + 20
+        while not all(map(gone, functions)) and time.monotonic() < until:
+            time.sleep(0.02)
+        assert all(map(gone, functions))
+    if number != signal.SIGKILL:
+        assert process.returncode == 0
+        assert "Traceback" not in output
+        assert not (project / ".relay-local.json").exists()
+
+
+def test_a_taken_port_is_one_sentence_and_no_traceback(project: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with command(project, "run", PORT=port) as process:
+            out, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert port in errors
+    assert "PORT=18080 make run" in errors
+    assert len(errors.splitlines()) == 1
+    assert "Traceback" not in out
+
+
+def test_a_reader_that_leaves_does_not_break_the_demo(project: Path) -> None:
+    with command(project, "demo", PORT="0") as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr
+        errors = process.stderr.read()
+        assert process.wait(60) == 0
+    assert errors == ""
+
+
+def test_no_prompt_answer_or_key_is_in_any_line_that_any_process_prints(
+    project: Path, loop: Loop
+) -> None:
+    provider_key, client_key = "ak_canary_provider_0123456789", "sk-canary-client-0123456789"
+    provider = Provider(key=provider_key)
+    upstream = {"UPSTREAM_BASE_URL": loop.run(provider.start()), "ABLIT_KEY": provider_key}
+    with command(project, "run", PORT="0", RELAY_CLIENT_KEY=client_key, **upstream) as process:
+        banner = "".join(lines_until(process, "Ctrl-C"))
+        base_url = json.loads((project / ".relay-local.json").read_text())["base_url"]
+        ask_in_every_way(base_url, client_key)
+        provider.key = "ak_another_canary_0123456789"
+        ask_in_every_way(base_url, client_key)
+        process.send_signal(signal.SIGINT)
+        printed = "".join(process.communicate(timeout=20))
+    loop.run(provider.stop())
+    logged = (project / ".relay-local.log").read_text()
+    assert printed.count("POST /v1/chat/completions") >= 20
+    assert logged.count('"message":"request"') >= 20
+    for secret in ("canary-prompt", provider_key, "ak_another"):
+        assert secret not in banner + printed + logged
+    assert client_key not in printed + logged  # the banner shows it, as it is for the user
+
+
+def ask_in_every_way(base_url: str, key: str) -> None:
+    messages: Any = [{"role": "user", "content": "Reply with: canary-prompt"}]
+    with openai.OpenAI(base_url=base_url, api_key=key, max_retries=0) as client:
+        creates: list[Any] = [client.chat.completions.create, client.responses.create]
+        for suffix in ("", "@fault=cut", "@fault=reset", "@status=400", "@fault=malformed"):
+            for stream in (False, True):
+                for create, name in zip(creates, ("messages", "input"), strict=True):
+                    with suppress(openai.APIError):
+                        list(create(model=MODEL + suffix, stream=stream, **{name: messages}))
+    headers = {"Authorization": f"Bearer {key}"}
+    requests.post(f"{base_url}/responses", data="canary-prompt", headers=headers, timeout=30)
+    wrong = {"Authorization": "Bearer canary-prompt-as-a-key-0000"}
+    requests.get(f"{base_url}/models?q=canary-prompt", headers=wrong, timeout=30)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs make's own process group")
+def test_ctrl_c_at_a_terminal_ends_make_run_with_0(project: Path) -> None:
+    (project / "Makefile").write_text(f"run:\n\t@{sys.executable} -m local run\n")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(project)
+        environ = {"PATH": os.environ["PATH"], "PORT": "0"}
+        os.execvpe("make", ["make", "run"], environ)  # noqa: S606, S607 - as a user types it
+    printed = ""
+    while "Ctrl-C" not in printed:
+        printed += os.read(terminal, 1000).decode()
+    os.write(terminal, b"\x03")
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.close(terminal)
+    assert status == 0

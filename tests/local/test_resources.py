@@ -1,0 +1,58 @@
+"""The template's resources in moto."""
+
+from pathlib import Path
+
+import pytest
+
+from local.cloudformation import Template
+from local.intrinsics import UnresolvableError
+from local.resources import Maker, make, moto
+
+
+def made(tmp_path: Path, **resources: object) -> Template:
+    template = Template(root=tmp_path, document={"Resources": resources}, parameters={})
+    make(template, Maker(client=moto().client, client_key="k" * 20, provider_key="the key"))
+    return template
+
+
+def test_an_empty_secret_holds_the_providers_key(tmp_path: Path) -> None:
+    template = made(tmp_path, Key={"Type": "AWS::SecretsManager::Secret"})
+    secret = moto().client("secretsmanager").get_secret_value(SecretId=template.ref("Key"))
+    assert secret["SecretString"] == "the key"
+
+
+def test_a_plan_and_its_key_are_as_the_template_says(tmp_path: Path) -> None:
+    template = made(
+        tmp_path,
+        Key={"Type": "AWS::ApiGateway::ApiKey", "Properties": {"Enabled": True}},
+        Plan={
+            "Type": "AWS::ApiGateway::UsagePlan",
+            "Properties": {"Throttle": {"RateLimit": 3, "BurstLimit": 4}},
+        },
+        KeyOnPlan={
+            "Type": "AWS::ApiGateway::UsagePlanKey",
+            "Properties": {
+                "KeyId": {"Ref": "Key"},
+                "KeyType": "API_KEY",
+                "UsagePlanId": {"Ref": "Plan"},
+            },
+        },
+    )
+    gateway = moto().client("apigateway")
+    plan = gateway.get_usage_plan(usagePlanId=template.ref("Plan"))
+    assert plan["throttle"] == {"rateLimit": 3.0, "burstLimit": 4}
+    keys = gateway.get_usage_plan_keys(usagePlanId=template.ref("Plan"))["items"]
+    assert [key["value"] for key in keys] == ["k" * 20]
+
+
+def test_a_resource_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnresolvableError, match="AWS::Nothing::Known"):
+        made(tmp_path, Odd={"Type": "AWS::Nothing::Known"})
+
+
+def test_a_queue_is_known_by_its_url(tmp_path: Path) -> None:
+    template = made(tmp_path, Jobs={"Type": "AWS::SQS::Queue"})
+    sqs = moto().client("sqs")
+    queue = template.ref("Jobs")
+    sqs.send_message(QueueUrl=queue, MessageBody="one")
+    assert sqs.receive_message(QueueUrl=queue)["Messages"][0]["Body"] == "one"
