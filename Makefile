@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIN := $(BIN)/uv pip compile -q --universal --upgrade --generate-hashes --no-header --no-annotate
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format lock clean
+.PHONY: help run demo test check clients format lock clean
 
 help: ## Show what there is to run
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -23,6 +23,10 @@ check: .venv/dev ## Format, lint, types, template, tests: what CI calls
 	$(BIN)/cfn-lint template.yaml
 	$(MAKE) test
 
+clients: .venv/run ## Run the suites of the Node clients against the local stack
+	npm ci --prefix tests/clients
+	$(BIN)/python -m tests.clients.run
+
 format: .venv/dev ## Put the code into shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -35,7 +39,7 @@ lock: .venv/uv ## Resolve and pin every dependency afresh
 	$(PIN) --python-version 3.13 requirements/sam.in -o requirements/sam.txt
 
 clean: ## Remove everything that was made here
-	rm -rf .venv .aws-sam .mypy_cache .ruff_cache .pytest_cache .relay-local*
+	rm -rf .venv .aws-sam tests/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .relay-local*
 
 .venv/uv: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit("llm-relay needs Python 3.11 or newer; name one with: make PYTHON=python3.13 run" if sys.version_info < (3, 11) else 0)'

@@ -33,11 +33,15 @@ class Settings:
         """The settings of `make run`; raises ValueError with a sentence for the user."""
         key = environ.get("ABLIT_KEY") or environ.get("ABLITERATION_API_KEY")
         upstream = environ.get("UPSTREAM_BASE_URL") or (PROVIDER_URL if key else None)
+        # Another server is more likely to speak OpenAI's own dialect than our default provider's.
+        likely = "openai" if environ.get("UPSTREAM_BASE_URL") else "abliteration"
+        parameters = {"ProviderDialect": environ.get("PROVIDER_DIALECT") or likely}
         return cls(
             port=read_port(environ.get("PORT") or str(PORT)),
             client_key=environ.get("RELAY_CLIENT_KEY") or CLIENT_KEY,
             upstream_url=with_version(upstream) if upstream else None,
             provider_key=key or (NO_KEY if upstream else None),
+            parameters=parameters,
         )
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def ctrl_c_for_us_alone() -> Iterator[None]:
-    """Keeps Ctrl-C from `make` while we serve: it would report the end we were asked for as an error.
+    """Keeps Ctrl-C from `make`, which would report the end that was asked for as an error.
 
     We take its place in the terminal's foreground, as a shell's jobs do.
     """

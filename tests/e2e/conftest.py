@@ -73,7 +73,9 @@ def loop() -> Iterator[Loop]:
 def running(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The stack in front of the provider simulator."""
     log = tmp_path_factory.mktemp("stack") / "functions.log"
-    stack = Stack(Settings(log=log))
+    # A suite of tests asks faster than one client key may.
+    parameters = {"ThrottleRequestsPerSecond": 1000, "ThrottleBurst": 1000}
+    stack = Stack(Settings(log=log, parameters=parameters))
     loop.run(stack.__aenter__())
     yield Running(stack, log)
     loop.run(stack.__aexit__(None, None, None))

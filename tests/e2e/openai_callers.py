@@ -1,4 +1,4 @@
-"""The official Python client, sync and async, on both endpoints, behind the same five calls."""
+"""The official Python client, sync and async, on both endpoints, behind the same calls."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import openai
 import pytest
 
-from tests.e2e.openai_surfaces import Chat, Responses, Surface
-
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
 
     from tests.e2e.conftest import Running
+    from tests.e2e.openai_surfaces import Chat, Responses, Surface
 
 
 class Caller(Protocol):
@@ -36,6 +35,9 @@ class Caller(Protocol):
 
     def raw(self, **fields: Any) -> Any:
         """Return a whole answer with its headers."""
+
+    def stream_headers(self, **fields: Any) -> Mapping[str, str]:
+        """Return the headers of a streamed answer."""
 
 
 class SyncCaller:
@@ -61,6 +63,10 @@ class SyncCaller:
     def raw(self, **fields: Any) -> Any:
         return self._endpoint.with_raw_response.create(**fields)
 
+    def stream_headers(self, **fields: Any) -> Mapping[str, str]:
+        with self._endpoint.create(stream=True, **fields) as stream:
+            return dict(stream.response.headers)
+
 
 class AsyncCaller:
     """Calls with openai.AsyncOpenAI."""
@@ -69,7 +75,7 @@ class AsyncCaller:
         self,
         client: openai.AsyncOpenAI,
         surface: Surface,
-        wait_for: Callable[[Awaitable[Any]], Any],
+        wait_for: Callable[[Coroutine[Any, Any, Any]], Any],
     ) -> None:
         self.surface = surface
         self._endpoint = surface.of(client)
@@ -96,6 +102,13 @@ class AsyncCaller:
 
     def raw(self, **fields: Any) -> Any:
         return self._wait_for(self._endpoint.with_raw_response.create(**fields))
+
+    def stream_headers(self, **fields: Any) -> Mapping[str, str]:
+        async def headers() -> Mapping[str, str]:
+            async with await self._endpoint.create(stream=True, **fields) as stream:
+                return dict(stream.response.headers)
+
+        return dict(self._wait_for(headers()))
 
 
 @contextmanager

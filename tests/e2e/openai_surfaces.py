@@ -17,7 +17,6 @@ _TOOL: Fields = {
         "required": ["city"],
         "additionalProperties": False,
     },
-    "strict": True,
 }
 
 
@@ -28,14 +27,15 @@ class Surface(Protocol):
     limit: str
     format: str
     final: str
-    tools: list[Fields]
 
     def of(self, client: Any) -> Any: ...
+    def asked(self, content: str | list[Fields]) -> Fields: ...
     def text(self, answer: Any) -> str: ...
     def text_of_events(self, events: list[Any]) -> str: ...
     def parsed(self, answer: Any) -> Any: ...
     def is_cut(self, answer: Any) -> bool: ...
     def parts(self, text: str, image_url: str) -> list[Fields]: ...
+    def tool(self, *, strict: bool = True) -> Fields: ...
     def tool_turns(self, answer: Any) -> list[Any]: ...
 
 
@@ -46,10 +46,12 @@ class Chat:
     limit = "max_completion_tokens"
     format = "response_format"
     final = "get_final_completion"
-    tools: list[Fields] = [{"type": "function", "function": _TOOL}]
 
     def of(self, client: Any) -> Any:
         return client.chat.completions
+
+    def asked(self, content: str | list[Fields]) -> Fields:
+        return {self.turns: [{"role": "user", "content": content}]}
 
     def text(self, answer: Any) -> str:
         return str(answer.choices[0].message.content)
@@ -66,6 +68,9 @@ class Chat:
     def parts(self, text: str, image_url: str) -> list[Fields]:
         image = {"type": "image_url", "image_url": {"url": image_url}}
         return [{"type": "text", "text": text}, image]
+
+    def tool(self, *, strict: bool = True) -> Fields:
+        return {"type": "function", "function": {**_TOOL, "strict": strict}}
 
     def tool_turns(self, answer: Any) -> list[Any]:
         """Return the turns that answer the tool calls of *answer*; none if it made none."""
@@ -88,10 +93,12 @@ class Responses:
     limit = "max_output_tokens"
     format = "text_format"
     final = "get_final_response"
-    tools: list[Fields] = [{"type": "function", **_TOOL}]
 
     def of(self, client: Any) -> Any:
         return client.responses
+
+    def asked(self, content: str | list[Fields]) -> Fields:
+        return {self.turns: [{"role": "user", "content": content}]}
 
     def text(self, answer: Any) -> str:
         return str(answer.output_text)
@@ -109,6 +116,9 @@ class Responses:
     def parts(self, text: str, image_url: str) -> list[Fields]:
         image = {"type": "input_image", "image_url": image_url, "detail": "auto"}
         return [{"type": "input_text", "text": text}, image]
+
+    def tool(self, *, strict: bool = True) -> Fields:
+        return {"type": "function", **_TOOL, "strict": strict}
 
     def tool_turns(self, answer: Any) -> list[Any]:
         """Return the turns that answer the tool calls of *answer*; none if it made none."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from itertools import combinations, groupby, product
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from tests.e2e.openai_callers import callers_of
 from tests.e2e.openai_surfaces import Chat, Responses
 from tests.e2e.variants import (
@@ -15,11 +13,12 @@ from tests.e2e.variants import (
     ASK_FOR_AN_OBJECT,
     MODEL,
     ROWS,
-    STREAMS,
     TEXT,
     TOOL_ANSWER,
     WEATHER,
     Weather,
+    on_every_full_stream,
+    on_every_stream,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 caller = callers_of(Chat, Responses)
 chat = callers_of(Chat)
 responses = callers_of(Responses)
-on_every_stream = pytest.mark.parametrize("model", STREAMS)
 
 SEQUENCE = [
     "response.created",
@@ -45,42 +43,38 @@ SEQUENCE = [
 ]
 
 
-def asked(caller: Caller, text: str) -> dict[str, Any]:
-    return {caller.surface.turns: [{"role": "user", "content": text}]}
-
-
 def test_the_streams_pair_every_value_of_a_switch_with_every_value_of_another() -> None:
     for left, right in combinations(zip(*ROWS, strict=True), 2):
         assert set(zip(left, right, strict=True)) == set(product(left, right))
 
 
 def test_a_whole_answer_is_the_text_that_was_asked_for(caller: Caller) -> None:
-    answer = caller.create(model=MODEL, **asked(caller, ASK))
+    answer = caller.create(model=MODEL, **caller.surface.asked(ASK))
     assert caller.surface.text(answer) == TEXT
     assert answer.usage.total_tokens > 0
 
 
 @on_every_stream
 def test_a_streamed_answer_is_the_text_that_was_asked_for(caller: Caller, model: str) -> None:
-    events = caller.events(model=model, **asked(caller, ASK))
+    events = caller.events(model=model, **caller.surface.asked(ASK))
     assert caller.surface.text_of_events(events) == TEXT
 
 
 @on_every_stream
 def test_the_stream_helper_ends_with_the_whole_answer(caller: Caller, model: str) -> None:
-    answer = caller.final(model=model, **asked(caller, ASK))
+    answer = caller.final(model=model, **caller.surface.asked(ASK))
     assert caller.surface.text(answer) == TEXT
     assert answer.id
 
 
 def test_a_whole_answer_is_parsed_into_a_model(caller: Caller) -> None:
-    fields = {**asked(caller, ASK_FOR_AN_OBJECT), caller.surface.format: Weather}
+    fields = {**caller.surface.asked(ASK_FOR_AN_OBJECT), caller.surface.format: Weather}
     assert caller.surface.parsed(caller.parse(model=MODEL, **fields)) == WEATHER
 
 
 @on_every_stream
 def test_a_streamed_answer_is_parsed_into_a_model(caller: Caller, model: str) -> None:
-    fields = {**asked(caller, ASK_FOR_AN_OBJECT), caller.surface.format: Weather}
+    fields = {**caller.surface.asked(ASK_FOR_AN_OBJECT), caller.surface.format: Weather}
     assert caller.surface.parsed(caller.final(model=model, **fields)) == WEATHER
 
 
@@ -101,37 +95,41 @@ def test_a_loop_of_tools_ends_with_a_streamed_answer(caller: Caller, model: str)
 def test_a_streamed_response_has_every_event_in_order_and_numbered(
     responses: Caller, model: str
 ) -> None:
-    events = responses.events(model=model, **asked(responses, ASK))
+    events = responses.events(model=model, **responses.surface.asked(ASK))
     assert [kind for kind, _ in groupby(event.type for event in events)] == SEQUENCE
     assert [event.sequence_number for event in events] == list(range(len(events)))
 
 
 @on_every_stream
-def test_a_streamed_response_ends_with_its_output_and_its_usage(
+def test_a_streamed_response_ends_with_the_item_that_was_announced(
     responses: Caller, model: str
 ) -> None:
-    events = responses.events(model=model, **asked(responses, ASK))
-    response = events[-1].response
-    assert response.output_text == TEXT
-    assert response.usage.input_tokens_details.cached_tokens == 0
-    assert response.usage.output_tokens_details.reasoning_tokens == 0
-    added = next(e for e in events if e.type == "response.output_item.added")
-    assert {e.item_id for e in events if hasattr(e, "item_id")} == {added.item.id}
-    assert [item.id for item in response.output] == [added.item.id]
+    events = responses.events(model=model, **responses.surface.asked(ASK))
+    added = next(event for event in events if event.type == "response.output_item.added")
+    assert {event.item_id for event in events if hasattr(event, "item_id")} == {added.item.id}
+    assert [item.id for item in events[-1].response.output] == [added.item.id]
+    assert events[-1].response.output_text == TEXT
 
 
-@on_every_stream
+@on_every_full_stream
+def test_a_streamed_response_ends_with_its_usage_in_detail(responses: Caller, model: str) -> None:
+    usage = responses.final(model=model, **responses.surface.asked(ASK)).usage
+    assert usage.total_tokens == usage.input_tokens + usage.output_tokens
+    assert usage.input_tokens_details.cached_tokens == 0
+    assert usage.output_tokens_details.reasoning_tokens == 0
+
+
+@on_every_full_stream
 def test_a_streamed_response_cut_short_says_so(responses: Caller, model: str) -> None:
-    events = responses.events(model=model, max_output_tokens=1, **asked(responses, ASK))
-    if "responses-stream=full" in model:  # the documented three events cannot say it
-        assert responses.surface.is_cut(events[-1].response)
-    assert responses.surface.text_of_events(events) == TEXT.split()[0]
+    events = responses.events(model=model, max_output_tokens=1, **responses.surface.asked(ASK))
+    assert events[-1].type == "response.incomplete"
+    assert responses.surface.is_cut(events[-1].response)
 
 
 @on_every_stream
 def test_a_streamed_completion_shows_its_usage_when_asked_to(chat: Caller, model: str) -> None:
     options = {"include_usage": True}
-    chunks = chat.events(model=model, stream_options=options, **asked(chat, ASK))
+    chunks = chat.events(model=model, stream_options=options, **chat.surface.asked(ASK))
     assert chunks[-1].choices == []
     assert chunks[-1].usage.total_tokens > 0
     assert [chunk for chunk in chunks[:-1] if chunk.usage] == []
@@ -142,7 +140,7 @@ def tool_loop(caller: Caller, ask: Callable[..., Any], model: str) -> str:
     surface = caller.surface
     turns: list[Any] = [{"role": "user", "content": ASK_FOR_A_TOOL}]
     for _ in range(3):
-        answer = ask(model=model, tools=surface.tools, **{surface.turns: turns})
+        answer = ask(model=model, tools=[surface.tool()], **{surface.turns: turns})
         more = surface.tool_turns(answer)
         if not more:
             return surface.text(answer)

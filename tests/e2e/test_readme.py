@@ -57,3 +57,32 @@ def test_the_parameters_it_names_are_the_template_s() -> None:
 def test_the_events_it_names_exist() -> None:
     for event in re.findall(r"events/[\w/]+\.json", README):
         assert (ROOT / event).is_file(), event
+
+
+SUITES = {
+    "openai-python 3.x, sync and async": "tests/e2e/test_openai_python_*.py",
+    "openai-node 7.x": "tests/clients/openai*.test.mjs",
+    "Vercel AI SDK 7.x": "tests/clients/ai-sdk.test.mjs",
+    "LangChain `ChatOpenAI` 1.x": "tests/e2e/test_langchain.py",
+}
+FEATURES = {  # what a test must say to stand for a feature
+    "whole": r"a whole answer is the text|'a completion'|'generateText'|invoke returns",
+    "streamed": r"streamed answer is the text|completion comes in|'streamText'|stream returns",
+    "stream helper": r"stream helper",
+    "structured output": r"parsed|schema",
+    "tool loop": r"loop of tools|from a tool to an answer|tool's output leads",
+    "images": r"image is seen|take \$\{kind\}|vision by",
+    "error classes": r"refusal|is an? \$\{kind|is an APICallError",
+}
+
+
+def test_what_works_with_which_client_is_what_the_suites_prove() -> None:
+    rows = [["client", *FEATURES], ["---"] * (len(FEATURES) + 1)]
+    for client, pattern in SUITES.items():
+        suites = [path.read_text() for path in sorted(ROOT.glob(pattern))]
+        titles = re.findall(r"def (test_\w+)|test\((['`].*?['`]), ", "".join(suites))
+        told = "\n".join("".join(title).replace("_", " ") for title in titles)
+        proven = ["yes" if re.search(words, told) else "–" for words in FEATURES.values()]
+        rows.append([client, *proven])
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    assert table in README, f"the README's table of clients should be:\n{table}"

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import pytest
 from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MODEL = "abliterated-model"
 
@@ -20,6 +26,15 @@ STREAMS = tuple(
     f"{MODEL}@" + ";".join(f"{name}={value}" for name, value in zip(SWITCHES, row, strict=True))
     for row in ROWS
 )
+
+
+def _on_each(models: Sequence[str]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("model", models, ids=lambda model: model.split("@")[1])
+
+
+on_every_stream = _on_each(STREAMS)
+# Those in which the provider itself tells the usage and the status of a response.
+on_every_full_stream = _on_each([model for model in STREAMS if "responses-stream=full" in model])
 
 TEXT = "streams arrive whole"
 ASK = f"Reply with: {TEXT}"

@@ -13,7 +13,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from llm_relay import models, relay
+from llm_relay import relay
 from llm_relay.streaming import StreamResponse
 from tests.scripted_provider import ScriptedProvider, pieces
 
@@ -86,7 +86,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, aws: str) -> pytest.MonkeyPatch
     for name in ("AWS_SAM_LOCAL", "ABLIT_KEY", "ABLITERATION_API_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     relay.provider.cache_clear()
-    models.forget()
+    relay.catalogue.cache_clear()
     _log_to_this_test_s_stdout()
     return monkeypatch
 

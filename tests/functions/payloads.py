@@ -31,10 +31,25 @@ COMPLETION: dict[str, Any] = {
 RESPONSE: dict[str, Any] = {
     "id": "resp_1",
     "object": "response",
+    "created_at": 1795000000,
     "status": "completed",
     "model": "abliterated-model",
     "output": [],
-    "usage": {"input_tokens": 14, "output_tokens": 10, "total_tokens": 24},
+    "parallel_tool_calls": True,
+    "tool_choice": "auto",
+    "tools": [],
+    "error": None,
+    "incomplete_details": None,
+    "instructions": None,
+    "text": {"format": {"type": "text"}},
+    "metadata": {},
+    "usage": {
+        "input_tokens": 14,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": 10,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 24,
+    },
     "estimated_cost_usd": 0.00012,
 }
 
@@ -76,5 +91,11 @@ CREATED = frame(
         "response": RESPONSE | {"status": "in_progress", "usage": None},
     }
 )
-TEXT = frame({"type": "response.output_text.delta", "sequence_number": 1, "delta": "Hel"})
+IN_PROGRESS = frame(
+    {
+        "type": "response.in_progress",
+        "sequence_number": 1,
+        "response": RESPONSE | {"status": "in_progress", "usage": None},
+    }
+)
 COMPLETED = frame({"type": "response.completed", "sequence_number": 2, "response": RESPONSE})

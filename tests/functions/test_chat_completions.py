@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from functions.chat_completions.handler import handler
+from llm_relay.advice import advised
 from tests.functions.conftest import PROVIDER_KEY, Context, proxy_event
 from tests.functions.payloads import COMPLETION, DONE, QUESTION, STREAMED_QUESTION, USAGE, delta
 from tests.scripted_provider import CLOSE, RESET, stream, whole
@@ -33,8 +34,9 @@ def test_an_answer_passes_byte_for_byte(
 
 
 def test_a_request_passes_byte_for_byte_with_the_provider_s_key(
-    provider: ScriptedProvider, ask: Callable[..., Answered]
+    environment: pytest.MonkeyPatch, provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
+    environment.setenv("PROVIDER_DIALECT", "openai")
     text = json.dumps(QUESTION | {"a_field_of_tomorrow": {"x": 1}}, indent=2)
     provider.scripts = [whole(200, COMPLETION)]
     ask(text)
@@ -50,7 +52,7 @@ def test_a_stream_passes_byte_for_byte(
 ) -> None:
     frames = [b": hi\n\n", delta("a"), delta("b", "stop"), USAGE, DONE]
     provider.scripts = [stream(*frames)]
-    answer = ask(STREAMED_QUESTION)
+    answer = ask(STREAMED_QUESTION | {"stream_options": {"include_usage": True}})
     assert (answer.status, answer.body) == (200, b"".join(frames))
     assert answer.headers["content-type"] == "text/event-stream"
 
@@ -75,7 +77,9 @@ def test_a_refusal_passes_with_its_status_and_is_not_repeated(
 ) -> None:
     provider.scripts = [whole(status, REFUSED)]
     answer = ask(QUESTION)
-    assert (answer.status, answer.json()) == (status, REFUSED)
+    assert answer.status == status
+    assert answer.error | {"message": "no"} == REFUSED["error"]
+    assert answer.error["message"].startswith("no")
     assert len(provider.requests) == 1
 
 
@@ -97,13 +101,9 @@ def test_an_error_of_any_shape_arrives_in_openai_s(
 ) -> None:
     provider.scripts = [whole(404, body)]
     answer = ask(QUESTION)
+    shape = {"type": "provider_error", "param": None, "code": None}
     assert answer.status == 404
-    assert answer.error == {
-        "message": message,
-        "type": "provider_error",
-        "param": None,
-        "code": None,
-    }
+    assert answer.error == shape | {"message": advised(404, message)}
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503])
@@ -174,15 +174,33 @@ def test_a_provider_that_hangs_up_soon_after_an_answer_is_not_asked_again(
     assert len(provider.requests) == 2
 
 
-def test_a_connection_gone_stale_is_replaced_unnoticed(
-    provider: ScriptedProvider, ask: Callable[..., Answered]
+def test_a_connection_that_may_have_gone_stale_is_replaced_and_nothing_is_sent_twice(
+    environment: pytest.MonkeyPatch, provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
-    provider.scripts = [whole(200, COMPLETION), [CLOSE], whole(200, COMPLETION)]
+    environment.setenv("UPSTREAM_KEEP_SECONDS", "0.2")
+    provider.scripts = [whole(200, COMPLETION)]
     ask(QUESTION)
-    time.sleep(1.1)
-    answer = ask(QUESTION)
-    assert answer.status == 200
+    ask(QUESTION)
+    time.sleep(0.3)
+    assert ask(QUESTION).status == 200
     assert (provider.connections, len(provider.requests)) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "answer_begun", [[], [b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 150], [b"HTTP/1.1 2"], [0.3]]
+)
+def test_whatever_the_connection_s_age_a_request_is_sent_once(
+    environment: pytest.MonkeyPatch,
+    provider: ScriptedProvider,
+    ask: Callable[..., Answered],
+    answer_begun: list[Any],
+) -> None:
+    environment.setenv("UPSTREAM_KEEP_SECONDS", "60")
+    provider.scripts = [whole(200, COMPLETION), [*answer_begun, CLOSE]]
+    ask(QUESTION)
+    time.sleep(0.2)
+    assert ask(QUESTION).status == 502
+    assert len(provider.requests) == 2
 
 
 def test_a_connection_that_the_provider_closed_while_idle_is_replaced_unnoticed(
@@ -239,10 +257,11 @@ def test_a_body_that_drips_is_a_504_within_the_function_s_time(
     assert time.monotonic() - started < 2.5
 
 
+@pytest.mark.parametrize("location", ["/elsewhere", "http://[x"])
 def test_a_redirect_is_not_followed(
-    provider: ScriptedProvider, ask: Callable[..., Answered]
+    provider: ScriptedProvider, ask: Callable[..., Answered], location: str
 ) -> None:
-    provider.scripts = [whole(302, b"", location="/elsewhere")]
+    provider.scripts = [whole(302, b"", location=location)]
     answer = ask(QUESTION)
     assert (answer.status, answer.error["code"]) == (502, "upstream_error")
     assert len(provider.requests) == 1
@@ -256,6 +275,45 @@ def test_an_answer_that_is_no_json_object_is_a_502(
     answer = ask(QUESTION)
     assert (answer.status, answer.error["code"]) == (502, "upstream_error")
     assert answer.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize("end", [[CLOSE], [RESET], [30.0]])
+def test_a_refusal_whose_body_breaks_off_or_stalls_is_still_a_refusal(
+    provider: ScriptedProvider, ask: Callable[..., Answered], end: list[Any]
+) -> None:
+    (text,) = whole(429, REFUSED)
+    provider.scripts = [[text[:-10], *end], whole(200, COMPLETION)]
+    answer = ask(QUESTION)
+    assert (answer.status, answer.headers["x-relay-attempts"]) == (200, "2")
+
+
+@pytest.mark.parametrize(
+    "usage", [{"prompt_tokens": 10**400}, {"prompt_tokens": 1e400}, {"prompt_tokens": [1]}]
+)
+def test_absurd_usage_does_not_cost_the_caller_the_answer(
+    provider: ScriptedProvider, ask: Callable[..., Answered], usage: Any
+) -> None:
+    text = json.dumps(COMPLETION | {"usage": {"prompt_tokens": 0}}).replace(
+        '{"prompt_tokens": 0}', json.dumps(usage).replace("Infinity", "1e400")
+    )
+    provider.scripts = [whole(200, text.encode())]
+    assert ask(QUESTION).status == 200
+
+
+def test_cookies_do_not_pass_from_one_call_to_the_next(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [whole(200, COMPLETION, set_cookie="session=1; path=/")]
+    ask(QUESTION)
+    ask(QUESTION)
+    assert "cookie" not in provider.requests[1].headers
+
+
+def test_without_time_left_nothing_is_sent(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    assert ask(QUESTION, seconds=1).status == 504
+    assert provider.requests == []
 
 
 def test_an_answer_cut_short_is_a_502(
@@ -272,7 +330,8 @@ def test_an_error_with_status_200_is_an_error(
     error = {"message": "slow down", "type": "rate_limit_error", "param": None, "code": None}
     provider.scripts = [whole(200, {"error": error})]
     answer = ask(QUESTION)
-    assert (answer.status, answer.error) == (429, error)
+    assert answer.status == 429
+    assert answer.error == error | {"message": advised(429, "slow down")}
 
 
 def test_a_whole_answer_to_a_streamed_question_passes_as_it_is(

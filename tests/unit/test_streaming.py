@@ -45,7 +45,7 @@ def unattached(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("unattached")
-def test_without_a_runtime_that_can_stream_the_answer_is_whole_in_the_same_format() -> None:
+def test_without_a_runtime_that_can_stream_the_answer_looks_complete_in_the_same_format() -> None:
     assert deliver(ANSWER, {}) == IN_THE_WIRE_FORMAT
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,7 @@ class ApiRequest:
         """Return the body's bytes; BadRequest if they cannot be had."""
         try:
             return base64.b64decode(self._body) if self._body_is_base64 else self._body.encode()
-        except (binascii.Error, UnicodeEncodeError):
+        except (ValueError, AttributeError):
             raise BadRequest("The body is not valid UTF-8. Send JSON in UTF-8.") from None
 
 

@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 def parse(text: bytes | str) -> Any:
     """Parse JSON; ValueError for anything that the standard does not allow."""
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        plain = text.decode() if isinstance(text, bytes) else text
+        return json.loads(plain, parse_constant=_no_constant)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

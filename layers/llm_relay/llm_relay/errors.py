@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_LONGEST_CODE = 100
+
+
 class RelayError(Exception):
     """A failure with an HTTP status, told in OpenAI's error shape."""
 
@@ -47,6 +50,11 @@ class RelayError(Exception):
             "code": self.code,
         }
         return {"error": error}
+
+    @property
+    def log_code(self) -> str | None:
+        """The code to log this failure under."""
+        return self.code
 
     def headers(self) -> dict[str, str]:
         """Return the headers that belong to this failure."""
@@ -83,10 +91,10 @@ class ProviderRefused(RelayError):
         return {"error": self._error}
 
     @property
-    def provider_code(self) -> str | None:
+    def log_code(self) -> str | None:
         """The provider's code for this error, if it named one."""
         code = self._error.get("code")
-        return code if isinstance(code, str) else None
+        return code[:_LONGEST_CODE] if isinstance(code, str) else None
 
 
 class ProviderKeyMissing(RelayError):

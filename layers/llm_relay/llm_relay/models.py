@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from llm_relay.answer import Answer, json_answer
 from llm_relay.deadline import Deadline
-from llm_relay.errors import ModelNotFound, UpstreamBroke
-from llm_relay.relay import ANSWER_SECONDS, answer_in, answered, provider
-from llm_relay.upstream import UpstreamRequest
+from llm_relay.errors import ModelNotFound
+from llm_relay.relay import ANSWER_SECONDS, answered, catalogue
 
 if TYPE_CHECKING:
     from llm_relay.api_gateway import ApiRequest
     from llm_relay.telemetry import Call
-
-CACHE_SECONDS = 60.0
-
-_cached: tuple[float, dict[str, Any]] | None = None
 
 
 def list_models(request: ApiRequest, seconds: float) -> Answer:
@@ -29,20 +23,12 @@ def list_models(request: ApiRequest, seconds: float) -> Answer:
 
 def retrieve_model(request: ApiRequest, seconds: float) -> Answer:
     """Answer with one model; the provider has no route of its own for that."""
-    wanted = unquote(request.path_parameters.get("id", ""))
+    wanted = unquote(request.path_parameters.get("id") or "")
     return answered(request, lambda call: _ok(call, _model(wanted, _listing(call, seconds))))
 
 
-def forget() -> None:
-    """Let the next call ask the provider afresh."""
-    global _cached  # noqa: PLW0603
-    _cached = None
-
-
-def _ok(call: Call, document: dict[str, Any]) -> Answer:
-    call.note_first_byte()
-    call.finish(HTTPStatus.OK)
-    return json_answer(HTTPStatus.OK, document, call.headers())
+def _listing(call: Call, seconds: float) -> dict[str, Any]:
+    return catalogue().listing(Deadline.after(seconds - ANSWER_SECONDS), call.effort)
 
 
 def _model(wanted: str, listing: dict[str, Any]) -> dict[str, Any]:
@@ -55,21 +41,7 @@ def _model(wanted: str, listing: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _listing(call: Call, seconds: float) -> dict[str, Any]:
-    global _cached  # noqa: PLW0603 - one list per environment
-    if _cached is None or time.monotonic() - _cached[0] > CACHE_SECONDS:
-        _cached = time.monotonic(), _fetch(call, seconds)
-    return _cached[1]
-
-
-def _fetch(call: Call, seconds: float) -> dict[str, Any]:
-    deadline = Deadline.after(seconds - ANSWER_SECONDS)
-    request = UpstreamRequest(method="GET", path="/models")
-    reply = provider().call(request, deadline, call.effort)
-    try:
-        listing = answer_in(call.effort.waiting_for(lambda: reply.whole(deadline)))
-    finally:
-        reply.close()
-    if not isinstance(listing.get("data"), list):
-        raise UpstreamBroke("The provider's list of models is not one.")
-    return listing
+def _ok(call: Call, document: dict[str, Any]) -> Answer:
+    call.note_first_byte()
+    call.finish(HTTPStatus.OK)
+    return json_answer(HTTPStatus.OK, document, call.headers())

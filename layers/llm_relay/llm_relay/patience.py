@@ -49,7 +49,6 @@ def _number(value: str | None) -> float | None:
 
 def _seconds_until(date: str | None) -> float | None:
     try:
-        moment = parsedate_to_datetime(date or "")
-    except ValueError:
+        return max(0.0, parsedate_to_datetime(date or "").timestamp() - time.time())
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, moment.timestamp() - time.time())

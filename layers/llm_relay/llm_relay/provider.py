@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from llm_relay.advice import advised
 from llm_relay.documents import parse_object
 from llm_relay.errors import (
     ProviderKeyRejected,
@@ -17,6 +18,7 @@ from llm_relay.errors import (
     UpstreamUnreachable,
 )
 from llm_relay.patience import is_retryable, wait_seconds
+from llm_relay.upstream import too_slow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LONGEST_ERROR_BYTES = 65536
+_ERROR_SECONDS = 5.0  # for the body of a refusal
+_STATUS_END = 600
 _FORWARDED = {"retry-after", "retry-after-ms", "x-should-retry"}
 
 
@@ -79,6 +83,8 @@ class Provider:
     def _attempt(
         self, request: UpstreamRequest, key: str, deadline: Deadline, effort: Effort
     ) -> Reply:
+        if not deadline.remaining():
+            raise too_slow()
         effort.attempts += 1
         reply = self._upstream.send(request, key, deadline)
         if HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
@@ -99,9 +105,11 @@ class Provider:
 
     def _pause(self, failure: RelayError, deadline: Deadline, effort: Effort) -> None:
         """Wait before the next attempt, or raise the failure if there is to be none."""
-        seconds = wait_seconds(effort.attempts, failure.headers())
+        headers = failure.headers()
+        seconds = wait_seconds(effort.attempts, headers)
         longest = min(self.settings.longest_wait_seconds, deadline.remaining())
-        if effort.attempts >= self.settings.max_attempts or seconds >= longest:
+        is_last = effort.attempts >= self.settings.max_attempts
+        if is_last or seconds >= longest or headers.get("x-should-retry") == "false":
             raise failure
         time.sleep(seconds)
 
@@ -114,16 +122,35 @@ def forwarded(headers: Mapping[str, str]) -> dict[str, str]:
 
 def _refusal(reply: Reply, deadline: Deadline) -> RelayError:
     """Return the provider's error as it is, or a readable one in its place."""
-    if reply.status < HTTPStatus.BAD_REQUEST:
+    if not HTTPStatus.BAD_REQUEST <= reply.status < _STATUS_END:
         return UpstreamBroke(
             f"The provider answered with status {reply.status}, which is no answer. Check the "
             "base URL."
         )
-    error = error_in(reply.whole(deadline, _LONGEST_ERROR_BYTES)) or {
+    try:
+        text = reply.whole(deadline.within(_ERROR_SECONDS), _LONGEST_ERROR_BYTES)
+    except RelayError:
+        text = b""  # the status tells enough
+    error = error_in(text) or {
         "message": f"The provider answered {reply.status} without saying why.",
     }
+    return refused(reply.status, error, forwarded(reply.headers) | provider_request_id(reply))
+
+
+def refused(status: int, error: dict[str, Any], headers: Mapping[str, str]) -> ProviderRefused:
+    """Return the provider's error in OpenAI's shape, with a word on what to do about it."""
     shape = {"type": "provider_error", "param": None, "code": None}
-    return ProviderRefused(reply.status, shape | error, forwarded(reply.headers))
+    message = error.get("message")
+    text = message if isinstance(message, str) and message else "The provider failed."
+    if status == HTTPStatus.PAYMENT_REQUIRED:
+        headers = {**headers, "x-should-retry": "false"}
+    return ProviderRefused(status, shape | error | {"message": advised(status, text)}, headers)
+
+
+def provider_request_id(reply: Reply) -> dict[str, str]:
+    """Return the header that names the provider's own id of a request, if it has one."""
+    request_id = reply.headers.get("x-request-id")
+    return {"x-upstream-request-id": request_id} if request_id else {}
 
 
 def error_in(body: bytes) -> dict[str, Any] | None:

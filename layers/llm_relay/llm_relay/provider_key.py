@@ -23,10 +23,13 @@ class ProviderKey:
         self._secrets: Any = None
         self._last: str | None = None
         self._refreshed_at = float("-inf")
+        self._failed_at = float("-inf")
 
     def current(self) -> str:
         """Return the key; ProviderKeyMissing if there is none to be had."""
-        return self._settings.key_for_sam_local or self._fetch(force=False)
+        if self._settings.key_for_sam_local:
+            return key_in(self._settings.key_for_sam_local)
+        return self._fetch(force=False)
 
     def refreshed(self) -> str | None:
         """Return the key fetched afresh, or None if that was done a moment ago."""
@@ -44,6 +47,8 @@ class ProviderKey:
             GetParameterError,
         )
 
+        if self._last and time.monotonic() - self._failed_at < REFRESH_SECONDS:
+            return self._last  # nobody waits for a Secrets Manager that was away a moment ago
         try:
             secret = self._provider().get(
                 self._settings.secret_arn, max_age=CACHE_SECONDS, force_fetch=force
@@ -55,7 +60,8 @@ class ProviderKey:
                     "secret that the stack's output ProviderKeySecretId names; under `sam local`, "
                     "give it as ABLIT_KEY in the file for --env-vars."
                 ) from None
-            return self._last  # an old key beats none while Secrets Manager is away
+            self._failed_at = time.monotonic()
+            return self._last  # an old key beats none
         self._last = key_in(secret)
         return self._last
 

@@ -36,6 +36,8 @@ class Pump:
     def stop(self) -> None:
         """End the thread; whoever calls has made the blocked read return."""
         self._stopped.set()
+        with suppress(queue.Empty):  # makes room for a piece that waits for it
+            self._pieces.get_nowait()
         self._thread.join(timeout=5)
 
     def _run(self) -> None:

@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import os
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
+from llm_relay import limits
 from llm_relay.answer import Answer, error_answer
+from llm_relay.catalogue import Catalogue
 from llm_relay.checks import body_object
 from llm_relay.deadline import Deadline
 from llm_relay.documents import parse_object
 from llm_relay.errors import InternalError, RelayError, UpstreamBroke
+from llm_relay.prices import priced
 from llm_relay.provider import Provider, forwarded
 from llm_relay.provider_key import ProviderKey
 from llm_relay.relayed_stream import RelayedStream, refusal_in
 from llm_relay.settings import ProviderKeySettings, UpstreamSettings
 from llm_relay.telemetry import Call, log_internal_error
+from llm_relay.translation import Translation
 from llm_relay.upstream import Reply, Upstream, UpstreamRequest
-from llm_relay.usage import usage_of
+from llm_relay.usage import Usage, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llm_relay.api_gateway import ApiRequest
+    from llm_relay.dialect import Dialect
+    from llm_relay.translation import Translated
     from llm_relay.watch import StreamWatch
 
 # Kept back from the function's own time, to say that the provider took all the rest.
 ANSWER_SECONDS = 2.0
+# A list of models that is slower than this is done without.
+LISTING_SECONDS = 3.0
 _EVENT_STREAM = "text/event-stream"
+_JSON = "application/json"
 _ANSWER_FIELDS = ("choices", "output", "data")
+
+Document = dict[str, Any]
 
 
 class Endpoint(Protocol):
@@ -37,11 +49,17 @@ class Endpoint(Protocol):
 
     path: str
 
-    def check(self, body: dict[str, Any]) -> None:
+    def check(self, body: Document) -> None:
         """Refuse with BadRequest what no provider could answer."""
 
-    def watch(self) -> StreamWatch:
+    def translate(self, translation: Translation) -> None:
+        """Put the request into the provider's dialect."""
+
+    def watch(self, body: Document, dialect: Dialect) -> StreamWatch:
         """Return the watch for one stream."""
+
+    def whole(self, document: Document, body: Document) -> Document:
+        """Return the answer with every field that OpenAI's types require."""
 
 
 @lru_cache(maxsize=1)
@@ -53,9 +71,16 @@ def provider() -> Provider:
     )
 
 
+@lru_cache(maxsize=1)
+def catalogue() -> Catalogue:
+    """Return the provider's models, asked for on first use."""
+    return Catalogue(provider())
+
+
 def relay(endpoint: Endpoint, request: ApiRequest, seconds: float) -> Answer:
     """Answer a request within that many seconds, whatever happens."""
-    return answered(request, lambda call: _relay(endpoint, request, seconds, call))
+    deadline = Deadline.after(seconds - ANSWER_SECONDS)
+    return answered(request, lambda call: Relay(endpoint, call, deadline).answer(request.body()))
 
 
 def answered(request: ApiRequest, work: Callable[[Call], Answer]) -> Answer:
@@ -66,57 +91,95 @@ def answered(request: ApiRequest, work: Callable[[Call], Answer]) -> Answer:
     except RelayError as error:
         failure = error
     except Exception as error:  # noqa: BLE001 - nothing may reach the runtime, which prints it
-        log_internal_error(error)
+        log_internal_error(error, call.request_id)
         failure = InternalError("The relay itself failed. Its log has the request id.")
-    call.finish(failure.status, failure.code or getattr(failure, "provider_code", None))
+    call.finish(failure.status, failure.log_code)
     return error_answer(failure, call.headers())
 
 
-def _relay(endpoint: Endpoint, request: ApiRequest, seconds: float, call: Call) -> Answer:
-    text = request.body()
-    body = body_object(text)
-    endpoint.check(body)
-    call.stream = body.get("stream") is True
-    deadline = Deadline.after(seconds - ANSWER_SECONDS)
-    soon = deadline.within(provider().settings.first_byte_seconds)
-    accept = _EVENT_STREAM if call.stream else "application/json"
-    upstream_request = UpstreamRequest(method="POST", path=endpoint.path, body=text, accept=accept)
-    reply = provider().call(upstream_request, soon, call.effort)
-    try:
-        call.provider_request_id = reply.headers.get("x-request-id")
-        if call.stream and reply.content_type == _EVENT_STREAM:
-            return _streamed(reply, endpoint.watch(), call, deadline)
-        return _whole(reply, call, soon)
-    except BaseException:
+class Relay:
+    """One request on its way."""
+
+    def __init__(self, endpoint: Endpoint, call: Call, deadline: Deadline) -> None:
+        self._endpoint = endpoint
+        self._call = call
+        call.price = self._priced
+        self._deadline = deadline
+        self._settings = provider().settings
+        self._soon = deadline.within(self._settings.first_byte_seconds)
+
+    def answer(self, text: bytes) -> Answer:
+        """Return the provider's answer; a RelayError if there is none."""
+        body = body_object(text)
+        translated = self._checked(text, body)
+        reply = self._ask(translated)
+        try:
+            self._call.provider_request_id = reply.headers.get("x-request-id")
+            if self._call.stream and reply.content_type != _JSON:
+                return self._streamed(reply, body)
+            return self._whole(reply, body)
+        except BaseException:
+            reply.close()
+            raise
+
+    def _checked(self, text: bytes, body: Document) -> Translated:
+        self._endpoint.check(body)
+        if limits.needs_listing(body):
+            limits.check(body, self._entry(body["model"]))
+        translation = Translation(self._settings.dialect, text, body)
+        self._endpoint.translate(translation)
+        self._call.stream = body.get("stream") is True
+        return translation.result()
+
+    def _ask(self, translated: Translated) -> Reply:
+        self._call.dropped = translated.dropped
+        request = UpstreamRequest(
+            method="POST",
+            path=self._endpoint.path,
+            body=translated.text,
+            accept=_EVENT_STREAM if self._call.stream else _JSON,
+        )
+        return provider().call(request, self._soon, self._call.effort)
+
+    def _streamed(self, reply: Reply, body: Document) -> Answer:
+        stream = RelayedStream(
+            reply,
+            self._endpoint.watch(body, self._settings.dialect),
+            self._call,
+            self._deadline,
+            self._settings.keep_alive_seconds,
+        )
+        stream.open()
+        headers = {"content-type": _EVENT_STREAM, "cache-control": "no-cache"}
+        return Answer(status=HTTPStatus.OK, headers=self._headers(reply, headers), body=stream)
+
+    def _whole(self, reply: Reply, body: Document) -> Answer:
+        text = self._call.effort.waiting_for(lambda: reply.whole(self._soon))
         reply.close()
-        raise
+        document = answer_in(text)
+        whole = self._endpoint.whole(document, body)
+        text = text if whole == document else json.dumps(whole, separators=(",", ":")).encode()
+        model = whole["model"] if isinstance(whole["model"], str) else None
+        self._call.settle(usage_of(document), model)
+        self._call.note_first_byte()
+        self._call.finish(reply.status)
+        headers = {"content-type": _JSON} | cost_header(self._call.usage)
+        return Answer(status=reply.status, headers=self._headers(reply, headers), body=[text])
+
+    def _headers(self, reply: Reply, own: dict[str, str]) -> dict[str, str]:
+        return own | forwarded(reply.headers) | self._call.headers()
+
+    def _entry(self, model: str) -> Document | None:
+        soon = self._deadline.within(LISTING_SECONDS)
+        return self._call.effort.waiting_for(lambda: catalogue().entry(model, soon))
+
+    def _priced(self, usage: Usage, model: str | None) -> Usage:
+        if usage.cost_usd is not None or usage.tokens_in is None or model is None:
+            return usage
+        return priced(usage, self._entry(model))
 
 
-def _streamed(reply: Reply, watch: StreamWatch, call: Call, deadline: Deadline) -> Answer:
-    keep_alive_seconds = provider().settings.keep_alive_seconds
-    stream = RelayedStream(reply, watch, call, deadline, keep_alive_seconds)
-    stream.open()
-    headers = {"content-type": _EVENT_STREAM, "cache-control": "no-cache"}
-    return Answer(
-        status=HTTPStatus.OK,
-        headers=headers | forwarded(reply.headers) | call.headers(),
-        body=stream,
-    )
-
-
-def _whole(reply: Reply, call: Call, deadline: Deadline) -> Answer:
-    text = call.effort.waiting_for(lambda: reply.whole(deadline))
-    reply.close()
-    document = answer_in(text)
-    call.model = document["model"] if isinstance(document.get("model"), str) else None
-    call.usage = usage_of(document)
-    call.note_first_byte()
-    call.finish(reply.status)
-    headers = {"content-type": "application/json"} | forwarded(reply.headers) | call.headers()
-    return Answer(status=reply.status, headers=headers, body=[text])
-
-
-def answer_in(text: bytes) -> dict[str, Any]:
+def answer_in(text: bytes) -> Document:
     """Return the provider's answer, parsed; a RelayError if it is broken or a hidden refusal."""
     document = parse_object(text)
     if document is None:
@@ -125,3 +188,10 @@ def answer_in(text: bytes) -> dict[str, Any]:
     if isinstance(error, dict) and not any(name in document for name in _ANSWER_FIELDS):
         raise refusal_in(error)
     return document
+
+
+def cost_header(usage: Usage) -> dict[str, str]:
+    """Return the header that tells what the call cost, if that is known."""
+    if usage.cost_usd is None:
+        return {}
+    return {"x-relay-cost-usd": f"{usage.cost_usd:.10f}".rstrip("0").rstrip(".")}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.errors import InternalError, ProviderRefused, RelayError, UpstreamBroke
+from llm_relay.provider import refused
 from llm_relay.sse import KEEP_ALIVE, FrameBuffer, harmless
 from llm_relay.telemetry import log_internal_error
 from llm_relay.upstream import too_slow
@@ -53,18 +55,17 @@ class RelayedStream:
         nothing has been answered yet, so the caller can be told by the status.
         """
         soon = self._deadline.within(self._keep_alive_seconds)
-        while not self._watch.events and not self._over:
-            try:
+        while not self._watch.events and not self._over and soon.remaining():
+            with suppress(TimeoutError):
                 self._first += self._read(soon.remaining())
-            except TimeoutError:
-                if not self._deadline.remaining():
-                    raise too_slow() from None
-                self._first += KEEP_ALIVE
-                break
-        if self._watch.error and self._watch.events == 1:
-            raise refusal_in(self._watch.error)
+        if self._watch.refusal:
+            raise refusal_in(self._watch.refusal)
         if self._over and not self._watch.finished:
-            raise UpstreamBroke("The provider ended its stream before the first event.")
+            ended = UpstreamBroke("The provider ended its stream before the first event.")
+            raise self._failure or ended
+        if not self._deadline.remaining():
+            raise too_slow()
+        self._first = self._first or KEEP_ALIVE
         self._call.note_first_byte()
 
     def __iter__(self) -> Iterator[bytes]:
@@ -74,27 +75,30 @@ class RelayedStream:
     def __next__(self) -> bytes:
         """Return the next whole frames."""
         piece, self._first = self._first, b""
+        due = self._deadline.within(self._keep_alive_seconds)
         while not piece and not self._over:
-            piece = self._next_piece()
+            piece = self._next_piece(due)
         if piece:
             return piece
-        self._finish(self._failure.code if self._failure else self._code_of_event())
+        self._finish(self._failure.code if self._failure else self._watch.failure_code)
         raise StopIteration
 
     def close(self) -> None:
         """Let go of the provider; a stream that is not over counts as left by its caller."""
         self._finish("caller_left")
 
-    def _next_piece(self) -> bytes:
-        patience = min(self._keep_alive_seconds, self._deadline.remaining())
+    def _next_piece(self, due: Deadline) -> bytes:
+        # What is held back or taken out is silence to the caller, however busy the provider is.
+        if not due.remaining():
+            return self._fill_silence()
         try:
-            return self._read(_LINGER_SECONDS if self._watch.finished else patience)
+            return self._read(_LINGER_SECONDS if self._watch.finished else due.remaining())
         except TimeoutError:
             return self._fill_silence()
         except RelayError as error:
             return self._fail(error)
         except Exception as error:  # noqa: BLE001 - the caller must hear of it as well
-            log_internal_error(error)
+            log_internal_error(error, self._call.request_id)
             return self._fail(InternalError("The relay itself failed. Its log has the request id."))
 
     def _read(self, seconds: float) -> bytes:
@@ -104,12 +108,18 @@ class RelayedStream:
         return self._pass(self._frames.feed(chunk))
 
     def _pass(self, frames: bytes) -> bytes:
-        frames = harmless(frames)
-        self._watch.see(frames)
-        return frames
+        passed = self._watch.pass_on(harmless(frames))
+        broken, self._watch.broken = self._watch.broken, None
+        if not broken:
+            return passed
+        if not self._watch.events:
+            raise broken
+        return passed + self._fail(broken)
 
     def _end(self) -> bytes:
         rest = self._pass(self._frames.flush())
+        if self._over:
+            return rest
         closing = self._watch.closing()
         if closing is None and self._watch.events:
             return rest + self._fail(UpstreamBroke("The provider ended its stream too early."))
@@ -124,26 +134,21 @@ class RelayedStream:
 
     def _fail(self, error: RelayError) -> bytes:
         self._over = True
-        if self._watch.finished:  # the answer was whole; what came after it does not matter
-            return b""
+        if (closing := self._watch.closing()) is not None:
+            return closing  # the answer was whole; what came after it does not matter
         self._failure = error
         return self._watch.failure(error)
-
-    def _code_of_event(self) -> str | None:
-        return "provider_error" if self._watch.error else None
 
     def _finish(self, code: str | None) -> None:
         self._over = True
         self._reply.close()
-        self._call.model = self._watch.model
-        self._call.usage = self._watch.usage
+        self._call.settle(self._watch.usage, self._watch.model)
         self._call.finish(HTTPStatus.OK, code)
 
 
 def refusal_in(error: dict[str, Any]) -> ProviderRefused:
     """Return the refusal that a provider sent with status 200."""
-    shape = {"message": "The provider failed.", "type": "provider_error", "code": None}
-    return ProviderRefused(_status_of(error), shape | error, {})
+    return refused(_status_of(error), error, {})
 
 
 def _status_of(error: dict[str, Any]) -> int:

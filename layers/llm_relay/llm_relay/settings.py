@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from llm_relay.dialect import dialect_named
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from llm_relay.dialect import Dialect
+
+DEFAULT_BASE_URL = "https://api.abliteration.ai/v1"
 _VERSION_SEGMENT = re.compile(r"/v\d")
 
 
@@ -18,7 +23,9 @@ class UpstreamSettings:
     """Where the provider is, and how patient we are with it."""
 
     base_url: str  # ends in the API's version, without a slash
-    connect_seconds: float
+    dialect: Dialect
+    connect_seconds: float  # also the longest time to send a request
+    keep_seconds: float  # an idle connection is not used after that
     idle_seconds: float  # longest silence within an answer
     first_byte_seconds: float  # longest wait for an answer, retries included
     max_attempts: int
@@ -28,10 +35,13 @@ class UpstreamSettings:
 
     @classmethod
     def from_mapping(cls, environ: Mapping[str, str]) -> UpstreamSettings:
-        """Read the settings; ValueError for a number that is none."""
+        """Read the settings; ValueError for a number that is none or a dialect unknown."""
         return cls(
-            base_url=with_version(environ["UPSTREAM_BASE_URL"]),
-            connect_seconds=float(environ.get("UPSTREAM_CONNECT_SECONDS", "5")),
+            base_url=with_version(environ.get("UPSTREAM_BASE_URL", DEFAULT_BASE_URL)),
+            dialect=dialect_named(environ.get("PROVIDER_DIALECT", "abliteration")),
+            connect_seconds=float(environ.get("UPSTREAM_CONNECT_SECONDS", "10")),
+            # Servers hang up on idle connections after 5 s, or later.
+            keep_seconds=float(environ.get("UPSTREAM_KEEP_SECONDS", "4")),
             # API Gateway gives up after 300 s without a byte.
             idle_seconds=float(environ.get("UPSTREAM_IDLE_SECONDS", "280")),
             first_byte_seconds=float(environ.get("UPSTREAM_FIRST_BYTE_SECONDS", "280")),

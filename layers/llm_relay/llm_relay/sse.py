@@ -9,12 +9,16 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from llm_relay.errors import UpstreamBroke
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # A comment; the official SDKs choke on `id:`, `retry:` and an empty `data:`.
 KEEP_ALIVE = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
+
+LONGEST_FRAME_BYTES = 32 * 1024 * 1024
 
 _BLANK_LINE = re.compile(rb"\n\r?\n|\r\n?\r\n?")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -35,6 +39,8 @@ class FrameBuffer:
     def feed(self, chunk: bytes) -> bytes:
         """Return all frames that are whole by now, byte for byte."""
         data = self._rest + chunk
+        if len(data) > LONGEST_FRAME_BYTES:
+            raise UpstreamBroke("The provider sent an event that does not end.")
         end = 0
         # A blank line may straddle the old rest and the new chunk by up to three bytes.
         for match in _BLANK_LINE.finditer(data, max(0, len(self._rest) - 3)):
@@ -45,7 +51,7 @@ class FrameBuffer:
     def flush(self) -> bytes:
         """Return the rest if it is a whole event; SDKs lose a last one without a blank line."""
         rest, self._rest = self._rest, b""
-        return rest + b"\n\n" if any(is_whole(data) for data in payloads(rest)) else b""
+        return rest + b"\n\n" if any(looks_complete(data) for data in payloads(rest)) else b""
 
 
 def harmless(frames: bytes) -> bytes:
@@ -63,15 +69,27 @@ def _harmless_lines(frame: bytes) -> list[bytes]:
     return lines if has_data else comments
 
 
+def split(frames: bytes) -> Iterator[tuple[bytes, bytes | None]]:
+    """Yield each frame, with its blank line, and its data if it has any."""
+    start = 0
+    for end in _BLANK_LINE.finditer(frames):
+        yield frames[start : end.end()], _data(frames[start : end.start()])
+        start = end.end()
+    if start < len(frames):
+        yield frames[start:], _data(frames[start:])
+
+
 def payloads(frames: bytes) -> Iterator[bytes]:
     """Yield the data of each frame that has any."""
-    for frame in _BLANK_LINE.split(frames):
-        lines = [line for line in _LINE_END.split(frame) if line.startswith(b"data:")]
-        if data := b"\n".join(line[5:].removeprefix(b" ") for line in lines):
-            yield data
+    return (payload for _, payload in split(frames) if payload)
 
 
-def is_whole(payload: bytes) -> bool:
+def _data(frame: bytes) -> bytes | None:
+    lines = (line for line in _LINE_END.split(frame) if line.startswith(b"data:"))
+    return b"\n".join(line[5:].removeprefix(b" ") for line in lines) or None
+
+
+def looks_complete(payload: bytes) -> bool:
     """Tell an event's data from a part of it, at a glance."""
     return payload.startswith(b"[DONE]") or (payload[:1] == b"{" and payload.rstrip()[-1:] == b"}")
 

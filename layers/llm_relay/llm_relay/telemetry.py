@@ -5,13 +5,19 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from llm_relay.provider import Effort
 from llm_relay.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LONGEST_HEADER = 1000
+_CLIENT_ERROR = 400
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,7 +32,9 @@ class Call:
     usage: Usage = field(default_factory=Usage)
     effort: Effort = field(default_factory=Effort)
     provider_request_id: str | None = None
+    dropped: tuple[str, ...] = ()  # paths of what the provider would not have taken
     first_byte_seconds: float | None = None
+    price: Callable[[Usage, str | None], Usage] = field(default=lambda usage, _model: usage)
     _started: float = field(default_factory=time.monotonic)
     _told: bool = False
 
@@ -39,7 +47,14 @@ class Call:
         }
         if self.provider_request_id:
             headers["x-upstream-request-id"] = self.provider_request_id
+        if self.dropped:
+            headers["x-relay-dropped"] = header_text(", ".join(self.dropped))
         return headers
+
+    def settle(self, usage: Usage, model: str | None) -> None:
+        """Keep what the call used, at its price."""
+        self.model = model
+        self.usage = self.price(usage, model)
 
     def note_first_byte(self) -> None:
         """Keep the moment at which the caller gets the first byte of the answer."""
@@ -80,6 +95,7 @@ class Call:
 
     def _measure(self, status: int, code: str | None, seconds: float) -> None:
         metrics = _metrics()
+        metrics.clear_metrics()  # of a call that broke off here
         metrics.add_dimension("route", self.route)
         metrics.add_dimension("model", self.model or "none")
         metrics.add_metadata("status", int(status))
@@ -87,7 +103,7 @@ class Call:
         for name, unit, value in (
             ("Requests", MetricUnit.Count, 1),
             (f"Status{status // 100}xx", MetricUnit.Count, 1),
-            ("Failures", MetricUnit.Count, 1 if code else None),
+            ("Failures", MetricUnit.Count, 1 if code or status >= _CLIENT_ERROR else None),
             ("Attempts", MetricUnit.Count, self.effort.attempts),
             ("TokensIn", MetricUnit.Count, self.usage.tokens_in),
             ("TokensOut", MetricUnit.Count, self.usage.tokens_out),
@@ -101,7 +117,13 @@ class Call:
         metrics.flush_metrics()
 
 
-def log_internal_error(error: Exception) -> None:
+def header_text(text: str) -> str:
+    """Return text that is safe in a header, whatever a caller has put into it."""
+    plain = "".join(char if char.isascii() and char.isprintable() else "?" for char in text)
+    return plain[:_LONGEST_HEADER]
+
+
+def log_internal_error(error: Exception, request_id: str) -> None:
     """Log where our own code failed, without the message: it may quote what came in."""
     traceback = error.__traceback__
     places = []
@@ -109,7 +131,8 @@ def log_internal_error(error: Exception) -> None:
         code = traceback.tb_frame.f_code
         places.append(f"{code.co_filename.rpartition('/')[2]}:{traceback.tb_lineno}")
         traceback = traceback.tb_next
-    _logger().error("internal error", extra={"error": type(error).__name__, "places": places})
+    facts = {"request_id": request_id, "error": type(error).__name__, "places": places}
+    _logger().error("internal error", extra=facts)
 
 
 def _milliseconds(seconds: float | None) -> float | None:

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from ssl import SSLCertVerificationError
 from typing import TYPE_CHECKING, Any
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
-from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    MaxRetryError,
+    NewConnectionError,
+    ProxyError,
+    ReadTimeoutError,
+    SSLError,
+)
 
 from llm_relay.errors import RelayError, UpstreamBroke, UpstreamTimedOut, UpstreamUnreachable
 from llm_relay.pump import Pump
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from llm_relay.deadline import Deadline
     from llm_relay.settings import UpstreamSettings
 
 PIECE_BYTES = 65536
-# A server may have hung up on a connection that was idle for so long; a younger one broke in use.
-STALE_SECONDS = 1.0
+LONGEST_ANSWER_BYTES = 32 * 1024 * 1024
+
+# Its warnings quote what the provider sent.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +51,9 @@ class UpstreamRequest:
 class Reply:
     """The provider's answer: status and headers are there, the body comes."""
 
-    def __init__(self, response: requests.Response) -> None:
+    def __init__(self, response: requests.Response, on_close: Callable[[], None]) -> None:
         self._response = response
+        self._on_close = on_close
         self._pump: Pump | None = None
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
@@ -56,12 +69,16 @@ class Reply:
             self._pump = Pump(self._read)
         return self._pump.take(seconds)
 
-    def whole(self, deadline: Deadline, limit: float = float("inf")) -> bytes:
-        """Return the body, cut soon after `limit` bytes; UpstreamTimedOut if it comes too late."""
+    def whole(self, deadline: Deadline, limit: int = LONGEST_ANSWER_BYTES) -> bytes:
+        """Return the body; UpstreamTimedOut if it comes too late, UpstreamBroke if too long."""
         body = bytearray()
         try:
-            while len(body) <= limit and (piece := self.take(deadline.remaining())):
+            while piece := self.take(deadline.remaining()):
                 body += piece
+                if len(body) > limit:
+                    raise UpstreamBroke("The provider's answer is too long to be one.")
+                if not deadline.remaining():
+                    raise too_slow()
         except TimeoutError:
             raise too_slow() from None
         return bytes(body)
@@ -73,6 +90,7 @@ class Reply:
         if self._pump:
             self._pump.stop()
         self._response.close()
+        self._on_close()
 
     def _read(self) -> bytes:
         # iter_content would wait for the end whenever the provider does not chunk.
@@ -89,14 +107,13 @@ class Upstream:
 
     def __init__(self, settings: UpstreamSettings) -> None:
         self.settings = settings
-        self._session = requests.Session()
+        self._session = _Session()
         # Asking the environment on each call costs more than the rest of requests.
         self._session.trust_env = False
         self._session.proxies = dict(get_environ_proxies(settings.base_url))
         self._session.verify = settings.ca_bundle or True
-        self._adapter = _Adapter()
-        self._session.mount("https://", self._adapter)
-        self._session.mount("http://", self._adapter)
+        # One caller's cookies are none of another's business.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._used_at = 0.0
 
     def send(self, request: UpstreamRequest, key: str, deadline: Deadline) -> Reply:
@@ -104,16 +121,10 @@ class Upstream:
 
         Raises UpstreamUnreachable if nothing was sent, else UpstreamBroke or UpstreamTimedOut.
         """
-        idle_seconds = time.monotonic() - self._used_at
-        connections = self._adapter.connections()
-        try:
-            return self._exchange(request, key, deadline)
-        except requests.RequestException as error:
-            # No new connection was made, so it was the kept one that the provider had let go.
-            stale = idle_seconds >= STALE_SECONDS and connections == self._adapter.connections()
-            if not (stale and type(error) is requests.ConnectionError):
-                raise _failure(error) from None
-        self._session.close()  # the other kept connections are as old
+        # A server lets go of idle connections, and a frozen function does not hear of it. Sending
+        # again once that shows might be paid for twice, so old connections are not used at all.
+        if time.monotonic() - self._used_at >= self.settings.keep_seconds:
+            self._session.close()
         try:
             return self._exchange(request, key, deadline)
         except requests.RequestException as error:
@@ -121,32 +132,35 @@ class Upstream:
 
     def _exchange(self, request: UpstreamRequest, key: str, deadline: Deadline) -> Reply:
         settings, left = self.settings, max(deadline.remaining(), 0.001)
-        try:
-            response = self._session.request(
-                request.method,
-                settings.base_url + request.path,
-                data=request.body,
-                headers=_headers(request, key),
-                timeout=(min(settings.connect_seconds, left), min(settings.idle_seconds, left)),
-                allow_redirects=False,  # the key goes to the configured host alone
-                stream=True,
-            )
-        finally:
-            self._used_at = time.monotonic()
-        return Reply(response)
+        response = self._session.request(
+            request.method,
+            settings.base_url + request.path,
+            data=request.body,
+            headers=_headers(request, key),
+            timeout=(min(settings.connect_seconds, left), min(settings.idle_seconds, left)),
+            allow_redirects=False,
+            stream=True,
+        )
+        _be_patient(response, settings.idle_seconds)
+        return Reply(response, self._note_use)
+
+    def _note_use(self) -> None:
+        self._used_at = time.monotonic()
 
 
-class _Adapter(HTTPAdapter):
-    """An adapter that can tell whether a call made a new connection."""
+class _Session(requests.Session):
+    """A session that takes a redirect for an answer: the key goes to the configured host alone."""
 
-    _pool: Any = None
+    def get_redirect_target(self, _response: Any) -> None:
+        """Find none; requests would read the body first, and outside our deadline."""
+        return
 
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        self._pool = pool = super().get_connection_with_tls_context(*args, **kwargs)
-        return pool
 
-    def connections(self) -> int:
-        return getattr(self._pool, "num_connections", 0)
+def _be_patient(response: requests.Response, seconds: float) -> None:
+    """Let the body be silent for longer than there was time to wait for the head."""
+    connection = response.raw.connection
+    if connection and connection.sock:
+        connection.sock.settimeout(seconds)
 
 
 def too_slow() -> RelayError:
@@ -154,6 +168,14 @@ def too_slow() -> RelayError:
     return UpstreamTimedOut(
         "The provider did not answer in time. Ask for a stream or for fewer tokens, or try again."
     )
+
+
+def _was_never_sent(error: requests.RequestException) -> bool:
+    cause = error.args[0] if error.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else None
+    if isinstance(reason, SSLError):  # also raised for a connection that broke in use
+        return bool(reason.args) and isinstance(reason.args[0], SSLCertVerificationError)
+    return isinstance(reason, NewConnectionError | ConnectTimeoutError | ProxyError)
 
 
 def _headers(request: UpstreamRequest, key: str) -> dict[str, str]:
@@ -170,8 +192,7 @@ def _failure(error: requests.RequestException) -> RelayError:
     """Translate, and keep apart what was never sent from what may have been answered."""
     if isinstance(error, requests.ReadTimeout):
         return too_slow()
-    cause = error.args[0] if error.args else None
-    if isinstance(error, requests.ConnectTimeout) or isinstance(cause, MaxRetryError):
+    if _was_never_sent(error):
         return UpstreamUnreachable(
             "The provider cannot be reached. Check the base URL, and that the function has a way "
             "to the internet (in a VPC that takes a NAT gateway); then try again."

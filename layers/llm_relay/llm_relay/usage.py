@@ -9,12 +9,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_TOO_MANY = 2**53  # no provider counts that far; beyond it, metrics lose digits
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Tokens and US dollars of one call; None where the provider said nothing."""
 
     tokens_in: int | None = None
     tokens_out: int | None = None
+    tokens_cached: int | None = None  # of tokens_in, read from the provider's cache
     cost_usd: float | None = None
 
 
@@ -22,7 +26,9 @@ def usage_of(document: Mapping[str, Any]) -> Usage:
     """Read the usage of a whole answer, or of the stream's event that carries it."""
     usage = document.get("usage")
     counts: Mapping[str, Any] = usage if isinstance(usage, dict) else {}
+    details = counts.get("prompt_tokens_details") or counts.get("input_tokens_details")
     return Usage(
+        tokens_cached=_count(details, "cached_tokens") if isinstance(details, dict) else None,
         tokens_in=_count(counts, "prompt_tokens", "input_tokens"),
         tokens_out=_count(counts, "completion_tokens", "output_tokens"),
         cost_usd=_cost(document.get("estimated_cost_usd")),
@@ -31,8 +37,8 @@ def usage_of(document: Mapping[str, Any]) -> Usage:
 
 def _count(counts: Mapping[str, Any], *names: str) -> int | None:
     values = (counts.get(name) for name in names)
-    return next((value for value in values if type(value) is int and value >= 0), None)
+    return next((value for value in values if type(value) is int and 0 <= value < _TOO_MANY), None)
 
 
 def _cost(value: Any) -> float | None:
-    return float(value) if type(value) in (int, float) and value >= 0 else None
+    return float(value) if type(value) in (int, float) and 0 <= value < _TOO_MANY else None

@@ -1,0 +1,77 @@
+"""How providers differ from OpenAI: one glance at a dialect shows all of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """What a provider wants renamed, leaves out or refuses; the defaults pass everything."""
+
+    name: str
+    # The top-level fields that chat completions take; others are dropped. None: any field passes.
+    chat_fields: frozenset[str] | None = None
+    # Fields that cannot be dropped without changing what was asked for, and what to send instead.
+    refused_fields: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    renamed_chat_fields: Mapping[str, str] = field(default_factory=dict)
+    renamed_roles: Mapping[str, str] = field(default_factory=dict)
+    takes_strict_tools: bool = True
+    keeps_responses: bool = True  # so that their items can be referred to
+    renamed_events: Mapping[str, str] = field(default_factory=dict)  # of Responses streams
+
+
+OPENAI = Dialect(name="openai")
+
+# https://docs.abliteration.ai/api-reference/chat-completions
+ABLITERATION = Dialect(
+    name="abliteration",
+    chat_fields=frozenset(
+        {
+            "audio", "cache_salt", "flagged_categories", "frequency_penalty", "function_call",
+            "functions", "include_reasoning", "logit_bias", "logprobs", "max_tokens", "messages",
+            "metadata", "modalities", "model", "n", "parallel_tool_calls", "prediction",
+            "presence_penalty", "prompt_cache_key", "prompt_cache_retention", "reasoning",
+            "reasoning_effort", "response_format", "safety_identifier", "seed", "service_tier",
+            "stop", "store", "stream", "stream_options", "temperature", "thinking", "tool_choice",
+            "tools", "top_logprobs", "top_p", "user", "verbosity", "web_search_options",
+        }
+    ),
+    refused_fields={
+        "/chat/completions": {
+            "input": "Send 'messages', or use /v1/responses.",
+            "instructions": "Send a system message, or use /v1/responses.",
+            "prompt": "Send 'messages'.",
+            "text": "Send 'response_format', or use /v1/responses.",
+            "max_output_tokens": "Send 'max_tokens', or use /v1/responses.",
+            "previous_response_id": "Send the whole conversation in 'messages'.",
+        },
+        "/responses": {
+            "background": "This provider keeps no responses. Wait for the answer, or stream it.",
+            "conversation": "This provider keeps no conversations. Send all of it in 'input'.",
+            "messages": "Send 'input', or use /v1/chat/completions.",
+        },
+    },
+    renamed_chat_fields={"max_completion_tokens": "max_tokens"},
+    renamed_roles={"developer": "system"},
+    takes_strict_tools=False,
+    keeps_responses=False,
+    renamed_events={
+        "response.function_call.arguments.delta": "response.function_call_arguments.delta",
+        "response.function_call.arguments.done": "response.function_call_arguments.done",
+        "response.function_call.done": "response.function_call_arguments.done",
+    },
+)  # fmt: skip
+
+DIALECTS = {dialect.name: dialect for dialect in (ABLITERATION, OPENAI)}
+
+
+def dialect_named(name: str) -> Dialect:
+    """Return a dialect; ValueError names those there are."""
+    if name not in DIALECTS:
+        raise ValueError(f"PROVIDER_DIALECT is {name!r}; there are {', '.join(DIALECTS)}")
+    return DIALECTS[name]

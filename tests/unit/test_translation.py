@@ -1,0 +1,106 @@
+"""Requests in the provider's dialect."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from llm_relay.chat import ChatCompletions
+from llm_relay.dialect import ABLITERATION, DIALECTS, OPENAI, dialect_named
+from llm_relay.errors import BadRequest
+from llm_relay.responses import Responses
+from llm_relay.translation import Translated, Translation
+
+MESSAGES = [{"role": "user", "content": "Hello"}]
+CHAT: dict[str, Any] = {"model": "m", "messages": MESSAGES}
+INPUT: dict[str, Any] = {"model": "m", "input": "Hello"}
+
+
+def translated(body: dict[str, Any], dialect: Any = ABLITERATION) -> Translated:
+    endpoint = Responses() if "input" in body and "messages" not in body else ChatCompletions()
+    translation = Translation(dialect, json.dumps(body).encode(), body)
+    endpoint.translate(translation)
+    return translation.result()
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values())
+@pytest.mark.parametrize("body", [CHAT | {"seed": 1, "temperature": 0.5}, INPUT | {"new": 1}])
+def test_a_request_without_need_stays_the_caller_s_bytes(body: Any, dialect: Any) -> None:
+    assert translated(body, dialect) == Translated(text=json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    ("given", "sent", "dropped"),
+    [
+        ({"max_completion_tokens": 5}, {"max_tokens": 5}, ()),
+        ({"max_completion_tokens": 5, "max_tokens": 5}, {"max_tokens": 5}, ()),
+        ({"max_completion_tokens": None}, {}, ()),
+        ({"made_up": 1, "top_k": 2}, {}, ("made_up", "top_k")),
+        (
+            {"messages": [{"role": "developer", "content": "x"}, *MESSAGES]},
+            {"messages": [{"role": "system", "content": "x"}, *MESSAGES]},
+            (),
+        ),
+        (
+            {"tools": [{"type": "function", "function": {"name": "f", "strict": True}}]},
+            {"tools": [{"type": "function", "function": {"name": "f"}}]},
+            ("tools[0].function.strict",),
+        ),
+    ],
+)
+def test_chat_is_put_into_the_strict_dialect(given: Any, sent: Any, dropped: Any) -> None:
+    result = translated(CHAT | given)
+    assert json.loads(result.text) == CHAT | sent
+    assert result.dropped == dropped
+
+
+def test_the_same_passes_untouched_in_openai_s() -> None:
+    tools = [{"type": "function", "function": {"name": "f", "strict": True}}]
+    body = CHAT | {"max_completion_tokens": 5, "made_up": 1, "tools": tools}
+    body["messages"] = [{"role": "developer", "content": "x"}]
+    assert translated(body, OPENAI) == Translated(text=json.dumps(body).encode())
+
+
+def test_responses_take_any_field_but_strict_and_developer() -> None:
+    items = [{"role": "developer", "content": "x"}, {"type": "function_call_output"}]
+    tools = [{"type": "function", "name": "f", "strict": True}, {"type": "web_search"}]
+    result = translated({"model": "m", "input": items, "tools": tools, "new": 1})
+    sent = json.loads(result.text)
+    assert sent["input"] == [{"role": "system", "content": "x"}, items[1]]
+    assert sent["tools"] == [{"type": "function", "name": "f"}, {"type": "web_search"}]
+    assert sent["new"] == 1
+    assert result.dropped == ("tools[0].strict",)
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (CHAT | {"max_tokens": 5, "max_completion_tokens": 6}, "max_completion_tokens"),
+        (CHAT | {"input": "x"}, "input"),
+        (CHAT | {"max_output_tokens": 5}, "max_output_tokens"),
+        (CHAT | {"previous_response_id": "resp_1"}, "previous_response_id"),
+        (INPUT | {"background": True}, "background"),
+        (INPUT | {"conversation": "c"}, "conversation"),
+        (INPUT | {"input": [*MESSAGES, {"type": "item_reference", "id": "msg_1"}]}, "input[1]"),
+    ],
+)
+def test_what_cannot_be_dropped_without_changing_the_meaning_is_refused(
+    body: Any, param: str
+) -> None:
+    with pytest.raises(BadRequest) as refusal:
+        translated(body)
+    assert refusal.value.param == param
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values())
+@pytest.mark.parametrize("options", [None, {}, {"include_usage": False}, {"x": 1}])
+def test_a_chat_stream_is_always_asked_for_its_usage(dialect: Any, options: Any) -> None:
+    sent = json.loads(translated(CHAT | {"stream": True, "stream_options": options}, dialect).text)
+    assert sent["stream_options"] == (options or {}) | {"include_usage": True}
+
+
+def test_an_unknown_dialect_names_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="abliteration, openai"):
+        dialect_named("klingon")
