@@ -44,7 +44,6 @@ def flat(**fields: Any) -> dict[str, Any]:
             "tools[0].function.parameters.properties.city.type",
         ),
         ({"tools": [NESTED, NESTED]}, "tools[1].function.name"),
-        ({"tools": [NESTED], "web_search_options": {}}, "web_search_options"),
         ({"tools": [NESTED], "parallel_tool_calls": 1}, "parallel_tool_calls"),
         ({"tools": [NESTED], "tool_choice": "any"}, "tool_choice"),
         ({"tools": [NESTED], "tool_choice": ["auto"]}, "tool_choice"),

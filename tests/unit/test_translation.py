@@ -79,6 +79,7 @@ def test_responses_take_any_field_but_strict_and_developer() -> None:
     [
         (CHAT | {"max_tokens": 5, "max_completion_tokens": 6}, "max_completion_tokens"),
         (CHAT | {"input": "x"}, "input"),
+        (CHAT | {"tools": [{}], "web_search_options": {}}, "web_search_options"),
         (CHAT | {"max_output_tokens": 5}, "max_output_tokens"),
         (CHAT | {"previous_response_id": "resp_1"}, "previous_response_id"),
         (INPUT | {"background": True}, "background"),

@@ -18,6 +18,7 @@ class Dialect:
     chat_fields: frozenset[str] | None = None
     # Fields that cannot be dropped without changing what was asked for, and what to send instead.
     refused_fields: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    exclusive_fields: tuple[tuple[str, str], ...] = ()  # pairs of which a request may hold one
     renamed_chat_fields: Mapping[str, str] = field(default_factory=dict)
     renamed_roles: Mapping[str, str] = field(default_factory=dict)
     takes_strict_tools: bool = True
@@ -56,6 +57,7 @@ ABLITERATION = Dialect(
             "messages": "Send 'input', or use /v1/chat/completions.",
         },
     },
+    exclusive_fields=(("tools", "web_search_options"),),
     renamed_chat_fields={"max_completion_tokens": "max_tokens"},
     renamed_roles={"developer": "system"},
     takes_strict_tools=False,

@@ -35,8 +35,6 @@ def check_chat_tools(body: Fields) -> None:
     tools = may_be_list_of_objects(body, "tools")
     functions = [(f"{path}.function", _nested(tool, path)) for path, tool in _functions(tools)]
     names = _check_functions(functions)
-    if tools and body.get("web_search_options") is not None:
-        refuse("web_search_options", "cannot go together with 'tools'. Send one of them.")
     may_be_flag(body, "parallel_tool_calls")
     if _check_choice(body.get("tool_choice"), has_tools=bool(tools)):
         path = "tool_choice.function"

@@ -45,6 +45,11 @@ class Translation:
             if self._body.get(name):
                 raise BadRequest(f"This provider takes no '{name}' here. {advice}", param=name)
 
+        for one, other in self._dialect.exclusive_fields:
+            if self._body.get(one) and self._body.get(other) is not None:
+                why = f"'{other}' cannot go together with '{one}' here. Send one of them."
+                raise BadRequest(why, param=other)
+
     def refuse_references(self) -> None:
         """Refuse input that only refers to earlier output, where the provider keeps none."""
         items = self._body.get("input")
