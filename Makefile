@@ -49,9 +49,14 @@ clean: ## Remove everything that was made here
 	@touch $@
 
 # `install`, not `sync`: the two lists agree on every version, so each only adds to the other.
-.venv/run .venv/dev: .venv/%: requirements/%.txt .venv/uv
+.venv/run .venv/dev: .venv/%: requirements/%.txt .venv/uv .venv/relay
 	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r $<
 	@touch $@
+
+# The operator's command line. Paths given to it are the caller's: it finds the project itself.
+.venv/relay: .venv/uv Makefile
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/$(BIN)/python" -P -m cli "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $(BIN)/relay
+	@chmod +x $(BIN)/relay && touch $@
 
 # Every release of Lambda's runtime that the streaming shim is tested on; they exist for Linux alone.
 .venv/runtimes/all: $(wildcard requirements/awslambdaric/*.txt) .venv/uv

@@ -28,9 +28,10 @@ class Authorizers:
     def __init__(
         self,
         functions: Mapping[str, LambdaFunction],
+        ttl_seconds: float | None = None,  # in place of what the template says
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._functions, self._clock = functions, clock
+        self._functions, self._ttl_seconds, self._clock = functions, ttl_seconds, clock
         self._remembered: dict[tuple[str, str], tuple[float, Verdict]] = {}
 
     async def judge(
@@ -43,7 +44,8 @@ class Authorizers:
         expires, verdict = self._remembered.get((authorizer.name, token), (0.0, None))
         if verdict is None or expires <= self._clock():
             verdict = await self._ask(authorizer, token, method_arn)
-            expires = self._clock() + authorizer.ttl_seconds
+            ttl = authorizer.ttl_seconds if self._ttl_seconds is None else self._ttl_seconds
+            expires = self._clock() + ttl
             self._remembered[authorizer.name, token] = (expires, verdict)
         if not allows(verdict.policy, method_arn):
             raise RefusedError("ACCESS_DENIED")

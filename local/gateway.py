@@ -28,11 +28,12 @@ class Gateway:
         self,
         api: Api,
         functions: Mapping[str, LambdaFunction],
+        authorizers: Authorizers,
         keys: ClientKeys,
         log: Callable[[str], None],
     ) -> None:
         self._api, self._functions, self._keys, self._log = api, functions, keys, log
-        self._authorizers = Authorizers(functions)
+        self._authorizers = authorizers
         self._delivery = Delivery()
         self._buckets = {
             route: Bucket(route.throttle) for route in api.routes if route.throttle is not None

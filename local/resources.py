@@ -1,15 +1,12 @@
-"""Makes the template's resources in moto, the AWS that runs in this process."""
+"""Makes the template's resources in the AWS that runs in this process."""
 
-import functools
-import logging
 import secrets
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from local.cloudformation import Template
-from local.intrinsics import ACCOUNT, REGION, STACK, UnresolvableError
+from local.intrinsics import ACCOUNT, STACK, UnresolvableError
 
 # What the stack itself runs or serves, and what has no meaning on a laptop.
 NOT_MADE = {
@@ -90,10 +87,13 @@ def make_bucket(maker: Maker, name: str, _: Mapping[str, Any]) -> str:
 
 
 def make_table(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
-    """A DynamoDB table, its indexes included. Returns its name."""
+    """A DynamoDB table with its indexes and its items' lifetime. Returns its name."""
     shape = {"AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "LocalSecondaryIndexes"}
     given = {key: properties[key] for key in shape & set(properties)}
-    maker.client("dynamodb").create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **given)
+    dynamodb = maker.client("dynamodb")
+    dynamodb.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **given)
+    if lifetime := properties.get("TimeToLiveSpecification"):
+        dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=lifetime)
     return name
 
 
@@ -130,40 +130,3 @@ def make(template: Template, maker: Maker) -> None:
         for name in template.ids(kind):
             made = make_one(maker, f"{STACK}-{name}-{token}", template.properties(name))
             template.physical_ids[name] = made
-
-
-class Moto:
-    """A moto server on a free loopback port, which ends with the process."""
-
-    def __init__(self) -> None:
-        from moto.server import ThreadedMotoServer  # noqa: PLC0415 - takes more than a second
-
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-        server.start()
-        host, port = server.get_host_and_port()
-        self.url = f"http://{host}:{port}"
-        self._clients: dict[str, Any] = {}
-        self._making = threading.Lock()
-
-    def client(self, service: str) -> Any:
-        """A boto3 client of a service, made once."""
-        import boto3  # noqa: PLC0415 - with moto, and not before
-
-        with self._making:
-            if service not in self._clients:
-                session: Any = boto3.Session()  # its type knows services by their literal names
-                self._clients[service] = session.client(
-                    service,
-                    endpoint_url=self.url,
-                    region_name=REGION,
-                    aws_access_key_id="local",
-                    aws_secret_access_key="local",  # noqa: S106 - moto asks for one and no more
-                )
-            return self._clients[service]
-
-
-@functools.cache
-def moto() -> Moto:
-    """This process's moto; all stacks of a process share it, as moto's state is global."""
-    return Moto()

@@ -27,6 +27,7 @@ class Settings:
     parameters: Mapping[str, object] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     concurrency: int = CONCURRENCY_LIMIT
+    authorizer_ttl_seconds: float | None = None  # None: as the template says
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -36,12 +37,14 @@ class Settings:
         # Another server is more likely to speak OpenAI's own dialect than our default provider's.
         likely = "openai" if environ.get("UPSTREAM_BASE_URL") else "abliteration"
         parameters = {"ProviderDialect": environ.get("PROVIDER_DIALECT") or likely}
+        ttl = environ.get("AUTHORIZER_TTL_SECONDS")
         return cls(
             port=read_port(environ.get("PORT") or str(PORT)),
             client_key=environ.get("RELAY_CLIENT_KEY") or CLIENT_KEY,
             upstream_url=with_version(upstream) if upstream else None,
             provider_key=key or (NO_KEY if upstream else None),
             parameters=parameters,
+            authorizer_ttl_seconds=read_seconds(ttl) if ttl else None,
         )
 
 
@@ -50,6 +53,13 @@ def read_port(text: str) -> int:
     if text.isdecimal() and int(text) <= 65535:  # noqa: PLR2004
         return int(text)
     raise ValueError(f"PORT={text} is not a port number; try: PORT=18080 make run")
+
+
+def read_seconds(text: str) -> float:
+    """A number of seconds; raises ValueError with a sentence for the user."""
+    if text.isdecimal():
+        return float(text)
+    raise ValueError(f"AUTHORIZER_TTL_SECONDS={text} is not a whole number of seconds, like 300")
 
 
 def with_version(url: str) -> str:

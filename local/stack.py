@@ -9,10 +9,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from local.authorizer import Authorizers
+from local.aws import moto
 from local.environments import LambdaFunction, Surroundings, default_runtime
 from local.gateway import Gateway
+from local.intrinsics import REGION
 from local.provider.server import DEFAULT_KEY, Provider
-from local.resources import Maker, make, moto
+from local.resources import Maker, make
 from local.routes import read_api
 from local.settings import ROOT, Settings
 from local.translation import load
@@ -53,14 +56,17 @@ class Stack:
 
     def write_note(self, path: Path = NOTE) -> None:
         """Tells other programs where the stack is, until it ends."""
-        urls = {
+        note = {
             "base_url": f"{self.base_url}/v1",
             "client_key": self.client_key,
             "aws_endpoint_url": self.aws_endpoint_url,
+            "aws_region": REGION,
             "bucket": self._first("AWS::S3::Bucket"),
             "queue_url": self._first("AWS::SQS::Queue"),
+            "resources": self.template.physical_ids,
+            "parameters": self.template.parameters,
         }
-        path.write_text(json.dumps(urls, indent=2) + "\n")
+        path.write_text(json.dumps(note, indent=2) + "\n")
         self._exit.callback(path.unlink, missing_ok=True)
 
     def aws(self, service: str) -> Any:
@@ -107,7 +113,8 @@ class Stack:
 
     async def _start_gateway(self, listener: socket.socket) -> None:
         api = read_api(self.template)
-        keys = ClientKeys(self.aws("apigateway"), api.id)
-        gateway = Gateway(api, self.functions, keys, self._log)
+        keys = ClientKeys(self.aws("apigateway"), api.id, lambda: self._moto.changes("apigateway"))
+        authorizers = Authorizers(self.functions, self.settings.authorizer_ttl_seconds)
+        gateway = Gateway(api, self.functions, authorizers, keys, self._log)
         self._exit.push_async_callback(gateway.stop)
         await gateway.start(listener)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from mypy_boto3_apigateway.type_defs import UsagePlanTypeDef
 
 PERIODS: Mapping[str, str] = {"DAY": "%Y-%m-%d", "WEEK": "%G-W%V", "MONTH": "%Y-%m"}
-REFRESH_SECONDS = 1.0  # how often unknown keys may make us look for new ones
 
 
 class Bucket:
@@ -69,30 +68,40 @@ class ClientKey:
 
 
 class ClientKeys:
-    """The keys on the API's usage plans, as API Gateway (moto) knows them."""
+    """The keys on the API's usage plans, as API Gateway (moto) knows them at the moment.
+
+    `changes` counts what API Gateway was told; they are read again when that number has grown.
+    """
 
     def __init__(
-        self, client: "APIGatewayClient", api_id: str, clock: Callable[[], float] = time.time
+        self,
+        client: "APIGatewayClient",
+        api_id: str,
+        changes: Callable[[], int],
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._client, self._api_id, self._clock = client, api_id, clock
+        self._client, self._api_id, self._changes, self._clock = client, api_id, changes, clock
         self._keys: dict[str, ClientKey] = {}
-        self._refreshed_at = -REFRESH_SECONDS
-        self._refreshing = asyncio.Lock()
+        self._read_at_change = -1
+        self._reading = asyncio.Lock()
 
     async def find(self, value: str) -> ClientKey:
         """The key of a value; raises RefusedError for one that is on no plan."""
-        if value not in self._keys:
+        if self._changes() != self._read_at_change:
             await self._refresh()
         if value not in self._keys:
             raise RefusedError("INVALID_API_KEY")
         return self._keys[value]
 
     async def _refresh(self) -> None:
-        async with self._refreshing:
-            if time.monotonic() - self._refreshed_at >= REFRESH_SECONDS:
+        async with self._reading:
+            change = self._changes()  # before reading: what comes meanwhile is read next time
+            if change != self._read_at_change:
                 found = await asyncio.to_thread(self._read)
-                self._keys = {value: self._keys.get(value, key) for value, key in found.items()}
-                self._refreshed_at = time.monotonic()
+                self._keys = {
+                    value: same_key(self._keys.get(value), key) for value, key in found.items()
+                }
+                self._read_at_change = change
 
     def _read(self) -> dict[str, ClientKey]:
         enabled = {key["id"] for key in self._client.get_api_keys()["items"] if key["enabled"]}
@@ -105,6 +114,15 @@ class ClientKeys:
                 if key["id"] in enabled:
                     keys[key["value"]] = ClientKey(id=key["id"], plan=plan, clock=self._clock)
         return keys
+
+
+def same_key(known: ClientKey | None, found: ClientKey) -> ClientKey:
+    """The key that was known, with what it has used, unless it or its plan is another one now."""
+    if known is None or known.id != found.id:
+        return found
+    if known.plan != found.plan:
+        known.plan, known.bucket = found.plan, None
+    return known
 
 
 def read_plan(item: "UsagePlanTypeDef") -> Plan:

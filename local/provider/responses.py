@@ -1,26 +1,10 @@
 """The shapes of a Responses answer, whole and streamed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from local.provider.answers import pieces
+from local.provider.items import SEARCH, Event, full_events, item, kinds, minimal_events
 from local.provider.turn import CREATED, Turn
-from local.provider.wire import DONE, Json, Step, frame
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One event of a stream."""
-
-    type: str
-    fields: Json
-    is_piece: bool = False
-    is_terminal: bool = False
-
-    def step(self, number: Json) -> Step:
-        """Return the event as it is sent, with its sequence number."""
-        data = frame({"type": self.type, **self.fields, **number}, self.type)
-        return Step(data=data, is_piece=self.is_piece, is_terminal=self.is_terminal)
+from local.provider.wire import DONE, Json, Step
 
 
 def body(turn: Turn) -> Json:
@@ -54,7 +38,9 @@ def _status(turn: Turn) -> str:
 
 
 def _finished(turn: Turn) -> Json:
-    response = {**_head(turn, _status(turn)), "output": [_item(turn, _status(turn))]}
+    status = _status(turn)
+    output = [item(turn, kind, _item_status(turn, kind)) for kind in kinds(turn)]
+    response = {**_head(turn, status), "output": output}
     if turn.answer.is_cut:
         response["incomplete_details"] = {"reason": "max_output_tokens"}
     if turn.switches["usage"] != "never":
@@ -66,69 +52,34 @@ def _finished(turn: Turn) -> Json:
     return response
 
 
-def _item(turn: Turn, status: str) -> Json:
-    """Return the output item; one in progress is still empty."""
-    empty = status == "in_progress"
-    if turn.answer.function:
-        return {
-            "id": turn.identifier("fc"),
-            "type": "function_call",
-            "status": status,
-            "call_id": turn.identifier("call"),
-            "name": turn.answer.function,
-            "arguments": "" if empty else turn.answer.arguments,
-        }
-    return {
-        "id": turn.identifier("msg"),
-        "type": "message",
-        "status": status,
-        "role": "assistant",
-        "content": [] if empty else [_part(turn.answer.text)],
-    }
-
-
-def _part(text: str) -> Json:
-    return {"type": "output_text", "text": text, "annotations": []}
+def _item_status(turn: Turn, kind: str) -> str:
+    return "completed" if kind == SEARCH else _status(turn)
 
 
 def _full(turn: Turn) -> Iterator[Event]:
+    early, rest = _parted(turn)
+    for kind in early:
+        yield from full_events(turn, kind, 0, "completed")
     started = {**_head(turn, "in_progress"), "output": []}
     yield Event("response.created", {"response": started})
     yield Event("response.in_progress", {"response": started})
-    place = {"output_index": 0}
-    yield Event("response.output_item.added", {**place, "item": _item(turn, "in_progress")})
-    yield from _call_events(turn) if turn.answer.function else _text_events(turn)
-    yield Event("response.output_item.done", {**place, "item": _item(turn, _status(turn))})
+    for index, kind in enumerate(rest):
+        yield from full_events(turn, kind, index, _item_status(turn, kind))
     final = {**_finished(turn), **turn.credit_fields(streamed=True)}
     yield Event(f"response.{_status(turn)}", {"response": final}, is_terminal=True)
 
 
-def _text_events(turn: Turn) -> Iterator[Event]:
-    place = {"item_id": turn.identifier("msg"), "output_index": 0, "content_index": 0}
-    text = turn.answer.text
-    yield Event("response.content_part.added", {**place, "part": _part("")})
-    for piece in pieces(text, turn.switches.number("chunks")):
-        fields = {**place, "delta": piece, "logprobs": []}
-        yield Event("response.output_text.delta", fields, is_piece=True)
-    yield Event("response.output_text.done", {**place, "text": text, "logprobs": []})
-    yield Event("response.content_part.done", {**place, "part": _part(text)})
-
-
-def _call_events(turn: Turn) -> Iterator[Event]:
-    place = {"item_id": turn.identifier("fc"), "output_index": 0}
-    arguments = turn.answer.arguments
-    delta, done = "response.function_call_arguments.delta", "response.function_call_arguments.done"
-    if turn.switches["tool-events"] == "provider":
-        delta, done = "response.function_call.arguments.delta", "response.function_call.done"
-    for piece in pieces(arguments, turn.switches.number("chunks")):
-        yield Event(delta, {**place, "delta": piece}, is_piece=True)
-    yield Event(done, {**place, "name": turn.answer.function, "arguments": arguments})
-
-
 def _minimal(turn: Turn) -> Iterator[Event]:
+    early, rest = _parted(turn)
+    for kind in early:
+        yield from minimal_events(turn, kind)
     yield Event("response.created", {"response": {**_head(turn, "in_progress"), "output": []}})
-    if turn.answer.function:
-        yield from _call_events(turn)
-    for piece in pieces(turn.answer.text, turn.switches.number("chunks")):
-        yield Event("response.output_text.delta", {"delta": piece}, is_piece=True)
+    for kind in rest:
+        yield from minimal_events(turn, kind)
     yield Event("response.completed", {"response": _head(turn, "completed")}, is_terminal=True)
+
+
+def _parted(turn: Turn) -> tuple[list[str], list[str]]:
+    """Return the items before the model's own stream, which then counts from 0 again, and in it."""
+    count = 1 if turn.switches["web-search"] == "first" else 0
+    return kinds(turn)[:count], kinds(turn)[count:]

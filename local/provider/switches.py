@@ -51,6 +51,11 @@ SWITCHES = (
     Switch("reasoning-eats-tokens", "off", "on|off", "reasoning counts as output tokens"),
     Switch("responses-stream", "full", "full|minimal", "OpenAI's events, or the documented three"),
     Switch("tool-events", "openai", "openai|provider", "Responses: names of tool call events"),
+    Switch("reasoning-items", "none", "none|text|summary", "Responses: a reasoning item before the "
+           "answer, with its text in content or in summary"),
+    Switch("refuses", "off", "on|off", "Responses: the text comes as a refusal"),
+    Switch("web-search", "none", "none|first|inside", "Responses: events of a search, before "
+           "response.created as the provider's pages have it, or after"),
     Switch("sequence-numbers", "on", "on|off", "Responses: number the events of a full stream"),
     Switch("done", "auto", "auto|on|off", "end streams with [DONE]; auto: chat only"),
     Switch("stream-ignored", "off", "on|off", "answer JSON although a stream was asked for"),

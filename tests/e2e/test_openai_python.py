@@ -147,11 +147,11 @@ def test_a_rotated_provider_key_is_noticed_by_nobody(running: Running) -> None:
         aws_access_key_id="local",
         aws_secret_access_key="local",
     )
-    (secret,) = secrets.list_secrets()["SecretList"]
+    secret = running.stack.template.physical_ids["ProviderKeySecret"]
     with running.client() as client:
         client.chat.completions.create(model=MODEL, messages=MESSAGES)
         running.provider.key = "ak_rotated_00000000000000000000"
-        secrets.put_secret_value(SecretId=secret["ARN"], SecretString=running.provider.key)
+        secrets.put_secret_value(SecretId=secret, SecretString=running.provider.key)
         client.chat.completions.create(model=MODEL, messages=MESSAGES)
         list(client.responses.create(model=MODEL, input="x", stream=True))
         client.models.list()

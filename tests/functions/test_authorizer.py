@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 
 from functions.authorizer.handler import handler
+from llm_relay import client_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 EVENT = json.loads(Path("events/authorizer/client_key.json").read_text())
+CLIENT = "0123456789ab"
+SECRET = "x" * 40
+
+
+def answer_to(token: str) -> dict[str, Any]:
+    return handler(EVENT | {"authorizationToken": f"Bearer {token}"}, None)
 
 
 def test_the_bearer_token_becomes_the_usage_plan_key() -> None:
-    answer = handler(EVENT | {"authorizationToken": "Bearer sk-relay-x"}, None)
-    assert answer["usageIdentifierKey"] == "sk-relay-x"
+    answer = answer_to("sk-relay-x")
+    assert (answer["usageIdentifierKey"], answer["context"]) == ("sk-relay-x", {})
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic abc", "sk-relay-x"])
@@ -31,7 +44,56 @@ def test_the_policy_serves_every_route_of_the_stage_as_it_is_cached_for_all() ->
 
 
 def test_the_principal_tells_callers_apart_and_not_their_keys() -> None:
-    tokens = ["Bearer sk-relay-x", "Bearer sk-relay-y"]
-    x, y = (handler(EVENT | {"authorizationToken": t}, None)["principalId"] for t in tokens)
+    x, y = (answer_to(token)["principalId"] for token in ("sk-relay-x", "sk-relay-y"))
     assert x != y
     assert "sk-relay" not in x + y
+
+
+@pytest.fixture
+def clients(environment: pytest.MonkeyPatch, aws: str) -> Iterator[Any]:
+    """The table of clients, with one client in it."""
+    dynamodb = boto3.client("dynamodb", endpoint_url=aws)
+    name = f"clients-{time.monotonic_ns()}"
+    dynamodb.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": k, "AttributeType": "S"} for k in ("pk", "sk")],
+        KeySchema=[
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
+    )
+    now = int(time.time())
+    serials = {
+        "0001": {"M": {"key_id": {"S": "k1"}}},
+        "0002": {"M": {"key_id": {"S": "k2"}, "dies_at": {"N": str(now + 60)}}},
+        "0003": {"M": {"key_id": {"S": "k3"}, "dies_at": {"N": str(now - 1)}}},
+    }
+    profile: Any = {
+        "pk": {"S": f"client#{CLIENT}"},
+        "sk": {"S": "profile"},
+        "keys": {"M": serials},
+        "budget_nanos": {"N": "5000000000"},
+        "budget_per": {"S": "month"},
+        "models": {"L": [{"S": "a"}, {"S": "b"}]},
+    }
+    dynamodb.put_item(TableName=name, Item=profile)
+    environment.setenv("CLIENTS_TABLE", name)
+    client_keys._dynamodb.cache_clear()
+    yield dynamodb
+    client_keys._dynamodb.cache_clear()
+    dynamodb.close()
+
+
+@pytest.mark.usefixtures("clients")
+@pytest.mark.parametrize("serial", ["0001", "0002"])
+def test_a_client_s_key_brings_along_what_the_client_may_do(serial: str) -> None:
+    known = {"client": CLIENT, "budget_nanos": "5000000000", "budget_per": "month", "models": "a,b"}
+    assert answer_to(f"sk-relay-{CLIENT}-{serial}-{SECRET}")["context"] == known
+
+
+@pytest.mark.usefixtures("clients")
+@pytest.mark.parametrize("who", [f"{CLIENT}-0003", f"{CLIENT}-0004", "ffffffffffff-0001"])
+def test_a_dead_or_unknown_key_of_a_client_is_unauthorized(who: str) -> None:
+    with pytest.raises(Exception, match="^Unauthorized$"):
+        answer_to(f"sk-relay-{who}-{SECRET}")

@@ -203,7 +203,12 @@ async def test_the_note_says_where_the_stack_is_while_it_runs(tmp_path: Path) ->
             "base_url": f"{stack.base_url}/v1",
             "client_key": CLIENT_KEY,
             "aws_endpoint_url": stack.aws_endpoint_url,
+            "aws_region": "us-east-1",
             "bucket": None,
             "queue_url": None,
+            "resources": stack.template.physical_ids,
+            "parameters": stack.template.parameters,
         }
+        assert {"UsagePlan", "ClientKey"} < {*said["resources"]}
+        assert said["parameters"]["UpstreamBaseUrl"].endswith("/v1")
     assert not note.exists()

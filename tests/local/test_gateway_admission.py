@@ -96,6 +96,50 @@ async def test_a_key_made_while_the_stack_runs_gets_in(tmp_path: Path) -> None:
         assert await status(stack, "/echo/a", token) == 200
 
 
+@pytest.mark.parametrize("end", ["delete", "disable"])
+@in_loop
+async def test_a_key_that_is_taken_back_stays_out_at_once(tmp_path: Path, end: str) -> None:
+    token = f"a-key-to-be-taken-back-by-{end}"
+    async with small_stack(tmp_path) as stack:
+        gateway = stack.aws("apigateway")
+        plan = stack.template.ref("UsagePlan")
+        key = gateway.create_api_key(name="passing", value=token, enabled=True)["id"]
+        gateway.create_usage_plan_key(usagePlanId=plan, keyId=key, keyType="API_KEY")
+        assert await status(stack, "/echo/a", token) == 200
+        if end == "delete":
+            gateway.delete_api_key(apiKey=key)
+        else:
+            off = {"op": "replace", "path": "/enabled", "value": "false"}
+            gateway.update_api_key(apiKey=key, patchOperations=[off])
+        assert await status(stack, "/echo/a", token) == 403
+
+
+@in_loop
+async def test_a_plan_made_while_the_stack_runs_is_in_force_at_once(tmp_path: Path) -> None:
+    token = "a-key-on-a-plan-of-its-own"
+    async with small_stack(tmp_path) as stack:
+        gateway = stack.aws("apigateway")
+        shared = gateway.get_usage_plan(usagePlanId=stack.template.ref("UsagePlan"))
+        plan = gateway.create_usage_plan(
+            name="own", apiStages=shared["apiStages"], quota={"limit": 1, "period": "DAY"}
+        )["id"]
+        key = gateway.create_api_key(name="own", value=token, enabled=True)["id"]
+        gateway.create_usage_plan_key(usagePlanId=plan, keyId=key, keyType="API_KEY")
+        assert [await status(stack, "/echo/a", token) for _ in range(2)] == [200, 429]
+        more = {"op": "replace", "path": "/quota/limit", "value": "3"}
+        gateway.update_usage_plan(usagePlanId=plan, patchOperations=[more])
+        codes = [await status(stack, "/echo/a", token) for _ in range(3)]
+        assert codes == [200, 200, 429]  # what was used before counts on
+
+
+@in_loop
+async def test_how_long_an_authorizer_is_remembered_may_be_set(tmp_path: Path) -> None:
+    async with small_stack(tmp_path, authorizer_ttl_seconds=0) as stack:
+        for _ in range(2):
+            assert await status(stack, "/echo/a", CLIENT_KEY) == 200
+    assert asked(tmp_path) == [CLIENT_KEY] * 2
+
+
 @in_loop
 async def test_an_open_route_needs_no_key_but_has_a_throttle(tmp_path: Path) -> None:
     async with small_stack(tmp_path) as stack:

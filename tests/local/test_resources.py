@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from local.aws import moto
 from local.cloudformation import Template
 from local.intrinsics import UnresolvableError
-from local.resources import Maker, make, moto
+from local.resources import Maker, make
 
 
 def made(tmp_path: Path, **resources: object) -> Template:
@@ -43,6 +44,25 @@ def test_a_plan_and_its_key_are_as_the_template_says(tmp_path: Path) -> None:
     assert plan["throttle"] == {"rateLimit": 3.0, "burstLimit": 4}
     keys = gateway.get_usage_plan_keys(usagePlanId=template.ref("Plan"))["items"]
     assert [key["value"] for key in keys] == ["k" * 20]
+
+
+def test_a_table_has_the_lifetime_of_its_items(tmp_path: Path) -> None:
+    template = made(
+        tmp_path,
+        Table={
+            "Type": "AWS::DynamoDB::Table",
+            "Properties": {
+                "BillingMode": "PAY_PER_REQUEST",
+                "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+                "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+                "SSESpecification": {"SSEEnabled": True},
+                "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True},
+            },
+        },
+    )
+    dynamodb = moto().client("dynamodb")
+    lifetime = dynamodb.describe_time_to_live(TableName=template.ref("Table"))
+    assert lifetime["TimeToLiveDescription"]["AttributeName"] == "expires_at"
 
 
 def test_a_resource_that_cannot_be_made_is_named(tmp_path: Path) -> None:

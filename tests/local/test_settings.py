@@ -31,3 +31,10 @@ def test_a_port_that_is_none_is_refused_with_advice(text: str) -> None:
 
 def test_a_base_url_ends_in_the_version_once() -> None:
     assert with_version("http://h/api") == with_version("http://h/api/v1/") == "http://h/api/v1"
+
+
+def test_the_authorizer_s_memory_may_be_set_and_is_else_the_template_s() -> None:
+    assert Settings.from_env({}).authorizer_ttl_seconds is None
+    assert Settings.from_env({"AUTHORIZER_TTL_SECONDS": "0"}).authorizer_ttl_seconds == 0
+    with pytest.raises(ValueError, match="like 300"):
+        Settings.from_env({"AUTHORIZER_TTL_SECONDS": "soon"})

@@ -30,7 +30,7 @@ def test_a_function_knows_its_folder_its_layers_and_its_variables(template: Temp
     assert chat.layers == (ROOT / "layers/dependencies", ROOT / "layers/llm_relay")
     assert chat.environment["UPSTREAM_BASE_URL"] == UPSTREAM
     assert chat.environment["PROVIDER_KEY_SECRET_ARN"].startswith("arn:aws:secretsmanager:")
-    assert functions["AuthorizerFunction"].layers == ()
+    assert functions["HealthFunction"].layers == ()
 
 
 def test_an_existing_secret_leaves_none_to_be_made() -> None:

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+import openai
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_relay.chat_stream import ChatStream
-from llm_relay.sse import DONE, FrameBuffer, event, harmless, payloads
+from llm_relay.sse import DONE, FrameBuffer, event, harmless
+from tests.unit.chat_streams import HEAD, USAGE, chunk, passed, told
 from tests.unit.sdk import client_that_gets
-
-HEAD = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
-USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
-
-
-def chunk(delta: dict[str, Any], finish_reason: str | None = None, **more: Any) -> dict[str, Any]:
-    return HEAD | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]} | more
-
-
-def passed(*events: dict[str, Any] | bytes, wants_usage: bool = False) -> bytes:
-    stream = ChatStream("m", wants_usage=wants_usage)
-    frames = [e if isinstance(e, bytes) else event(e) for e in events]
-    out = b"".join(stream.pass_on(frame) for frame in frames)
-    assert stream.broken is None
-    return out + (stream.closing() or b"")
-
-
-def told(stream: bytes) -> list[Any]:
-    return [json.loads(payload) for payload in payloads(stream) if payload != b"[DONE]"]
-
 
 WHOLE: list[dict[str, Any]] = [
     chunk({"role": "assistant", "content": ""}),
@@ -77,17 +58,69 @@ def test_a_choice_gets_the_fields_it_lacks() -> None:
     assert only == chunk({"content": "x"})
 
 
-def test_fragments_of_tool_calls_get_their_index_and_stay_in_order() -> None:
-    first = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": ""}}
-    more = [{"function": {"arguments": part}} for part in ('{"a"', ":1}")]
-    deltas = [{"tool_calls": [call]} for call in [first, *more]]
-    out = passed(*map(chunk, deltas), chunk({}, "tool_calls"), DONE)
-    client = client_that_gets(out)
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"type": "error", "code": "boom", "message": "It broke"},
+        {"type": "server_error", "code": "boom", "message": "It broke"},
+        {"type": "error", "error": {"message": "It broke", "code": "boom"}},
+        {"error": {"message": "It broke", "code": "boom"}},
+    ],
+)
+def test_an_error_event_of_any_form_makes_the_official_client_raise(error: Any) -> None:
+    stream = ChatStream("m", wants_usage=False)
+    out = b"".join(map(stream.pass_on, [event(WHOLE[2]), event(error, "error")]))
     messages: Any = [{"role": "user", "content": "x"}]
-    with client, client.chat.completions.stream(model="m", messages=messages) as stream:
-        message = stream.get_final_completion().choices[0].message
-    assert message.tool_calls
-    assert message.tool_calls[0].function.arguments == '{"a":1}'
+    with (
+        client_that_gets(out) as client,
+        pytest.raises(openai.APIError, match="It broke") as caught,
+    ):
+        list(client.chat.completions.create(model="m", messages=messages, stream=True))
+    assert caught.value.code == "boom"
+    assert (stream.failure_code, stream.finished) == ("provider_error", True)
+
+
+@pytest.mark.parametrize(
+    "count", [{"usage": USAGE}, HEAD | {"usage": USAGE}, COUNT | {"choices": None}]
+)
+def test_a_usage_that_lacks_its_chunk_gets_it(count: dict[str, Any]) -> None:
+    assert told(passed(*WHOLE, count, DONE, wants_usage=True))[-1] == COUNT
+    assert passed(*WHOLE, count, DONE) == b"".join([*map(event, WHOLE), DONE])
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [chunk({"content": "Hel"}, "")],
+        [chunk({"content": "a"}), {"choices": [{"index": 1}]}, chunk({}, "stop")],
+    ],
+)
+def test_a_stream_cut_before_every_choice_has_its_finish_reason_has_no_clean_end(
+    chunks: Any,
+) -> None:
+    stream = ChatStream("m", wants_usage=False)
+    for each in chunks:
+        stream.pass_on(event(each))
+    assert stream.closing() is None
+
+
+def test_a_choice_that_never_came_is_missed() -> None:
+    stream = ChatStream("m", wants_usage=False, choices=2)
+    stream.pass_on(event(chunk({"content": "a"}, "stop")))
+    assert stream.closing() is None
+
+
+def test_nulls_are_filled_as_if_the_fields_were_missing() -> None:
+    choice = {"index": None, "delta": None, "finish_reason": None}
+    first, second = told(passed(WHOLE[2], dict.fromkeys(HEAD) | {"choices": [choice, None]}))
+    assert second == chunk({})
+    assert first == WHOLE[2]
+
+
+def test_only_the_first_chunk_of_a_kind_is_parsed() -> None:
+    """A letter that is none shows it: parsing would end the stream."""
+    odd = event(WHOLE[2]).replace(b"Hel", b"\xff")
+    assert passed(WHOLE[2], odd) == event(WHOLE[2]) + odd
 
 
 def test_the_official_helper_gets_the_text_and_the_usage() -> None:
@@ -107,9 +140,13 @@ def test_a_broken_event_ends_the_stream_after_all_that_came_before_it() -> None:
     assert stream.broken
 
 
+NAMES = ["usage", "content", "id", "type", "delta", "choices", "finish_reason", "error", "model"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 FIELDS = st.sampled_from(["id", "choices", "usage", "error", "model", "type", "created"])
@@ -140,6 +177,7 @@ def test_however_a_stream_is_split_no_delta_is_lost_or_reordered(
     buffer, stream = FrameBuffer(), ChatStream("m", wants_usage=False)
     chunks = [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
     out = b"".join(stream.pass_on(harmless(buffer.feed(each))) for each in chunks)
+    assert all(each.keys() >= HEAD.keys() for each in told(out))
     messages: Any = [{"role": "user", "content": "x"}]
     with client_that_gets(out) as client:
         read = client.chat.completions.create(model="m", messages=messages, stream=True)

@@ -107,7 +107,7 @@ def test_content_that_is_neither_a_string_nor_parts_is_refused(content: Any) -> 
         ("file:///a.png", "https:// URL"),
         ("iVBORw0KGgo=", "https:// URL"),
         ("data:", "image/png, image/jpeg, image/webp, image/gif"),
-        ("data:image/svg+xml;base64,AAAA", "not 'image/svg+xml'"),
+        ("data:image/svg+xml;base64,AAAA", "image/png, image/jpeg, image/webp, image/gif"),
         ("data:application/pdf;base64,AAAA", "Convert the image"),
         ("data:image/png,AAAA", "in base64"),
         ("data:image/png;base64", "no image"),
@@ -124,6 +124,12 @@ def test_an_image_that_cannot_be_read_is_refused_with_the_fix(url: str, said: st
         chat(image(url))
     assert caught.value.param == "messages[2].content[0].image_url.url"
     assert said in caught.value.message
+
+
+def test_a_data_url_that_cannot_be_read_is_not_quoted() -> None:
+    with pytest.raises(BadRequest) as caught:
+        chat(image("data:sk-something-secret,AAAA"))
+    assert "secret" not in caught.value.message
 
 
 @pytest.mark.parametrize(

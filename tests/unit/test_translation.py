@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from llm_relay.chat import ChatCompletions
 from llm_relay.dialect import ABLITERATION, DIALECTS, OPENAI, dialect_named
@@ -85,6 +87,8 @@ def test_responses_take_any_field_but_strict_and_developer() -> None:
         (INPUT | {"background": True}, "background"),
         (INPUT | {"conversation": "c"}, "conversation"),
         (INPUT | {"input": [*MESSAGES, {"type": "item_reference", "id": "msg_1"}]}, "input[1]"),
+        (INPUT | {"input": [{"id": "msg_1"}]}, "input[0]"),
+        (INPUT | {"input": [{"id": "msg_1", "type": None}]}, "input[0]"),
     ],
 )
 def test_what_cannot_be_dropped_without_changing_the_meaning_is_refused(
@@ -100,6 +104,45 @@ def test_what_cannot_be_dropped_without_changing_the_meaning_is_refused(
 def test_a_chat_stream_is_always_asked_for_its_usage(dialect: Any, options: Any) -> None:
     sent = json.loads(translated(CHAT | {"stream": True, "stream_options": options}, dialect).text)
     assert sent["stream_options"] == (options or {}) | {"include_usage": True}
+
+
+def test_a_number_that_is_infinite_is_refused_before_it_is_sent() -> None:
+    """JSON can spell it, as 1e999, and Python's way to write it is no JSON."""
+    with pytest.raises(BadRequest, match="1e999"):
+        translated(CHAT | {"stream": True, "seed": float("inf")}, OPENAI)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+FIELDS = st.sampled_from(
+    ["messages", "input", "tools", "stream", "stream_options", "max_tokens", "role", "strict",
+     "max_completion_tokens", "type", "id", "function", "usage", "content", "temperature"]
+)  # fmt: skip
+FORMS = st.recursive(
+    JSON | st.just("developer"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values())
+@given(fields=st.dictionaries(FIELDS | st.text(max_size=5), FORMS, max_size=5))
+@settings(deadline=None)
+def test_whatever_a_request_holds_it_is_translated_once_or_refused(
+    dialect: Any, fields: dict[str, Any]
+) -> None:
+    try:
+        once = translated(fields | {"model": "m"}, dialect)
+    except BadRequest:
+        return
+    sent = json.loads(once.text)
+    untouched = {"temperature", "model"} - set(once.dropped)
+    assert all(sent.get(name) == (fields | {"model": "m"}).get(name) for name in untouched)
+    assert not set(once.dropped) & sent.keys()
+    assert translated(sent, dialect) == Translated(text=json.dumps(sent).encode())
 
 
 def test_an_unknown_dialect_names_the_known_ones() -> None:

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
+from typing import Any
 
+_MODELS = "GET /v1/models lists the models there are."
+_LONG = "Send fewer or shorter messages, or choose a model that takes more."
+_BLIND = "Choose a model that takes images, or leave them out."
+_BY_CODE = {
+    "context_length_exceeded": _LONG,
+    "media_images_not_supported": _BLIND,
+    "model_not_found": _MODELS,
+    "moderation_blocked": "Change what the message names: asking again will not help.",
+    "video_anon_blocked": "The provider's account may send no videos: send images, or text.",
+}
 _BY_STATUS = {
     402: "The provider's credits are used up: top up its account; asking again will not help.",
     403: "The stored provider key may not do this: check its project and its rights.",
@@ -15,27 +27,37 @@ _BY_STATUS = {
     422: "Look for a field the provider does not know, or for earlier turns replayed incompletely.",
     429: "Wait as Retry-After says, then try again with growing pauses.",
 }
-_BAD_REQUEST = (  # the first word that the message holds decides
-    ("model", "GET /v1/models lists the models there are."),
-    ("tool", "A tool takes a name, a description and parameters that are valid JSON Schema."),
-    ("image", "Send images as https or data URLs, to a model that takes them."),
-    ("message", "'messages' is a list of {role, content}."),
+_BY_PHRASE = (  # narrow ones: no advice is better than a wrong one
+    (r"context (length|window)|too many tokens", _LONG),
+    (r"does not (accept|support) image", _BLIND),
+    (
+        r"(unsupported|unknown|invalid|no such) model\b|\bmodel\b.* (does not exist|not found)",
+        _MODELS,
+    ),
+    (
+        r"(tool|function)s?\b.* schema|schema\b.* (tool|function)",
+        "A tool takes a name, a description and parameters that are valid JSON Schema.",
+    ),
+    (r"\bmessages\b.* (array|list)\b", "'messages' is a list of {role, content}."),
 )
 _SERVER = "The provider failed, not your request: try again later, with growing pauses."
 
 
-def advised(status: int, message: str) -> str:
-    """Return the provider's message, followed by what to do."""
-    advice = _advice(status, message.lower())
+def advised(status: int, message: str, code: Any = None) -> str:
+    """Return the provider's message, followed by what to do; codes are surer than words."""
+    advice = _advice(status, message, code if isinstance(code, str) else "")
     if not advice or advice in message:
         return message
     end = "" if message.endswith((".", "!", "?")) else "."
     return f"{message}{end} {advice}"
 
 
-def _advice(status: int, message: str) -> str:
+def _advice(status: int, message: str, code: str) -> str:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _SERVER
-    if status == HTTPStatus.BAD_REQUEST:
-        return next((advice for word, advice in _BAD_REQUEST if word in message), "")
-    return _BY_STATUS.get(status, "")
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    if status != HTTPStatus.BAD_REQUEST:
+        return _BY_STATUS.get(status, "")
+    phrases = (advice for phrase, advice in _BY_PHRASE if re.search(phrase, message, re.IGNORECASE))
+    return next(phrases, "")

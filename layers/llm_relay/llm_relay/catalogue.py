@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.documents import parse_object
 from llm_relay.errors import RelayError, UpstreamBroke
+from llm_relay.filling import objects_in
 from llm_relay.provider import Effort
 from llm_relay.upstream import UpstreamRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from llm_relay.deadline import Deadline
     from llm_relay.provider import Provider
 
-FRESH_SECONDS = 60.0  # for a caller who asks for the list
+FRESH_SECONDS = 60.0  # for a caller who asks for the list, or for a model that is not in it
 KNOWN_SECONDS = 600.0  # for limits and prices, which hold for longer
+RETRY_SECONDS = 60.0  # for a provider that has no list, which calls do without
 
 Listing = dict[str, Any]
 
@@ -23,33 +28,44 @@ Listing = dict[str, Any]
 class Catalogue:
     """The provider's list of models; one per environment."""
 
-    def __init__(self, provider: Provider) -> None:
+    def __init__(self, provider: Provider, now: Callable[[], float] = time.monotonic) -> None:
         self._provider = provider
+        self._now = now
         self._listing: Listing = {"data": []}
-        self._asked_at = float("-inf")
+        self._fetched_at = float("-inf")
+        self._failed_at = float("-inf")
 
     def listing(self, deadline: Deadline, effort: Effort) -> Listing:
         """Return the list, at most a minute old; a RelayError if the provider has none."""
-        if self._age() > FRESH_SECONDS or not self._listing["data"]:
-            self._listing = self._fetch(deadline, effort)
-            self._asked_at = time.monotonic()
+        if self._age() > FRESH_SECONDS:
+            self._fetch(deadline, effort)
         return self._listing
 
     def entry(self, model: str, deadline: Deadline) -> Listing | None:
-        """Return what is known of a model; None if it is not listed, or there is no list now."""
-        if self._age() > KNOWN_SECONDS:
-            self._asked_at = time.monotonic()  # a provider without a list is not asked each time
-            try:
-                self._listing = self._fetch(deadline, Effort())
-            except RelayError:
-                return None
-        entries = (e for e in self._listing["data"] if isinstance(e, dict))
+        """Return what is known of a model, however old while there is no newer list."""
+        age = self._age()
+        is_old = age > KNOWN_SECONDS or (age > FRESH_SECONDS and not self._known(model))
+        if is_old and self._now() - self._failed_at > RETRY_SECONDS:
+            with suppress(RelayError):
+                self._fetch(deadline, Effort())
+        return self._known(model)
+
+    def _known(self, model: str) -> Listing | None:
+        entries = objects_in(self._listing, "data")
         return next((entry for entry in entries if entry.get("id") == model), None)
 
     def _age(self) -> float:
-        return time.monotonic() - self._asked_at
+        return self._now() - self._fetched_at
 
-    def _fetch(self, deadline: Deadline, effort: Effort) -> Listing:
+    def _fetch(self, deadline: Deadline, effort: Effort) -> None:
+        try:
+            self._listing = self._asked(deadline, effort)
+        except RelayError:
+            self._failed_at = self._now()
+            raise
+        self._fetched_at = self._now()
+
+    def _asked(self, deadline: Deadline, effort: Effort) -> Listing:
         request = UpstreamRequest(method="GET", path="/models")
         reply = self._provider.call(request, deadline, effort)
         try:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llm_relay import chat_checks
 from llm_relay.chat_stream import ChatStream
+from llm_relay.filling import Document, filled, object_in, objects_in
 
 if TYPE_CHECKING:
     from llm_relay.dialect import Dialect
     from llm_relay.translation import Translation
     from llm_relay.watch import StreamWatch
-
-Document = dict[str, Any]
 
 
 class ChatCompletions:
@@ -37,8 +36,8 @@ class ChatCompletions:
 
     def watch(self, body: Document, _dialect: Dialect) -> StreamWatch:
         """Return the watch for one stream."""
-        options = body.get("stream_options") or {}
-        return ChatStream(body["model"], wants_usage=bool(options.get("include_usage")))
+        wants_usage = bool(object_in(body, "stream_options").get("include_usage"))
+        return ChatStream(body["model"], wants_usage=wants_usage, choices=body.get("n") or 1)
 
     def whole(self, document: Document, body: Document) -> Document:
         """Return the answer with every field that OpenAI's types require."""
@@ -48,17 +47,12 @@ class ChatCompletions:
             "created": int(time.time()),
             "model": body["model"],
         }
-        given = document.get("choices")
-        choices = given if isinstance(given, list) else []
-        whole = [_whole_choice(index, choice) for index, choice in enumerate(choices)]
-        return shape | document | {"choices": whole}
+        choices = enumerate(objects_in(document, "choices"))
+        return filled(shape, document) | {"choices": [_whole_choice(*each) for each in choices]}
 
 
-def _whole_choice(index: int, choice: Any) -> Any:
-    if not isinstance(choice, dict):
-        return choice
-    message = choice.get("message")
-    message = message if isinstance(message, dict) else {}
+def _whole_choice(index: int, choice: Document) -> Document:
+    message = object_in(choice, "message")
     reason = "tool_calls" if message.get("tool_calls") else "stop"
-    whole = {"role": "assistant", "content": None} | message
-    return {"index": index, "finish_reason": reason} | choice | {"message": whole}
+    whole = filled({"role": "assistant", "content": None}, message)
+    return filled({"index": index, "finish_reason": reason}, choice) | {"message": whole}

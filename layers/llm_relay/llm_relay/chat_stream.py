@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING
 
-from llm_relay.documents import parse_object
-from llm_relay.errors import RelayError, UpstreamBroke
+from llm_relay.filling import Document, filled, object_in, objects_in, text_in
 from llm_relay.sse import DONE, event
 from llm_relay.usage import usage_of
-from llm_relay.watch import StreamWatch, error_event
+from llm_relay.watch import MOST_SHAPES, StreamWatch, shape_of
 
-Document = dict[str, Any]
-
-# Text inside JSON strings has its quotes escaped, so these match keys alone.
-_CHUNK_FIELDS = (b'"id"', b'"object"', b'"created"', b'"model"', b'"choices"')
-_CHOICE_FIELDS = (b'"index"', b'"delta"', b'"finish_reason"')
-_TELLING = re.compile(
-    rb'"usage"\s*:\s*\{|"tool_calls"\s*:\s*\[|"error"\s*:\s*\{|"type"\s*:\s*"error"'
-)
-_FINISH_REASON = re.compile(rb'"finish_reason"\s*:\s*"')
+if TYPE_CHECKING:
+    from llm_relay.errors import RelayError
 
 
 class ChatStream(StreamWatch):
     """Completes chunks, keeps the usage, and tells it apart only to a caller who asked for it."""
 
-    def __init__(self, model: str, *, wants_usage: bool) -> None:
+    def __init__(self, model: str, *, wants_usage: bool, choices: int = 1) -> None:
         super().__init__()
         self._wants_usage = wants_usage
         self._usage: Document | None = None
         self._usage_is_told = False
-        self._finish_reason_seen = False
+        self._choices = choices  # as many as were asked for
+        self._begun: set[int] = set()
+        self._ended: set[int] = set()  # those with a finish reason
+        self._calls: dict[int, ToolCalls] = {}  # of each choice
+        self._whole: set[bytes] = set()  # shapes of chunks that lack nothing
         self._shape: Document = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
             "object": "chat.completion.chunk",
@@ -41,44 +36,43 @@ class ChatStream(StreamWatch):
         }
 
     def pass_event(self, frame: bytes, payload: bytes) -> bytes:
-        """Return the chunk; only the first, short ones and those with more than text are parsed."""
+        """Return the chunk; one is parsed only if it differs in more than its text."""
         if payload.startswith(b"[DONE]"):
             self.finished = True
             return self._missing_usage() + frame
-        self._finish_reason_seen |= bool(_FINISH_REASON.search(payload))
-        if self.model and _is_plain(payload):
+        shape = shape_of(payload)
+        if shape in self._whole:
             return frame
-        document = parse_object(payload)
-        if document is None:
-            raise UpstreamBroke("The provider sent an event that is not JSON.")
-        if error := error_event(document):
-            self.note_error(error)
-            return frame
-        return self._pass_chunk(frame, document)
+        passed = self.read(frame, payload)
+        if passed is frame:
+            self._whole = {shape, *self._whole} if len(self._whole) < MOST_SHAPES else {shape}
+        return passed
 
     def closing(self) -> bytes | None:
-        """Return [DONE] where a provider gave its finish reason and left it at that."""
+        """Return [DONE] where a provider gave its finish reasons and left it at that."""
         if self.finished:
             return b""
-        return self._missing_usage() + DONE if self._finish_reason_seen else None
+        is_whole = self._begun <= self._ended and len(self._ended) >= self._choices
+        return self._missing_usage() + DONE if is_whole else None
 
     def failure(self, error: RelayError) -> bytes:
         """Return the event at which both official SDKs raise; no [DONE] follows."""
         return event(error.body())
 
-    def _pass_chunk(self, frame: bytes, document: Document) -> bytes:
+    def pass_document(self, frame: bytes, document: Document) -> bytes:
+        """Return the chunk with every field that OpenAI's types require."""
         if self.model is None:
             known = {name: document.get(name) for name in self._shape}
-            self._shape |= {name: value for name, value in known.items() if value is not None}
+            self._shape = filled(self._shape, known)
             self.model = str(self._shape["model"])
-        given = document.get("choices")
-        choices = given if isinstance(given, list) else []
+        choices = objects_in(document, "choices")
         if isinstance(document.get("usage"), dict):
             self._usage, self.usage = document, usage_of(document)
-            if not choices:
-                self._usage_is_told = True
-                return frame if self._wants_usage else b""
-        whole = self._shape | document | {"choices": [_whole_choice(each) for each in choices]}
+            self._usage_is_told |= not choices
+            if not choices and not self._wants_usage:
+                return b""
+        whole = filled(self._shape, document)
+        whole["choices"] = [self._whole_choice(choice) for choice in choices]
         return frame if whole == document else event(whole)
 
     def _missing_usage(self) -> bytes:
@@ -88,23 +82,40 @@ class ChatStream(StreamWatch):
         self._usage_is_told = True
         return event(self._shape | {"choices": [], "usage": self._usage["usage"]})
 
-
-def _is_plain(payload: bytes) -> bool:
-    fields = (*_CHUNK_FIELDS, *_CHOICE_FIELDS)
-    return not _TELLING.search(payload) and all(name in payload for name in fields)
-
-
-def _whole_choice(choice: Any) -> Any:
-    if not isinstance(choice, dict):
-        return choice
-    whole = {"index": 0, "delta": {}, "finish_reason": None} | choice
-    delta = whole["delta"]
-    if isinstance(delta, dict) and isinstance(delta.get("tool_calls"), list):
-        calls = [_whole_call(place, call) for place, call in enumerate(delta["tool_calls"])]
-        whole["delta"] = delta | {"tool_calls": calls}
-    return whole
+    def _whole_choice(self, choice: Document) -> Document:
+        whole = filled({"index": 0, "finish_reason": None}, choice)
+        index = whole["index"] = whole["index"] if type(whole["index"]) is int else 0
+        self._begun.add(index)
+        if text_in(whole, "finish_reason"):
+            self._ended.add(index)
+        delta = object_in(choice, "delta")
+        if delta.get("tool_calls"):
+            calls = self._calls.setdefault(index, ToolCalls())
+            delta = delta | {"tool_calls": calls.placed(delta)}
+        return whole | {"delta": delta}
 
 
-def _whole_call(place: int, call: Any) -> Any:
-    """Return a fragment of a tool call with the index by which clients put it together."""
-    return {"index": place} | call if isinstance(call, dict) else call
+class ToolCalls:
+    """The tool calls of one choice; clients put their fragments together by an index."""
+
+    def __init__(self) -> None:
+        self._indices: dict[str, int] = {}  # by the call's id
+        self._last = -1
+        self._next = 0
+
+    def placed(self, delta: Document) -> list[Document]:
+        """Return the fragments in a delta, each with the index of its call."""
+        given = delta.get("tool_calls")
+        fragments = objects_in({"all": [given] if isinstance(given, dict) else given}, "all")
+        return [fragment | {"index": self._index(fragment)} for fragment in fragments]
+
+    def _index(self, fragment: Document) -> int:
+        index, call_id = fragment.get("index"), text_in(fragment, "id")
+        if type(index) is not int:
+            begins = call_id or text_in(object_in(fragment, "function"), "name")
+            other = self._next if begins or self._last < 0 else self._last
+            index = self._indices.get(call_id, other)
+        if call_id:
+            self._indices[call_id] = index
+        self._last, self._next = index, max(self._next, index + 1)
+        return index

@@ -24,6 +24,7 @@ class Dialect:
     takes_strict_tools: bool = True
     keeps_responses: bool = True  # so that their items can be referred to
     renamed_events: Mapping[str, str] = field(default_factory=dict)  # of Responses streams
+    least_usd_per_token: float = 0.0  # for a worst case, where the list asks less than the bill
 
 
 OPENAI = Dialect(name="openai")
@@ -67,6 +68,7 @@ ABLITERATION = Dialect(
         "response.function_call.arguments.done": "response.function_call_arguments.done",
         "response.function_call.done": "response.function_call_arguments.done",
     },
+    least_usd_per_token=5e-6,  # as every `estimated_cost_usd` of its pages comes to
 )  # fmt: skip
 
 DIALECTS = {dialect.name: dialect for dialect in (ABLITERATION, OPENAI)}

@@ -1,15 +1,26 @@
 """Everything that can go wrong, and what the caller is told of it.
 
 RelayError
-├── BadRequest            400  the request cannot be relayed; nothing was sent
-├── ModelNotFound         404  the provider lists no such model
-├── ProviderRefused       any  the provider's own error, passed on
-├── ProviderKeyMissing    503  no key is stored
-├── ProviderKeyRejected   502  the stored key is not accepted
-├── UpstreamUnreachable   502  no connection; nothing was sent
-├── UpstreamBroke         502  the answer never came whole, but may have been paid for
-├── UpstreamTimedOut      504  likewise, for want of time
-└── InternalError         500  our own mistake
+├── BadRequest             400  the request cannot be relayed; nothing was sent
+├── ModelNotFound          404  the provider lists no such model
+├── ProviderRefused        any  the provider's own error, passed on
+├── ProviderKeyMissing     503  no key is stored
+├── ProviderKeyRejected    502  the stored key is not accepted
+├── UpstreamUnreachable    502  no connection; nothing was sent
+├── UpstreamBroke          502  the answer never came whole, but may have been paid for
+├── UpstreamTimedOut       504  likewise, for want of time
+├── FailedBefore           any  the first call under the same Idempotency-Key failed
+├── IdempotencyKeyReused   409  the same Idempotency-Key came with another body
+├── IdempotencyInProgress  409  the first call under the same Idempotency-Key is under way
+├── AnswerTooLarge         409  the first answer was too large to be kept
+├── AnswerIncomplete       409  the first answer was left before its end
+├── IdempotencyUnavailable 503  DynamoDB is away; nothing was sent
+├── ModelNotAllowed        403  the client may not use this model
+├── ModelUnpriced          402  a client with a budget asked for a model without a price
+├── BudgetExceeded         402  the call might cost more than the client's budget has left
+├── LedgerUnavailable      503  budgets cannot be told now; nothing was sent
+├── NoClient               404  the caller's key belongs to no client
+└── InternalError          500  our own mistake
 """
 
 from __future__ import annotations
@@ -139,3 +150,94 @@ class InternalError(RelayError):
 
     code = "internal_error"
     may_be_asked_again = False
+
+
+class FailedBefore(ProviderRefused):
+    """The failure that the first call under an Idempotency-Key ended in, told again."""
+
+
+class IdempotencyKeyReused(RelayError):
+    """An Idempotency-Key came again with another body."""
+
+    status = HTTPStatus.CONFLICT
+    kind = "invalid_request_error"
+    code = "idempotency_key_reused"
+    may_be_asked_again = False
+
+
+class IdempotencyInProgress(RelayError):
+    """The first call under an Idempotency-Key is not over yet."""
+
+    status = HTTPStatus.CONFLICT
+    kind = "invalid_request_error"
+    code = "idempotency_in_progress"
+
+
+class AnswerTooLarge(RelayError):
+    """The first answer under an Idempotency-Key was too large to be kept."""
+
+    status = HTTPStatus.CONFLICT
+    kind = "invalid_request_error"
+    code = "answer_too_large_to_replay"
+    may_be_asked_again = False
+
+
+class AnswerIncomplete(RelayError):
+    """The first answer under an Idempotency-Key was left before its end."""
+
+    status = HTTPStatus.CONFLICT
+    kind = "invalid_request_error"
+    code = "answer_incomplete"
+    may_be_asked_again = False
+
+
+class IdempotencyUnavailable(RelayError):
+    """Nobody can say whether a request came before; nothing was sent."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "idempotency_unavailable"
+
+
+class ModelNotAllowed(RelayError):
+    """The client's key is good for other models."""
+
+    status = HTTPStatus.FORBIDDEN
+    kind = "permission_error"
+    code = "model_not_allowed"
+
+
+class ModelUnpriced(RelayError):
+    """Nobody can say what the call might cost, and the client has a budget."""
+
+    status = HTTPStatus.PAYMENT_REQUIRED
+    kind = "invalid_request_error"
+    code = "model_unpriced"
+    may_be_asked_again = False
+
+
+class BudgetExceeded(RelayError):
+    """The call might cost more than the client's budget has left."""
+
+    status = HTTPStatus.PAYMENT_REQUIRED
+    kind = "insufficient_quota"
+    code = "budget_exceeded"
+    may_be_asked_again = False
+
+
+class LedgerUnavailable(RelayError):
+    """The client's budget cannot be told now; the provider was not called."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "budget_unavailable"
+
+
+class NoClient(RelayError):
+    """The caller's key belongs to no client, so there is no account of what it used."""
+
+    status = HTTPStatus.NOT_FOUND
+    kind = "invalid_request_error"
+    code = "no_client"
+
+
+# Once something was sent, the provider may have done its work before one of these.
+MAY_BE_PAID = (UpstreamBroke, UpstreamTimedOut, InternalError)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.checks import Fields, refuse, short
+from llm_relay.checks import Fields, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ def check_url(url: str, path: str) -> None:
     head, _, data = url.partition(",")
     media_type, *parameters = head[5:_HEAD_CHARACTERS].lower().split(";")
     if media_type.strip() not in _KNOWN_TYPES:
-        refuse(path, f"must hold {', '.join(_TYPES)}, not {short(media_type)}. Convert the image.")
+        refuse(path, f"must hold {', '.join(_TYPES)}. Convert the image.")
     if not parameters or parameters[-1].strip() != "base64":
         refuse(path, "must be in base64: 'data:image/png;base64,...'.")
     _check_base64(data, path)

@@ -10,14 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_relay.advice import advised
 from llm_relay.documents import parse_object
-from llm_relay.errors import (
-    ProviderKeyRejected,
-    ProviderRefused,
-    RelayError,
-    UpstreamBroke,
-    UpstreamUnreachable,
-)
-from llm_relay.patience import is_retryable, wait_seconds
+from llm_relay.errors import ProviderRefused, RelayError, UpstreamBroke, UpstreamUnreachable
+from llm_relay.patience import wait_seconds
+from llm_relay.provider_key import Turn
 from llm_relay.upstream import too_slow
 
 if TYPE_CHECKING:
@@ -61,23 +56,21 @@ class Provider:
 
     def call(self, request: UpstreamRequest, deadline: Deadline, effort: Effort) -> Reply:
         """Return a 2xx reply, which the caller closes; a RelayError if there is none."""
-        key = self._key.current()
-        return effort.waiting_for(lambda: self._persist(request, key, deadline, effort))
+        turn = Turn(self._key)
+        return effort.waiting_for(lambda: self._persist(request, turn, deadline, effort))
 
     def _persist(
-        self, request: UpstreamRequest, key: str, deadline: Deadline, effort: Effort
+        self, request: UpstreamRequest, turn: Turn, deadline: Deadline, effort: Effort
     ) -> Reply:
+        failure: RelayError | None
         while True:
             try:
-                return self._attempt(request, key, deadline, effort)
+                return self._attempt(request, turn.key, deadline, effort)
             except ProviderRefused as refusal:
-                if refusal.status == HTTPStatus.UNAUTHORIZED:
-                    key = self._key_instead_of(key)
-                elif is_retryable(refusal.status):
-                    self._pause(refusal, deadline, effort)
-                else:
-                    raise
-            except UpstreamUnreachable as failure:
+                failure = turn.after(refusal, is_last=self._is_last(effort))
+            except UpstreamUnreachable as unreachable:
+                failure = unreachable
+            if failure:
                 self._pause(failure, deadline, effort)
 
     def _attempt(
@@ -94,21 +87,15 @@ class Provider:
         finally:
             reply.close()
 
-    def _key_instead_of(self, refused: str) -> str:
-        key = self._key.refreshed()
-        if key is None or key == refused:
-            raise ProviderKeyRejected(
-                "The provider does not accept the key that is stored for it; your own key was "
-                "fine. Whoever runs this endpoint has to store a valid one in the secret."
-            )
-        return key
+    def _is_last(self, effort: Effort) -> bool:
+        return effort.attempts >= self.settings.max_attempts
 
     def _pause(self, failure: RelayError, deadline: Deadline, effort: Effort) -> None:
         """Wait before the next attempt, or raise the failure if there is to be none."""
         headers = failure.headers()
         seconds = wait_seconds(effort.attempts, headers)
         longest = min(self.settings.longest_wait_seconds, deadline.remaining())
-        is_last = effort.attempts >= self.settings.max_attempts
+        is_last = self._is_last(effort)
         if is_last or seconds >= longest or headers.get("x-should-retry") == "false":
             raise failure
         time.sleep(seconds)

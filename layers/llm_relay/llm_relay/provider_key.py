@@ -1,69 +1,120 @@
-"""The provider's key, from Secrets Manager."""
+"""The provider's keys, from Secrets Manager, and which of them a call uses."""
 
 from __future__ import annotations
 
 import json
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.errors import ProviderKeyMissing
+from llm_relay.errors import ProviderKeyMissing, ProviderKeyRejected
+from llm_relay.patience import is_retryable, retry_after_seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llm_relay.errors import ProviderRefused
     from llm_relay.settings import ProviderKeySettings
 
 CACHE_SECONDS = 300
-REFRESH_SECONDS = 30  # between two refreshes, or a dead key would hammer Secrets Manager
+REFRESH_SECONDS = 30  # after a refresh in vain, or a dead key would hammer Secrets Manager
+RETIRED_SECONDS = 300
+_NEVER = float("-inf")
+
+
+class KeyRing:
+    """Keys that take turns; one that was refused sits out for a while."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._keys: list[str] = []
+        self._turns = 0
+        self._retired_at: dict[str, float] = {}
+
+    def hold(self, keys: list[str]) -> None:
+        """Have these keys from now on; which were refused is not forgotten."""
+        self._keys = keys
+
+    def usable(self) -> list[str]:
+        """Return the keys that are not retired."""
+        since = self._clock() - RETIRED_SECONDS
+        return [key for key in self._keys if self._retired_at.get(key, _NEVER) <= since]
+
+    def in_turn(self) -> list[str]:
+        """Return the usable keys, with another one first each time.
+
+        If all are retired, the one that has been so for longest: it may be accepted again.
+        """
+        keys = self.usable() or [min(self._keys, key=self._retired_at.__getitem__)]
+        first = self._turns % len(keys)
+        self._turns += 1
+        return keys[first:] + keys[:first]
+
+    def retire(self, key: str) -> None:
+        """Leave a key out for RETIRED_SECONDS."""
+        self._retired_at[key] = self._clock()
+
+    def restore(self, key: str) -> None:
+        """Take a key back that was not to blame."""
+        self._retired_at.pop(key, None)
 
 
 class ProviderKey:
-    """The key to call the provider with, cached and refetched when the provider refuses it."""
+    """The keys to call the provider with, cached and refetched when it refuses them all."""
 
     def __init__(self, settings: ProviderKeySettings) -> None:
+        self.ring = KeyRing()
         self._settings = settings
         self._secrets: Any = None
-        self._last: str | None = None
-        self._refreshed_at = float("-inf")
-        self._failed_at = float("-inf")
+        self._was_read = False
+        self._refreshed_at = _NEVER
+        self._failed_at = _NEVER
 
-    def current(self) -> str:
-        """Return the key; ProviderKeyMissing if there is none to be had."""
+    def in_turn(self) -> list[str]:
+        """Return the keys for one call; ProviderKeyMissing if there is none to be had."""
         if self._settings.key_for_sam_local:
-            return key_in(self._settings.key_for_sam_local)
-        return self._fetch(force=False)
+            self.ring.hold(keys_in(self._settings.key_for_sam_local))
+        else:
+            self._fetch(force=False)
+        return self.ring.in_turn()
 
-    def refreshed(self) -> str | None:
-        """Return the key fetched afresh, or None if that was done a moment ago."""
+    def refreshed(self) -> list[str]:
+        """Return the keys that are new in the secret; none if it was asked in vain just now."""
         if self._settings.key_for_sam_local or not self._refresh_is_due():
-            return None
+            return []
         self._refreshed_at = time.monotonic()
-        return self._fetch(force=True)
+        self._fetch(force=True)
+        keys = self.ring.usable()
+        if keys:
+            self._refreshed_at = _NEVER  # a secret that changes may change again soon
+        return keys
 
     def _refresh_is_due(self) -> bool:
         return time.monotonic() - self._refreshed_at >= REFRESH_SECONDS
 
-    def _fetch(self, *, force: bool) -> str:
+    def _fetch(self, *, force: bool) -> None:
         # boto3 takes a quarter of a second to import; only this needs it.
         from aws_lambda_powertools.utilities.parameters.exceptions import (  # noqa: PLC0415
             GetParameterError,
         )
 
-        if self._last and time.monotonic() - self._failed_at < REFRESH_SECONDS:
-            return self._last  # nobody waits for a Secrets Manager that was away a moment ago
+        if self._was_read and time.monotonic() - self._failed_at < REFRESH_SECONDS:
+            return  # nobody waits for a Secrets Manager that was away a moment ago
         try:
             secret = self._provider().get(
                 self._settings.secret_arn, max_age=CACHE_SECONDS, force_fetch=force
             )
         except (GetParameterError, ValueError):
-            if self._last is None:
+            if not self._was_read:
                 raise ProviderKeyMissing(
                     "The provider's key could not be read from Secrets Manager. Store it in the "
                     "secret that the stack's output ProviderKeySecretId names; under `sam local`, "
                     "give it as ABLIT_KEY in the file for --env-vars."
                 ) from None
             self._failed_at = time.monotonic()
-            return self._last  # an old key beats none
-        self._last = key_in(secret)
-        return self._last
+            return  # old keys beat none
+        self.ring.hold(keys_in(secret))
+        self._was_read = True
 
     def _provider(self) -> Any:
         if self._secrets is None:
@@ -75,23 +126,93 @@ class ProviderKey:
         return self._secrets
 
 
-def key_in(secret: Any) -> str:
-    """Return the key in a secret's text: the text itself, or `api_key` of a JSON object."""
+class Turn:
+    """The keys that one call may use, the one in use first, and what a refusal means for them."""
+
+    def __init__(self, keys: ProviderKey) -> None:
+        self._keys = keys
+        self._left = keys.in_turn()
+        self._limited: dict[str, ProviderRefused] = {}
+        self._forbidden: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The key to send."""
+        return self._left[0]
+
+    def after(self, refusal: ProviderRefused, *, is_last: bool) -> ProviderRefused | None:
+        """Move on to the key to use next; return the refusal to wait out first, if there is one.
+
+        Raises the refusal if no key can help, ProviderKeyRejected if the provider accepts none.
+        """
+        if refusal.status == HTTPStatus.UNAUTHORIZED:
+            return self._after_rejection()
+        if refusal.status == HTTPStatus.FORBIDDEN:
+            return self._after_prohibition(refusal)
+        if refusal.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return self._after_limit(refusal, is_last=is_last)
+        if is_retryable(refusal.status):
+            return refusal
+        raise refusal
+
+    def _after_rejection(self) -> ProviderRefused | None:
+        self._keys.ring.retire(self._left.pop(0))
+        if not self._left and not self._limited:
+            self._left = self._keys.refreshed()
+        if not self._left and not self._limited:
+            raise ProviderKeyRejected(
+                "The provider does not accept the key that is stored for it; your own key was "
+                "fine. Whoever runs this endpoint has to store a valid one in the secret."
+            )
+        return self._next()
+
+    def _after_prohibition(self, refusal: ProviderRefused) -> ProviderRefused | None:
+        """Try one other key; if that may not either, the request is to blame and no key."""
+        if self._forbidden:
+            self._keys.ring.restore(self._forbidden)
+            raise refusal
+        if not self._left[1:] and not self._limited:
+            raise refusal
+        self._forbidden = self._left.pop(0)
+        self._keys.ring.retire(self._forbidden)
+        return self._next()
+
+    def _after_limit(self, refusal: ProviderRefused, *, is_last: bool) -> ProviderRefused | None:
+        self._limited[self._left.pop(0)] = refusal
+        if is_last:
+            self._left = []  # the caller is told of the shortest wait
+        return self._next()
+
+    def _next(self) -> ProviderRefused | None:
+        """Return nothing if a key is left, else put the one in that may be used soonest."""
+        if self._left:
+            return None
+        key = min(self._limited, key=self._wait_seconds)
+        self._left = [key]
+        return self._limited.pop(key)
+
+    def _wait_seconds(self, key: str) -> float:
+        return retry_after_seconds(self._limited[key].headers()) or 0.0
+
+
+def keys_in(secret: Any) -> list[str]:
+    """Return the keys in a secret: its text, or `api_keys` or `api_key` of a JSON object."""
     text = secret if isinstance(secret, str) else ""
-    if text.lstrip().startswith("{"):
-        text = _api_key_of(text)
-    key = text.strip()
-    if not key or not key.isascii() or not key.isprintable():
+    found = _keys_of(text) if text.lstrip().startswith("{") else [text]
+    stripped = [key.strip() for key in found if isinstance(key, str)]
+    keys = [key for key in stripped if key and key.isascii() and key.isprintable()]
+    if not keys:
         raise ProviderKeyMissing(
             "The secret holds no usable key. Store the provider's key in it, as plain text or as "
-            '{"api_key": "..."}.'
+            '{"api_key": "..."}, or several as {"api_keys": ["...", "..."]}.'
         )
-    return key
+    return list(dict.fromkeys(keys))
 
 
-def _api_key_of(text: str) -> str:
+def _keys_of(text: str) -> list[Any]:
     try:
-        key = json.loads(text).get("api_key")
+        document = json.loads(text)
     except ValueError:
-        return ""
-    return key if isinstance(key, str) else ""
+        return []
+    found = document.get("api_keys", [document.get("api_key")])
+    return found if isinstance(found, list) else []

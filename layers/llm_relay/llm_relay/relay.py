@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from dataclasses import replace
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 from llm_relay import limits
+from llm_relay.admission import admit
 from llm_relay.answer import Answer, error_answer
 from llm_relay.catalogue import Catalogue
+from llm_relay.charge import Charge
 from llm_relay.checks import body_object
+from llm_relay.clients import client_of
 from llm_relay.deadline import Deadline
 from llm_relay.documents import parse_object
-from llm_relay.errors import InternalError, RelayError, UpstreamBroke
+from llm_relay.errors import MAY_BE_PAID, InternalError, RelayError, UpstreamBroke
+from llm_relay.idempotency import answer_once
+from llm_relay.kept_answer import REPLAYED
+from llm_relay.ledger import ledger
 from llm_relay.prices import priced
 from llm_relay.provider import Provider, forwarded
 from llm_relay.provider_key import ProviderKey
@@ -28,7 +36,9 @@ from llm_relay.usage import Usage, usage_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from llm_relay.admission import Admission
     from llm_relay.api_gateway import ApiRequest
+    from llm_relay.clients import Client
     from llm_relay.dialect import Dialect
     from llm_relay.translation import Translated
     from llm_relay.watch import StreamWatch
@@ -80,7 +90,23 @@ def catalogue() -> Catalogue:
 def relay(endpoint: Endpoint, request: ApiRequest, seconds: float) -> Answer:
     """Answer a request within that many seconds, whatever happens."""
     deadline = Deadline.after(seconds - ANSWER_SECONDS)
-    return answered(request, lambda call: Relay(endpoint, call, deadline).answer(request.body()))
+
+    def work(call: Call) -> Answer:
+        def first() -> Answer:
+            return Relay(endpoint, call, deadline, client_of(request)).answer(request.body())
+
+        answer = answer_once(request, seconds, first)
+        return told_again(answer, call) if REPLAYED in answer.headers else answer
+
+    return answered(request, work)
+
+
+def told_again(answer: Answer, call: Call) -> Answer:
+    """Return an answer that was kept, with the headers of this call, which asked nobody."""
+    call.replayed = True
+    call.note_first_byte()
+    call.finish(answer.status)
+    return replace(answer, headers={**call.headers(), **answer.headers})
 
 
 def answered(request: ApiRequest, work: Callable[[Call], Answer]) -> Answer:
@@ -93,16 +119,19 @@ def answered(request: ApiRequest, work: Callable[[Call], Answer]) -> Answer:
     except Exception as error:  # noqa: BLE001 - nothing may reach the runtime, which prints it
         log_internal_error(error, call.request_id)
         failure = InternalError("The relay itself failed. Its log has the request id.")
-    call.finish(failure.status, failure.log_code)
+    may_be_paid = call.effort.attempts > 0 and isinstance(failure, MAY_BE_PAID)
+    call.finish(failure.status, failure.log_code, may_be_paid=may_be_paid)
     return error_answer(failure, call.headers())
 
 
 class Relay:
     """One request on its way."""
 
-    def __init__(self, endpoint: Endpoint, call: Call, deadline: Deadline) -> None:
+    def __init__(self, endpoint: Endpoint, call: Call, deadline: Deadline, client: Client) -> None:
         self._endpoint = endpoint
         self._call = call
+        self._client = client
+        self._model = ""  # the one asked for
         call.price = self._priced
         self._deadline = deadline
         self._settings = provider().settings
@@ -111,7 +140,12 @@ class Relay:
     def answer(self, text: bytes) -> Answer:
         """Return the provider's answer; a RelayError if there is none."""
         body = body_object(text)
-        translated = self._checked(text, body)
+        admission = self._admission(body)
+        if admission.body is not body:
+            body = admission.body
+            text = json.dumps(body, separators=(",", ":")).encode()
+        translated = self._translated(text, body)
+        self._set_aside(admission.worst_nanos)
         reply = self._ask(translated)
         try:
             self._call.provider_request_id = reply.headers.get("x-request-id")
@@ -122,10 +156,23 @@ class Relay:
             reply.close()
             raise
 
-    def _checked(self, text: bytes, body: Document) -> Translated:
+    def _admission(self, body: Document) -> Admission:
         self._endpoint.check(body)
+        self._model = body["model"]
         if limits.needs_listing(body):
-            limits.check(body, self._entry(body["model"]))
+            limits.check(body, self._entry(self._model))
+        entry = None if self._client.budget_nanos is None else self._entry(self._model)
+        return admit(self._client, self._endpoint.path, body, entry, self._settings.dialect)
+
+    def _set_aside(self, worst_nanos: int) -> None:
+        if self._client.budget_nanos is None:
+            return
+        seconds = self._deadline.remaining() + ANSWER_SECONDS
+        hold = ledger().reserve(self._client, worst_nanos, time.time(), seconds)
+        if hold:
+            self._call.charge = Charge(ledger(), hold, self._model)
+
+    def _translated(self, text: bytes, body: Document) -> Translated:
         translation = Translation(self._settings.dialect, text, body)
         self._endpoint.translate(translation)
         self._call.stream = body.get("stream") is True
@@ -174,9 +221,10 @@ class Relay:
         return self._call.effort.waiting_for(lambda: catalogue().entry(model, soon))
 
     def _priced(self, usage: Usage, model: str | None) -> Usage:
-        if usage.cost_usd is not None or usage.tokens_in is None or model is None:
+        if usage.cost_usd is not None or usage.tokens_in is None:
             return usage
-        return priced(usage, self._entry(model))
+        # A provider may answer under a name that it does not list.
+        return priced(usage, (self._entry(model) if model else None) or self._entry(self._model))
 
 
 def answer_in(text: bytes) -> Document:

@@ -143,7 +143,7 @@ class RelayedStream:
         self._over = True
         self._reply.close()
         self._call.settle(self._watch.usage, self._watch.model)
-        self._call.finish(HTTPStatus.OK, code)
+        self._call.finish(HTTPStatus.OK, code, may_be_paid=self._watch.refusal is None)
 
 
 def refusal_in(error: dict[str, Any]) -> ProviderRefused:

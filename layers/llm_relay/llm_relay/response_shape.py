@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from llm_relay.response_items import Item
+from llm_relay.filling import Document, filled, object_in, objects_in, text_in
+from llm_relay.usage import usage_of
 
-Document = dict[str, Any]
-
+# Of items' ids.
+PREFIXES = {"message": "msg", "function_call": "fc", "reasoning": "rs", "web_search_call": "ws"}
 _NO_INPUT_DETAILS = {"cached_tokens": 0, "cache_write_tokens": 0}
 _NO_OUTPUT_DETAILS = {"reasoning_tokens": 0}
 
 
 def filled_response(response: Document, body: Document) -> Document:
     """Return a response with every field; what the caller asked for is told from the request."""
-    filled = {
+    defaults = {
         "id": f"resp_{uuid.uuid4().hex}",
         "object": "response",
         "created_at": int(time.time()),
@@ -33,61 +34,70 @@ def filled_response(response: Document, body: Document) -> Document:
         "text": body.get("text") or {"format": {"type": "text"}},
         "usage": None,  # unless the provider tells it: none is made up
         "metadata": body.get("metadata") or {},
-        **{name: value for name, value in response.items() if value is not None},
     }
-    filled["id"] = str(filled["id"])
-    if isinstance(response.get("usage"), dict):
-        filled["usage"] = filled_usage(response["usage"])
-    return dict.fromkeys(response) | filled
+    whole = filled(defaults, response)
+    usage = whole["usage"]
+    whole["usage"] = filled_usage(usage) if isinstance(usage, dict) else None
+    return whole | {"id": str(whole["id"])}
 
 
 def filled_usage(usage: Document) -> Document:
     """Return the usage with its details, zero where the provider counts none."""
-    tokens_in, tokens_out = usage.get("input_tokens") or 0, usage.get("output_tokens") or 0
-    return {
+    counted = usage_of({"usage": usage})
+    tokens_in, tokens_out = counted.tokens_in or 0, counted.tokens_out or 0
+    total = usage.get("total_tokens")
+    return usage | {
         "input_tokens": tokens_in,
         "output_tokens": tokens_out,
-        "total_tokens": tokens_in + tokens_out,
-        **usage,
-        "input_tokens_details": _NO_INPUT_DETAILS | (usage.get("input_tokens_details") or {}),
-        "output_tokens_details": _NO_OUTPUT_DETAILS | (usage.get("output_tokens_details") or {}),
+        "total_tokens": total if type(total) is int else tokens_in + tokens_out,
+        "input_tokens_details": filled(_NO_INPUT_DETAILS, object_in(usage, "input_tokens_details")),
+        "output_tokens_details": filled(
+            _NO_OUTPUT_DETAILS, object_in(usage, "output_tokens_details")
+        ),
     }
 
 
-def whole_output(output: Any) -> list[Any]:
+def whole_output(response: Document) -> list[Document]:
     """Return the items of a whole answer, each with the fields that its kind requires."""
-    items = output if isinstance(output, list) else []
-    return [_whole_item(index, item) for index, item in enumerate(items)]
+    return [_whole_item(index, item) for index, item in enumerate(objects_in(response, "output"))]
 
 
-def _whole_item(index: int, item: Any) -> Any:
-    if not isinstance(item, dict):
-        return item
-    kind = item.get("type", "message")
-    own: Document = {"id": f"item_{index}", "type": kind, "status": "completed"}
+def kind_of(item: Document) -> str:
+    """Return the kind of an output item; one without a type is known by OpenAI's prefixes."""
+    prefix = text_in(item, "id").partition("_")[0]
+    kind = next((kind for kind, known in PREFIXES.items() if prefix == known), "message")
+    return text_in(item, "type") or ("function_call" if "call_id" in item else kind)
+
+
+def parts_of(content: Any) -> list[Document]:
+    """Return the parts of a content, which may be a bare text."""
+    if isinstance(content, str):
+        return [{"text": content}]
+    return objects_in({"content": content}, "content")
+
+
+def _whole_item(index: int, item: Document) -> Document:
+    kind = kind_of(item)
     if kind == "message":
-        parts = item.get("content") or []
-        content = [_filled_part(part) for part in parts] if isinstance(parts, list) else parts
-        return own | {"role": "assistant"} | item | {"content": content}
-    if kind == "function_call":
-        return own | {"call_id": item.get("id", f"call_{index}"), "arguments": "{}"} | item
-    return item
+        content = [_filled_part(part) for part in parts_of(item.get("content"))]
+        own: Document = {"role": "assistant", "status": "completed"}
+        item = item | {"content": content}
+    elif kind == "function_call":
+        call_id = text_in(item, "id") or f"call_{index}"
+        own = {"call_id": call_id, "name": "", "arguments": "{}", "status": "completed"}
+        item = item | _arguments_as_text(item)
+    else:
+        own = {"summary": []} if kind == "reasoning" else {}
+    return filled({"id": f"item_{index}", "type": kind} | own, item)
 
 
-def filled_item(item: Item, given: Document) -> Document:
-    """Return an announced item with the fields that its kind requires."""
-    filled = {"id": item.id, "type": item.kind, **given}
-    if item.kind == "message":
-        parts = given.get("content") or []
-        filled = {"role": "assistant", "status": "in_progress", **filled}
-        filled["content"] = [_filled_part(part) for part in parts]
-    elif item.kind == "function_call":
-        own = {"call_id": item.call_id, "name": item.name, "arguments": item.arguments}
-        filled = own | {"status": "in_progress"} | filled
-    return filled
+def _arguments_as_text(item: Document) -> Document:
+    given = item.get("arguments")
+    return {"arguments": json.dumps(given)} if isinstance(given, dict) else {}
 
 
-def _filled_part(part: Any) -> Any:
-    if isinstance(part, dict) and part.get("type") == "output_text":
-        return {"annotations": [], **part}
+def _filled_part(part: Document) -> Document:
+    kind = text_in(part, "type") or "output_text"
+    if kind == "output_text":
+        return filled({"annotations": []}, part) | {"type": kind, "text": text_in(part, "text")}
     return part

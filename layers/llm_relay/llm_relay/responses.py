@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llm_relay import responses_checks
+from llm_relay.filling import Document, filled
 from llm_relay.response_shape import filled_response, whole_output
 from llm_relay.responses_stream import ResponsesStream
 
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from llm_relay.dialect import Dialect
     from llm_relay.translation import Translation
     from llm_relay.watch import StreamWatch
-
-Document = dict[str, Any]
 
 
 class Responses:
@@ -38,5 +37,5 @@ class Responses:
 
     def whole(self, document: Document, body: Document) -> Document:
         """Return the answer with every field that OpenAI's types require."""
-        output = whole_output(document.get("output"))
-        return filled_response({"status": "completed"} | document | {"output": output}, body)
+        whole = filled({"status": "completed"}, document) | {"output": whole_output(document)}
+        return filled_response(whole, body)

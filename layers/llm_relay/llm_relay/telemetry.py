@@ -16,6 +16,8 @@ from llm_relay.usage import Usage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from llm_relay.charge import Charge
+
 _LONGEST_HEADER = 1000
 _CLIENT_ERROR = 400
 
@@ -29,11 +31,13 @@ class Call:
     client: str
     model: str | None = None  # as the provider names it: what callers write is unbounded
     stream: bool = False
+    replayed: bool = False  # answered from what was kept under an Idempotency-Key
     usage: Usage = field(default_factory=Usage)
     effort: Effort = field(default_factory=Effort)
     provider_request_id: str | None = None
     dropped: tuple[str, ...] = ()  # paths of what the provider would not have taken
     first_byte_seconds: float | None = None
+    charge: Charge | None = None  # of a client with a budget
     price: Callable[[Usage, str | None], Usage] = field(default=lambda usage, _model: usage)
     _started: float = field(default_factory=time.monotonic)
     _told: bool = False
@@ -60,11 +64,13 @@ class Call:
         """Keep the moment at which the caller gets the first byte of the answer."""
         self.first_byte_seconds = time.monotonic() - self._started
 
-    def finish(self, status: int, code: str | None = None) -> None:
-        """Tell of the call, once, however it ended."""
+    def finish(self, status: int, code: str | None = None, *, may_be_paid: bool = True) -> None:
+        """Charge the call and tell of it, once, however it ended."""
         if self._told:
             return
         self._told = True
+        if self.charge:
+            self.charge.pay(self.usage, self.model, may_be_paid=may_be_paid)
         seconds = time.monotonic() - self._started
         facts = self._facts(status, code, seconds)
         _logger().info("request", extra=facts)
@@ -81,6 +87,7 @@ class Call:
             "client": self.client,
             "model": self.model,
             "stream": self.stream,
+            "replayed": self.replayed or None,
             "status": int(status),
             "code": code,
             "attempts": self.effort.attempts,

@@ -36,7 +36,11 @@ class Translation:
         """Return the request, re-encoded only if something had to change."""
         if self._body is self._original:
             return Translated(text=self._text)
-        text = json.dumps(self._body, separators=(",", ":")).encode()
+        try:
+            text = json.dumps(self._body, separators=(",", ":"), allow_nan=False).encode()
+        except ValueError:  # JSON can spell 1e999, which is read as infinity
+            why = "The body holds a number too large for a computer, such as 1e999."
+            raise BadRequest(why) from None
         return Translated(text=text, dropped=tuple(self._dropped))
 
     def refuse(self, path: str) -> None:
@@ -56,7 +60,7 @@ class Translation:
         if self._dialect.keeps_responses or not isinstance(items, list):
             return
         for index, item in enumerate(items):
-            if isinstance(item, dict) and item.get("type") == "item_reference":
+            if _is_reference(item):
                 raise BadRequest(
                     "This provider keeps no responses, so nothing can be referred to. Send the "
                     "whole item. (In Vercel's AI SDK: providerOptions.openai.store = false.)",
@@ -112,7 +116,7 @@ class Translation:
         return {key: value for key, value in self._body.items() if key != name}
 
     def _without_strict(self, index: int, tool: Body, nested_in: str | None) -> Body:
-        holder = tool.get(nested_in) if nested_in else tool
+        holder = tool.get(nested_in) if nested_in and isinstance(tool, dict) else tool
         if not isinstance(holder, dict) or "strict" not in holder:
             return tool
         path = f"tools[{index}].{nested_in}.strict" if nested_in else f"tools[{index}].strict"
@@ -124,3 +128,11 @@ class Translation:
 def _role(message: Any) -> Any:
     role = message.get("role") if isinstance(message, dict) else None
     return role if isinstance(role, str) else None
+
+
+def _is_reference(item: Any) -> bool:
+    """Tell whether an item of the input stands for another, which needs no type."""
+    if not isinstance(item, dict):
+        return False
+    kind, is_bare = item.get("type"), item.keys() <= {"id", "type"}
+    return kind == "item_reference" or (kind is None and "id" in item and is_bare)

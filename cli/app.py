@@ -1,0 +1,53 @@
+"""`relay`: the commands, and how they end (0 or 1, with what went wrong on stderr)."""
+
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from cli.keys import keys
+from cli.provider_key import provider_key
+from cli.target import target_options
+from cli.usage import usage
+
+
+class Relay(click.Group):
+    """A command line that ends with 0 or 1 and shows nobody a traceback of AWS's errors."""
+
+    def main(self, *args: Any, **more: Any) -> NoReturn:
+        """Runs a command line."""
+        try:
+            status = super().main(*args, **(more | {"standalone_mode": False}))
+        except click.ClickException as error:
+            error.show()
+            status = 1
+        except click.Abort:
+            click.echo("Aborted.", err=True)
+            status = 1
+        sys.exit(status or 0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command that was found, and says what AWS refused."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            from cli.aws_errors import AWS_ERRORS, explain  # noqa: PLC0415 - imports botocore
+
+            if not isinstance(error, AWS_ERRORS):
+                raise
+            raise click.ClickException(explain(error)) from error
+
+
+@click.group(cls=Relay, context_settings={"help_option_names": ["-h", "--help"]})
+@target_options
+def main() -> None:
+    """Runs an llm-relay: its clients' keys, their usage, and the provider's key.
+
+    Commands are for the deployed stack that samconfig.toml names, for --stack-name NAME, or, with
+    --local, for the one that 'make run' serves.
+    """
+
+
+main.add_command(keys)
+main.add_command(usage)
+main.add_command(provider_key)

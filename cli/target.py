@@ -1,0 +1,150 @@
+"""Which stack a command is for: the one that runs here, or one deployed in an account."""
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    import boto3
+    from mypy_boto3_apigateway import APIGatewayClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTE = ".relay-local.json"
+SAID = "cli.target"  # the options, wherever on the line they stand
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Stack:
+    """A stack that is there: what it is made of, and the means to call its AWS."""
+
+    def __init__(
+        self,
+        session: "boto3.Session",
+        resources: Mapping[str, str],
+        parameters: Mapping[str, str],
+        endpoint_url: str | None = None,
+    ) -> None:
+        self._session, self._endpoint_url = session, endpoint_url
+        self._resources, self._parameters = resources, parameters
+
+    def resource(self, logical_id: str) -> str:
+        """The physical id of a resource of template.yaml."""
+        if logical_id not in self._resources:
+            raise click.ClickException(
+                f"The stack has no {logical_id}: deploy this version of it with 'sam deploy'."
+            )
+        return self._resources[logical_id]
+
+    def parameter(self, name: str) -> str:
+        """The value of a parameter of template.yaml, empty if the stack does not have it."""
+        return str(self._parameters.get(name, ""))
+
+    def api_gateway(self) -> "APIGatewayClient":
+        """The API Gateway that keeps the client keys."""
+        return self._session.client("apigateway", endpoint_url=self._endpoint_url)
+
+    def secrets(self) -> "SecretsManagerClient":
+        """The Secrets Manager that keeps the provider's key."""
+        return self._session.client("secretsmanager", endpoint_url=self._endpoint_url)
+
+    def clients_table(self) -> "Table":
+        """The table of clients, their ledgers and their usage, in Python's own types."""
+        dynamodb = self._session.resource("dynamodb", endpoint_url=self._endpoint_url)
+        return dynamodb.Table(self.resource("ClientsTable"))
+
+    def dynamodb(self) -> "DynamoDBClient":
+        """The DynamoDB that the table is in, in DynamoDB's types."""
+        return self._session.client("dynamodb", endpoint_url=self._endpoint_url)
+
+
+def target_options(command: Command) -> Command:
+    """Gives a command the options that say which stack it is for."""
+    option = partial(click.option, expose_value=False, callback=keep)
+    command = option("--region", metavar="NAME", help="AWS region of the stack.")(command)
+    command = option("--profile", metavar="NAME", help="AWS profile to use.")(command)
+    command = option(
+        "--stack-name", metavar="NAME", help="The deployed stack (else samconfig.toml's)."
+    )(command)
+    return option("--local", is_flag=True, help="The stack that 'make run' serves here.")(command)
+
+
+def keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Remembers an option for stack_of."""
+    if value:
+        context.meta.setdefault(SAID, {})[parameter.name] = value
+
+
+def stack_of(context: click.Context) -> Stack:
+    """The stack that the command line names; a ClickException if it is not there."""
+    said = context.meta.get(SAID, {})
+    root = context.obj or ROOT
+    if not said.get("local"):
+        name = said.get("stack_name") or configured_name(root / "samconfig.toml")
+        return deployed(name, said.get("profile"), said.get("region"))
+    if len(said) > 1:
+        raise click.UsageError("--local goes without --stack-name, --profile and --region.")
+    return running(root / NOTE)
+
+
+def configured_name(samconfig: Path) -> str:
+    """The name of the stack that `sam deploy` makes."""
+    try:
+        return str(
+            tomllib.loads(samconfig.read_text())["default"]["global"]["parameters"]["stack_name"]
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        raise click.ClickException(
+            "No stack is named: give --stack-name NAME, or --local for the one that runs here."
+        ) from None
+
+
+def running(note: Path) -> Stack:
+    """The local stack that a note tells of."""
+    import boto3  # noqa: PLC0415 - a quarter of a second that --help need not wait
+
+    try:
+        told = json.loads(note.read_text())
+        session = boto3.Session("local", "local", region_name=told["aws_region"])
+        return Stack(session, told["resources"], told["parameters"], told["aws_endpoint_url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise click.ClickException(
+            "No local stack runs here: start it with 'make run' in another terminal."
+        ) from None
+
+
+def deployed(name: str, profile: str | None, region: str | None) -> Stack:
+    """The stack of a name in an AWS account."""
+    import boto3  # noqa: PLC0415 - as above
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    session = boto3.Session(profile_name=profile, region_name=region)
+    formation = session.client("cloudformation")
+    try:
+        parameters = formation.describe_stacks(StackName=name)["Stacks"][0].get("Parameters", [])
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        raise click.ClickException(
+            f"There is no stack {name} in {session.region_name}: deploy it with 'sam deploy', name "
+            "another one with --stack-name or --region, or use --local."
+        ) from None
+    pages = formation.get_paginator("list_stack_resources").paginate(StackName=name)
+    resources = {
+        each["LogicalResourceId"]: each.get("PhysicalResourceId", "")
+        for page in pages
+        for each in page["StackResourceSummaries"]
+    }
+    return Stack(
+        session,
+        resources,
+        {each["ParameterKey"]: each["ParameterValue"] for each in parameters},
+    )

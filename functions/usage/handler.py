@@ -1,0 +1,11 @@
+"""GET /v1/usage."""
+
+from typing import Any
+
+from llm_relay.api_gateway import proxy_result, request_of
+from llm_relay.usage_report import show_usage
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Show what the calling client has used, and what is left of its budget."""
+    return proxy_result(show_usage(request_of(event)))

@@ -1,0 +1,50 @@
+"""`.venv/bin/relay`, as make writes it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from cli.target import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_make_writes_a_command_that_works_from_anywhere(tmp_path: Path) -> None:
+    project, elsewhere = tmp_path / "a project", tmp_path / "elsewhere"
+    (project / ".venv" / "bin").mkdir(parents=True)
+    (elsewhere / "cli").mkdir(parents=True)  # no package of ours, whatever its name
+    (elsewhere / "cli" / "__init__.py").write_text("")
+    for name in ("cli", "layers", "Makefile"):
+        (project / name).symlink_to(ROOT / name)
+    python = project / ".venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    make = ("make", "--old-file=.venv/uv", ".venv/relay")
+    subprocess.run(make, cwd=project, check=True, env={"PATH": os.environ["PATH"]})  # noqa: S603
+    relay = subprocess.run(  # noqa: S603 - our own command
+        [project / ".venv" / "bin" / "relay", "keys", "create", "--help"],
+        cwd=elsewhere,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"]},
+    )
+    assert (relay.returncode, relay.stderr) == (0, "")
+    assert relay.stdout.startswith("Usage: relay keys create")
+
+
+def test_a_command_that_fails_ends_with_1_and_says_so_on_stderr(tmp_path: Path) -> None:
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "cli", "keys", "revoke"],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: No AWS region is set")

@@ -1,0 +1,193 @@
+"""Which stack a command is for, and what is said when it is not there."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.app import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from tests.cli.conftest import Office
+
+SAMCONFIG = '[default.global.parameters]\nstack_name = "relay-of-a-test"\n'
+NAMESPACE = 'xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"'
+ABSENT = (
+    f"<ErrorResponse {NAMESPACE}><Error><Type>Sender</Type><Code>ValidationError</Code>"
+    "<Message>Stack with id x does not exist</Message></Error></ErrorResponse>"
+)
+
+
+def relay(root: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, [*arguments], obj=root)
+
+
+class Formation:
+    """A CloudFormation that knows one stack; it gives the resources in pages of two."""
+
+    def __init__(self, resources: Mapping[str, str], parameters: Mapping[str, object]) -> None:
+        self.resources, self.parameters = [*resources.items()], parameters
+        self.name = "relay-of-a-test"
+
+    def answer(self, asked: Mapping[str, list[str]]) -> tuple[int, str]:
+        if asked["StackName"] != [self.name]:
+            return 400, ABSENT
+        if asked["Action"] == ["DescribeStacks"]:
+            return 200, self.described()
+        return 200, self.page(int(asked.get("NextToken", ["0"])[0]))
+
+    def described(self) -> str:
+        members = "".join(
+            f"<member><ParameterKey>{name}</ParameterKey>"
+            f"<ParameterValue>{value}</ParameterValue></member>"
+            for name, value in self.parameters.items()
+        )
+        return (
+            f"<DescribeStacksResponse {NAMESPACE}><DescribeStacksResult><Stacks><member>"
+            f"<StackName>{self.name}</StackName><StackStatus>CREATE_COMPLETE</StackStatus>"
+            f"<CreationTime>2026-11-21T00:00:00Z</CreationTime><Parameters>{members}</Parameters>"
+            "</member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
+        )
+
+    def page(self, start: int) -> str:
+        members = "".join(
+            f"<member><LogicalResourceId>{logical}</LogicalResourceId>"
+            f"<PhysicalResourceId>{physical}</PhysicalResourceId></member>"
+            for logical, physical in self.resources[start : start + 2]
+        )
+        following = start + 2
+        token = f"<NextToken>{following}</NextToken>" if following < len(self.resources) else ""
+        return (
+            f"<ListStackResourcesResponse {NAMESPACE}><ListStackResourcesResult>{token}"
+            f"<StackResourceSummaries>{members}</StackResourceSummaries>"
+            "</ListStackResourcesResult></ListStackResourcesResponse>"
+        )
+
+
+@pytest.fixture
+def deployed(office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The root of a project whose stack is in an account: the local one's AWS, deployed."""
+    formation = Formation(office.stack.template.physical_ids, office.stack.template.parameters)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            status, text = formation.answer(parse_qs(body))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        for name, value in {
+            "AWS_ENDPOINT_URL_CLOUDFORMATION": f"http://127.0.0.1:{server.server_port}",
+            "AWS_ENDPOINT_URL": office.stack.aws_endpoint_url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("AWS_PROFILE", raising=False)
+        (tmp_path / "samconfig.toml").write_text(SAMCONFIG)
+        yield tmp_path
+        server.shutdown()
+        thread.join()
+
+
+def test_without_a_word_it_is_the_stack_that_sam_deploys(office: Office, deployed: Path) -> None:
+    done = relay(deployed, "keys", "create", "in-the-account", "--quiet")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert office.status(done.stdout.strip()) == 200
+    shown = relay(deployed, "provider-key", "show")
+    assert shown.stdout.startswith("1 key stored.")
+
+
+def test_a_stack_that_is_not_there_is_named_with_what_to_do(deployed: Path) -> None:
+    done = relay(deployed, "keys", "list", "--stack-name", "elsewhere")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "no stack elsewhere in us-east-1" in done.stderr
+    assert "sam deploy" in done.stderr
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_the_options_may_stand_anywhere(office: Office, place: int) -> None:
+    words = ["keys", "list"]
+    words.insert(place, "--local")
+    assert relay(office.root, *words).exit_code == 0
+
+
+def test_no_stack_at_all_is_one_sentence(tmp_path: Path) -> None:
+    for words, advice in ((["--local"], "make run"), ([], "--stack-name")):
+        done = relay(tmp_path, "keys", "list", *words)
+        assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+        assert advice in done.stderr
+
+
+def test_local_goes_with_nothing_else(office: Office) -> None:
+    done = relay(office.root, "keys", "list", "--local", "--stack-name", "x")
+    assert done.exit_code == 1
+    assert "--local goes without" in done.stderr
+
+
+def test_a_note_that_a_killed_stack_left_behind_is_no_traceback(
+    changed_note: Callable[..., Office],
+) -> None:
+    done = changed_note(aws_endpoint_url="http://127.0.0.1:9").relay("keys", "list")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "still there?" in done.stderr
+    assert isinstance(done.exception, SystemExit)
+
+
+def test_a_stack_of_an_older_version_is_told_to_be_deployed(
+    changed_note: Callable[..., Office],
+) -> None:
+    done = changed_note(resources={}).relay("keys", "list")
+    assert done.exit_code == 1
+    assert "has no ClientsTable: deploy" in done.stderr
+
+
+def test_what_aws_refuses_is_told_with_the_call_and_advice(
+    changed_note: Callable[..., Office], office: Office
+) -> None:
+    resources = {**office.stack.template.physical_ids, "ClientsTable": "gone"}
+    done = changed_note(resources=resources).relay("usage")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert isinstance(done.exception, SystemExit)
+    for words in ("Scan", "ResourceNotFoundException", "sam deploy"):
+        assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("keys",), ("nonsense",), ("keys", "create"), ("usage", "x")]
+)
+def test_a_line_that_is_no_command_ends_with_1(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = relay(tmp_path, *words)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "Usage: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("--help",), ("keys", "-h"), ("keys", "create", "--help"), ("usage", "--help")]
+)
+def test_help_is_no_error(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = relay(tmp_path, *words)
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
+def test_the_note_of_a_running_stack_is_enough_for_every_resource(office: Office) -> None:
+    note = json.loads((office.root / ".relay-local.json").read_text())
+    assert {"Api", "ClientsTable", "UsagePlan", "ProviderKeySecret"} <= {*note["resources"]}

@@ -1,0 +1,262 @@
+"""Budgets through the whole local stack: many callers at once, in many processes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import secrets
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+import requests
+
+from llm_relay.account import Account, account_in, account_key
+from llm_relay.admission import admit
+from llm_relay.clients import Client
+from llm_relay.dialect import ABLITERATION
+from llm_relay.periods import period_at
+from local.settings import Settings
+from local.stack import Stack
+from tests.paying_provider import (
+    HANGS,
+    LISTED,
+    STALLS,
+    STREAMED,
+    WHOLE,
+    PayingProvider,
+    expected_nanos,
+    question,
+)
+from tests.scripted_provider import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.conftest import Loop
+
+CALLS, AFFORDABLE = 200, 50
+PER = "month"  # a test may run at midnight
+# As many digits as the cost, which stands in the request and so has its part in it.
+TYPICAL_NANOS = 1_000_000
+
+
+@dataclass
+class Budgeted:
+    """A client of a running stack, with a budget of its own."""
+
+    stack: Stack
+    budget_nanos: int
+    id: str = field(default_factory=lambda: secrets.token_hex(6))
+
+    def __post_init__(self) -> None:
+        self.key = f"sk-relay-{self.id}-0001-{secrets.token_hex(20)}"
+        gateway = self.stack.aws("apigateway")
+        made = gateway.create_api_key(name=self.id, value=self.key, enabled=True)
+        plan = self.stack.template.ref("UsagePlan")
+        gateway.create_usage_plan_key(usagePlanId=plan, keyId=made["id"], keyType="API_KEY")
+        serial = {"M": {"key_id": {"S": made["id"]}, "created_at": {"N": "0"}}}
+        profile = {
+            "pk": {"S": f"client#{self.id}"},
+            "sk": {"S": "profile"},
+            "budget_nanos": {"N": str(self.budget_nanos)},
+            "budget_per": {"S": PER},
+            "keys": {"M": {"0001": serial}},
+        }
+        self.dynamodb.put_item(TableName=self.table, Item=profile)
+
+    @property
+    def dynamodb(self) -> Any:
+        return self.stack.aws("dynamodb")
+
+    @property
+    def table(self) -> str:
+        return str(self.stack.template.ref("ClientsTable"))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.key}"}
+
+    @property
+    def url(self) -> str:
+        return f"{self.stack.base_url}/v1/chat/completions"
+
+    @property
+    def account_key(self) -> dict[str, Any]:
+        return account_key(self.id, period_at(PER, time.time()).name)
+
+    def account(self) -> Account:
+        found = self.dynamodb.get_item(
+            TableName=self.table, Key=self.account_key, ConsistentRead=True
+        )
+        return account_in(found["Item"])
+
+    def settled(self) -> int:
+        """What is spent, once nothing is held any more."""
+        wait_until(lambda: not self.account().holds, 30)
+        account = self.account()
+        assert account.available + account.spent == account.budget == self.budget_nanos
+        return account.spent
+
+    def ask(self, body: dict[str, Any]) -> requests.Response:
+        return requests.post(self.url, json=body, headers=self.headers, timeout=60)
+
+    def ask_all(self, bodies: list[dict[str, Any]]) -> list[int]:
+        """Ask at once; returns the statuses, in order."""
+        return asyncio.run(self._ask_all(bodies))
+
+    async def _ask_all(self, bodies: list[dict[str, Any]]) -> list[int]:
+        anything = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=anything, headers=self.headers) as session:
+            return await asyncio.gather(*(self._ask(session, body) for body in bodies))
+
+    async def _ask(self, session: aiohttp.ClientSession, body: dict[str, Any]) -> int:
+        async with session.post(self.url, json=body) as response:
+            if body["user"].startswith(STALLS):
+                await response.content.readany()  # and hang up
+            else:
+                await response.read()
+            return response.status
+
+
+@pytest.fixture(scope="module")
+def paid() -> Iterator[PayingProvider]:
+    provider = PayingProvider()
+    with provider:
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def stack(
+    loop: Loop, paid: PayingProvider, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    settings = Settings(
+        log=tmp_path_factory.mktemp("stack") / "functions.log",
+        upstream_url=paid.base_url,
+        parameters={"ThrottleRequestsPerSecond": 1000, "ThrottleBurst": 1000},
+        # A function reads on when its caller has left; nobody here wants to wait for that.
+        environment={"UPSTREAM_IDLE_SECONDS": "2"},
+    )
+    stack = Stack(settings)
+    loop.run(stack.__aenter__())
+    yield stack
+    loop.run(stack.__aexit__(None, None, None))
+
+
+def worst(body: dict[str, Any]) -> int:
+    client = Client(id="c", key_id="k", budget_nanos=1)
+    return admit(client, "/chat/completions", body, LISTED, ABLITERATION).worst_nanos
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_of_two_hundred_calls_at_once_a_budget_for_fifty_pays_fifty(
+    stack: Stack, paid: PayingProvider, streamed: bool
+) -> None:
+    most = worst(question("answers", TYPICAL_NANOS, stream=streamed))
+    caller = Budgeted(stack, AFFORDABLE * most)
+    paid.asked.clear()
+    statuses = caller.ask_all([question("answers", most, stream=streamed)] * CALLS)
+    assert {status: statuses.count(status) for status in set(statuses)} == {
+        200: AFFORDABLE,
+        402: CALLS - AFFORDABLE,
+    }
+    assert paid.asked == ["answers"] * AFFORDABLE
+    assert caller.settled() == AFFORDABLE * most
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_random_calls_at_once_leave_the_sum_of_their_costs_and_stay_within_the_budget(
+    stack: Stack, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311 - the same each time
+    bodies = []
+    for _ in range(CALLS):
+        streamed = chance.random() < 0.5
+        fates = [*STREAMED, STALLS] if streamed else [*WHOLE]
+        bodies.append(question(chance.choice(fates), chance.randint(0, 10**6), stream=streamed))
+    caller = Budgeted(stack, AFFORDABLE * worst(question("answers", TYPICAL_NANOS)))
+    statuses = caller.ask_all(bodies)
+    expected = 0
+    for body, status in zip(bodies, statuses, strict=True):
+        if status == 402:
+            continue
+        left = body["user"].startswith(STALLS)
+        expected += worst(body) if left else expected_nanos(body, worst(body))
+    spent = caller.settled()
+    assert spent == expected <= caller.budget_nanos
+    assert 402 in statuses
+
+
+def test_what_a_killed_function_held_comes_back_once_it_must_be_dead(
+    stack: Stack, paid: PayingProvider
+) -> None:
+    body, next_body = question(HANGS), question("answers", 1)
+    caller = Budgeted(stack, worst(next_body))
+    paid.asked.clear()
+    calling = threading.Thread(target=caller.ask, args=(body,))
+    calling.start()
+    wait_until(lambda: HANGS in paid.asked, 30)
+    kill_function_processes(paid.base_url)
+    calling.join()
+    ((name, held),) = caller.account().holds.items()
+    assert held.nanos == worst(body)
+    # The function's own time, and a minute.
+    assert time.time() + 800 < held.until < time.time() + 1000
+    assert caller.ask(next_body).status_code == 402
+    let_time_pass(caller, name, held.until)
+    assert caller.ask(next_body).status_code == 200
+    assert caller.account().spent == 1
+
+
+def let_time_pass(caller: Budgeted, name: str, until: int) -> None:
+    """Move a hold's end from the future into the past."""
+    caller.dynamodb.update_item(
+        TableName=caller.table,
+        Key=caller.account_key,
+        UpdateExpression="SET #h.#u = :past",
+        ConditionExpression="#h.#u = :until",
+        ExpressionAttributeNames={"#h": name, "#u": "until"},
+        ExpressionAttributeValues={":past": {"N": "1"}, ":until": {"N": str(until)}},
+    )
+
+
+def kill_function_processes(upstream_url: str) -> None:
+    """Kill this stack's processes of the chat function, as Lambda may."""
+    ours = [int(entry.name) for entry in Path("/proc").iterdir() if is_ours(entry, upstream_url)]
+    assert ours
+    for pid in ours:
+        os.kill(pid, signal.SIGKILL)
+
+
+def is_ours(process: Path, upstream_url: str) -> bool:
+    try:
+        parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+        variables = (process / "environ").read_bytes().split(b"\0")
+        place = (process / "cwd").resolve().name
+    except OSError:
+        return False
+    is_mine = parent == str(os.getpid()) and place == "chat_completions"
+    return is_mine and f"UPSTREAM_BASE_URL={upstream_url}".encode() in variables
+
+
+def test_a_client_sees_over_the_wire_what_its_calls_came_to(stack: Stack) -> None:
+    caller = Budgeted(stack, 10**9)
+    assert caller.ask(question("answers", 120_000)).status_code == 200
+    usage = requests.get(f"{stack.base_url}/v1/usage", headers=caller.headers, timeout=30)
+    told = usage.json()
+    assert (told["client"], told["budget"]["spent_usd"]) == (caller.id, 0.00012)
+    assert [used["cost_usd"] for used in told["data"]] == [0.00012]
+    assert caller.key not in json.dumps(told)
+
+
+def test_the_stack_s_own_key_has_no_usage_to_show(stack: Stack) -> None:
+    headers = {"authorization": f"Bearer {stack.client_key}"}
+    answer = requests.get(f"{stack.base_url}/v1/usage", headers=headers, timeout=30)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "no_client")

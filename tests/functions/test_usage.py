@@ -1,0 +1,114 @@
+"""GET /v1/usage."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from functions.usage.handler import handler
+from llm_relay.dynamodb import dynamodb
+from llm_relay.ledger import Ledger, LedgerSettings
+from llm_relay.periods import day_at, period_at
+from llm_relay.usage import Usage
+from tests.functions.accounts import CLIENT, Accounts, client, dynamodb_at, make_table
+from tests.functions.conftest import Answered, Context, proxy_event, taken
+from tests.functions.dynamodb_door import AWAY, Door
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+USD = 10**9
+BUDGET = {"budget_nanos": str(5 * USD), "budget_per": "month"}
+
+
+@pytest.fixture
+def accounts(environment: pytest.MonkeyPatch, aws: str) -> Iterator[Accounts]:
+    with Door(aws) as door:
+        behind = dynamodb_at(aws)
+        table = make_table(behind)
+        environment.setenv("CLIENTS_TABLE", table)
+        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", door.url)
+        dynamodb.cache_clear()
+        yield Accounts(door, table, behind)
+        dynamodb().close()
+        dynamodb.cache_clear()
+        behind.close()
+
+
+def get(**known: str) -> Answered:
+    event = proxy_event("GET", "/v1/usage", None)
+    event["requestContext"]["authorizer"] = {"principalId": "p"} | known
+    return taken(handler(event, Context(20, time.monotonic())))
+
+
+def use(accounts: Accounts, model: str, cost: int, now: float) -> None:
+    ledger = Ledger(LedgerSettings(table=accounts.table, allows_on_failure=False))
+    hold = ledger.reserve(client(5 * USD, budget_per="month"), USD, now, 60)
+    assert hold
+    ledger.settle(hold, cost, Usage(tokens_in=10, tokens_out=20), model)
+
+
+def row(day: str, model: str, requests: int, cost_usd: float) -> dict[str, Any]:
+    counts = {"requests": requests, "tokens_in": 10 * requests, "tokens_out": 20 * requests}
+    return {"day": day, "model": model, **counts, "cost_usd": cost_usd}
+
+
+def test_a_client_sees_its_budget_and_its_use_by_day_and_model(accounts: Accounts) -> None:
+    now = time.time()
+    use(accounts, "b", USD // 4, now)
+    use(accounts, "a", USD // 8, now)
+    use(accounts, "b", USD // 4, now)
+    ledger = Ledger(LedgerSettings(table=accounts.table, allows_on_failure=False))
+    ledger.reserve(client(5 * USD, budget_per="month"), USD, now, 60)
+    answer = get(client=CLIENT, **BUDGET)
+    today = day_at(now)
+    assert (answer.status, answer.json()) == (
+        200,
+        {
+            "object": "usage",
+            "client": CLIENT,
+            "budget": {
+                "usd": 5.0,
+                "per": "month",
+                "spent_usd": 0.625,
+                "reserved_usd": 1.0,
+                "remaining_usd": 3.375,
+                "resets_at": period_at("month", now).end,
+            },
+            "data": [row(today, "a", 1, 0.125), row(today, "b", 2, 0.5)],
+        },
+    )
+
+
+def test_use_of_long_ago_is_not_shown(accounts: Accounts) -> None:
+    now = time.time()
+    for days in (40, 30):
+        use(accounts, "a", 0, now - days * 86_400)
+    shown = get(client=CLIENT, **BUDGET).json()["data"]
+    assert [used["day"] for used in shown] == [day_at(now - 30 * 86_400)]
+
+
+def test_a_budget_that_was_not_touched_yet_is_all_there(accounts: Accounts) -> None:
+    told = get(client=CLIENT, **BUDGET).json()
+    assert told["data"] == []
+    assert (told["budget"]["spent_usd"], told["budget"]["remaining_usd"]) == (0.0, 5.0)
+
+
+def test_a_client_without_a_budget_is_told_so(accounts: Accounts) -> None:
+    told = get(client=CLIENT).json()
+    assert (told["client"], told["budget"], told["data"]) == (CLIENT, None, [])
+
+
+def test_a_key_of_no_client_is_told_how_to_get_one(accounts: Accounts) -> None:
+    answer = get()
+    assert (answer.status, answer.error["code"]) == (404, "no_client")
+    assert "relay keys create" in answer.error["message"]
+    assert accounts.door.operations == []
+
+
+def test_without_dynamodb_there_is_no_usage_to_tell(accounts: Accounts) -> None:
+    accounts.door.fault = lambda _operation: AWAY
+    answer = get(client=CLIENT, **BUDGET)
+    assert (answer.status, answer.error["code"]) == (503, "budget_unavailable")

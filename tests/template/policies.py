@@ -1,0 +1,116 @@
+"""What IAM would say of a call: as much of its rules as our policies use, and an error for more."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from local.cloudformation import Template
+
+Json = Mapping[str, Any]
+KNOWN = {"Sid", "Effect", "Action", "Resource", "Condition"}
+LOGS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
+TRACES = [
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:GetSamplingStatisticSummaries",
+]
+MANAGED_BY_AWS: Mapping[str, Json] = {
+    "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole": {
+        "Effect": "Allow",
+        "Action": LOGS,
+        "Resource": "*",
+    },
+    "arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess": {
+        "Effect": "Allow",
+        "Action": TRACES,
+        "Resource": "*",
+    },
+}
+
+
+class UnknownPolicyError(ValueError):
+    """A policy uses a rule of IAM that is not known here; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A call as IAM sees it; `keys` are the partition keys of the items it is about."""
+
+    action: str
+    resource: str
+    keys: tuple[str, ...] = ()
+
+    @property
+    def context(self) -> dict[str, tuple[str, ...]]:
+        """The values that a policy's conditions may look at."""
+        return {"dynamodb:LeadingKeys": self.keys} if self.keys else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What one function may do."""
+
+    statements: list[Json] = field(default_factory=list)
+
+    def allows(self, request: Request) -> bool:
+        """Whether a statement allows a call and none denies it."""
+        effects = {s["Effect"] for s in self.statements if applies(s, request)}
+        return effects == {"Allow"}
+
+
+def role_of(template: Template, function: str) -> Role:
+    """The role of a function as it is translated, the policies managed by AWS included."""
+    name = template.document["Resources"][function]["Properties"]["Role"]["Fn::GetAtt"][0]
+    properties = template.properties(name)
+    if unknown := {*properties["ManagedPolicyArns"]} - {*MANAGED_BY_AWS}:
+        raise UnknownPolicyError(f"managed policies {unknown}")
+    managed = [MANAGED_BY_AWS[arn] for arn in properties["ManagedPolicyArns"]]
+    own = [p["PolicyDocument"]["Statement"] for p in properties.get("Policies") or []]
+    return Role([*managed, *(statement for policy in own for statement in policy)])
+
+
+def applies(statement: Json, request: Request) -> bool:
+    """Whether a statement is about a call."""
+    if unknown := statement.keys() - KNOWN:
+        raise UnknownPolicyError(f"elements {unknown}")
+    return (
+        matches(request.action.lower(), (a.lower() for a in as_list(statement["Action"])))
+        and matches(request.resource, as_list(statement["Resource"]))
+        and all(
+            holds(operator, patterns, request.context.get(key, ()))
+            for operator, tests in statement.get("Condition", {}).items()
+            for key, patterns in tests.items()
+        )
+    )
+
+
+def holds(operator: str, patterns: str | list[str], values: tuple[str, ...]) -> bool:
+    """Whether a condition is met by the values of its key, of which a call may have none."""
+    rules: Mapping[str, Callable[[], bool]] = {
+        "StringLike": lambda: len(values) == 1 and matches(values[0], as_list(patterns)),
+        # Met by no values at all, which is IAM's own trap.
+        "ForAllValues:StringLike": lambda: all(matches(v, as_list(patterns)) for v in values),
+    }
+    if operator not in rules:
+        raise UnknownPolicyError(f"condition {operator}")
+    return rules[operator]()
+
+
+def matches(value: str, patterns: Iterable[str]) -> bool:
+    """Whether one of the patterns, with * and ?, stands for a value."""
+    return any(re.fullmatch(expression(pattern), value, re.DOTALL) for pattern in patterns)
+
+
+def expression(pattern: str) -> str:
+    """A pattern of IAM as a regular expression."""
+    if "${" in pattern:
+        raise UnknownPolicyError(f"variable in {pattern}")
+    return re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+
+
+def as_list(value: str | list[str]) -> list[str]:
+    """One pattern or several, as several."""
+    return [value] if isinstance(value, str) else value
