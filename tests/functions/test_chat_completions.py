@@ -242,7 +242,7 @@ def test_a_silent_provider_is_a_504_within_the_function_s_time(
     answer = ask(QUESTION, seconds=3)
     assert (answer.status, answer.error["code"]) == (504, "upstream_timeout")
     assert answer.headers["x-should-retry"] == "false"
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < 3
     assert len(provider.requests) == 1
 
 
@@ -254,7 +254,7 @@ def test_a_body_that_drips_is_a_504_within_the_function_s_time(
     provider.scripts = [[text[:-40], *drip]]
     started = time.monotonic()
     assert ask(QUESTION, seconds=3).status == 504
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < 3
 
 
 @pytest.mark.parametrize("location", ["/elsewhere", "http://[x"])

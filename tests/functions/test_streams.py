@@ -131,8 +131,8 @@ def test_a_stream_that_never_pauses_ends_in_time_all_the_same(
 def test_silence_may_last_longer_than_there_was_time_for_the_head(
     environment: pytest.MonkeyPatch, provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
-    environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "0.5")
-    provider.scripts = [stream(delta("a"), 1.0, delta("b", "stop"), DONE)]
+    environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "3")
+    provider.scripts = [stream(delta("a"), 4.0, delta("b", "stop"), DONE)]
     assert ask(STREAMED_QUESTION).body == delta("a") + delta("b", "stop") + DONE
 
 
