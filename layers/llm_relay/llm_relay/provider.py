@@ -131,7 +131,8 @@ def refused(status: int, error: dict[str, Any], headers: Mapping[str, str]) -> P
     text = message if isinstance(message, str) and message else "The provider failed."
     if status == HTTPStatus.PAYMENT_REQUIRED:
         headers = {**headers, "x-should-retry": "false"}
-    return ProviderRefused(status, shape | error | {"message": advised(status, text)}, headers)
+    told = {"message": advised(status, text, error.get("code"))}
+    return ProviderRefused(status, shape | error | told, headers)
 
 
 def provider_request_id(reply: Reply) -> dict[str, str]:
