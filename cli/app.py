@@ -1,10 +1,14 @@
-"""`relay`: the commands, and how they end (0 or 1, with what went wrong on stderr)."""
+"""`relay`: the commands, and how they end: 0, 1 with what went wrong on stderr, or 130.
+
+130 is what Ctrl-C makes of waiting for a batch, which goes on.
+"""
 
 import sys
 from typing import Any, NoReturn
 
 import click
 
+from cli.batch import batch
 from cli.keys import keys
 from cli.provider_key import provider_key
 from cli.target import target_options
@@ -12,7 +16,7 @@ from cli.usage import usage
 
 
 class Relay(click.Group):
-    """A command line that ends with 0 or 1 and shows nobody a traceback of AWS's errors."""
+    """A command line that ends as above and shows nobody a traceback of AWS's errors."""
 
     def main(self, *args: Any, **more: Any) -> NoReturn:
         """Runs a command line."""
@@ -27,12 +31,15 @@ class Relay(click.Group):
         sys.exit(status or 0)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command that was found, and says what AWS refused."""
+        """Runs the command that was found, and says what AWS or the relay's own code refused."""
         try:
             return super().invoke(ctx)
         except Exception as error:
             from cli.aws_errors import AWS_ERRORS, explain  # noqa: PLC0415 - imports botocore
+            from llm_relay.errors import RelayError  # noqa: PLC0415 - as late as the other
 
+            if isinstance(error, RelayError):
+                raise click.ClickException(error.message) from error
             if not isinstance(error, AWS_ERRORS):
                 raise
             raise click.ClickException(explain(error)) from error
@@ -41,13 +48,14 @@ class Relay(click.Group):
 @click.group(cls=Relay, context_settings={"help_option_names": ["-h", "--help"]})
 @target_options
 def main() -> None:
-    """Runs an llm-relay: its clients' keys, their usage, and the provider's key.
+    """Runs an llm-relay: its clients' keys, their usage, batches, and the provider's key.
 
     Commands are for the deployed stack that samconfig.toml names, for --stack-name NAME, or, with
     --local, for the one that 'make run' serves.
     """
 
 
+main.add_command(batch)
 main.add_command(keys)
 main.add_command(usage)
 main.add_command(provider_key)

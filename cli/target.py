@@ -1,9 +1,11 @@
 """Which stack a command is for: the one that runs here, or one deployed in an account."""
 
 import json
+import shlex
 import tomllib
 from collections.abc import Callable, Mapping
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,13 +16,23 @@ if TYPE_CHECKING:
     from mypy_boto3_apigateway import APIGatewayClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_stepfunctions import SFNClient
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = ".relay-local.json"
 SAID = "cli.target"  # the options, wherever on the line they stand
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """Where a stack's own clients call it, with a key that lets one in."""
+
+    base_url: str
+    client_key: str
 
 
 class Stack:
@@ -32,9 +44,11 @@ class Stack:
         resources: Mapping[str, str],
         parameters: Mapping[str, str],
         endpoint_url: str | None = None,
+        door: Door | None = None,
     ) -> None:
         self._session, self._endpoint_url = session, endpoint_url
         self._resources, self._parameters = resources, parameters
+        self.door = door  # known of the local stack alone: an account shows nobody a client's key
 
     def resource(self, logical_id: str) -> str:
         """The physical id of a resource of template.yaml."""
@@ -64,6 +78,14 @@ class Stack:
     def dynamodb(self) -> "DynamoDBClient":
         """The DynamoDB that the table is in, in DynamoDB's types."""
         return self._session.client("dynamodb", endpoint_url=self._endpoint_url)
+
+    def s3(self) -> "S3Client":
+        """The S3 that the files of batches are in."""
+        return self._session.client("s3", endpoint_url=self._endpoint_url)
+
+    def step_functions(self) -> "SFNClient":
+        """The Step Functions that runs batches."""
+        return self._session.client("stepfunctions", endpoint_url=self._endpoint_url)
 
 
 def target_options(command: Command) -> Command:
@@ -95,6 +117,16 @@ def stack_of(context: click.Context) -> Stack:
     return running(root / NOTE)
 
 
+def flags_of(context: click.Context) -> str:
+    """The options of a command line that say which stack it is for, to be pasted into another."""
+    said = context.meta.get(SAID, {})
+    words = [
+        f"--{name.replace('_', '-')}" + ("" if value is True else f" {shlex.quote(value)}")
+        for name, value in said.items()
+    ]
+    return "".join(f" {word}" for word in words)
+
+
 def configured_name(samconfig: Path) -> str:
     """The name of the stack that `sam deploy` makes."""
     try:
@@ -109,16 +141,27 @@ def configured_name(samconfig: Path) -> str:
 
 def running(note: Path) -> Stack:
     """The local stack that a note tells of."""
-    import boto3  # noqa: PLC0415 - a quarter of a second that --help need not wait
-
     try:
         told = json.loads(note.read_text())
-        session = boto3.Session("local", "local", region_name=told["aws_region"])
-        return Stack(session, told["resources"], told["parameters"], told["aws_endpoint_url"])
+        return Stack(
+            local_session(told["aws_region"]),
+            told["resources"],
+            told["parameters"],
+            told["aws_endpoint_url"],
+            Door(base_url=told["base_url"], client_key=told["client_key"]),
+        )
     except (OSError, ValueError, KeyError, TypeError):
         raise click.ClickException(
             "No local stack runs here: start it with 'make run' in another terminal."
         ) from None
+
+
+@cache
+def local_session(region: str) -> "boto3.Session":
+    """The session of local stacks, which reads what AWS's services look like once."""
+    import boto3  # noqa: PLC0415 - a quarter of a second that --help need not wait
+
+    return boto3.Session("local", "local", region_name=region)
 
 
 def deployed(name: str, profile: str | None, region: str | None) -> Stack:

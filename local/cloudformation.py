@@ -10,23 +10,32 @@ from local.intrinsics import ACCOUNT, REGION, STACK, Resolver, UnresolvableError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """What `Ref` and `GetAtt Arn` give for a type of resource."""
+    """What `Ref` and `GetAtt` give for a type of resource."""
 
     ref: str = "{name}"
     arn: str = ""
+    name_attribute: str = ""
 
 
 IDENTITIES: Mapping[str, Identity] = {
     "AWS::ApiGateway::Stage": Identity(ref="{StageName}"),
     "AWS::DynamoDB::Table": Identity(arn="arn:aws:dynamodb:{region}:{account}:table/{name}"),
+    "AWS::Events::Rule": Identity(arn="arn:aws:events:{region}:{account}:rule/{name}"),
     "AWS::IAM::Role": Identity(arn="arn:aws:iam::{account}:role/{name}"),
     "AWS::Lambda::Function": Identity(arn="arn:aws:lambda:{region}:{account}:function:{name}"),
     "AWS::Lambda::LayerVersion": Identity(ref="arn:aws:lambda:{region}:{account}:layer:{name}:1"),
     "AWS::Logs::LogGroup": Identity(arn="arn:aws:logs:{region}:{account}:log-group:{name}:*"),
     "AWS::S3::Bucket": Identity(arn="arn:aws:s3:::{name}"),
-    "AWS::SQS::Queue": Identity(arn="arn:aws:sqs:{region}:{account}:{name}"),
+    "AWS::SQS::Queue": Identity(
+        arn="arn:aws:sqs:{region}:{account}:{name}", name_attribute="QueueName"
+    ),
     "AWS::SecretsManager::Secret": Identity(
         ref="arn:aws:secretsmanager:{region}:{account}:secret:{name}-aLocal"
+    ),
+    "AWS::StepFunctions::StateMachine": Identity(
+        ref="arn:aws:states:{region}:{account}:stateMachine:{name}",
+        arn="arn:aws:states:{region}:{account}:stateMachine:{name}",
+        name_attribute="Name",
     ),
 }
 
@@ -53,6 +62,7 @@ class Template:
     document: Mapping[str, Any]
     parameters: Mapping[str, Any]
     physical_ids: dict[str, str] = field(default_factory=dict)
+    token: str = ""
 
     def ids(self, kind: str) -> Iterator[str]:
         """Logical ids of the resources of a type, in the template's order."""
@@ -101,9 +111,17 @@ class Template:
     def attribute(self, logical_id: str, attribute: str) -> str:
         """What `GetAtt` gives for a resource."""
         identity = self._identity(logical_id)
-        if attribute != "Arn" or not identity.arn:
+        patterns = {"Arn": identity.arn, identity.name_attribute: "{name}"}
+        if not (pattern := patterns.get(attribute)):
             raise UnresolvableError(f"the local stack does not know {logical_id}.{attribute}")
-        return self._identify(logical_id, identity.arn)
+        return self._identify(logical_id, pattern)
+
+    def name(self, logical_id: str) -> str:
+        """The name that a resource has or will have, with `token` to tell stacks apart."""
+        parts = [STACK, logical_id, *filter(None, [self.token])]
+        if self.document["Resources"][logical_id]["Type"] == "AWS::S3::Bucket":
+            return "-".join([*parts, ACCOUNT]).lower()
+        return "-".join(parts)
 
     def _identity(self, logical_id: str) -> Identity:
         if logical_id not in self.document["Resources"]:
@@ -112,10 +130,7 @@ class Template:
 
     def _identify(self, logical_id: str, pattern: str) -> str:
         resource = self.document["Resources"][logical_id]
-        name = f"{STACK}-{logical_id}"
-        if resource["Type"] == "AWS::S3::Bucket":
-            name = f"{name}-{ACCOUNT}".lower()
-        known = {"name": name, "region": REGION, "account": ACCOUNT}
+        known = {"name": self.name(logical_id), "region": REGION, "account": ACCOUNT}
         return pattern.format_map(resource.get("Properties", {}) | known)
 
     def _folder(self, code: Mapping[str, str]) -> Path:

@@ -26,7 +26,9 @@ class Delivery:
         try:
             async with asyncio.timeout_at(deadline):
                 if not call.route.streaming:
-                    return whole(call, read_reply(await invocation.read()))
+                    accepts_binary = call.api.is_binary(call.request.headers.get("Accept"))
+                    answer = await invocation.read()
+                    return whole(call, read_reply(answer, may_decode=accepts_binary))
                 await invocation.answer()
                 stream = await read_stream(invocation)
         except TimeoutError as error:

@@ -74,12 +74,14 @@ class Environment:
         self._timer: asyncio.TimerHandle | None = None
         self.api = RuntimeApi(self._spec.arn, self._take)
         self.warm = False
+        self.process_id: int | None = None
 
     async def live(self) -> FunctionFailedError:
         """Runs the process to its end; returns what to say of an invocation it left behind."""
         address = await self.api.start()
         try:
             self._process = await self._spawn(address)
+            self.process_id = self._process.pid
             self._watch(INIT_SECONDS + self._spec.timeout_seconds)
             try:
                 code = await self._process.wait()
@@ -157,6 +159,12 @@ class LambdaFunction:
     def warm_environments(self) -> int:
         """How many environments have started and not ended."""
         return sum(environment.warm for environment in self._environments)
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The processes of its environments."""
+        found = [environment.process_id for environment in self._environments]
+        return [process_id for process_id in found if process_id is not None]
 
     async def next_invocation(self) -> Invocation:
         """What a free environment works on next."""

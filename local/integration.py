@@ -37,12 +37,16 @@ async def read_stream(chunks: AsyncIterator[bytes]) -> Stream:
     raise RefusedError("INTEGRATION_FAILURE")
 
 
-def read_reply(payload: bytes) -> Reply:
-    """A proxy result, or a prelude; raises RefusedError if it is malformed."""
+def read_reply(payload: bytes, *, may_decode: bool = False) -> Reply:
+    """A proxy result, or a prelude; raises RefusedError if it is malformed.
+
+    Base64 stays what it is for a caller who does not accept a binary media type first.
+    """
     try:
         result = json.loads(payload)
         body = result.get("body") or ""
-        decode = base64.b64decode if result.get("isBase64Encoded") else str.encode
+        binary = may_decode and result.get("isBase64Encoded")
+        decode = base64.b64decode if binary else str.encode
         return Reply(
             status=int(result["statusCode"]),
             headers=list(response_headers(result)),

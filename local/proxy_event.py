@@ -38,7 +38,7 @@ def proxy_event(call: Call, body: bytes) -> bytes:
     """The event as JSON."""
     headers = received_headers(call)
     query = grouped(list(call.request.query.items()))
-    text, encoded = body_text(body)
+    binary = call.api.is_binary(call.request.headers.get("Content-Type"))
     event = {
         "resource": call.route.resource,
         "path": call.path,
@@ -50,8 +50,9 @@ def proxy_event(call: Call, body: bytes) -> bytes:
         "pathParameters": dict(call.path_parameters) or None,
         "stageVariables": None,
         "requestContext": request_context(call),
-        "body": text or None,
-        "isBase64Encoded": encoded,
+        "body": (base64.b64encode(body).decode() if binary else body.decode(errors="replace"))
+        or None,
+        "isBase64Encoded": binary,
     }
     return json.dumps(event, ensure_ascii=False).encode()
 
@@ -107,11 +108,3 @@ def grouped(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
     for name, value in pairs:
         groups.setdefault(spelling.setdefault(name.lower(), name), []).append(value)
     return groups
-
-
-def body_text(body: bytes) -> tuple[str, bool]:
-    """A body as the event carries it, and whether that is base64 (it is no text then)."""
-    try:
-        return body.decode(), False
-    except UnicodeDecodeError:
-        return base64.b64encode(body).decode(), True

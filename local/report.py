@@ -47,6 +47,10 @@ def show_stack(console: Console, stack: Stack) -> None:
     say(console, f"[bold]Base URL[/]    {escape(base_url)}")
     say(console, f"[bold]Client key[/]  {escape(stack.client_key)}")
     say(console, f"[bold]Provider[/]    {escape(provider)}")
+    say(console, f"[bold]AWS[/]         {escape(stack.aws_endpoint_url)}")
+    if stack.bucket:
+        copy = f"aws s3 cp rows.jsonl s3://{stack.bucket}/inbox/"
+        say(console, f"[bold]Batches[/]     {escape(copy)} --endpoint-url {stack.aws_endpoint_url}")
     say(console, f"[bold]Logs[/]        {escape(str(stack.settings.log))}")
     if stack.runtime == "python":
         say(console, "[bold]Runtime[/]     our own in plain Python, not awslambdaric")

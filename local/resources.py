@@ -1,41 +1,37 @@
 """Makes the template's resources in the AWS that runs in this process."""
 
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from local.cloudformation import Template
-from local.intrinsics import ACCOUNT, STACK, UnresolvableError
+from local.event_resources import make_bucket, make_queue, make_rule, make_state_machine
+from local.intrinsics import UnresolvableError
+from local.maker import Make, Maker
 
 # What the stack itself runs or serves, and what has no meaning on a laptop.
 NOT_MADE = {
     "AWS::ApiGateway::Deployment",
     "AWS::ApiGateway::Stage",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::IAM::Policy",
     "AWS::IAM::Role",
+    "AWS::Lambda::EventSourceMapping",
     "AWS::Lambda::Function",
     "AWS::Lambda::LayerVersion",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
+    "AWS::S3::BucketPolicy",
+    "AWS::SQS::QueuePolicy",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Maker:
-    """What a resource is made with."""
-
-    client: Callable[[str], Any]
-    client_key: str
-    provider_key: str
-
-
-Make = Callable[[Maker, str, Mapping[str, Any]], str]
 
 
 def make_secret(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
     """A secret; one that the template leaves empty holds the provider's key. Returns its ARN."""
-    value = properties.get("SecretString", maker.provider_key)
     manager = maker.client("secretsmanager")
+    value = properties.get("SecretString", maker.provider_key)
+    if asked := properties.get("GenerateSecretString"):
+        value = manager.get_random_password(**asked)["RandomPassword"]
     return str(manager.create_secret(Name=name, SecretString=value)["ARN"])
 
 
@@ -80,12 +76,6 @@ def make_usage_plan_key(maker: Maker, _: str, properties: Mapping[str, Any]) -> 
     return str(made["id"])
 
 
-def make_bucket(maker: Maker, name: str, _: Mapping[str, Any]) -> str:
-    """An S3 bucket. Returns its name, which S3 wants in small letters."""
-    maker.client("s3").create_bucket(Bucket=f"{name}-{ACCOUNT}".lower())
-    return f"{name}-{ACCOUNT}".lower()
-
-
 def make_table(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
     """A DynamoDB table with its indexes and its items' lifetime. Returns its name."""
     shape = {"AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "LocalSecondaryIndexes"}
@@ -95,11 +85,6 @@ def make_table(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
     if lifetime := properties.get("TimeToLiveSpecification"):
         dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=lifetime)
     return name
-
-
-def make_queue(maker: Maker, name: str, _: Mapping[str, Any]) -> str:
-    """An SQS queue with default attributes. Returns its URL."""
-    return str(maker.client("sqs").create_queue(QueueName=name)["QueueUrl"])
 
 
 def camel(properties: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -113,6 +98,8 @@ MAKERS: Mapping[str, Make] = {
     "AWS::S3::Bucket": make_bucket,
     "AWS::DynamoDB::Table": make_table,
     "AWS::SQS::Queue": make_queue,
+    "AWS::Events::Rule": make_rule,
+    "AWS::StepFunctions::StateMachine": make_state_machine,
     "AWS::ApiGateway::RestApi": make_api,
     "AWS::ApiGateway::ApiKey": make_api_key,
     "AWS::ApiGateway::UsagePlan": make_usage_plan,
@@ -125,8 +112,9 @@ def make(template: Template, maker: Maker) -> None:
     types = template.types()
     if strange := {*types.values()} - {*MAKERS} - NOT_MADE:
         raise UnresolvableError(f"the local stack cannot make {', '.join(sorted(strange))}")
-    token = secrets.token_hex(5)  # in every name, as moto is one for all stacks of a process
+    template.token = secrets.token_hex(5)  # as moto is one for all stacks of a process
     for kind, make_one in MAKERS.items():
-        for name in template.ids(kind):
-            made = make_one(maker, f"{STACK}-{name}-{token}", template.properties(name))
-            template.physical_ids[name] = made
+        listed = [(name, template.properties(name)) for name in template.ids(kind)]
+        # A queue can only name a dead-letter queue that is there.
+        for name, properties in sorted(listed, key=lambda each: "RedrivePolicy" in each[1]):
+            template.physical_ids[name] = make_one(maker, template.name(name), properties)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import unquote
 
@@ -62,6 +63,12 @@ class Api:
     key_from_authorizer: bool
     routes: tuple[Route, ...]
     gateway_responses: Mapping[str, Any]
+    binary_media_types: tuple[str, ...] = ()
+
+    def is_binary(self, header: str | None) -> bool:
+        """Whether the first media type of a Content-Type or Accept header counts as binary."""
+        media_type = re.split("[,;]", header or "application/json")[0].strip().lower()
+        return any(fnmatchcase(media_type, pattern) for pattern in self.binary_media_types)
 
     def match(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
         """The route of a request with its path parameters, most particular route first."""
@@ -109,6 +116,7 @@ def read_api(template: Template) -> Api:
         key_from_authorizer=properties.get("ApiKeySourceType") == "AUTHORIZER",
         routes=tuple(read_routes(body, stage.get("MethodSettings", []), functions)),
         gateway_responses=body.get("x-amazon-apigateway-gateway-responses", {}),
+        binary_media_types=tuple(body.get("x-amazon-apigateway-binary-media-types", [])),
     )
 
 

@@ -3,25 +3,46 @@
 import asyncio
 import json
 import socket
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from local.authorizer import Authorizers
-from local.aws import moto
+from local.aws import Work, moto
 from local.environments import LambdaFunction, Surroundings, default_runtime
+from local.events import Events
 from local.gateway import Gateway
 from local.intrinsics import REGION
+from local.maker import Maker
 from local.provider.server import DEFAULT_KEY, Provider
-from local.resources import Maker, make
+from local.resources import make
 from local.routes import read_api
 from local.settings import ROOT, Settings
 from local.translation import load
 from local.usage_plan import ClientKeys
 
 NOTE = ROOT / ".relay-local.json"
+
+
+def in_background(work: Work) -> Future[None]:
+    """Does a work in a thread that nobody who ends has to wait for."""
+    done = Future[None]()
+    done.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - whoever awaits it gets it
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    threading.Thread(target=run, daemon=True).start()
+    return done
 
 
 class Stack:
@@ -34,6 +55,7 @@ class Stack:
         self.provider: Provider | None = None
         self.functions: dict[str, LambdaFunction] = {}
         self._log = log
+        self._put_off: list[Work] = []
         self._exit = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -61,8 +83,8 @@ class Stack:
             "client_key": self.client_key,
             "aws_endpoint_url": self.aws_endpoint_url,
             "aws_region": REGION,
-            "bucket": self._first("AWS::S3::Bucket"),
-            "queue_url": self._first("AWS::SQS::Queue"),
+            "bucket": self.bucket,
+            "queue_url": self._events.job_queue,
             "resources": self.template.physical_ids,
             "parameters": self.template.parameters,
         }
@@ -73,8 +95,14 @@ class Stack:
         """A boto3 client of a service of this stack."""
         return self._moto.client(service)
 
-    def _first(self, kind: str) -> str | None:
-        return next(map(self.template.ref, self.template.ids(kind)), None)
+    async def complete(self) -> None:
+        """Makes what was put off until somebody needs it: state machines."""
+        await asyncio.wrap_future(in_background(self._moto.services.catch_up))
+
+    @property
+    def bucket(self) -> str | None:
+        """The template's first bucket."""
+        return next(map(self.template.ref, self.template.ids("AWS::S3::Bucket")), None)
 
     async def _start(self) -> None:
         # Taken first: a taken port is known at once, and an early caller waits instead of failing.
@@ -87,10 +115,21 @@ class Stack:
         self.template = await asyncio.to_thread(load, self.settings.template, parameters)
         self._moto = await moto_starts
         self.aws_endpoint_url = self._moto.url
-        maker = Maker(client=self.aws, client_key=self.client_key, provider_key=provider_key)
+        maker = Maker(
+            client=self.aws,
+            client_key=self.client_key,
+            provider_key=provider_key,
+            root=self.template.root,
+            later=self._later,
+        )
         await asyncio.to_thread(make, self.template, maker)
         self._start_functions()
+        await self._start_events()
         await self._start_gateway(listener)
+
+    def _later(self, work: Work) -> None:
+        self._put_off.append(work)
+        self._moto.services.put_off(work)
 
     async def _upstream(self) -> tuple[str, str]:
         if self.settings.upstream_url:
@@ -110,6 +149,14 @@ class Stack:
             function = LambdaFunction(spec, surroundings, self.settings.concurrency)
             self.functions[spec.logical_id] = function
             self._exit.push_async_callback(function.close)
+            self._moto.functions.serve(function)
+            self._exit.callback(self._moto.functions.forget, function)
+
+    async def _start_events(self) -> None:
+        self._exit.callback(self._moto.services.call_off, self._put_off)
+        self._events = Events(self.template, self.functions)
+        self._exit.push_async_callback(self._events.stop)
+        await self._events.start(self.aws_endpoint_url, self._later)
 
     async def _start_gateway(self, listener: socket.socket) -> None:
         api = read_api(self.template)

@@ -32,7 +32,7 @@ def translate(source: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str
 
     logging.getLogger("samtranslator").setLevel(logging.ERROR)
     for resource in source["Resources"].values():
-        for key in {"CodeUri", "ContentUri"} & set(resource.get("Properties", {})):
+        for key in {"CodeUri", "ContentUri", "DefinitionUri"} & set(resource.get("Properties", {})):
             resource["Properties"][key] = FOLDER + resource["Properties"][key]
     session = boto3.Session(region_name=REGION)
     translated: dict[str, Any] = Translator({}, Parser(), None, session).translate(

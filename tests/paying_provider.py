@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.scripted_provider import RESET, ScriptedProvider, _read_request, stream, whole
+from tests.scripted_provider import CLOSE, RESET, ScriptedProvider, _read_request, stream, whole
 
 if TYPE_CHECKING:
     import socket
@@ -81,7 +81,7 @@ STREAMED: dict[str, tuple[Callable[[float], Script], str]] = {
     "breaks off": (lambda _: [*stream(_FIRST, end=False), 0.05, RESET], WORST),
     "ends too early": (lambda _: stream(_FIRST), WORST),
     "breaks off after all": (
-        lambda usd: [*stream(_FIRST, _LAST, _usage(usd), end=False), 0.05, RESET],
+        lambda usd: [*stream(_FIRST, _LAST, _usage(usd), end=False), CLOSE],
         COST,
     ),
 }

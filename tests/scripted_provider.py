@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-Step = Any  # bytes to send, seconds to wait, an event to set, or one of the words below
+# Bytes to send, seconds to wait, an event to set, a barrier to meet at, or one of the words below.
+Step = Any
 RESET, CLOSE = "reset", "close"
 Script = list[Step]
+PATIENCE_SECONDS = 30  # with what a slow machine will do in the end
 
 
 @dataclass
@@ -97,6 +99,9 @@ class ScriptedProvider:
             connection.sendall(step)
         elif isinstance(step, threading.Event):
             step.set()
+        elif isinstance(step, threading.Barrier):
+            with suppress(threading.BrokenBarrierError):
+                step.wait(PATIENCE_SECONDS)
         elif step == RESET:
             linger = struct.pack("ii", 1, 0)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -146,7 +151,7 @@ def _head(status: int, headers: dict[str, str]) -> bytes:
     return f"HTTP/1.1 {status} Scripted\r\n{lines}\r\n".encode()
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 5) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
     """Wait for something that is about to happen."""
     end = time.monotonic() + seconds
     while not true():

@@ -3,12 +3,13 @@
 from typing import Any
 
 from llm_relay.api_gateway import request_of
+from llm_relay.jobs.background import RelayOrQueue
 from llm_relay.relay import relay
 from llm_relay.responses import Responses
 from llm_relay.streaming import deliver
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
-    """Relay one response, streamed or whole."""
+    """Relay one response, streamed or whole, or take it on for later."""
     seconds = context.get_remaining_time_in_millis() / 1000
-    return deliver(relay(Responses(), request_of(event), seconds))
+    return deliver(relay(Responses(), request_of(event), seconds, RelayOrQueue))

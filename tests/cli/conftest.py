@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TTL_SECONDS = 1.0  # of what the authorizer said; 300 on AWS
-TIMEOUT = 20
+TIMEOUT = 60
 
 
 @dataclass(frozen=True)

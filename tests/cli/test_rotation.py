@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Office
 
 OVERLAP_SECONDS = 3
-SLACK_SECONDS = 1.0  # for a busy machine to get its answer
+SLACK_SECONDS = 1.0  # for what the authorizer said just before the end and the gateway kept since
 
 
 def test_the_old_key_works_through_the_overlap_and_dies_with_it(office: Office) -> None:
@@ -22,7 +22,8 @@ def test_the_old_key_works_through_the_overlap_and_dies_with_it(office: Office) 
     serials = office.item("rotating")["keys"]["M"]
     dies_at = int(serials["0001"]["M"]["dies_at"]["N"])
     answers: list[tuple[float, float, int, int]] = []
-    while time.time() < dies_at + TTL_SECONDS + SLACK_SECONDS:
+    began, dead = 0.0, dies_at + TTL_SECONDS + SLACK_SECONDS
+    while began < dead:
         began = time.time()
         statuses = office.status(old), office.status(new)
         answers.append((began, time.time(), *statuses))
@@ -30,8 +31,7 @@ def test_the_old_key_works_through_the_overlap_and_dies_with_it(office: Office) 
     assert {new_status for *_, new_status in answers} == {200}
     # The life of a key is told in whole seconds.
     assert {old_status for _, ended, old_status, _ in answers if ended < dies_at} == {200}
-    late = {old_status for began, _, old_status, _ in answers if began > dies_at + TTL_SECONDS}
-    assert late == {401}
+    assert {old_status for began, _, old_status, _ in answers if began >= dead} == {401}
     assert serials["0001"]["M"]["key_id"]["S"] in office.relay("keys", "prune").stderr
 
 

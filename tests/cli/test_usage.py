@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from llm_relay.account import usage_of_client
+from tests.cli.conftest import TIMEOUT
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Office
@@ -107,9 +108,9 @@ def test_what_a_client_is_told_is_what_the_operator_is_told(office: Office) -> N
         "messages": [{"role": "user", "content": "Reply with: it works"}],
         "max_tokens": 50,
     }
-    asked = requests.post(f"{url}/chat/completions", json=body, headers=headers, timeout=20)
+    asked = requests.post(f"{url}/chat/completions", json=body, headers=headers, timeout=TIMEOUT)
     assert asked.status_code == 200, asked.text
-    own = requests.get(f"{url}/usage", headers=headers, timeout=20).json()
+    own = requests.get(f"{url}/usage", headers=headers, timeout=TIMEOUT).json()
     report = report_of(office, made["client"]["id"], "--days", "31")
     del report["name"]
     assert report == own

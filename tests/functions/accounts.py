@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import pytest
 
 from llm_relay.account import Account, account_in, account_key
 from llm_relay.clients import Client
+from llm_relay.dynamodb import dynamodb
+from llm_relay.ledger import ledger
 from llm_relay.periods import period_at
+from tests.functions.dynamodb_door import Door
 
 if TYPE_CHECKING:
-    from tests.functions.dynamodb_door import Door
+    from collections.abc import Iterator
 
 CLIENT = "0123456789ab"
 
@@ -40,6 +44,23 @@ class Accounts:
             for item in items
             if item["pk"]["S"] == f"usage#{CLIENT}"
         ]
+
+
+@pytest.fixture
+def accounts(environment: pytest.MonkeyPatch, aws: str) -> Iterator[Accounts]:
+    """A table that the environment names, behind a door that is the way to it."""
+    with Door(aws) as door:
+        behind = dynamodb_at(aws)
+        table = make_table(behind)
+        environment.setenv("CLIENTS_TABLE", table)
+        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", door.url)
+        ledger.cache_clear()
+        dynamodb.cache_clear()
+        yield Accounts(door, table, behind)
+        dynamodb().close()
+        dynamodb.cache_clear()
+        ledger.cache_clear()
+        behind.close()
 
 
 def make_table(dynamodb: Any) -> str:

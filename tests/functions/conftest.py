@@ -15,7 +15,12 @@ from moto.server import ThreadedMotoServer
 
 from llm_relay import relay
 from llm_relay.streaming import StreamResponse
-from tests.scripted_provider import ScriptedProvider, pieces
+from tests.functions.accounts import accounts  # noqa: F401 - a fixture
+from tests.functions.announced import news  # noqa: F401 - a fixture
+from tests.functions.batch_front import front, state_machine  # noqa: F401 - fixtures
+from tests.functions.batch_world import batch_world  # noqa: F401 - a fixture
+from tests.functions.payloads import COMPLETION, QUESTION
+from tests.scripted_provider import ScriptedProvider, pieces, wait_until, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -141,10 +146,17 @@ def proxy_event(method: str, path: str, payload: Any = None, **more: Any) -> dic
     } | more
 
 
-def taken(result: Any) -> Answered:
-    """Take a handler's result to its end, as the runtime and API Gateway do."""
+def taken(result: Any, at_first: Callable[[], Any] | None = None) -> Answered:
+    """Take a handler's result to its end, as the runtime and API Gateway do.
+
+    `at_first` is called as soon as the first piece of a stream is there.
+    """
     if isinstance(result, StreamResponse):
-        body = b"".join(pieces(result.body))
+        body = b""
+        for piece in pieces(result.body):
+            if at_first and not body:
+                at_first()
+            body += piece
         return Answered(result.status, dict(result.headers), body)
     return Answered(result["statusCode"], result["headers"], result["body"].encode())
 
@@ -157,9 +169,30 @@ def ask(provider: ScriptedProvider) -> Callable[..., Answered]:
 
     handlers = {"chat": (chat, "/v1/chat/completions"), "responses": (responses, "/v1/responses")}
 
-    def ask(payload: Any, surface: str = "chat", seconds: float = 60, **more: Any) -> Answered:
+    def ask(
+        payload: Any,
+        surface: str = "chat",
+        seconds: float = 60,
+        at_first: Callable[[], Any] | None = None,
+        **more: Any,
+    ) -> Answered:
         handler, path = handlers[surface]
         event = proxy_event("POST", path, payload, **more)
-        return taken(handler(event, Context(seconds, time.monotonic())))
+        return taken(handler(event, Context(seconds, time.monotonic())), at_first)
 
     return ask
+
+
+@pytest.fixture
+def impatient(environment: pytest.MonkeyPatch) -> None:
+    """Have the relay wait for a second for the head of an answer, from the request's coming on."""
+    environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "1")
+
+
+@pytest.fixture
+def warm(provider: ScriptedProvider, ask: Callable[..., Answered]) -> ScriptedProvider:
+    """A provider that was asked before: no short deadline has to suffice for fetching its key."""
+    provider.scripts = [whole(200, COMPLETION)]
+    wait_until(lambda: ask(QUESTION).status == 200)
+    provider.requests.clear()
+    return provider

@@ -7,17 +7,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from functions.authorizer.handler import handler
 from llm_relay import client_keys
+from tests.functions.accounts import CLIENT, dynamodb_at, make_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 EVENT = json.loads(Path("events/authorizer/client_key.json").read_text())
-CLIENT = "0123456789ab"
 SECRET = "x" * 40
 
 
@@ -52,17 +51,8 @@ def test_the_principal_tells_callers_apart_and_not_their_keys() -> None:
 @pytest.fixture
 def clients(environment: pytest.MonkeyPatch, aws: str) -> Iterator[Any]:
     """The table of clients, with one client in it."""
-    dynamodb = boto3.client("dynamodb", endpoint_url=aws)
-    name = f"clients-{time.monotonic_ns()}"
-    dynamodb.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": k, "AttributeType": "S"} for k in ("pk", "sk")],
-        KeySchema=[
-            {"AttributeName": "pk", "KeyType": "HASH"},
-            {"AttributeName": "sk", "KeyType": "RANGE"},
-        ],
-    )
+    dynamodb = dynamodb_at(aws)
+    name = make_table(dynamodb)
     now = int(time.time())
     serials = {
         "0001": {"M": {"key_id": {"S": "k1"}}},

@@ -13,12 +13,10 @@ from functions.chat_completions.handler import handler
 from llm_relay import relay
 from llm_relay.admission import admit
 from llm_relay.dialect import ABLITERATION
-from llm_relay.dynamodb import dynamodb
-from llm_relay.ledger import ledger
 from llm_relay.streaming import StreamResponse
-from tests.functions.accounts import CLIENT, Accounts, client, dynamodb_at, is_sound, make_table
+from tests.functions.accounts import CLIENT, Accounts, client, is_sound
 from tests.functions.conftest import Answered, Context, proxy_event, taken
-from tests.functions.dynamodb_door import AWAY, Door
+from tests.functions.dynamodb_door import AWAY
 from tests.paying_provider import (
     HANGS,
     LISTED,
@@ -39,22 +37,6 @@ if TYPE_CHECKING:
 
 USD = 10**9
 PLENTY = {"budget_nanos": str(1000 * USD), "budget_per": "day"}
-
-
-@pytest.fixture
-def accounts(environment: pytest.MonkeyPatch, aws: str) -> Iterator[Accounts]:
-    with Door(aws) as door:
-        behind = dynamodb_at(aws)
-        table = make_table(behind)
-        environment.setenv("CLIENTS_TABLE", table)
-        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", door.url)
-        ledger.cache_clear()
-        dynamodb.cache_clear()
-        yield Accounts(door, table, behind)
-        dynamodb().close()
-        dynamodb.cache_clear()
-        ledger.cache_clear()
-        behind.close()
 
 
 @pytest.fixture
@@ -126,8 +108,9 @@ def test_a_stream_whose_caller_leaves_costs_all_that_was_set_aside(
 def test_a_provider_too_slow_may_have_been_paid(
     environment: pytest.MonkeyPatch, paid: PayingProvider, accounts: Accounts
 ) -> None:
-    environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "1")
-    ask(question("answers"), **PLENTY)  # prices are known from now on
+    environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "2")
+    # The key and the prices are known from then on.
+    wait_until(lambda: ask(question("answers"), **PLENTY).status == 200)
     body = question(HANGS)
     assert ask(body, **PLENTY).status == 504
     assert paid.asked == ["answers", HANGS]
@@ -247,3 +230,17 @@ def test_a_cost_that_the_provider_does_not_tell_is_reckoned_at_its_list_price(
         wait_until(lambda: len(provider.requests) == 2)
         relay.provider.cache_clear()
     assert spent(accounts) == 130_000
+
+
+def test_a_call_on_a_budget_is_refused_for_now_while_the_prices_cannot_be_had(
+    environment: pytest.MonkeyPatch, secret: Secret, accounts: Accounts
+) -> None:
+    environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
+    with ScriptedProvider() as provider:
+        provider.scripts = [whole(503, {"error": {"message": "busy"}})]
+        environment.setenv("UPSTREAM_BASE_URL", provider.base_url)
+        refusal = ask({"model": MODEL, "messages": [{"role": "user", "content": "a"}]}, **PLENTY)
+        assert (refusal.status, refusal.error["code"]) == (503, "prices_unavailable")
+        assert "x-should-retry" not in refusal.headers
+        assert len(provider.requests) == 1  # for the list
+        relay.provider.cache_clear()

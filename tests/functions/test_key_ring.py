@@ -170,7 +170,7 @@ def test_a_busy_key_gives_way_to_the_next_without_a_pause(
 ) -> None:
     secret.put(several(A, B))
     provider.scripts = [refused(429, retry_after="19"), OK]
-    assert seconds_of(lambda: ask(QUESTION)) < 5
+    assert seconds_of(lambda: ask(QUESTION)) < 15
     assert keys_sent(provider) == [A, B]
 
 
@@ -188,7 +188,7 @@ def test_when_all_keys_are_busy_the_one_that_is_free_soonest_is_waited_for(
 ) -> None:
     secret.put(several(A, B))
     provider.scripts = [refused(429, retry_after="1"), refused(429, retry_after="19"), OK]
-    assert 1 <= seconds_of(lambda: ask(QUESTION)) < 10
+    assert 1 <= seconds_of(lambda: ask(QUESTION)) < 15
     assert keys_sent(provider) == [A, B, A]
 
 

@@ -16,8 +16,8 @@ from llm_relay.account import FORGET_SECONDS, GRACE_SECONDS, Hold
 from llm_relay.errors import BudgetExceeded, LedgerUnavailable
 from llm_relay.ledger import Ledger, LedgerSettings
 from llm_relay.usage import Usage
-from tests.functions.accounts import Accounts, client, dynamodb_at, is_sound, make_table
-from tests.functions.dynamodb_door import AWAY, CONFLICT, LOST, UNHEARD, Door
+from tests.functions.accounts import Accounts, client, is_sound
+from tests.functions.dynamodb_door import AWAY, CONFLICT, LOST, UNHEARD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,14 +25,6 @@ if TYPE_CHECKING:
 NOW = 1_795_262_400.0  # 2026-11-21T12:00:00Z
 USAGE = Usage(tokens_in=3, tokens_out=4)
 MANY = 200
-
-
-@pytest.fixture
-def accounts(environment: pytest.MonkeyPatch, aws: str) -> Iterator[Accounts]:
-    with Door(aws) as door:
-        dynamodb = dynamodb_at(aws)
-        yield Accounts(door, make_table(dynamodb), dynamodb)
-        dynamodb.close()
 
 
 @pytest.fixture

@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
-
-import pytest
+from typing import Any
 
 from functions.usage.handler import handler
-from llm_relay.dynamodb import dynamodb
 from llm_relay.ledger import Ledger, LedgerSettings
 from llm_relay.periods import day_at, period_at
 from llm_relay.usage import Usage
-from tests.functions.accounts import CLIENT, Accounts, client, dynamodb_at, make_table
+from tests.functions.accounts import CLIENT, Accounts, client
 from tests.functions.conftest import Answered, Context, proxy_event, taken
-from tests.functions.dynamodb_door import AWAY, Door
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.functions.dynamodb_door import AWAY
 
 USD = 10**9
 BUDGET = {"budget_nanos": str(5 * USD), "budget_per": "month"}
-
-
-@pytest.fixture
-def accounts(environment: pytest.MonkeyPatch, aws: str) -> Iterator[Accounts]:
-    with Door(aws) as door:
-        behind = dynamodb_at(aws)
-        table = make_table(behind)
-        environment.setenv("CLIENTS_TABLE", table)
-        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", door.url)
-        dynamodb.cache_clear()
-        yield Accounts(door, table, behind)
-        dynamodb().close()
-        dynamodb.cache_clear()
-        behind.close()
 
 
 def get(**known: str) -> Answered:

@@ -38,9 +38,9 @@ def in_loop(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
 async def small_stack(
     tmp_path: Path, log: Callable[[str], None] = lambda _: None, **changes: Any
 ) -> AsyncIterator[Stack]:
-    """The stack of `small_functions/template.yaml`."""
+    """The stack of `small_functions/template.yaml`, or of another template."""
     settings = Settings(
-        template=FILES / "template.yaml",
+        template=changes.pop("template", FILES / "template.yaml"),
         log=tmp_path / "functions.log",
         client_key=CLIENT_KEY,
         environment={"SCRATCH": str(tmp_path), **changes.pop("environment", {})},

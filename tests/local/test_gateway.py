@@ -66,20 +66,16 @@ async def test_a_greedy_route_takes_the_rest_of_the_path_and_any_method(tmp_path
             assert (await response.json())["event"]["httpMethod"] == "DELETE"
 
 
-@pytest.mark.parametrize(
-    ("body", "text", "encoded"), [("grüße".encode(), "grüße", False), (b"\xff", "/w==", True)]
-)
+@pytest.mark.parametrize(("body", "text"), [("grüße".encode(), "grüße"), (b"\xff", "\ufffd")])
 @in_loop
-async def test_a_body_is_text_where_it_can_be(
-    tmp_path: Path, body: bytes, text: str, encoded: bool
-) -> None:
+async def test_a_body_is_text_whatever_it_was(tmp_path: Path, body: bytes, text: str) -> None:
     async with (
         small_stack(tmp_path) as stack,
         client(stack) as session,
         session.post("/echo", data=body) as response,
     ):
         event = (await response.json())["event"]
-    assert (event["body"], event["isBase64Encoded"]) == (text, encoded)
+    assert (event["body"], event["isBase64Encoded"]) == (text, False)
 
 
 @in_loop
@@ -97,7 +93,7 @@ async def test_a_whole_answer_keeps_its_status_headers_and_body(tmp_path: Path) 
         session.post("/echo", json={"answer": answer}) as response,
     ):
         assert response.status == 418
-        assert await response.read() == b"\xff"
+        assert await response.read() == b"/w=="  # as nothing here is a binary media type
         assert response.headers["x-one"] == "1"
         assert response.headers.getall("x-two") == ["a", "b"]
         assert response.headers["x-amzn-remapped-date"] == "never"

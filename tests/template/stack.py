@@ -13,6 +13,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).parents[2]
 Json = dict[str, Any]
+CODE = {"CodeUri", "ContentUri", "DefinitionUri"}
 DEFAULT_TIMEOUT_MILLISECONDS = 29_000  # what API Gateway waits when a route says nothing
 
 
@@ -80,10 +81,11 @@ class Stack:
         return values
 
     def statements(self, function: str) -> Iterator[Json]:
-        """Every policy statement that the template itself gives one function."""
+        """Every policy statement that the template itself gives one function, or may give it."""
         role = self.of_type("AWS::IAM::Role")[self.role(function)]
         for policy in role.get("Policies", []):
-            yield from policy["PolicyDocument"]["Statement"]
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield statement["Fn::If"][1] if "Fn::If" in statement else statement
 
     def role(self, function: str) -> str:
         """Logical id of the role that one function runs under."""
@@ -105,7 +107,9 @@ def translate(path: Path) -> Stack:
     """Translate a template offline; its code is put where SAM expects it, in a bucket."""
     written, packaged = read(path), read(path)
     for resource in packaged["Resources"].values():
-        for code in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
+        for code in {"CodeUri", "ContentUri", "DefinitionUri"} & resource.get(
+            "Properties", {}
+        ).keys():
             resource["Properties"][code] = "s3://bucket/key"
     region = {"AWS::Region": "us-east-1"}
     translator = Translator({}, Parser(), None, boto3.Session(region_name="us-east-1"))

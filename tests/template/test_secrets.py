@@ -7,19 +7,22 @@ from typing import Any
 import pytest
 
 from tests.template.stack import ROOT, Stack, choose
+from tests.template.test_functions import as_list
 
 OWN_SECRET = {"Ref": "ProviderKeySecret"}
 GIVEN_SECRET = {"Ref": "ProviderKeySecretArn"}
+WEBHOOK_SECRET = {"Ref": "WebhookSecret"}
 PROVIDER_KEY_VARIABLES = ["ABLIT_KEY", "ABLITERATION_API_KEY"]
 
 
 def readers(stack: Stack) -> dict[str, Any]:
-    """Resource that each function may read secrets from."""
+    """The provider's secret, as each function that may read it is told it."""
     return {
         name: statement["Resource"]
         for name in stack.functions
         for statement in stack.statements(name)
         if "secretsmanager" in json.dumps(statement["Action"])
+        if statement["Resource"] != WEBHOOK_SECRET
     }
 
 
@@ -37,7 +40,7 @@ def test_a_reader_of_the_key_may_do_nothing_else_with_secrets(stack: Stack) -> N
         for statement in stack.statements(name)
         if "secretsmanager" in json.dumps(statement["Action"])
     ]
-    assert [a for a in actions if a != ["secretsmanager:GetSecretValue"]] == []
+    assert [a for a in actions if as_list(a) != ["secretsmanager:GetSecretValue"]] == []
 
 
 @pytest.mark.parametrize(("created", "secret"), [(True, OWN_SECRET), (False, GIVEN_SECRET)])
@@ -62,8 +65,23 @@ def test_the_stack_makes_a_secret_only_when_none_is_given(stack: Stack) -> None:
 
 
 def test_the_secret_is_born_empty(stack: Stack) -> None:
-    (secret,) = stack.of_type("AWS::SecretsManager::Secret").values()
+    secret = stack.of_type("AWS::SecretsManager::Secret")["ProviderKeySecret"]
     assert secret.keys() & {"SecretString", "GenerateSecretString"} == set()
+
+
+def test_the_webhook_s_secret_is_made_only_for_a_webhook_and_read_by_those_who_tell(
+    stack: Stack,
+) -> None:
+    assert stack.translated["Resources"]["WebhookSecret"]["Condition"] == "TellsWebhook"
+    tellers = {n for n in stack.functions if "WEBHOOK_URL" in stack.environment(n)}
+    allowed = {
+        name
+        for name in stack.functions
+        for statement in stack.statements(name)
+        if statement["Resource"] == WEBHOOK_SECRET
+    }
+    assert allowed == tellers
+    assert tellers
 
 
 def test_no_parameter_asks_for_a_key(stack: Stack) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +12,9 @@ from llm_relay.content_checks import CHAT_PARTS, RESPONSES_PARTS, check_content
 from llm_relay.errors import BadRequest
 from llm_relay.image_checks import MAX_IMAGE_BYTES, MAX_IMAGES, check_count, images_in
 from tests.unit.bodies import PIXEL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MEGABYTE = base64.b64encode(b"x" * 768 * 1024).decode()
 
@@ -155,17 +158,24 @@ def test_an_image_of_12_mb_passes_and_one_beyond_is_refused() -> None:
 
 
 @pytest.mark.parametrize("data", [MEGABYTE, "-" * 1_000_000, "A" * 1_000_000 + "é"])
-def test_a_megabyte_of_base64_is_checked_in_less_than_ten_milliseconds(data: str) -> None:
+def test_a_megabyte_of_base64_is_checked_faster_than_python_can_count_to_a_million(
+    data: str,
+) -> None:
     part = image(f"data:image/png;base64,{data}")
-    assert min(seconds_of(part) for _ in range(20)) < 0.01
+    counting = min(seconds_of(lambda: [None for _ in range(1_000_000)]) for _ in range(5))
+    assert min(seconds_of(lambda: check_or_refuse(part)) for _ in range(20)) < counting
 
 
-def seconds_of(part: Any) -> float:
-    started = time.perf_counter()
+def check_or_refuse(part: Any) -> None:
     try:
         chat(part)
     except BadRequest as error:
         assert len(error.message) < 400
+
+
+def seconds_of(work: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    work()
     return time.perf_counter() - started
 
 

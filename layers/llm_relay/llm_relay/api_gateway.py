@@ -22,6 +22,7 @@ class ApiRequest:
     request_id: str
     client: str  # the id of the caller's API key, never its value
     path_parameters: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)  # names in small letters
     authorizer: Mapping[str, str] = field(default_factory=dict)  # what it said of the caller
     _body: str = ""
@@ -44,6 +45,7 @@ def request_of(event: Mapping[str, Any]) -> ApiRequest:
         request_id=context.get("requestId") or "",
         client=identity.get("apiKeyId") or "unknown",
         path_parameters=event.get("pathParameters") or {},
+        query=event.get("queryStringParameters") or {},
         headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
         authorizer=context.get("authorizer") or {},
         _body=event.get("body") or "",

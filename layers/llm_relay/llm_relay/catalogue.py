@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llm_relay.documents import parse_object
 from llm_relay.errors import RelayError, UpstreamBroke
 from llm_relay.filling import objects_in
+from llm_relay.patience import is_retryable
 from llm_relay.provider import Effort
 from llm_relay.upstream import UpstreamRequest
 
@@ -34,6 +35,12 @@ class Catalogue:
         self._listing: Listing = {"data": []}
         self._fetched_at = float("-inf")
         self._failed_at = float("-inf")
+        self._failure: RelayError | None = None
+
+    @property
+    def is_away(self) -> bool:
+        """Whether there is no list for now, from a provider that may well have one."""
+        return self._failure is not None and is_retryable(self._failure.status)
 
     def listing(self, deadline: Deadline, effort: Effort) -> Listing:
         """Return the list, at most a minute old; a RelayError if the provider has none."""
@@ -41,11 +48,13 @@ class Catalogue:
             self._fetch(deadline, effort)
         return self._listing
 
-    def entry(self, model: str, deadline: Deadline) -> Listing | None:
+    def entry(
+        self, model: str, deadline: Deadline, retry_seconds: float = RETRY_SECONDS
+    ) -> Listing | None:
         """Return what is known of a model, however old while there is no newer list."""
         age = self._age()
         is_old = age > KNOWN_SECONDS or (age > FRESH_SECONDS and not self._known(model))
-        if is_old and self._now() - self._failed_at > RETRY_SECONDS:
+        if is_old and self._now() - self._failed_at > retry_seconds:
             with suppress(RelayError):
                 self._fetch(deadline, Effort())
         return self._known(model)
@@ -60,10 +69,10 @@ class Catalogue:
     def _fetch(self, deadline: Deadline, effort: Effort) -> None:
         try:
             self._listing = self._asked(deadline, effort)
-        except RelayError:
-            self._failed_at = self._now()
+        except RelayError as failure:
+            self._failure, self._failed_at = failure, self._now()
             raise
-        self._fetched_at = self._now()
+        self._failure, self._fetched_at = None, self._now()
 
     def _asked(self, deadline: Deadline, effort: Effort) -> Listing:
         request = UpstreamRequest(method="GET", path="/models")

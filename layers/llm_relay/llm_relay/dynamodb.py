@@ -76,6 +76,29 @@ class Table:
         item: Item | None = answer.get("Item")
         return item
 
+    def delete(self, key: Item) -> None:
+        """Delete an item, if there is one."""
+        self._client().delete_item(TableName=self._name, Key=key)
+
+    def page(self, pk: str, after: str | None, limit: int, *, forward: bool) -> list[Item]:
+        """Return so many items under a partition key, in order, from the one after `after` on."""
+        start = {"pk": {"S": pk}, "sk": {"S": after}} if after else None
+        pages = (
+            self._client()
+            .get_paginator("query")  # one query gives no more than a megabyte
+            .paginate(
+                TableName=self._name,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": pk}},
+                ScanIndexForward=forward,
+                ConsistentRead=True,
+                PaginationConfig={"MaxItems": limit, "PageSize": limit},
+                **({"ExclusiveStartKey": start} if start else {}),
+            )
+        )
+        items: list[Item] = pages.build_full_result()["Items"]
+        return items
+
     def sorted_from(self, pk: str, first: str) -> Iterator[Item]:
         """Yield the items under a partition key, in order, from a sort key on."""
         pages = (
@@ -83,6 +106,7 @@ class Table:
             .get_paginator("query")
             .paginate(
                 TableName=self._name,
+                ConsistentRead=True,
                 KeyConditionExpression="pk = :pk AND sk >= :first",
                 ExpressionAttributeValues={":pk": {"S": pk}, ":first": {"S": first}},
             )

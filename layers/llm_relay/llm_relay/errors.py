@@ -17,9 +17,18 @@ RelayError
 ├── IdempotencyUnavailable 503  DynamoDB is away; nothing was sent
 ├── ModelNotAllowed        403  the client may not use this model
 ├── ModelUnpriced          402  a client with a budget asked for a model without a price
+├── PricesUnavailable      503  the same client's call, while the provider's list is away
 ├── BudgetExceeded         402  the call might cost more than the client's budget has left
 ├── LedgerUnavailable      503  budgets cannot be told now; nothing was sent
 ├── NoClient               404  the caller's key belongs to no client
+├── FileNotFound           404  the caller has no file of that id
+├── BatchNotFound          404  the caller has no batch of that id
+├── FileTooLarge           413  the file is larger than a Lambda function is handed
+├── FileInUse              409  a batch that has not ended reads its rows from the file
+├── BatchNotCancellable    409  the batch has ended otherwise, or is about to
+├── BatchesUnavailable     503  DynamoDB, S3 or Step Functions is away
+├── ResponseNotFound       404  the caller has no background response of that id
+├── BackgroundUnavailable  503  a response could not be queued; nothing was sent
 └── InternalError          500  our own mistake
 """
 
@@ -215,6 +224,13 @@ class ModelUnpriced(RelayError):
     may_be_asked_again = False
 
 
+class PricesUnavailable(RelayError):
+    """Nobody can say now what the call might cost, and the client has a budget."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "prices_unavailable"
+
+
 class BudgetExceeded(RelayError):
     """The call might cost more than the client's budget has left."""
 
@@ -237,6 +253,70 @@ class NoClient(RelayError):
     status = HTTPStatus.NOT_FOUND
     kind = "invalid_request_error"
     code = "no_client"
+
+
+class FileNotFound(RelayError):
+    """The caller has no file of that id, or not any more."""
+
+    status = HTTPStatus.NOT_FOUND
+    kind = "invalid_request_error"
+    code = "file_not_found"
+
+
+class BatchNotFound(RelayError):
+    """The caller has no batch of that id."""
+
+    status = HTTPStatus.NOT_FOUND
+    kind = "invalid_request_error"
+    code = "batch_not_found"
+
+
+class FileTooLarge(RelayError):
+    """A file is too large to come through API Gateway and Lambda."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    kind = "invalid_request_error"
+    code = "file_too_large"
+
+
+class FileInUse(RelayError):
+    """A batch that has not ended reads its rows from the file."""
+
+    status = HTTPStatus.CONFLICT
+    kind = "invalid_request_error"
+    code = "file_in_use"
+    may_be_asked_again = False
+
+
+class BatchNotCancellable(RelayError):
+    """A batch has ended otherwise than by being cancelled, or is about to."""
+
+    status = HTTPStatus.CONFLICT
+    kind = "invalid_request_error"
+    code = "batch_not_cancellable"
+    may_be_asked_again = False
+
+
+class BatchesUnavailable(RelayError):
+    """What keeps files and runs batches does not answer."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "batches_unavailable"
+
+
+class ResponseNotFound(RelayError):
+    """The caller has no background response of that id, or not any more."""
+
+    status = HTTPStatus.NOT_FOUND
+    kind = "invalid_request_error"
+    code = "response_not_found"
+
+
+class BackgroundUnavailable(RelayError):
+    """What keeps and queues background responses does not answer."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "background_unavailable"
 
 
 # Once something was sent, the provider may have done its work before one of these.

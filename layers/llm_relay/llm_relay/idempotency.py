@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from llm_relay.api_gateway import ApiRequest
     from llm_relay.kept_answer import Document
 
-_HEADER = "idempotency-key"
+HEADER = "idempotency-key"
 _LONGEST_KEY = 255
 # A record must not expire under a call on its way, which is killed after that at the latest.
 _LONGEST_CALL_SECONDS = 900
@@ -44,7 +44,7 @@ def answer_once(request: ApiRequest, seconds: float, work: Callable[[], Answer])
     A first call that is killed blocks its key for those seconds. Raises a RelayError for a
     key that is none, is in use, or came with another body, and if the first call failed.
     """
-    if _HEADER not in request.headers:
+    if HEADER not in request.headers:
         return work()
     record = Record(request)
     document = record.begin(seconds)
@@ -56,7 +56,7 @@ class Record:
 
     def __init__(self, request: ApiRequest) -> None:
         self._request_id = request.request_id
-        key = [*_client_of(request), request.route, _key_of(request)]
+        key = [*_client_of(request), request.route, key_of(request)]
         self._data = {"key": key, "body": hashlib.sha256(request.body()).hexdigest()}
 
     def begin(self, seconds: float) -> Document | None:
@@ -163,8 +163,9 @@ def _client_of(request: ApiRequest) -> tuple[str, str]:
     return ("client", client) if client else ("key", request.client)
 
 
-def _key_of(request: ApiRequest) -> str:
-    key = request.headers[_HEADER]
+def key_of(request: ApiRequest) -> str:
+    """Return a request's Idempotency-Key; BadRequest for one that cannot be one."""
+    key = request.headers[HEADER]
     if not (0 < len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable()):
         raise BadRequest(
             f"'Idempotency-Key' must be 1 to {_LONGEST_KEY} printable ASCII characters, such as a "

@@ -56,10 +56,13 @@ class Ledger:
         self._settings = settings
         self._table = Table(settings.table, client)
 
-    def reserve(self, client: Client, nanos: int, now: float, seconds: float) -> Hold | None:
+    def reserve(
+        self, client: Client, nanos: int, now: float, seconds: float, name: str | None = None
+    ) -> Hold | None:
         """Set money aside for a call of so many seconds; BudgetExceeded if too little is left.
 
-        If DynamoDB is away: LedgerUnavailable, or None where the settings let calls pass.
+        A hold with a name is set aside once, however often it is asked for. If DynamoDB is away:
+        LedgerUnavailable, or None where the settings let calls pass.
         """
         period = period_at(client.budget_per, now)
         hold = Hold(
@@ -68,7 +71,7 @@ class Ledger:
             day=day_at(now),
             nanos=nanos,
             until=int(now + seconds + GRACE_SECONDS),
-            name=new_hold_name(),
+            name=name or new_hold_name(),
         )
         budget = client.budget_nanos or 0
         try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.errors import ProviderKeyMissing, ProviderKeyRejected
 from llm_relay.patience import is_retryable, retry_after_seconds
+from llm_relay.secrets_manager import SecretsManager, SecretUnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,8 +67,10 @@ class ProviderKey:
     def __init__(self, settings: ProviderKeySettings) -> None:
         self.ring = KeyRing()
         self._settings = settings
-        self._secrets: Any = None
+        self._secrets: SecretsManager | None = None
+        self._reading = threading.Lock()  # many may need the key at once, and one asks for it
         self._was_read = False
+        self._read_at = _NEVER
         self._refreshed_at = _NEVER
         self._failed_at = _NEVER
 
@@ -93,36 +97,29 @@ class ProviderKey:
         return time.monotonic() - self._refreshed_at >= REFRESH_SECONDS
 
     def _fetch(self, *, force: bool) -> None:
-        # boto3 takes a quarter of a second to import; only this needs it.
-        from aws_lambda_powertools.utilities.parameters.exceptions import (  # noqa: PLC0415
-            GetParameterError,
-        )
+        with self._reading:
+            now = time.monotonic()
+            is_fresh = now - self._read_at < CACHE_SECONDS and not force
+            if is_fresh or (self._was_read and now - self._failed_at < REFRESH_SECONDS):
+                return  # nobody waits for a Secrets Manager that was away a moment ago
+            try:
+                secret = self._manager().text(self._settings.secret_arn)
+            except SecretUnreadableError:
+                if not self._was_read:
+                    raise ProviderKeyMissing(
+                        "The provider's key could not be read from Secrets Manager. Store it in "
+                        "the secret that the stack's output ProviderKeySecretId names; under "
+                        "`sam local`, give it as ABLIT_KEY in the file for --env-vars."
+                    ) from None
+                self._failed_at = time.monotonic()
+                return  # old keys beat none
+            self.ring.hold(keys_in(secret))
+            self._was_read = True
+            self._read_at = time.monotonic()
 
-        if self._was_read and time.monotonic() - self._failed_at < REFRESH_SECONDS:
-            return  # nobody waits for a Secrets Manager that was away a moment ago
-        try:
-            secret = self._provider().get(
-                self._settings.secret_arn, max_age=CACHE_SECONDS, force_fetch=force
-            )
-        except (GetParameterError, ValueError):
-            if not self._was_read:
-                raise ProviderKeyMissing(
-                    "The provider's key could not be read from Secrets Manager. Store it in the "
-                    "secret that the stack's output ProviderKeySecretId names; under `sam local`, "
-                    "give it as ABLIT_KEY in the file for --env-vars."
-                ) from None
-            self._failed_at = time.monotonic()
-            return  # old keys beat none
-        self.ring.hold(keys_in(secret))
-        self._was_read = True
-
-    def _provider(self) -> Any:
+    def _manager(self) -> SecretsManager:
         if self._secrets is None:
-            from aws_lambda_powertools.utilities.parameters import SecretsProvider  # noqa: PLC0415
-            from botocore.config import Config  # noqa: PLC0415
-
-            patience = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 3})
-            self._secrets = SecretsProvider(boto_config=patience)
+            self._secrets = SecretsManager()
         return self._secrets
 
 

@@ -11,13 +11,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CAPACITY = 16  # pieces read ahead; beyond that the provider has to wait for the caller
+LARGEST_PIECE_BYTES = 65536
 
 
 class Pump:
-    """A source of bytes that can be waited for with a limit."""
+    """A source of bytes that can be waited for with a limit.
 
-    def __init__(self, read: Callable[[], bytes]) -> None:
+    What is there at once is handed on at once: to change threads for each event of a burst would
+    take longer than all that is done with it.
+    """
+
+    def __init__(self, read: Callable[[], bytes], is_more_here: Callable[[], bool]) -> None:
         self._read = read
+        self._is_more_here = is_more_here
         self._pieces: queue.Queue[bytes | Exception] = queue.Queue(CAPACITY)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="provider-answer", daemon=True)
@@ -41,17 +47,25 @@ class Pump:
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        while True:
-            piece = self._read_one()
-            self._hand_on(piece)
-            if not piece or isinstance(piece, Exception) or self._stopped.is_set():
-                return
+        end = None
+        while end is None and not self._stopped.is_set():
+            piece, end = self._gather()
+            if piece:
+                self._hand_on(piece)
+        if end is not None:
+            self._hand_on(end)
 
-    def _read_one(self) -> bytes | Exception:
+    def _gather(self) -> tuple[bytes, bytes | Exception | None]:
+        """Return what can be read without waiting twice, and what ended it."""
+        gathered = bytearray()
         try:
-            return self._read()
+            while piece := self._read():
+                gathered += piece
+                if len(gathered) >= LARGEST_PIECE_BYTES or not self._is_more_here():
+                    return bytes(gathered), None
         except Exception as error:  # noqa: BLE001 - raised again where it is taken
-            return error
+            return bytes(gathered), error
+        return bytes(gathered), b""
 
     def _hand_on(self, piece: bytes | Exception) -> None:
         while not self._stopped.is_set():

@@ -6,9 +6,9 @@ import json
 import os
 import time
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from llm_relay import limits
 from llm_relay.admission import admit
@@ -18,20 +18,19 @@ from llm_relay.charge import Charge
 from llm_relay.checks import body_object
 from llm_relay.clients import client_of
 from llm_relay.deadline import Deadline
-from llm_relay.documents import parse_object
-from llm_relay.errors import MAY_BE_PAID, InternalError, RelayError, UpstreamBroke
+from llm_relay.errors import MAY_BE_PAID, InternalError, PricesUnavailable, RelayError
+from llm_relay.exchange import whole_answer
 from llm_relay.idempotency import answer_once
 from llm_relay.kept_answer import REPLAYED
 from llm_relay.ledger import ledger
 from llm_relay.prices import priced
 from llm_relay.provider import Provider, forwarded
 from llm_relay.provider_key import ProviderKey
-from llm_relay.relayed_stream import RelayedStream, refusal_in
+from llm_relay.relayed_stream import RelayedStream
 from llm_relay.settings import ProviderKeySettings, UpstreamSettings
 from llm_relay.telemetry import Call, log_internal_error
 from llm_relay.translation import Translation
 from llm_relay.upstream import Reply, Upstream, UpstreamRequest
-from llm_relay.usage import Usage, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,37 +38,21 @@ if TYPE_CHECKING:
     from llm_relay.admission import Admission
     from llm_relay.api_gateway import ApiRequest
     from llm_relay.clients import Client
-    from llm_relay.dialect import Dialect
+    from llm_relay.endpoints import Endpoint
     from llm_relay.translation import Translated
-    from llm_relay.watch import StreamWatch
+    from llm_relay.usage import Usage
 
 # Kept back from the function's own time, to say that the provider took all the rest.
 ANSWER_SECONDS = 2.0
-# A list of models that is slower than this is done without.
+# A list of models that is slower than this is done without,
 LISTING_SECONDS = 3.0
+# unless a budget needs its prices: the first call of an environment fetches the key in that time.
+PRICES_SECONDS = 20.0
+PRICES_RETRY_SECONDS = 2.0
 _EVENT_STREAM = "text/event-stream"
 _JSON = "application/json"
-_ANSWER_FIELDS = ("choices", "output", "data")
 
 Document = dict[str, Any]
-
-
-class Endpoint(Protocol):
-    """What the relay must know of an endpoint."""
-
-    path: str
-
-    def check(self, body: Document) -> None:
-        """Refuse with BadRequest what no provider could answer."""
-
-    def translate(self, translation: Translation) -> None:
-        """Put the request into the provider's dialect."""
-
-    def watch(self, body: Document, dialect: Dialect) -> StreamWatch:
-        """Return the watch for one stream."""
-
-    def whole(self, document: Document, body: Document) -> Document:
-        """Return the answer with every field that OpenAI's types require."""
 
 
 @lru_cache(maxsize=1)
@@ -87,13 +70,16 @@ def catalogue() -> Catalogue:
     return Catalogue(provider())
 
 
-def relay(endpoint: Endpoint, request: ApiRequest, seconds: float) -> Answer:
+def relay(
+    endpoint: Endpoint, request: ApiRequest, seconds: float, kind: type[Relay] | None = None
+) -> Answer:
     """Answer a request within that many seconds, whatever happens."""
     deadline = Deadline.after(seconds - ANSWER_SECONDS)
 
     def work(call: Call) -> Answer:
         def first() -> Answer:
-            return Relay(endpoint, call, deadline, client_of(request)).answer(request.body())
+            relayed = (kind or Relay)(endpoint, call, deadline, client_of(request))
+            return relayed.answer(request.body())
 
         answer = answer_once(request, seconds, first)
         return told_again(answer, call) if REPLAYED in answer.headers else answer
@@ -109,9 +95,11 @@ def told_again(answer: Answer, call: Call) -> Answer:
     return replace(answer, headers={**call.headers(), **answer.headers})
 
 
-def answered(request: ApiRequest, work: Callable[[Call], Answer]) -> Answer:
+def answered(
+    request: ApiRequest, work: Callable[[Call], Answer], kind: type[Call] = Call
+) -> Answer:
     """Do the work of one request; any failure becomes an answer and is told once."""
-    call = Call(route=request.route, request_id=request.request_id, client=request.client)
+    call = kind(route=request.route, request_id=request.request_id, client=request.client)
     try:
         return work(call)
     except RelayError as error:
@@ -156,12 +144,18 @@ class Relay:
             reply.close()
             raise
 
+    def checked(self, body: Document) -> Document:
+        """Return a request as its client may make it; a RelayError if it could not be asked."""
+        admitted = self._admission(body).body
+        self._translated(b"", admitted)
+        return admitted
+
     def _admission(self, body: Document) -> Admission:
         self._endpoint.check(body)
         self._model = body["model"]
         if limits.needs_listing(body):
             limits.check(body, self._entry(self._model))
-        entry = None if self._client.budget_nanos is None else self._entry(self._model)
+        entry = None if self._client.budget_nanos is None else self._priced_entry()
         return admit(self._client, self._endpoint.path, body, entry, self._settings.dialect)
 
     def _set_aside(self, worst_nanos: int) -> None:
@@ -201,17 +195,14 @@ class Relay:
         return Answer(status=HTTPStatus.OK, headers=self._headers(reply, headers), body=stream)
 
     def _whole(self, reply: Reply, body: Document) -> Answer:
-        text = self._call.effort.waiting_for(lambda: reply.whole(self._soon))
+        content = self._call.effort.waiting_for(lambda: reply.whole(self._soon))
         reply.close()
-        document = answer_in(text)
-        whole = self._endpoint.whole(document, body)
-        text = text if whole == document else json.dumps(whole, separators=(",", ":")).encode()
-        model = whole["model"] if isinstance(whole["model"], str) else None
-        self._call.settle(usage_of(document), model)
+        whole = whole_answer(self._endpoint, reply, content, body)
+        self._call.settle(whole.usage, whole.model)
         self._call.note_first_byte()
         self._call.finish(reply.status)
         headers = {"content-type": _JSON} | cost_header(self._call.usage)
-        return Answer(status=reply.status, headers=self._headers(reply, headers), body=[text])
+        return Answer(status=reply.status, headers=self._headers(reply, headers), body=[whole.text])
 
     def _headers(self, reply: Reply, own: dict[str, str]) -> dict[str, str]:
         return own | forwarded(reply.headers) | self._call.headers()
@@ -220,22 +211,22 @@ class Relay:
         soon = self._deadline.within(LISTING_SECONDS)
         return self._call.effort.waiting_for(lambda: catalogue().entry(model, soon))
 
+    def _priced_entry(self) -> Document | None:
+        soon = self._deadline.within(PRICES_SECONDS)
+        look = partial(catalogue().entry, self._model, soon, PRICES_RETRY_SECONDS)
+        entry = self._call.effort.waiting_for(look)
+        if entry is None and catalogue().is_away:
+            raise PricesUnavailable(
+                "The provider's prices cannot be had now, and your budget needs them, so nothing "
+                "was sent. Try again in a moment."
+            )
+        return entry
+
     def _priced(self, usage: Usage, model: str | None) -> Usage:
         if usage.cost_usd is not None or usage.tokens_in is None:
             return usage
         # A provider may answer under a name that it does not list.
         return priced(usage, (self._entry(model) if model else None) or self._entry(self._model))
-
-
-def answer_in(text: bytes) -> Document:
-    """Return the provider's answer, parsed; a RelayError if it is broken or a hidden refusal."""
-    document = parse_object(text)
-    if document is None:
-        raise UpstreamBroke("The provider's answer is not a JSON object.")
-    error = document.get("error")
-    if isinstance(error, dict) and not any(name in document for name in _ANSWER_FIELDS):
-        raise refusal_in(error)
-    return document
 
 
 def cost_header(usage: Usage) -> dict[str, str]:

@@ -20,10 +20,13 @@ DONE = b"data: [DONE]\n\n"
 
 LONGEST_FRAME_BYTES = 32 * 1024 * 1024
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _BLANK_LINE = re.compile(rb"\n\r?\n|\r\n?\r\n?")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 # Lawful lines at which the official SDKs raise: id, retry, empty data, an event without data.
-_HARMFUL = re.compile(rb"(?:^|[\r\n])(?:id|retry|data: ?[\r\n]|event:[^\r\n]*(?:\n\r?\n|\r\n?\r))")
+_HARMFUL = rb"(?:id|retry|data: ?[\r\n]|event:[^\r\n]*(?:\n\r?\n|\r\n?\r))"
+_HARMFUL_LINE = re.compile(rb"[\r\n]" + _HARMFUL)
+_HARMFUL_USUAL_LINE = re.compile(rb"\n" + _HARMFUL)  # ten times as fast: it leaps to each \n
 
 
 class FrameBuffer:
@@ -41,10 +44,8 @@ class FrameBuffer:
         data = self._rest + chunk
         if len(data) > LONGEST_FRAME_BYTES:
             raise UpstreamBroke("The provider sent an event that does not end.")
-        end = 0
         # A blank line may straddle the old rest and the new chunk by up to three bytes.
-        for match in _BLANK_LINE.finditer(data, max(0, len(self._rest) - 3)):
-            end = match.end()
+        end = _end_of_frames(data, max(0, len(self._rest) - 3))
         self._rest = data[end:]
         return data[:end]
 
@@ -54,9 +55,21 @@ class FrameBuffer:
         return rest + b"\n\n" if any(looks_complete(data) for data in payloads(rest)) else b""
 
 
+def _end_of_frames(data: bytes, start: int) -> int:
+    """Return where the last blank line ends, 0 if there is none from `start` on."""
+    if b"\r" not in data:
+        found = data.rfind(b"\n\n", start)
+        return 0 if found < 0 else found + 2
+    end = 0
+    for match in _BLANK_LINE.finditer(data, start):
+        end = match.end()
+    return end
+
+
 def harmless(frames: bytes) -> bytes:
     """Return the frames, byte for byte unless they hold what the official SDKs choke on."""
-    if not _HARMFUL.search(frames):
+    line = _HARMFUL_LINE if b"\r" in frames else _HARMFUL_USUAL_LINE
+    if not line.search(b"\n" + frames):
         return frames
     kept = (_harmless_lines(frame) for frame in _BLANK_LINE.split(frames))
     return b"".join(b"\n".join(lines) + b"\n\n" for lines in kept if lines)
@@ -85,6 +98,8 @@ def payloads(frames: bytes) -> Iterator[bytes]:
 
 
 def _data(frame: bytes) -> bytes | None:
+    if frame.startswith(b"data: ") and b"\n" not in frame and b"\r" not in frame:
+        return frame[6:] or None
     lines = (line for line in _LINE_END.split(frame) if line.startswith(b"data:"))
     return b"\n".join(line[5:].removeprefix(b" ") for line in lines) or None
 
@@ -97,4 +112,4 @@ def looks_complete(payload: bytes) -> bool:
 def event(document: dict[str, Any], name: str | None = None) -> bytes:
     """Return one frame."""
     head = f"event: {name}\n" if name else ""
-    return f"{head}data: {json.dumps(document, separators=(',', ':'))}\n\n".encode()
+    return f"{head}data: {_ENCODER.encode(document)}\n\n".encode()

@@ -1,13 +1,12 @@
-"""One exchange with the provider over HTTP; nothing else imports requests."""
+"""One exchange with the provider over HTTP; nothing else but its connections imports requests."""
 
 from __future__ import annotations
 
 import logging
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from ssl import SSLCertVerificationError
+from ssl import SSLCertVerificationError, SSLWantReadError
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -22,11 +21,12 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from llm_relay.connections import Connections
 from llm_relay.errors import RelayError, UpstreamBroke, UpstreamTimedOut, UpstreamUnreachable
 from llm_relay.pump import Pump
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from llm_relay.deadline import Deadline
     from llm_relay.settings import UpstreamSettings
@@ -51,9 +51,8 @@ class UpstreamRequest:
 class Reply:
     """The provider's answer: status and headers are there, the body comes."""
 
-    def __init__(self, response: requests.Response, on_close: Callable[[], None]) -> None:
+    def __init__(self, response: requests.Response) -> None:
         self._response = response
-        self._on_close = on_close
         self._pump: Pump | None = None
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
@@ -66,21 +65,16 @@ class Reply:
     def take(self, seconds: float) -> bytes:
         """Return what has come, b"" at the end; TimeoutError after that many silent seconds."""
         if self._pump is None:
-            self._pump = Pump(self._read)
+            self._pump = Pump(self._read, self._is_more_here)
         return self._pump.take(seconds)
 
     def whole(self, deadline: Deadline, limit: int = LONGEST_ANSWER_BYTES) -> bytes:
         """Return the body; UpstreamTimedOut if it comes too late, UpstreamBroke if too long."""
         body = bytearray()
-        try:
-            while piece := self.take(deadline.remaining()):
-                body += piece
-                if len(body) > limit:
-                    raise UpstreamBroke("The provider's answer is too long to be one.")
-                if not deadline.remaining():
-                    raise too_slow()
-        except TimeoutError:
-            raise too_slow() from None
+        while piece := self._read_within(deadline):
+            body += piece
+            if len(body) > limit:
+                raise UpstreamBroke("The provider's answer is too long to be one.")
         return bytes(body)
 
     def close(self) -> None:
@@ -90,7 +84,14 @@ class Reply:
         if self._pump:
             self._pump.stop()
         self._response.close()
-        self._on_close()
+
+    def _read_within(self, deadline: Deadline) -> bytes:
+        """Read here and now: a thread for each answer would cost as much as the rest of it."""
+        seconds = deadline.remaining()
+        if not seconds:
+            raise too_slow()
+        _be_patient(self._response, seconds)
+        return self._read()
 
     def _read(self) -> bytes:
         # iter_content would wait for the end whenever the provider does not chunk.
@@ -100,6 +101,25 @@ class Reply:
             raise too_slow() from None
         except (HTTPError, OSError):
             raise UpstreamBroke("The provider's answer broke off.") from None
+
+    def _is_more_here(self) -> bool:
+        """Tell whether there is something to read that has come already."""
+        raw: Any = self._response.raw
+        reader, connection = getattr(raw._fp, "fp", None), raw.connection
+        if reader is None or not (connection and connection.sock):
+            return False
+        sock = connection.sock  # which it loses when somebody closes it meanwhile
+        patience = sock.gettimeout()
+        try:
+            sock.settimeout(0)
+            return bool(reader.peek(1))
+        except (BlockingIOError, SSLWantReadError):
+            return False
+        except (OSError, ValueError):
+            raise UpstreamBroke("The provider's answer broke off.") from None
+        finally:
+            with suppress(OSError):
+                sock.settimeout(patience)
 
 
 class Upstream:
@@ -111,20 +131,15 @@ class Upstream:
         # Asking the environment on each call costs more than the rest of requests.
         self._session.trust_env = False
         self._session.proxies = dict(get_environ_proxies(settings.base_url))
-        self._session.verify = settings.ca_bundle or True
+        self._session.mount(settings.base_url, Connections(settings))
         # One caller's cookies are none of another's business.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._used_at = 0.0
 
     def send(self, request: UpstreamRequest, key: str, deadline: Deadline) -> Reply:
         """Return the reply, whatever its status; the caller closes it.
 
         Raises UpstreamUnreachable if nothing was sent, else UpstreamBroke or UpstreamTimedOut.
         """
-        # A server lets go of idle connections, and a frozen function does not hear of it. Sending
-        # again once that shows might be paid for twice, so old connections are not used at all.
-        if time.monotonic() - self._used_at >= self.settings.keep_seconds:
-            self._session.close()
         try:
             return self._exchange(request, key, deadline)
         except requests.RequestException as error:
@@ -142,10 +157,7 @@ class Upstream:
             stream=True,
         )
         _be_patient(response, settings.idle_seconds)
-        return Reply(response, self._note_use)
-
-    def _note_use(self) -> None:
-        self._used_at = time.monotonic()
+        return Reply(response)
 
 
 class _Session(requests.Session):

@@ -1,0 +1,11 @@
+"""GET and DELETE /v1/responses/{id}, and POST /v1/responses/{id}/cancel."""
+
+from typing import Any
+
+from llm_relay.api_gateway import proxy_result, request_of
+from llm_relay.jobs.follow import follow
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Show, cancel or delete a background response."""
+    return proxy_result(follow(request_of(event)))

@@ -1,0 +1,10 @@
+"""The first step of a batch: checks every row and cuts the file into chunks."""
+
+from typing import Any
+
+from llm_relay.batch.plan import plan
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Return what the state machine is to do with the batch."""
+    return plan(event)

@@ -1,0 +1,11 @@
+"""POST and GET /v1/batches, GET /v1/batches/{id}, POST /v1/batches/{id}/cancel."""
+
+from typing import Any
+
+from llm_relay.api_gateway import proxy_result, request_of
+from llm_relay.batch.batches import serve_batches
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Take on, list, show or cancel batches of the calling client."""
+    return proxy_result(serve_batches(request_of(event)))

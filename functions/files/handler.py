@@ -1,0 +1,11 @@
+"""POST and GET /v1/files, GET and DELETE /v1/files/{id}, GET /v1/files/{id}/content."""
+
+from typing import Any
+
+from llm_relay.api_gateway import proxy_result, request_of
+from llm_relay.batch.files import serve_files
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Take, list, show, hand out or delete files of the calling client."""
+    return proxy_result(serve_files(request_of(event)))

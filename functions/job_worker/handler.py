@@ -1,0 +1,10 @@
+"""The jobs queue."""
+
+from typing import Any
+
+from llm_relay.jobs.worker import work_off
+
+
+def handler(event: dict[str, Any], context: Any) -> Any:
+    """Carry out the jobs of one SQS event; name those that are to come again."""
+    return work_off(event, context)

@@ -1,0 +1,1 @@
+"""Batch jobs: a JSONL file in, every row answered exactly once."""

@@ -1,0 +1,42 @@
+"""Checks of a request for a batch, before anything is kept of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llm_relay.batch.pages import seconds_kept
+from llm_relay.checks import may_be_object, needs_text, path_to, refuse
+from llm_relay.endpoints import endpoint_at
+
+if TYPE_CHECKING:
+    from llm_relay.checks import Fields
+
+WINDOW_SECONDS = 86_400
+_MOST_PAIRS = 16
+_LONGEST_KEY = 64
+_LONGEST_VALUE = 512
+
+
+def check_batch(fields: Fields) -> None:
+    """Refuse with BadRequest what no batch can be made of."""
+    needs_text(fields, "input_file_id", "POST /v1/files returns one.")
+    if endpoint_at(needs_text(fields, "endpoint")) is None:
+        refuse("endpoint", "must be '/v1/chat/completions' or '/v1/responses'.")
+    if fields.get("completion_window") != "24h":
+        refuse("completion_window", "must be '24h'.")
+    _check_metadata(fields)
+    seconds_kept(fields, "output_expires_after")
+
+
+def _check_metadata(fields: Fields) -> None:
+    metadata = may_be_object(fields, "metadata", '{"project": "a"}') or {}
+    if len(metadata) > _MOST_PAIRS:
+        refuse("metadata", f"must have {_MOST_PAIRS} pairs at most.")
+    for key, value in metadata.items():
+        if len(key) > _LONGEST_KEY:
+            refuse("metadata", f"must have keys of {_LONGEST_KEY} characters at most.")
+        if not isinstance(value, str) or len(value) > _LONGEST_VALUE:
+            refuse(
+                path_to("metadata", key),
+                f"must be a string of {_LONGEST_VALUE} characters at most.",
+            )

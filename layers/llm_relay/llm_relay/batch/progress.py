@@ -1,0 +1,54 @@
+"""What workers before this one have written of a chunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from llm_relay.batch.names import parts_prefix
+from llm_relay.batch.parts import results_in
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from llm_relay.batch.manifest import Chunk
+    from llm_relay.batch.parts import Result
+    from llm_relay.objects import Bucket
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """Which rows of a chunk are done; the first result of a row counts."""
+
+    done: bytearray  # a byte for each row
+    completed: int = 0
+    failed: int = 0
+    kept: dict[int, list[Result]] = field(default_factory=dict)  # by generation
+
+    @property
+    def left(self) -> int:
+        """How many rows have no result."""
+        return len(self.done) - self.completed - self.failed
+
+
+def progress_of(
+    bucket: Bucket, batch_id: str, chunk: Chunk, generations: Collection[int]
+) -> Progress:
+    """Read the parts of a chunk; the results of some generations are kept."""
+    prefix = parts_prefix(batch_id, chunk.number)
+    progress = Progress(done=bytearray(chunk.rows))
+    for key in bucket.keys(prefix):
+        generation = int(key.removeprefix(prefix).partition("-")[0])
+        results = list(results_in(bucket.get(key)))
+        _count(progress, results, chunk.first_row)
+        if generation in generations:
+            progress.kept.setdefault(generation, []).extend(results)
+    return progress
+
+
+def _count(progress: Progress, results: list[Result], first_row: int) -> None:
+    for each in results:
+        if not progress.done[each.row - first_row]:
+            progress.done[each.row - first_row] = 1
+            progress.completed += each.is_answer
+            progress.failed += not each.is_answer

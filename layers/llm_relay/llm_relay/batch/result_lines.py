@@ -1,0 +1,74 @@
+"""The lines of output and error files, as OpenAI's API writes them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from llm_relay.batch.names import row_request_id
+from llm_relay.batch.parts import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from llm_relay.errors import RelayError
+    from llm_relay.exchange import Whole
+
+
+def answer(batch_id: str, row: int, custom_id: str, whole: Whole, cost_nanos: int) -> Result:
+    """Return the line of an answer, which goes in as the provider wrote it."""
+    request_id = whole.provider_request_id or row_request_id(batch_id, row)
+    usage, head = whole.usage, {"id": row_request_id(batch_id, row), "custom_id": custom_id}
+    return Result(
+        row=row,
+        line=_line(head, whole.status, request_id, _on_one_line(whole)),
+        is_answer=True,
+        cost_nanos=cost_nanos,
+        tokens_in=usage.tokens_in or 0,
+        tokens_cached=usage.tokens_cached or 0,
+        tokens_out=usage.tokens_out or 0,
+        tokens_reasoning=_reasoning_tokens(whole.document),
+    )
+
+
+def refusal(
+    batch_id: str, row: int, custom_id: str | None, error: RelayError, cost_nanos: int = 0
+) -> Result:
+    """Return the line of a row that has failed for good."""
+    request_id = error.headers().get("x-upstream-request-id") or row_request_id(batch_id, row)
+    body = json.dumps(error.body(), separators=(",", ":")).encode()
+    head = {"id": row_request_id(batch_id, row), "custom_id": custom_id}
+    line = _line(head, error.status, request_id, body)
+    return Result(row=row, line=line, is_answer=False, cost_nanos=cost_nanos)
+
+
+def model_in(line: bytes) -> str | None:
+    """Return the model that a line's answer names, if it is one."""
+    body = json.loads(line)["response"]["body"]
+    model = body.get("model")
+    return model if isinstance(model, str) else None
+
+
+def _line(head: Mapping[str, Any], status: int, request_id: str, body: bytes) -> bytes:
+    response = {"status_code": int(status), "request_id": request_id}
+    return b'%b,"response":%b,"body":%b},"error":null}\n' % (_open(head), _open(response), body)
+
+
+def _open(document: Mapping[str, Any]) -> bytes:
+    """Return an object without its closing brace."""
+    return json.dumps(document, separators=(",", ":")).encode()[:-1]
+
+
+def _on_one_line(whole: Whole) -> bytes:
+    text = whole.text.strip()
+    if b"\n" in text or b"\r" in text:
+        return json.dumps(whole.document, separators=(",", ":")).encode()
+    return text
+
+
+def _reasoning_tokens(document: Mapping[str, Any]) -> int:
+    usage = document.get("usage")
+    counts = usage if isinstance(usage, dict) else {}
+    details = counts.get("completion_tokens_details") or counts.get("output_tokens_details")
+    count = details.get("reasoning_tokens") if isinstance(details, dict) else None
+    return count if type(count) is int and count >= 0 else 0

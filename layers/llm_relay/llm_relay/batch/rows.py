@@ -1,0 +1,115 @@
+"""The rows of a chunk that are still to be run, read as they are wanted."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llm_relay.admission import admit
+from llm_relay.batch.lines import lines_in
+from llm_relay.batch.result_lines import refusal
+from llm_relay.batch.row_check import BadLine, row_in
+from llm_relay.errors import BadRequest, RelayError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from llm_relay.batch.lines import Line
+    from llm_relay.batch.manifest import Chunk
+    from llm_relay.batch.parts import Result
+    from llm_relay.batch.purse import Slice
+    from llm_relay.batch.record import Batch
+    from llm_relay.dialect import Dialect
+    from llm_relay.objects import Bucket
+
+_BLOCK_BYTES = 4 * 1024 * 1024
+# Rows that are held in memory before they are run; a row may have 8 MiB.
+_PENDING_ROWS = 256
+_PENDING_BYTES = 16 * 1024 * 1024
+
+Document = dict[str, Any]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Row:
+    """One row on its way to an answer."""
+
+    row: int  # counted from 0 over the whole file
+    custom_id: str
+    body: Document
+    bytes: int  # of its line
+    worst_nanos: int  # what it may cost at the most; 0 for clients without a budget
+    slice: Slice | None = None  # whose money it spends
+    failures: int = 0  # that were its own
+    successes_before: int = 0  # of others, when it first failed
+
+
+class Rows:
+    """A chunk's rows in order; those that may not be run are refused as they are read."""
+
+    def __init__(
+        self,
+        batch: Batch,
+        lines: Iterator[Line],
+        listed: Callable[[str], Mapping[str, Any] | None],
+        dialect: Dialect,
+        refuse: Callable[[Result], None],
+    ) -> None:
+        self._batch = batch
+        self._path = batch.endpoint.removeprefix("/v1")
+        self._lines = lines
+        self._listed = listed
+        self._dialect = dialect
+        self._refuse = refuse
+        self.pending: deque[Row] = deque()  # read, and not yet taken
+
+    def fill(self) -> bool:
+        """Read some rows ahead; return whether there are any."""
+        held = sum(row.bytes for row in self.pending)
+        while len(self.pending) < _PENDING_ROWS and held < _PENDING_BYTES:
+            line = next(self._lines, None)
+            if line is None:
+                break
+            row = self._row(line)
+            if row:
+                self.pending.append(row)
+                held += row.bytes
+        return bool(self.pending)
+
+    def _row(self, line: Line) -> Row | None:
+        custom_id = None
+        try:
+            row = row_in(line)
+            custom_id = row.custom_id
+            return self._admitted(line, custom_id, row.body)
+        except BadLine as bad:
+            failure: RelayError = BadRequest(bad.message, param=bad.param)
+        except RelayError as error:
+            failure = error
+        self._refuse(refusal(self._batch.id, line.row, custom_id, failure))
+        return None
+
+    def _admitted(self, line: Line, custom_id: str, body: Document) -> Row:
+        client = self._batch.client
+        entry = None if client.budget_nanos is None else self._listed(str(body.get("model")))
+        admission = admit(client, self._path, body, entry, self._dialect)
+        return Row(
+            row=line.row,
+            custom_id=custom_id,
+            body=admission.body,
+            bytes=len(line.text),
+            worst_nanos=admission.worst_nanos,
+        )
+
+
+def lines_of(bucket: Bucket, key: str, chunk: Chunk, done: bytearray) -> Iterator[Line]:
+    """Yield the lines of a chunk whose rows are not done, in little memory."""
+    for line in lines_in(_blocks(bucket, key, chunk), start=chunk.start, first_row=chunk.first_row):
+        if not done[line.row - chunk.first_row]:
+            yield line
+
+
+def _blocks(bucket: Bucket, key: str, chunk: Chunk) -> Iterator[bytes]:
+    for start in range(chunk.start, chunk.end, _BLOCK_BYTES):
+        yield bucket.get(key, start, min(start + _BLOCK_BYTES, chunk.end))

@@ -1,0 +1,212 @@
+"""The batch worker: one invocation's share of a chunk of rows."""
+
+from __future__ import annotations
+
+import os
+import queue
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from llm_relay.batch.asking import Asking
+from llm_relay.batch.books import Books
+from llm_relay.batch.clerk import Clerk
+from llm_relay.batch.leases import Leases
+from llm_relay.batch.manifest import Chunk
+from llm_relay.batch.names import part_key
+from llm_relay.batch.outlook import Outlook, Stop
+from llm_relay.batch.pace import Pace
+from llm_relay.batch.part_writer import PartWriter
+from llm_relay.batch.progress import progress_of
+from llm_relay.batch.purse import Purse
+from llm_relay.batch.record import IN_PROGRESS
+from llm_relay.batch.rows import Rows, lines_of
+from llm_relay.batch.shift import LEASE_LOST, Shift
+from llm_relay.batch.shift_report import tell
+from llm_relay.batch.store import store
+from llm_relay.deadline import Deadline
+from llm_relay.endpoints import endpoint_at
+from llm_relay.exchange import Exchange
+from llm_relay.objects import Bucket
+from llm_relay.relay import LISTING_SECONDS, catalogue, provider
+from llm_relay.telemetry import log_internal_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from llm_relay.batch.books import Tag, Totals
+    from llm_relay.batch.leases import Lease
+    from llm_relay.batch.progress import Progress
+    from llm_relay.batch.record import Batch
+    from llm_relay.batch.shift import Events
+    from llm_relay.endpoints import Endpoint
+
+# Kept back from the function's own time, to write and to count what came last.
+CLOSING_SECONDS = 10.0
+
+
+class ChunkBroke(Exception):  # noqa: N818 - what it is
+    """Our own mistake; told without what it was about, as Lambda prints it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What Step Functions hands from one invocation for a chunk to the next."""
+
+    owner: str
+    batch: str
+    chunk: Chunk
+    idle: int  # invocations in a row that finished no row
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> Task:
+        """Read the input of the function."""
+        chunk = Chunk.from_document(event["chunk"])
+        return cls(owner=event["owner"], batch=event["batch"], chunk=chunk, idle=event["idle"])
+
+    def answer(self, left: int, wait_seconds: int = 0, idle: int | None = None) -> dict[str, Any]:
+        """Return the output of the function, which is its next input if rows are left."""
+        answer = asdict(self) | {"left": left, "wait_seconds": wait_seconds}
+        return answer if idle is None else answer | {"idle": idle}
+
+
+def work(event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """Run rows of a chunk for less than that many seconds; return what is left of it."""
+    task = Task.from_event(event)
+    try:
+        return _work(task, seconds)
+    except Exception as error:  # noqa: BLE001 - nothing may reach the runtime, which prints it
+        log_internal_error(error, f"{task.batch}/{task.chunk.number}")
+        raise ChunkBroke(type(error).__name__) from None
+
+
+def _work(task: Task, seconds: float) -> dict[str, Any]:
+    ends = Deadline.after(seconds - CLOSING_SECONDS)
+    leases = Leases(os.environ["BATCHES_TABLE"])
+    lease = leases.take(task.batch, task.chunk.number)
+    if isinstance(lease, int):
+        return task.answer(left=task.chunk.rows, wait_seconds=lease)
+    # Only now: whoever ends a batch changes its state first and looks for leases then.
+    batch = store().batch(task.owner, task.batch)
+    if batch is None or batch.status != IN_PROGRESS or batch.expires_at <= time.time():
+        leases.give_back(lease)
+        return task.answer(left=0)
+    return Invocation(task, batch, leases, lease, ends).run()
+
+
+class Invocation:
+    """One invocation that has the lease of its chunk."""
+
+    def __init__(
+        self, task: Task, batch: Batch, leases: Leases, lease: Lease, ends: Deadline
+    ) -> None:
+        self._task = task
+        self._batch = batch
+        self._leases = leases
+        self._lease = lease
+        self._started = time.monotonic()
+        # Half the time at the most is left to rows that are under way.
+        patience = provider().settings.first_byte_seconds
+        self._row_seconds = min(patience, ends.remaining() / 2)
+        self._last_call = ends.within(ends.remaining() - self._row_seconds)
+        self._purse = Purse(batch.client, leases, lease, ends.remaining())
+        self._bucket = Bucket(os.environ["BATCH_BUCKET"])
+        self._events: Events = queue.SimpleQueue()
+
+    def run(self) -> dict[str, Any]:
+        """Work, and leave everything in order whatever happens; return the function's output."""
+        generations = {kept.generation for kept in self._lease.holds.values()}
+        before = progress_of(self._bucket, self._batch.id, self._task.chunk, generations)
+        with ExitStack() as closing:  # in the opposite order
+            clerk = self._clerk(before)
+            closing.callback(clerk.close)
+            self._purse.settle_left(before.kept)
+            writer = self._writer(clerk)
+            books = Books(self._batch.id, writer, clerk, self._purse, listed)
+            shift = self._shift(books, before, partial(self._must_stop, clerk))
+            closing.callback(books.close)
+            closing.callback(shift.drain)
+            closing.callback(writer.close)
+            closing.callback(shift.drain)
+            listed("")  # reads the provider's key, which many threads would do all at once
+            shift.run(_concurrency())
+        stop = LEASE_LOST if writer.has_dropped else shift.stop
+        return self._answer(stop, shift, books.totals, before)
+
+    def _clerk(self, before: Progress) -> Clerk:
+        counts = (before.completed, before.failed)
+        wake = partial(self._events.put, None)
+        return Clerk(
+            leases=self._leases,
+            lease=self._lease,
+            store=store(),
+            owner=self._batch.owner,
+            before=counts,
+            on_news=wake,
+        )
+
+    def _writer(self, clerk: Clerk) -> PartWriter[Tag]:
+        lease = self._lease
+        key_of = partial(part_key, lease.batch, lease.chunk, lease.generation)
+        return PartWriter(self._bucket, key_of, clerk.lives, self._events.put)
+
+    def _shift(self, books: Books, before: Progress, must_stop: Callable[[], Stop | None]) -> Shift:
+        batch, settings = self._batch, provider().settings
+        lines = lines_of(self._bucket, batch.input_key, self._task.chunk, before.done)
+        exchange = Exchange(provider(), _endpoint(batch))
+        return Shift(
+            rows=Rows(batch, lines, listed, settings.dialect, books.refuse_unread),
+            asking=Asking(exchange, batch.id, self._row_seconds),
+            books=books,
+            purse=self._purse,
+            pace=Pace(_concurrency()),
+            outlook=Outlook(self._task.idle),
+            events=self._events,
+            must_stop=must_stop,
+        )
+
+    def _must_stop(self, clerk: Clerk) -> Stop | None:
+        if not clerk.lives():
+            return LEASE_LOST
+        if not clerk.is_in_progress:
+            return Stop(reason="cancelled", ends_chunk=True)
+        if time.time() >= self._batch.expires_at:
+            return Stop(reason="expired", ends_chunk=True)
+        return None if self._last_call.remaining() else Stop(reason="time")
+
+    def _answer(
+        self, stop: Stop | None, shift: Shift, totals: Totals, before: Progress
+    ) -> dict[str, Any]:
+        done = totals.completed + totals.failed
+        is_over = stop is None or stop.ends_chunk or stop.gives_up
+        left = 0 if is_over else before.left - done
+        idle = 0 if done else self._task.idle + 1
+        seconds = time.monotonic() - self._started
+        tell(
+            batch=self._batch.id,
+            chunk=self._task.chunk.number,
+            left=left,
+            stop=stop,
+            shift=shift,
+            totals=totals,
+            seconds=seconds,
+        )
+        return self._task.answer(left, stop.wait_seconds if stop else 0, idle)
+
+
+def listed(model: str) -> Mapping[str, Any] | None:
+    """Return what the provider lists of a model, if anything."""
+    return catalogue().entry(model, Deadline.after(LISTING_SECONDS))
+
+
+def _endpoint(batch: Batch) -> Endpoint:
+    endpoint = endpoint_at(batch.endpoint)
+    if endpoint is None:
+        raise ValueError(batch.endpoint)
+    return endpoint
+
+
+def _concurrency() -> int:
+    return int(os.environ.get("BATCH_CONCURRENCY", "128"))

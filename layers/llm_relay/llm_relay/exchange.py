@@ -1,0 +1,87 @@
+"""One question to the provider that is answered whole."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llm_relay.documents import parse_object
+from llm_relay.errors import UpstreamBroke
+from llm_relay.relayed_stream import refusal_in
+from llm_relay.translation import Translation
+from llm_relay.upstream import UpstreamRequest
+from llm_relay.usage import Usage, usage_of
+
+if TYPE_CHECKING:
+    from llm_relay.deadline import Deadline
+    from llm_relay.endpoints import Endpoint
+    from llm_relay.provider import Effort, Provider
+    from llm_relay.upstream import Reply
+
+_ANSWER_FIELDS = ("choices", "output", "data")
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """An answer with every field that OpenAI's types require."""
+
+    status: int
+    text: bytes  # a JSON object, on one line if the provider's was
+    document: Document
+    usage: Usage  # as the provider tells it: priced only if it does that itself
+    model: str | None  # as the provider names it
+    provider_request_id: str | None
+
+
+class Exchange:
+    """An endpoint of the provider, asked for answers that are no streams."""
+
+    def __init__(self, provider: Provider, endpoint: Endpoint) -> None:
+        self._provider = provider
+        self._endpoint = endpoint
+
+    def ask(self, text: bytes, body: Document, deadline: Deadline, effort: Effort) -> Whole:
+        """Return the answer; a RelayError if there is none.
+
+        `text` is the body's bytes, sent as they are unless the dialect wants them otherwise.
+        """
+        translation = Translation(self._provider.settings.dialect, text, body)
+        self._endpoint.translate(translation)
+        request = UpstreamRequest(
+            method="POST", path=self._endpoint.path, body=translation.result().text
+        )
+        reply = self._provider.call(request, deadline, effort)
+        try:
+            content = effort.waiting_for(lambda: reply.whole(deadline))
+        finally:
+            reply.close()
+        return whole_answer(self._endpoint, reply, content, body)
+
+
+def whole_answer(endpoint: Endpoint, reply: Reply, content: bytes, body: Document) -> Whole:
+    """Return the provider's answer, completed; a RelayError if it is none."""
+    document = answer_in(content)
+    whole = endpoint.whole(document, body)
+    text = content if whole == document else json.dumps(whole, separators=(",", ":")).encode()
+    return Whole(
+        status=reply.status,
+        text=text,
+        document=whole,
+        usage=usage_of(document),
+        model=whole["model"] if isinstance(whole["model"], str) else None,
+        provider_request_id=reply.headers.get("x-request-id"),
+    )
+
+
+def answer_in(text: bytes) -> Document:
+    """Return the provider's answer, parsed; a RelayError if it is broken or a hidden refusal."""
+    document = parse_object(text)
+    if document is None:
+        raise UpstreamBroke("The provider's answer is not a JSON object.")
+    error = document.get("error")
+    if isinstance(error, dict) and not any(name in document for name in _ANSWER_FIELDS):
+        raise refusal_in(error)
+    return document

@@ -1,0 +1,1 @@
+"""Single jobs from a queue, and responses that are made in the background."""

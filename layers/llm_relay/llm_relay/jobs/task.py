@@ -1,0 +1,146 @@
+"""One job from its message to its end: leased, asked, put down, told; twice is harmless."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+from aws_lambda_powertools import Logger
+
+from llm_relay.announce import announce
+from llm_relay.jobs.leases import QUEUED, UNENDED, Holder, leases, number_of, text_of
+from llm_relay.patience import is_retryable, retry_after_seconds
+from llm_relay.telemetry import Call
+
+if TYPE_CHECKING:
+    from llm_relay.answer import Answer
+    from llm_relay.deadline import Deadline
+    from llm_relay.dynamodb import Item
+
+ROUTE = "SQS job"
+FIRST_PAUSE_SECONDS = 15.0
+LONGEST_PAUSE_SECONDS = 900.0
+_DOUBLINGS = 10  # are enough for the longest
+
+_TELLING = threading.Lock()
+
+
+class Task(Protocol):
+    """What differs between a job of the operator's and a background response."""
+
+    kind: str  # what its events are named after: "job" or "response"
+    id: str
+    key: Item  # of its lease
+    digest: str | None  # of what is to be done, where the message itself says it
+    ends_at_last: bool  # whether a failure that might pass ends it when there is no more delivery
+
+    def answer(self, item: Item, deadline: Deadline) -> Answer:
+        """Ask the provider; return its answer or refusal."""
+
+    def kept(self) -> str | None:
+        """Return the state of a result that an invocation put down before it died."""
+
+    def keep(self, answer: Answer) -> str:
+        """Put the result down; return the state that it ends the job in."""
+
+    def forget(self) -> None:
+        """Leave nothing of a job that was deleted in the meantime."""
+
+    def news(self) -> dict[str, Any]:
+        """Return what an event tells besides the id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One delivery of one message."""
+
+    holder: Holder
+    deadline: Deadline  # for the provider's answer
+    number: int  # counted from 1
+    is_last: bool  # before the message goes to the dead-letter queue
+
+
+class Postponed(Exception):  # noqa: N818 - says what becomes of the message
+    """The message is to come again, in so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = max(0.0, seconds)
+
+
+class JobCall(Call):
+    """A call that is told of while no other is: the metrics are one object for all threads."""
+
+    def finish(self, status: int, code: str | None = None, *, may_be_paid: bool = True) -> None:
+        """Charge the call and tell of it, once, however it ended."""
+        with _TELLING:
+            super().finish(status, code, may_be_paid=may_be_paid)
+
+
+def carry_out(task: Task, delivery: Delivery) -> None:
+    """Bring a job to its end, unless it has one; Postponed if it is to be tried again."""
+    is_ours, item = leases().take(task.key, delivery.holder, task.digest)
+    if item is None or _is_over(item):
+        return
+    if not is_ours:
+        _see_to_it_that_it_ends(task, item)
+        return
+    came_before = number_of(item, "deliveries") > 1
+    status = (task.kept() if came_before else None) or _result(task, item, delivery)
+    is_ended, item = leases().end(task.key, delivery.holder, status)
+    if item is None:
+        task.forget()
+        return
+    _tell(task, status if is_ended else text_of(item, "status"))
+
+
+def pause_seconds(deliveries: int) -> float:
+    """Return how long to wait after that many deliveries: longer each time, and spread out."""
+    longest = min(
+        LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(deliveries - 1, _DOUBLINGS)
+    )
+    return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads callers, guards nothing
+
+
+def may_pass(answer: Answer) -> bool:
+    """Tell whether an answer is a failure that may pass, and that nobody has paid for."""
+    return is_retryable(answer.status) and answer.headers.get("x-should-retry") != "false"
+
+
+def _result(task: Task, item: Item, delivery: Delivery) -> str:
+    answer = task.answer(item, delivery.deadline)
+    if may_pass(answer) and not (task.ends_at_last and delivery.is_last):
+        leases().end(task.key, delivery.holder, QUEUED)
+        wished = retry_after_seconds(answer.headers) or 0.0
+        raise Postponed(max(wished, pause_seconds(delivery.number)))
+    return task.keep(answer)
+
+
+def _see_to_it_that_it_ends(task: Task, item: Item) -> None:
+    """Come again if another invocation is at it; if that has ended, it may not have told so."""
+    if task.digest is not None and text_of(item, "digest") != task.digest:
+        # In the dead-letter queue somebody finds it; as a duplicate it would just be gone.
+        _logger().warning("a job's id came before with another question", extra={"job": task.id})
+        raise Postponed(0)
+    status = text_of(item, "status")
+    if status in UNENDED:
+        raise Postponed(number_of(item, "until") + 1 - time.time())
+    _tell(task, status)
+
+
+def _tell(task: Task, status: str) -> None:
+    if status not in UNENDED:  # else another invocation has taken over, and will tell
+        announce(f"{task.kind}.{status}", task.id, task.news())
+
+
+def _is_over(item: Item) -> bool:
+    return 0 < number_of(item, "expires_at") <= time.time()
+
+
+@lru_cache(maxsize=1)
+def _logger() -> Logger:
+    return Logger()

@@ -1,0 +1,133 @@
+"""What a file may cost, as it is told before anything is sent."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cli.batch.conftest import BatchOffice, row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PRICING = {"prompt": "0.000001", "completion": "0.000003"}
+LISTED = {"id": "abliterated-model", "pricing": PRICING, "max_output_length": 1000}
+PRICES = ("--price-in", "2", "--price-out", "10")
+
+
+@pytest.fixture
+def listing(office: BatchOffice) -> Iterator[Callable[..., None]]:
+    """Lets the stack answer GET /v1/models, to its own client key alone."""
+    entries: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+            is_known = self.headers["Authorization"] == "Bearer sk-relay-test"
+            found = is_known and self.path == "/v1/models"
+            text = json.dumps({"object": "list", "data": entries}).encode()
+            self.send_response(200 if found else 404)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        office.change_note(base_url=f"http://127.0.0.1:{server.server_port}/v1")
+        yield lambda *listed: entries.extend(listed)
+        server.shutdown()
+        thread.join()
+
+
+def estimate(office: BatchOffice, *rows: Any, words: tuple[str, ...] = ()) -> dict[str, str]:
+    done = office.relay("submit", office.file(*rows), "--yes", *words)
+    assert done.exit_code == 0, done.output
+    cells = (line.split(maxsplit=1) for line in done.stderr.splitlines() if line.strip())
+    return {cell[0]: cell[1].strip() for cell in cells}
+
+
+def with_text(number: int, length: int, **body: Any) -> dict[str, Any]:
+    return row(number, messages=[{"role": "user", "content": "x" * length}], **body)
+
+
+def test_rows_and_tokens_are_added_up(office: BatchOffice) -> None:
+    rows = (with_text(1, 4000), with_text(2, 4000, max_tokens=50, n=3))
+    told = estimate(office, *rows)
+    assert told["Rows"] == "2"
+    assert told["Models"] == "abliterated-model"
+    assert 2000 <= int(told["Input"].split()[1].replace(",", "")) <= 2200
+    assert told["Answers"] == "at most 250 tokens"
+
+
+def test_an_image_counts_for_less_than_its_bytes(office: BatchOffice) -> None:
+    url = f"data:image/png;base64,{'A' * 100_000}"
+    part = {"type": "image_url", "image_url": {"url": url}}
+    told = estimate(office, row(1, messages=[{"role": "user", "content": [part]}]))
+    assert 0 < int(told["Input"].split()[1].replace(",", "")) < 10_000
+
+
+def test_several_models_are_told_with_their_rows(office: BatchOffice) -> None:
+    told = estimate(office, row(1), row(2), row(3, model="abliterated-model-large"))
+    assert told["Models"] == "abliterated-model (2), abliterated-model-large (1)"
+
+
+def test_prices_that_are_said_are_reckoned_with(office: BatchOffice) -> None:
+    told = estimate(office, with_text(1, 400_000, max_tokens=5000), words=PRICES)
+    # A hundred thousand tokens at $2 a million, and the little around the text.
+    assert told["Cost"] == "about $0.2001 for the input, at most $0.05 for the answers"
+
+
+def test_prices_are_the_listed_ones_if_the_stack_tells_them(
+    office: BatchOffice, listing: Callable[..., None]
+) -> None:
+    listing(LISTED)
+    office.change_note(parameters={"ProviderDialect": "openai"})
+    told = estimate(office, with_text(1, 400_000, max_tokens=5000))
+    assert told["Cost"] == "about $0.1001 for the input, at most $0.015 for the answers"
+
+
+def test_a_provider_that_charges_more_than_it_lists_is_reckoned_so(
+    office: BatchOffice, listing: Callable[..., None]
+) -> None:
+    listing(LISTED)  # $1 and $3 a million, where the bill says $5
+    told = estimate(office, with_text(1, 400_000, max_tokens=5000))
+    assert told["Cost"] == "about $0.5003 for the input, at most $0.025 for the answers"
+
+
+def test_an_answer_without_a_limit_is_as_long_as_the_model_lets_it(
+    office: BatchOffice, listing: Callable[..., None]
+) -> None:
+    listing(LISTED)
+    assert estimate(office, row(1, max_tokens=None, n=2))["Answers"] == "at most 2,000 tokens"
+
+
+def test_what_nobody_knows_is_told_as_unknown(office: BatchOffice) -> None:
+    told = estimate(office, row(1), row(2, max_tokens=None))
+    assert told["Answers"].startswith("unknown: there are rows without")
+    assert told["Cost"].startswith("unknown: say --price-in")
+
+
+def test_answers_of_unknown_length_leave_the_input_s_cost(office: BatchOffice) -> None:
+    told = estimate(office, row(1, max_tokens=None), words=PRICES)
+    assert told["Cost"] == "about $0.0001 for the input, unknown for the answers"
+
+
+def test_next_to_nothing_is_not_told_as_nothing(office: BatchOffice) -> None:
+    told = estimate(office, row(1), words=("--price-in", "0.01", "--price-out", "0"))
+    assert told["Cost"] == "about $0.0001 for the input, at most $0 for the answers"
+
+
+def test_the_listing_s_limits_hold_for_rows(
+    office: BatchOffice, listing: Callable[..., None]
+) -> None:
+    listing(LISTED | {"sampling_limits": {"temperature": {"maximum": 1}}})
+    told = office.refused("submit", office.file(row(1, temperature=1.5)), "--yes")
+    assert "body.temperature" in told
+    assert office.keys() == []

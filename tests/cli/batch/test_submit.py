@@ -1,0 +1,210 @@
+"""`relay batch submit`: what is checked, asked and sent."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli.app import main
+from cli.clients import Client, Clients, Terms
+from cli.target import flags_of, running
+from llm_relay.batch.record import VALIDATING
+from local.aws import moto
+from tests.cli.batch.conftest import CANARY, CHAT, AtTheKeyboard, BatchOffice, row
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NO_LIMITS = Terms()
+
+
+def assert_nothing_was_sent(office: BatchOffice) -> None:
+    assert office.keys() == []
+    assert office.executions() == {}
+    scanned = moto().client("dynamodb").scan(TableName=office.note()["BatchesTable"])
+    assert scanned["Items"] == []
+
+
+def add_client(office: BatchOffice, terms: Terms = NO_LIMITS, *, revoked: bool = False) -> Client:
+    client = Client(id="0123456789ab", name="team", created_at=1, plan_id="p", terms=terms)
+    clients = Clients(running(office.root / ".relay-local.json").clients_table())
+    clients.add(client)
+    if revoked:
+        clients.mark_revoked(client, 2)
+    return client
+
+
+def test_a_file_is_sent_as_it_is_and_its_batch_is_started(office: BatchOffice) -> None:
+    path, before = office.file(row(1), "", row(2)), int(time.time())
+    batch_id = office.said("submit", path, "--endpoint", CHAT, "--yes")
+    batch = office.only_batch()
+    assert (batch.id, batch.status, batch.endpoint) == (batch_id, VALIDATING, CHAT)
+    assert (batch.client.budget_nanos, batch.metadata) == (None, None)
+    assert before <= batch.created_at == batch.expires_at - 86_400
+    assert office.keys() == [batch.input_key]
+    assert office.content(batch.input_key) == path.read_bytes()
+    file = office.store.file("operator", batch.input_file_id)
+    assert file
+    assert (file.filename, file.bytes, file.key) == (
+        "questions.jsonl",
+        path.stat().st_size,
+        batch.input_key,
+    )
+    assert office.executions() == {batch_id: {"owner": "operator", "batch": batch_id}}
+
+
+def test_stdout_is_the_id_alone_and_stderr_says_how_to_follow(office: BatchOffice) -> None:
+    done = office.relay("submit", office.file(row(1)), "--yes")
+    assert done.exit_code == 0
+    assert done.stdout == f"{office.only_batch().id}\n"
+    for command in ("show", "results", "cancel"):
+        assert f"relay batch {command} {done.stdout.strip()}" in done.stderr
+    assert done.stderr.count(" --local\n") == 3
+    assert CANARY not in done.output
+
+
+def test_the_ways_back_name_the_stack_as_it_was_named() -> None:
+    words = ["--stack-name", "my stack", "--region", "eu-west-1", "batch"]
+    context = main.make_context("relay", words)
+    assert flags_of(context) == " --stack-name 'my stack' --region eu-west-1"
+
+
+def test_without_an_endpoint_it_is_the_first_row_s(office: BatchOffice) -> None:
+    body = {"model": "abliterated-model", "input": "x"}
+    path = office.file({**row(1), "url": "/v1/responses", "body": body})
+    office.said("submit", path, "--yes")
+    assert office.only_batch().endpoint == "/v1/responses"
+
+
+def test_bad_lines_are_told_by_number_and_nothing_is_sent(office: BatchOffice) -> None:
+    path = office.file(row(1), "{", row(1), row(2, stream=True), row(3))
+    done = office.relay("submit", path, "--yes")
+    assert (done.exit_code, done.stdout) == (1, "")
+    told = {line.split()[0]: line for line in done.stderr.splitlines() if line[:1].isdigit()}
+    assert {*told} == {"2", "3", "4"}
+    assert "JSON" in told["2"]
+    assert "line 1" in told["3"]
+    assert "body.stream" in told["4"]
+    assert "3 bad lines of 5" in done.stderr
+    assert CANARY not in done.output
+    assert_nothing_was_sent(office)
+
+
+def test_of_many_bad_lines_twenty_are_shown_and_all_are_counted(office: BatchOffice) -> None:
+    told = office.refused("submit", office.file(*["{"] * 25), "--yes")
+    lines = [line for line in told.splitlines() if "invalid_json_line" in line]
+    assert [line.split()[0] for line in lines] == [str(number) for number in range(1, 21)]
+    assert "5 more" in told
+    assert "25 bad lines of 25" in told
+
+
+def test_a_row_for_another_endpoint_is_a_bad_line(office: BatchOffice) -> None:
+    told = office.refused("submit", office.file(row(1)), "--yes", "--endpoint", "/v1/responses")
+    assert "mismatched_url" in told
+
+
+def test_an_empty_file_is_refused(office: BatchOffice) -> None:
+    assert "holds no requests" in office.refused("submit", office.file(), "--yes")
+    assert_nothing_was_sent(office)
+
+
+def test_where_nobody_can_agree_nothing_is_sent(office: BatchOffice) -> None:
+    told = office.refused("submit", office.file(row(1)))
+    assert "--yes" in told
+    assert_nothing_was_sent(office)
+
+
+@pytest.mark.parametrize(("answer", "status", "sent"), [(b"y\n", 0, 1), (b"n\n", 1, 0)])
+def test_on_a_terminal_somebody_is_asked(
+    office: BatchOffice, answer: bytes, status: int, sent: int
+) -> None:
+    done = office.relay("submit", office.file(row(1)), given=AtTheKeyboard(answer))
+    assert done.exit_code == status
+    assert "Submit it?" in done.stderr
+    assert len(office.executions()) == sent
+
+
+def test_a_client_s_batch_is_its_own_with_its_limits(office: BatchOffice) -> None:
+    terms = Terms(
+        budget_nanos=5, budget_per="month", models=("abliterated-model",), max_output_tokens=100
+    )
+    client = add_client(office, terms)
+    office.said("submit", office.file(row(1)), "--yes", "--client", "team")
+    held = office.only_batch(client.id).client
+    assert (held.id, held.budget_nanos, held.budget_per) == (client.id, 5, "month")
+    assert (held.models, held.max_output_tokens) == (frozenset(terms.models), 100)
+
+
+def test_what_a_client_may_not_ask_for_is_a_bad_line(office: BatchOffice) -> None:
+    add_client(office, Terms(models=("another",), max_output_tokens=50))
+    told = office.refused("submit", office.file(row(1)), "--yes", "--client", "team")
+    assert "another" in told
+    assert_nothing_was_sent(office)
+
+
+def test_a_revoked_client_has_no_batches(office: BatchOffice) -> None:
+    add_client(office, revoked=True)
+    told = office.refused("submit", office.file(row(1)), "--yes", "--client", "team")
+    assert "revoked" in told
+    assert_nothing_was_sent(office)
+
+
+def test_metadata_is_kept(office: BatchOffice) -> None:
+    notes = ("--metadata", "run=7", "--metadata", "sum=a=b")
+    office.said("submit", office.file(row(1)), "--yes", *notes)
+    assert office.only_batch().metadata == {"run": "7", "sum": "a=b"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--metadata", "no-sign"),
+        ("--metadata", "=x"),
+        ("--metadata", "x" * 65 + "=y"),
+        ("--metadata", "x=" + "y" * 513),
+        tuple(word for n in range(17) for word in ("--metadata", f"n{n}=x")),
+        ("--endpoint", "/v1/embeddings"),
+        ("--price-in", "1"),
+        ("--price-in", "-1", "--price-out", "1"),
+        ("--no-wait", "--output", "x"),
+        ("--output", "x", "--errors", "x"),
+        ("--client", "nobody"),
+    ],
+)
+def test_words_without_sense_are_refused_before_anything_is_sent(
+    office: BatchOffice, words: tuple[str, ...]
+) -> None:
+    office.refused("submit", office.file(row(1)), "--yes", *words)
+    assert_nothing_was_sent(office)
+
+
+def test_a_file_that_is_not_there_is_refused(office: BatchOffice, tmp_path: Path) -> None:
+    assert "does not exist" in office.refused("submit", tmp_path / "absent.jsonl")
+
+
+def test_a_file_of_many_megabytes_arrives_whole(office: BatchOffice) -> None:
+    text = {"role": "user", "content": "x" * 3_000_000}
+    path = office.file(*(row(number, messages=[text]) for number in range(4)))
+    office.said("submit", path, "--yes")
+    assert office.content(office.only_batch().input_key) == path.read_bytes()
+
+
+def test_what_cannot_be_started_is_told_and_never_runs(office: BatchOffice) -> None:
+    resources = office.note() | {"BatchStateMachine": f"{office.note()['BatchStateMachine']}-gone"}
+    office.change_note(resources=resources)
+    assert "could not be started" in office.refused("submit", office.file(row(1)), "--yes")
+    assert office.only_batch().status == "failed"
+
+
+def test_a_stack_without_batches_is_told_to_be_deployed(office: BatchOffice) -> None:
+    office.change_note(resources={})
+    assert "sam deploy" in office.refused("submit", office.file(row(1)), "--yes")
+
+
+def test_what_aws_refuses_is_no_traceback(office: BatchOffice) -> None:
+    office.change_note(resources=office.note() | {"BatchBucket": "gone"})
+    assert "NoSuchBucket" in office.refused("submit", office.file(row(1)), "--yes")
+    assert json.dumps(office.store.batches("operator", None, 1)) == "[]"

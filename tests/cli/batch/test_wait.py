@@ -1,0 +1,243 @@
+"""Waiting for a batch, and what is brought home."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.aws import moto
+from tests.cli.batch.conftest import PATIENCE, AtTheKeyboard, BatchOffice, row
+from tests.functions.dynamodb_door import AWAY, LOST, Door
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from llm_relay.batch.record import Batch
+
+    Engine = Callable[[Callable[[Batch], None]], None]
+
+ROOT = Path(__file__).resolve().parents[3]
+# The session's leader takes stdin for its terminal, so that Ctrl-C reaches it.
+RELAY = """
+import fcntl, pathlib, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from cli.app import main
+main(obj=pathlib.Path(sys.argv.pop(1)))
+"""
+CTRL_C = b"\x03"
+ANSWERS, REFUSALS = b'{"custom_id": "row-1"}\n', b'{"custom_id": "row-2"}\n'
+
+
+def well(office: BatchOffice) -> Callable[[Batch], None]:
+    """What becomes of a batch of one row that is answered."""
+
+    def work(batch: Batch) -> None:
+        office.begin(batch, 1)
+        office.store.count(batch.owner, batch.id, 1, 0)
+        office.end(batch, output=ANSWERS)
+
+    return work
+
+
+def in_part(office: BatchOffice) -> Callable[[Batch], None]:
+    """What becomes of a batch of two rows of which one fails."""
+
+    def work(batch: Batch) -> None:
+        office.begin(batch, 2)
+        office.store.count(batch.owner, batch.id, 1, 1)
+        office.end(batch, output=ANSWERS, errors=REFUSALS)
+
+    return work
+
+
+def test_answers_are_brought_home_at_the_end(office: BatchOffice, engine: Engine) -> None:
+    engine(well(office))
+    done = office.relay("submit", office.file(row(1)), "--yes", "--wait")
+    assert done.exit_code == 0, done.output
+    assert (office.root / "questions.output.jsonl").read_bytes() == ANSWERS
+    assert not (office.root / "questions.errors.jsonl").exists()
+    for words in (office.only_batch().id, "completed", "1: 1 done, 0 failed", "$0.00125"):
+        assert words in done.stdout
+    assert "1/1" in done.stderr
+
+
+def test_rows_that_failed_are_a_file_and_a_status_of_1(
+    office: BatchOffice, engine: Engine, tmp_path: Path
+) -> None:
+    output, errors = tmp_path / "o.jsonl", tmp_path / "e.jsonl"
+    engine(in_part(office))
+    path = office.file(row(1), row(2))
+    told = office.refused("submit", path, "--yes", "--output", output, "--errors", errors)
+    assert (output.read_bytes(), errors.read_bytes()) == (ANSWERS, REFUSALS)
+    assert "1 of 2 rows failed" in told
+    assert "e.jsonl" in told
+
+
+def test_a_batch_that_the_stack_refuses_is_told_line_by_line(
+    office: BatchOffice, engine: Engine
+) -> None:
+    error = {"code": "model_not_found", "line": 7, "message": "No such model.", "param": "body"}
+    engine(lambda batch: office.refuse(batch, error))
+    done = office.relay("submit", office.file(row(1)), "--yes", "--wait")
+    assert done.exit_code == 1
+    assert "is failed" in done.stderr
+    for words in ("7", "model_not_found", "No such model."):
+        assert words in done.stdout
+    assert not (office.root / "questions.output.jsonl").exists()
+
+
+@pytest.mark.parametrize("status", ["cancelled", "expired"])
+def test_what_was_answered_before_the_end_is_brought_home(
+    office: BatchOffice, engine: Engine, status: str
+) -> None:
+    def work(batch: Batch) -> None:
+        office.begin(batch, 2)
+        office.store.count(batch.owner, batch.id, 1, 0)
+        office.end(batch, status, output=ANSWERS)
+
+    engine(work)
+    told = office.refused("submit", office.file(row(1), row(2)), "--yes", "--wait")
+    assert f"is {status}" in told
+    assert (office.root / "questions.output.jsonl").read_bytes() == ANSWERS
+
+
+@pytest.fixture
+def door(office: BatchOffice, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+    """The way to DynamoDB, which can break."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with Door(moto().url) as door:
+        office.change_note(aws_endpoint_url=door.url)
+        yield door
+
+
+def test_a_network_that_is_away_for_a_moment_ends_no_waiting(
+    office: BatchOffice, door: Door
+) -> None:
+    batch = office.batch()
+
+    def fault(_operation: str) -> str | None:
+        if len(door.operations) == 3:
+            office.refuse(batch, {"code": "x", "line": 1, "message": "Bad."})
+        return LOST if len(door.operations) in {2, 3} else None
+
+    door.fault = fault
+    assert "is failed" in office.refused("results", batch.id, "--wait")
+    assert door.operations == ["GetItem"] * 4
+
+
+def test_when_aws_refuses_to_be_asked_again_the_ways_back_are_told(
+    office: BatchOffice, door: Door
+) -> None:
+    batch = office.batch()
+    door.fault = lambda _operation: AWAY if len(door.operations) == 2 else None
+    told = office.refused("results", batch.id, "--wait")
+    assert "InternalServerError" in told
+    assert f"relay batch show {batch.id} --local" in told
+
+
+def test_files_that_are_there_are_replaced_if_somebody_agrees(
+    office: BatchOffice, engine: Engine
+) -> None:
+    path = office.file(row(1))
+    for kind in ("output", "errors"):
+        (office.root / f"questions.{kind}.jsonl").write_text("of an earlier batch")
+    engine(well(office))
+    office.said("submit", path, "--wait", given=AtTheKeyboard(b"y\ny\ny\n"))
+    assert (office.root / "questions.output.jsonl").read_bytes() == ANSWERS
+    assert not (office.root / "questions.errors.jsonl").exists()
+
+
+def test_files_that_are_there_are_kept_where_nobody_can_agree(office: BatchOffice) -> None:
+    path, kept = office.file(row(1)), office.root / "questions.output.jsonl"
+    kept.write_text("kept")
+    assert "--yes" in office.refused("submit", path, "--wait")
+    assert kept.read_text() == "kept"
+    assert office.keys() == []
+
+
+def test_a_folder_that_is_not_there_is_told_before_anything_is_sent(office: BatchOffice) -> None:
+    absent = office.root / "absent" / "o.jsonl"
+    assert "no folder" in office.refused("submit", office.file(row(1)), "--yes", "--output", absent)
+    assert office.keys() == []
+
+
+@pytest.fixture
+def terminal(office: BatchOffice) -> Iterator[Terminal]:
+    """A terminal where somebody has just submitted a file."""
+    words = [str(office.root), "batch", "submit", str(office.file(row(1))), "--yes", "--local"]
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+    process = subprocess.Popen(  # noqa: S603 - our own command line
+        [sys.executable, "-c", RELAY, *words],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT}/layers/llm_relay", "TERM": "xterm"},
+        start_new_session=True,
+    )
+    os.close(theirs)
+    yield Terminal(ours, process)
+    process.kill()
+    process.wait()
+    os.close(ours)
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """A terminal, seen from its glass, and the command that runs in it."""
+
+    glass: int
+    command: subprocess.Popen[bytes]
+
+    def shown(self, words: bytes) -> bytes:
+        """Everything that is shown until some words are."""
+        found, deadline = b"", time.monotonic() + PATIENCE
+        while words not in found:
+            left = max(0.0, deadline - time.monotonic())
+            assert select.select([self.glass], [], [], left)[0], found
+            found += os.read(self.glass, 65_536)
+        return found
+
+
+def test_on_a_terminal_a_bar_tells_rows_as_they_get_done(
+    office: BatchOffice, terminal: Terminal
+) -> None:
+    terminal.shown(b"validating")
+    batch = office.only_batch()
+    office.begin(batch, 40)
+    terminal.shown(b"0/40")
+    office.store.count(batch.owner, batch.id, 29, 1)
+    terminal.shown(b"30/40")
+    told = terminal.shown(b"1 failed")
+    office.store.count(batch.owner, batch.id, 10, 0)
+    office.end(batch, output=ANSWERS, errors=REFUSALS)
+    told = terminal.shown(b"1 of 40 rows failed")
+    assert b"40/40" in told
+    assert b"rows/s" in told
+    assert terminal.command.wait(PATIENCE) == 1
+
+
+def test_ctrl_c_leaves_the_batch_running_and_says_how_to_come_back(
+    office: BatchOffice, terminal: Terminal
+) -> None:
+    terminal.shown(b"validating")
+    os.write(terminal.glass, CTRL_C)
+    told = terminal.shown(b"relay batch cancel")
+    assert terminal.command.wait(PATIENCE) == 130
+    batch = office.only_batch()
+    assert batch.status == "validating"
+    assert f"relay batch show {batch.id} --local".encode() in told
+    assert f"relay batch results {batch.id} --wait --local".encode() in told
+    assert b"Traceback" not in told

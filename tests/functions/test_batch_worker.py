@@ -1,0 +1,333 @@
+"""The batch worker: every way in which a row, a chunk and an invocation can end."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from llm_relay import relay
+from llm_relay.batch import names
+from llm_relay.batch.leases import Leases, live_until
+from llm_relay.batch.parts import Result, part_text
+from llm_relay.batch.record import IN_PROGRESS
+from llm_relay.deadline import Deadline
+from llm_relay.dynamodb import dynamodb
+from tests.functions.batch_world import batch_world
+from tests.functions.chunk_work import office
+from tests.functions.conftest import PROVIDER_KEY
+from tests.functions.fated_provider import line
+
+if TYPE_CHECKING:
+    from tests.functions.chunk_work import Office, Work
+    from tests.functions.conftest import Secret
+
+__all__ = ["batch_world", "office"]
+
+
+def test_every_row_is_answered_once_and_counted(office: Office) -> None:
+    work = office.fated(*["200"] * 40)
+    answer = work.run()
+    assert (answer["left"], answer["wait_seconds"], answer["idle"]) == (0, 0, 0)
+    lines = work.lines()
+    assert [lines[row]["custom_id"] for row in range(40)] == [f"row-{row}" for row in range(40)]
+    assert lines[3] == {
+        "id": names.row_request_id(work.batch.id, 3),
+        "custom_id": "row-3",
+        "response": {
+            "status_code": 200,
+            "request_id": names.row_request_id(work.batch.id, 3),
+            "body": lines[3]["response"]["body"],
+        },
+        "error": None,
+    }
+    assert lines[3]["response"]["body"]["choices"][0]["message"]["content"] == "word "
+    assert set(office.provider.asked.values()) == {1}
+    batch = work.now()
+    assert (batch.completed, batch.failed) == (40, 0)
+
+
+def test_results_tell_what_each_row_used_and_cost(office: Office) -> None:
+    work = office.fated("200")
+    work.run()
+    result = work.results()[0]
+    assert (result.tokens_in, result.tokens_out, result.cost_nanos) == (3, 4, 25_000)
+
+
+@pytest.mark.parametrize(
+    ("fate", "status", "code", "times"),
+    [
+        ("400", 400, "overloaded", 1),
+        ("403", 403, "overloaded", 1),
+        ("404", 404, "overloaded", 1),
+        ("reset", 502, "upstream_error", 1),
+        ("cut", 502, "upstream_error", 1),
+        ("nonsense", 502, "upstream_error", 1),
+        ("301", 502, "upstream_error", 1),
+    ],
+)
+def test_what_cannot_help_or_may_be_paid_for_is_not_asked_again(
+    office: Office, fate: str, status: int, code: str, times: int
+) -> None:
+    work = office.fated("200", fate, "200")
+    assert work.run()["left"] == 0
+    line = work.lines()[1]
+    assert line["response"]["status_code"] == status
+    assert line["response"]["body"]["error"]["code"] == code
+    assert line["error"] is None
+    assert office.provider.asked["row 1"] == times
+    assert (work.now().completed, work.now().failed) == (2, 1)
+
+
+@pytest.mark.parametrize("fate", ["408 200", "409 200", "429 200", "500 503 200", "503:1 200"])
+def test_what_may_pass_is_asked_again(office: Office, fate: str) -> None:
+    work = office.fated("200", fate, "200")
+    assert work.run()["left"] == 0
+    assert work.lines()[1]["response"]["status_code"] == 200
+    assert office.provider.asked["row 1"] == len(fate.split())
+
+
+def test_a_row_that_is_refused_time_and_again_becomes_an_error_line(office: Office) -> None:
+    work = office.fated("500", *["slow:0.2"] * 80)
+    assert work.run()["left"] == 0
+    assert work.lines()[0]["response"]["status_code"] == 500
+    assert office.provider.asked["row 0"] == 5
+    assert work.now().completed == 80
+
+
+def test_a_row_alone_with_its_refusal_is_handed_out_before_it_is_given_up(office: Office) -> None:
+    work = office.fated("500")
+    answer = work.run()
+    assert (answer["left"], answer["wait_seconds"], answer["idle"]) == (1, 15, 1)
+    assert not work.results()
+    assert work.run(idle=3)["left"] == 0
+    assert work.lines()[0]["response"]["status_code"] == 500
+
+
+def test_a_mistake_of_ours_costs_its_own_row_alone_and_is_logged(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = b'{"user": "200", "messages": [{"role": "user", "content": "canary"}]}'
+    bad = (
+        b'{"custom_id": "x", "method": "POST", "url": "/v1/chat/completions", "body": %b}\n' % body
+    )
+    work = office.work(line(0) + bad + line(2))
+    assert work.run()["left"] == 0
+    lines = work.lines()
+    assert [lines[row]["response"]["status_code"] for row in range(3)] == [200, 500, 200]
+    assert lines[1]["response"]["body"]["error"]["code"] == "internal_error"
+    assert office.provider.asked["canary"] == 1
+    logged = capsys.readouterr().out
+    assert "internal error" in logged
+    assert "canary" not in logged
+
+
+def test_each_invocation_tells_of_itself_once(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office.fated(*["200"] * 10, "400").run()
+    told = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    assert len(told) == 2
+    assert (told[0]["RowsCompleted"], told[0]["RowsFailed"], told[0]["RowsLeft"]) == (10, 1, 0)
+    assert told[1]["RowsCompleted"] == [10]
+    assert told[1]["CostUsd"] == [pytest.approx(0.00025)]
+
+
+def test_answers_over_several_lines_are_put_on_one(office: Office) -> None:
+    work = office.fated("spread")
+    work.run()
+    assert work.results()[0].line.count(b"\n") == 1
+    assert work.lines()[0]["response"]["body"]["usage"]["total_tokens"] == 7
+
+
+def test_a_short_retry_after_is_waited_out_here(office: Office) -> None:
+    work = office.fated("429:1 200", "200")
+    started = time.monotonic()
+    assert work.run()["left"] == 0
+    assert time.monotonic() - started >= 1
+    assert len(work.lines()) == 2
+
+
+def test_a_long_retry_after_is_handed_out(office: Office) -> None:
+    work = office.fated(*["200"] * 8, "429:3600 200", *["200"] * 4)
+    answer = work.run()
+    assert answer["wait_seconds"] == 3600
+    assert 1 <= answer["left"] <= 5
+    assert answer["idle"] == 0
+    assert 8 not in work.lines()
+    assert work.run()["left"] == 0
+    assert len(work.lines()) == 13
+
+
+def test_a_provider_that_cannot_be_reached_costs_no_row_an_attempt(office: Office) -> None:
+    work = office.fated(*["200"] * 30)
+    office.world.environment.setenv("UPSTREAM_BASE_URL", "http://127.0.0.1:1/v1")
+    relay.provider.cache_clear()
+    first = work.run()
+    assert (first["left"], first["wait_seconds"], first["idle"]) == (30, 15, 1)
+    assert not work.results()
+    assert work.run()["wait_seconds"] == 30
+    office.world.environment.setenv("UPSTREAM_BASE_URL", office.provider.base_url)
+    relay.provider.cache_clear()
+    assert work.run()["left"] == 0
+    assert len(work.lines()) == 30
+
+
+def test_a_provider_that_fails_for_everyone_gets_time_to_recover(office: Office) -> None:
+    work = office.fated(*["503"] * 40)
+    answer = work.run()
+    assert (answer["left"], answer["wait_seconds"], answer["idle"]) == (40, 15, 1)
+    assert not work.results()
+
+
+def test_connections_that_break_for_everyone_end_few_rows(office: Office) -> None:
+    work = office.fated(*["reset"] * 200)
+    answer = work.run()
+    assert answer["wait_seconds"] == 15
+    assert answer["left"] >= 140
+
+
+def test_the_longer_nothing_is_finished_the_longer_it_waits(office: Office) -> None:
+    work = office.fated(*["402"] * 25)
+    assert [work.run(idle=idle)["wait_seconds"] for idle in (1, 5, 12)] == [30, 480, 900]
+
+
+def test_in_the_end_all_rows_are_given_up_with_the_last_refusal(office: Office) -> None:
+    work = office.fated(*["402"] * 300)
+    assert work.run(idle=20)["left"] == 0
+    assert [line["response"]["status_code"] for line in work.lines().values()] == [402] * 300
+    assert sum(office.provider.asked.values()) < 300
+
+
+def test_a_key_that_is_missing_is_waited_for(office: Office, secret: Secret) -> None:
+    secret.put("{}")
+    work = office.fated("200", "200")
+    assert work.run()["left"] == 2
+    secret.put(PROVIDER_KEY)
+    relay.provider.cache_clear()
+    assert work.run()["left"] == 0
+
+
+def test_rows_that_may_not_be_run_become_error_lines_unasked(office: Office) -> None:
+    content = line(0) + b"not a row\n" + line(2, n=2) + b"\n" + line(3)
+    work = office.work(content, count=4)
+    assert work.run()["left"] == 0
+    lines = work.lines()
+    assert sorted(lines) == [0, 1, 2, 3]
+    assert lines[1]["response"]["status_code"] == 400
+    assert lines[1]["custom_id"] is None
+
+
+def test_only_rows_without_a_result_are_taken(office: Office) -> None:
+    work = office.fated(*["200"] * 6)
+    kept = [Result(row=row, line=line(row), is_answer=row != 4) for row in (1, 4)]
+    work.world.bucket.put(names.part_key(work.batch.id, 7, 1, 0), part_text(kept))
+    Leases(work.world.table).give_back(work.lease())
+    assert work.run()["left"] == 0
+    assert sorted(office.provider.asked) == ["row 0", "row 2", "row 3", "row 5"]
+    assert (work.now().completed, work.now().failed) == (5, 1)
+
+
+def test_of_two_workers_on_one_chunk_one_waits(office: Office) -> None:
+    work = office.fated("200")
+    lease = work.lease()
+    answer = work.run()
+    assert answer["left"] == 1
+    assert 1 <= answer["wait_seconds"] <= 15
+    assert answer["idle"] == 0
+    assert not office.provider.asked
+    Leases(work.world.table).give_back(lease)
+    assert work.run()["left"] == 0
+
+
+def test_a_lease_is_given_back_at_the_end(office: Office) -> None:
+    work = office.fated("200")
+    work.run()
+    assert live_until(work.world.table, work.batch.id, time.time()) == 0
+    lease = work.lease()
+    assert live_until(work.world.table, work.batch.id, time.time()) > time.time()
+    assert lease.generation == 2
+    assert (lease.completed, lease.failed) == (1, 0)
+
+
+def test_nothing_is_left_to_do_for_a_batch_that_is_over(office: Office) -> None:
+    work = office.fated("200", status="cancelling")
+    assert work.run()["left"] == 0
+    expired = office.fated("200", expires_at=int(time.time()) - 1)
+    assert expired.run()["left"] == 0
+    assert not office.provider.asked
+
+
+def test_no_call_is_cut_by_the_end_of_the_function(office: Office) -> None:
+    office.world.environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "6")
+    relay.provider.cache_clear()
+    relay.catalogue().entry("", Deadline.after(10))
+    work = office.fated(*["slow:1"] * 400)
+    started = time.monotonic()
+    answer = work.run(seconds=18)
+    assert time.monotonic() - started < 18
+    assert answer["left"] > 0
+    assert answer["wait_seconds"] == 0
+    assert sum(office.provider.asked.values()) == len(work.lines()) == 400 - answer["left"]
+    assert {line["response"]["status_code"] for line in work.lines().values()} == {200}
+
+
+def test_a_cancelled_batch_gets_no_new_rows_and_keeps_those_under_way(office: Office) -> None:
+    work = office.fated(*["slow:0.5"] * 2000)
+    cancel = threading.Timer(1, lambda: _change(work, status="cancelling"))
+    cancel.start()
+    answer = work.run()
+    cancel.join()
+    assert answer["left"] == 0
+    lines = work.lines()
+    assert 0 < len(lines) < 1000
+    assert len(lines) == sum(office.provider.asked.values()) == work.now().completed
+
+
+def test_a_batch_that_expires_gets_no_new_rows(office: Office) -> None:
+    work = office.fated(*["slow:0.5"] * 2000, expires_at=int(time.time()) + 2)
+    assert work.run()["left"] == 0
+    assert len(work.lines()) == sum(office.provider.asked.values()) < 1000
+
+
+def test_nothing_is_written_or_told_once_the_lease_is_lost(office: Office) -> None:
+    work = office.fated(*["slow:1"] * 500)
+    thief = threading.Timer(1.5, lambda: _steal(work))
+    thief.start()
+    answer = work.run()
+    thief.join()
+    assert answer["wait_seconds"] == 15
+    lines = work.lines()
+    assert len(lines) == 500 - answer["left"]
+    assert len(lines) < sum(office.provider.asked.values())  # those under way were dropped
+    item = work.chunk_item()
+    assert item["holder"]["S"] == "thief"
+    assert item["until"]["N"] == "9999999999"
+
+
+def test_progress_is_told_while_rows_are_under_way(office: Office) -> None:
+    work = office.fated(*["200"] * 20, *["slow:6"] * 2)
+    seen: list[int] = []
+    look = threading.Timer(4.5, lambda: seen.append(work.now().completed))
+    look.start()
+    work.run()
+    look.join()
+    assert seen == [20]
+    assert work.now().completed == 22
+
+
+def _change(work: Work, **values: Any) -> None:
+    assert work.world.store.change(work.batch.owner, work.batch.id, [IN_PROGRESS], **values)[0]
+
+
+def _steal(work: Work) -> None:
+    dynamodb().update_item(
+        TableName=work.world.table,
+        Key={"pk": {"S": f"chunks#{work.batch.id}"}, "sk": {"S": "000007"}},
+        UpdateExpression="SET #until = :until, holder = :thief",
+        ExpressionAttributeNames={"#until": "until"},
+        ExpressionAttributeValues={":until": {"N": "9999999999"}, ":thief": {"S": "thief"}},
+    )

@@ -1,0 +1,182 @@
+"""The client's budget in a batch: set aside for rows at once, settled once, killed or not."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from llm_relay.admission import admit
+from llm_relay.batch import names
+from llm_relay.batch.leases import Leases, SliceHold
+from llm_relay.batch.parts import Result, part_text
+from llm_relay.batch.result_lines import answer
+from llm_relay.clients import Client
+from llm_relay.dialect import ABLITERATION
+from llm_relay.dynamodb import dynamodb
+from llm_relay.exchange import Whole
+from llm_relay.ledger import ledger
+from llm_relay.usage import Usage
+from tests.functions.accounts import CLIENT, Accounts, client, is_sound, make_table
+from tests.functions.batch_world import batch_world
+from tests.functions.chunk_work import office
+from tests.functions.dynamodb_door import Door
+from tests.functions.fated_provider import completion, line
+from tests.paying_provider import LISTED, MODEL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.functions.chunk_work import Office, Work
+
+__all__ = ["batch_world", "office"]
+
+COST = 25_000  # nanodollars of each answer
+PLENTY = 10**12
+
+
+@pytest.fixture
+def accounts(office: Office) -> Iterator[Accounts]:
+    table = make_table(dynamodb())
+    office.world.environment.setenv("CLIENTS_TABLE", table)
+    ledger.cache_clear()
+    yield Accounts(Door(office.world.endpoint_url), table, dynamodb())
+    ledger.cache_clear()
+
+
+def worst(fate: str = "200") -> int:
+    """What a row may cost at the most."""
+    body = json.loads(line(0, fate))["body"]
+    return admit(client(PLENTY), "/chat/completions", body, LISTED, ABLITERATION).worst_nanos
+
+
+def owned(office: Office, *fates: str, budget: int = PLENTY) -> Work:
+    return office.fated(*fates, client=client(budget))
+
+
+def test_a_batch_pays_what_its_rows_cost_and_no_more(office: Office, accounts: Accounts) -> None:
+    work = owned(office, *["200"] * 300)
+    assert work.run()["left"] == 0
+    account = accounts.read()
+    assert account.spent == 300 * COST
+    assert not account.holds
+    assert is_sound(account)
+    assert accounts.used()[0]["requests"] == 300
+    assert accounts.used()[0]["tokens_out"] == 1200
+    assert work.chunk_item()["holds"]["M"] == {}
+
+
+def test_what_may_be_paid_costs_the_worst_and_a_refusal_nothing(
+    office: Office, accounts: Accounts
+) -> None:
+    work = owned(office, "200", "reset", "400", "cut")
+    assert work.run()["left"] == 0
+    expected = COST + worst("reset") + worst("cut")
+    assert accounts.read().spent == expected
+    assert sum(result.cost_nanos for result in work.results()) == expected
+
+
+def test_money_is_set_aside_before_rows_are_asked(office: Office, accounts: Accounts) -> None:
+    work = owned(office, *["slow:1.5"] * 4)
+    seen: list[Any] = []
+    look = threading.Timer(0.9, lambda: seen.append(accounts.read().reserved(time.time())))
+    look.start()
+    work.run()
+    look.join()
+    assert seen == [4 * worst("slow:1.5")]
+
+
+def test_a_budget_for_few_rows_at_once_runs_them_in_turns(
+    office: Office, accounts: Accounts
+) -> None:
+    work = owned(office, *["200"] * 20, budget=3 * worst() + 20 * COST)
+    assert work.run()["left"] == 0
+    assert work.now().completed == 20
+    assert accounts.read().spent == 20 * COST
+    assert office.provider.most <= 3
+
+
+def test_rows_beyond_the_budget_become_error_lines(office: Office, accounts: Accounts) -> None:
+    work = owned(office, *["200"] * 10, budget=worst() + 4 * COST)
+    assert work.run()["left"] == 0
+    statuses = [each["response"]["status_code"] for _, each in sorted(work.lines().items())]
+    assert statuses.count(200) == 5
+    assert statuses.count(402) == 5
+    codes = {
+        each["response"]["body"].get("error", {}).get("code") for each in work.lines().values()
+    }
+    assert codes == {None, "budget_exceeded"}
+    assert accounts.read().spent == 5 * COST
+
+
+def test_what_other_calls_hold_is_waited_for(office: Office, accounts: Accounts) -> None:
+    budget = worst() * 2
+    hold = ledger().reserve(client(budget), budget, time.time(), 60)
+    assert hold
+    work = owned(office, "200", budget=budget)
+    answer = work.run()
+    assert (answer["left"], answer["wait_seconds"], answer["idle"]) == (1, 30, 1)
+    assert not office.provider.asked
+    ledger().release(hold)
+    assert work.run()["left"] == 0
+
+
+def test_a_budget_that_cannot_be_read_is_waited_for(office: Office, accounts: Accounts) -> None:
+    work = owned(office, "200")
+    office.world.environment.setenv("CLIENTS_TABLE", "no-such-table")
+    ledger.cache_clear()
+    answer = work.run()
+    assert (answer["left"], answer["wait_seconds"]) == (1, 15)
+    assert not office.provider.asked
+
+
+def test_money_for_rows_that_were_not_run_comes_back(office: Office, accounts: Accounts) -> None:
+    work = owned(office, "200", "200", "429:60 200", *["200"] * 200)
+    answer = work.run()
+    assert answer["left"] > 0
+    account = accounts.read()
+    assert account.spent == len(work.lines()) * COST
+    assert not account.holds
+    assert is_sound(account)
+
+
+def test_a_successor_settles_what_a_killed_worker_left(office: Office, accounts: Accounts) -> None:
+    work = owned(office, *["200"] * 6)
+    leases, lease = Leases(work.world.table), work.lease()
+    hold = ledger().reserve(work.batch.client, 6 * worst(), time.time(), 60, "h_killed")
+    assert hold
+    kept = SliceHold(hold=hold, generation=1, first_row=0, last_row=5, model=MODEL)
+    assert leases.keep_hold(lease, kept)
+    written = [_answered(work, row) for row in (0, 3)]
+    work.world.bucket.put(names.part_key(work.batch.id, 7, 1, 0), part_text(written))
+    leases.give_back(lease)
+    assert work.run()["left"] == 0
+    account = accounts.read()
+    assert account.spent == 6 * COST
+    assert not account.holds
+    assert sum(office.provider.asked.values()) == 4
+    assert accounts.used()[0]["requests"] == 6
+    assert work.run()["left"] == 0  # and is settled once
+    assert accounts.read().spent == 6 * COST
+
+
+def _answered(work: Work, row: int) -> Result:
+    whole = Whole(
+        status=200,
+        text=b'{"model":"%b"}' % MODEL.encode(),
+        document=completion(),
+        usage=Usage(tokens_in=3, tokens_out=4),
+        model=MODEL,
+        provider_request_id=None,
+    )
+    return answer(work.batch.id, row, f"row-{row}", whole, COST)
+
+
+def test_a_client_s_cap_on_tokens_goes_into_the_request(office: Office, accounts: Accounts) -> None:
+    capped = Client(id=CLIENT, key_id="k", budget_nanos=PLENTY, max_output_tokens=5)
+    work = office.work(line(0, max_tokens=None), client=capped)
+    work.run()
+    assert b'"max_tokens":5' in office.provider.last_body

@@ -1,0 +1,133 @@
+"""Batches over HTTP, as the official client makes and lists them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import openai
+import pytest
+
+from llm_relay.batch.record import (
+    FAILED,
+    RUNNING,
+    VALIDATING,
+)
+from tests.functions.batch_calls import (
+    CHAT,
+    DAY,
+    ROWS,
+    created,
+    started,
+    uploaded,
+)
+
+if TYPE_CHECKING:
+    from tests.functions.batch_front import Front
+    from tests.functions.batch_world import BatchWorld
+
+pytestmark = pytest.mark.usefixtures("state_machine")
+
+
+def test_a_batch_is_kept_and_started(front: Front, state_machine: str) -> None:
+    client = front.client()
+    file_id = uploaded(client)
+    batch = created(client, file_id, metadata={"project": "p"})
+    assert (batch.object, batch.status, batch.endpoint) == ("batch", VALIDATING, CHAT)
+    assert (batch.input_file_id, batch.completion_window) == (file_id, "24h")
+    assert (batch.metadata, batch.expires_at) == ({"project": "p"}, batch.created_at + DAY)
+    assert (batch.errors, batch.output_file_id, batch.error_file_id) == (None, None, None)
+    assert client.batches.retrieve(batch.id) == batch
+    assert started(state_machine) == {batch.id: {"owner": "key-1", "batch": batch.id}}
+
+
+def test_a_batch_keeps_what_its_client_may_do(front: Front, batch_world: BatchWorld) -> None:
+    batch = created(front.client(), output_expires_after={"anchor": "created_at", "seconds": 7200})
+    kept = batch_world.store.batch("key-1", batch.id)
+    assert kept
+    assert (kept.client.key_id, kept.client.budget_nanos) == ("key-1", None)
+    assert (kept.results, kept.results_seconds) == (f"batches/{batch.id}/", 7200)
+    assert batch_world.bucket.get(kept.input_key) == ROWS
+
+
+def test_a_batch_needs_an_input_of_one_s_own(front: Front, state_machine: str) -> None:
+    theirs = uploaded(front.client("key-2"))
+    for file_id in (theirs, "file-none", "../x"):
+        with pytest.raises(openai.NotFoundError) as refused:
+            created(front.client(), file_id)
+        assert (refused.value.code, refused.value.param) == ("file_not_found", "input_file_id")
+    assert not started(state_machine)
+
+
+def test_results_are_no_input(front: Front, batch_world: BatchWorld) -> None:
+    client = front.client()
+    file = batch_world.store.file("key-1", uploaded(client))
+    assert file
+    results = dataclasses.replace(file, id="file-results", purpose="batch_output")
+    batch_world.store.add(results)
+    with pytest.raises(openai.BadRequestError) as refused:
+        created(client, results.id)
+    assert refused.value.param == "input_file_id"
+
+
+def test_a_request_that_is_wrong_starts_nothing(front: Front, state_machine: str) -> None:
+    client = front.client()
+    with pytest.raises(openai.BadRequestError) as refused:
+        created(client, endpoint="/v1/embeddings")
+    assert refused.value.param == "endpoint"
+    answer = front.ask("POST", "/batches", "application/json", b"{")
+    assert answer.status_code == 400
+    assert not started(state_machine)
+
+
+def test_a_request_is_logged_without_what_came_with_it(
+    front: Front, capsys: pytest.CaptureFixture[str]
+) -> None:
+    created(front.client(), metadata={"canary": "canary"})
+    logged = capsys.readouterr()
+    assert '"route":"POST /v1/batches"' in logged.out
+    assert "canary" not in logged.out + logged.err
+
+
+def test_batches_are_listed_page_by_page(front: Front, batch_world: BatchWorld) -> None:
+    ids = sorted((batch_world.add_batch(b"").id for _ in range(5)), reverse=True)
+    theirs = batch_world.add_batch(b"", owner="key-2")
+    batches = front.client().batches
+    page = batches.list(limit=2)
+    assert ([batch.id for batch in page.data], page.has_more) == (ids[:2], True)
+    assert [batch.id for batch in page] == ids
+    assert [batch.id for batch in batches.list()] == ids
+    assert [batch.id for batch in front.client("key-2").batches.list()] == [theirs.id]
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=-1", "after=%20"])
+def test_a_list_says_what_is_wrong_with_its_query(front: Front, query: str) -> None:
+    answer = front.ask("GET", f"/batches?{query}")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == query.partition("=")[0]
+
+
+def test_a_batch_is_no_one_else_s(front: Front, batch_world: BatchWorld) -> None:
+    batch = batch_world.add_batch(b"")
+    other = front.client("key-2").batches
+    for ask in (other.retrieve, other.cancel):
+        for batch_id in (batch.id, "batch_none", "x" * 2000):
+            with pytest.raises(openai.NotFoundError) as refused:
+                ask(batch_id)
+            assert refused.value.code == "batch_not_found"
+    kept = batch_world.store.batch(batch.owner, batch.id)
+    assert kept == batch
+
+
+def test_what_became_of_a_batch_is_shown(front: Front, batch_world: BatchWorld) -> None:
+    error = {"code": "invalid_json", "line": 2, "message": "No JSON.", "param": None}
+    batch = batch_world.add_batch(b"", errors=(error,), error_count=7, times={"failed_at": 5})
+    batch_world.store.change(batch.owner, batch.id, RUNNING, status=FAILED)
+    batch_world.store.count(batch.owner, batch.id, 3, 4)
+    shown = front.client().batches.retrieve(batch.id)
+    assert (shown.status, shown.failed_at, shown.completed_at) == (FAILED, 5, None)
+    assert shown.request_counts
+    assert (shown.request_counts.completed, shown.request_counts.failed) == (3, 4)
+    assert shown.errors
+    assert shown.errors.data
+    assert shown.errors.data[0].to_dict() == error

@@ -1,0 +1,186 @@
+"""Files over HTTP, asked for by the official client."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import openai
+import pytest
+
+from llm_relay.batch.record import COMPLETED, FINALIZING, IN_PROGRESS, StoredFile
+
+if TYPE_CHECKING:
+    import httpx
+
+    from tests.functions.batch_front import Front
+    from tests.functions.batch_world import BatchWorld
+
+ROWS = b'{"custom_id": "canary-row"}\n'
+DAY = 86_400
+
+
+def uploaded(front: Front, content: bytes = ROWS, name: str = "rows.jsonl", **more: Any) -> Any:
+    return front.client().files.create(file=(name, content), purpose="batch", **more)
+
+
+def kept(world: BatchWorld, number: int, **more: Any) -> StoredFile:
+    facts: dict[str, Any] = {
+        "id": f"file-{number:03d}",
+        "owner": "key-1",
+        "filename": "f",
+        "bytes": 1,
+        "key": f"files/key-1/file-{number:03d}",
+        "created_at": number,
+    }
+    file = StoredFile(**(facts | more))
+    world.store.add(file)
+    return file
+
+
+def test_a_file_comes_back_as_it_was_sent(front: Front) -> None:
+    content = bytes(range(256)) * 9 + ROWS
+    file = uploaded(front, content)
+    client = front.client()
+    assert client.files.retrieve(file.id) == file
+    assert client.files.content(file.id).read() == content
+    assert (file.filename, file.bytes, file.purpose) == ("rows.jsonl", len(content), "batch")
+    assert (file.object, file.status) == ("file", "processed")
+    assert file.created_at + 30 * DAY == file.expires_at
+
+
+async def read_async(front: Front, file_id: str) -> bytes:
+    http = openai.DefaultAsyncHttpxClient(verify=False)  # noqa: S501 - as its sister
+    async with openai.AsyncOpenAI(
+        base_url=front.base_url, api_key="key-1", http_client=http
+    ) as client:
+        return (await client.files.content(file_id)).content
+
+
+def test_the_asynchronous_client_reads_a_file(front: Front) -> None:
+    assert asyncio.run(read_async(front, uploaded(front).id)) == ROWS
+
+
+def test_a_file_comes_back_from_another_host_which_is_not_told_the_key(front: Front) -> None:
+    file = uploaded(front)
+    seen: list[httpx.Request] = []
+    front.http.event_hooks = {"request": [seen.append]}
+    assert front.client().files.content(file.id).text == ROWS.decode()
+    relay, s3 = seen
+    assert relay.url.netloc != s3.url.netloc
+    assert "authorization" in relay.headers
+    assert "authorization" not in s3.headers
+
+
+def test_a_link_names_the_file_and_is_kept_by_nobody(front: Front) -> None:
+    file = uploaded(front, name="a b;é.jsonl")
+    answer = front.ask("GET", f"/files/{file.id}/content")
+    assert (answer.status_code, answer.headers["cache-control"]) == (302, "no-store")
+    named = front.http.get(answer.headers["location"]).headers["content-disposition"]
+    assert named == "attachment; filename*=UTF-8''a%20b%3B%C3%A9.jsonl"
+
+
+def test_a_deleted_file_is_gone_with_its_content(front: Front, batch_world: BatchWorld) -> None:
+    client, file = front.client(), uploaded(front)
+    key = f"files/key-1/{file.id}"
+    assert batch_world.bucket.get(key) == ROWS
+    assert client.files.delete(file.id).deleted
+    assert list(batch_world.bucket.keys("")) == []
+    for ask in (client.files.retrieve, client.files.content, client.files.delete):
+        with pytest.raises(openai.NotFoundError) as refused:
+            ask(file.id)
+        assert refused.value.code == "file_not_found"
+
+
+def test_a_file_is_no_one_else_s(front: Front) -> None:
+    file, other = uploaded(front), front.client("key-2")
+    for ask in (other.files.retrieve, other.files.content, other.files.delete):
+        with pytest.raises(openai.NotFoundError):
+            ask(file.id)
+    assert not other.files.list().data
+    assert front.client().files.content(file.id).text == ROWS.decode()
+
+
+@pytest.mark.parametrize("file_id", ["file-1", "%00", "..%2F..%2Fbatches", "x" * 2000, "%E2%82%AC"])
+def test_an_id_that_is_none_finds_nothing(front: Front, file_id: str) -> None:
+    answer = front.ask("GET", f"/files/{file_id}")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (404, "file_id")
+
+
+def test_a_file_without_its_content_is_not_found(front: Front, batch_world: BatchWorld) -> None:
+    file = uploaded(front)
+    batch_world.bucket.delete(f"files/key-1/{file.id}")
+    with pytest.raises(openai.NotFoundError):
+        front.client().files.content(file.id)
+
+
+def test_a_file_whose_time_is_over_is_gone(front: Front, batch_world: BatchWorld) -> None:
+    now = int(time.time())
+    kept(batch_world, 1, expires_at=now - 1)
+    alive = kept(batch_world, 2, expires_at=now + 600)
+    with pytest.raises(openai.NotFoundError):
+        front.client().files.retrieve("file-001")
+    assert [file.id for file in front.client().files.list()] == [alive.id]
+
+
+def test_files_are_listed_page_by_page(front: Front, batch_world: BatchWorld) -> None:
+    for number in range(5):
+        kept(batch_world, number)
+    kept(batch_world, 7, owner="key-2")
+    files = front.client().files
+    first = files.list(limit=2)
+    assert [file.id for file in first.data] == ["file-004", "file-003"]
+    assert first.has_more
+    assert [file.created_at for file in first] == [4, 3, 2, 1, 0]
+    assert [file.created_at for file in files.list(limit=2, order="asc")] == [0, 1, 2, 3, 4]
+    assert not files.list(limit=5).has_more
+
+
+def test_a_page_of_one_purpose_is_full(front: Front, batch_world: BatchWorld) -> None:
+    for number in range(9):
+        kept(batch_world, number, purpose="batch" if number % 4 == 0 else "batch_output")
+    page = front.client().files.list(purpose="batch", limit=2)
+    assert ([file.created_at for file in page.data], page.has_more) == ([8, 4], True)
+    assert [file.created_at for file in page] == [8, 4, 0]
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ("limit=0", "limit"),
+        ("limit=10001", "limit"),
+        ("limit=x", "limit"),
+        ("limit=%D9%A1", "limit"),
+        ("order=up", "order"),
+        ("after=%2F", "after"),
+        (f"after={'x' * 2000}", "after"),
+    ],
+)
+def test_a_list_says_what_is_wrong_with_its_query(front: Front, query: str, param: str) -> None:
+    answer = front.ask("GET", f"/files?{query}")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
+def test_an_input_is_not_deleted_under_its_batch(front: Front, batch_world: BatchWorld) -> None:
+    file, client = uploaded(front), front.client()
+    batch = batch_world.add_batch(ROWS, input_file_id=file.id)
+    batch_world.add_batch(ROWS)
+    with pytest.raises(openai.ConflictError, match=batch.id) as refused:
+        client.files.delete(file.id)
+    assert refused.value.response.headers["x-should-retry"] == "false"
+    states = {"validating", IN_PROGRESS}
+    batch_world.store.change(batch.owner, batch.id, states, status=FINALIZING)
+    with pytest.raises(openai.ConflictError):
+        client.files.delete(file.id)
+    batch_world.store.change(batch.owner, batch.id, {FINALIZING}, status=COMPLETED)
+    assert client.files.delete(file.id).deleted
+
+
+def test_a_request_is_logged_by_its_route(front: Front, capsys: pytest.CaptureFixture[str]) -> None:
+    front.client().files.content(uploaded(front, name="canary-name").id)
+    logged = capsys.readouterr()
+    assert '"route":"GET /v1/files/{id}/content"' in logged.out
+    assert '"status":302' in logged.out
+    assert "Signature" not in logged.out
+    assert "canary" not in logged.out + logged.err

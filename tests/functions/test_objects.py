@@ -1,0 +1,91 @@
+"""A bucket on S3."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.request import urlopen
+
+import pytest
+
+from llm_relay.objects import Bucket, s3
+
+if TYPE_CHECKING:
+    from tests.functions.batch_world import BatchWorld
+
+
+def test_an_object_is_read_whole_or_in_part(batch_world: BatchWorld) -> None:
+    bucket = batch_world.bucket
+    bucket.put("a", b"0123456789")
+    read = [bucket.get("a"), bucket.get("a", 8), bucket.get("a", 2, 4), bucket.get("a", 0, 1)]
+    assert read == [b"0123456789", b"89", b"23", b"0"]
+    assert bucket.head("a")["ContentLength"] == 10
+
+
+def test_what_is_not_there_is_a_key_error(batch_world: BatchWorld) -> None:
+    for look in (batch_world.bucket.get, batch_world.bucket.head):
+        with pytest.raises(KeyError, match="nothing"):
+            look("nothing")
+
+
+def test_an_object_is_made_once(batch_world: BatchWorld) -> None:
+    assert batch_world.bucket.put_new("a", b"first")
+    assert not batch_world.bucket.put_new("a", b"second")
+    assert batch_world.bucket.get("a") == b"first"
+
+
+def test_keys_are_listed_in_order_beyond_a_page(batch_world: BatchWorld) -> None:
+    for key in ("p/2", "q/1", "p/10", "p/1"):
+        batch_world.bucket.put(key, b"")
+    assert list(batch_world.bucket.keys("p/")) == ["p/1", "p/10", "p/2"]
+    batch_world.bucket.delete("p/10")
+    batch_world.bucket.delete("p/10")
+    assert list(batch_world.bucket.keys("p/")) == ["p/1", "p/2"]
+
+
+def test_a_long_object_is_written_in_parts(batch_world: BatchWorld) -> None:
+    line = bytes(range(256)) * 4096  # a megabyte
+    with batch_world.bucket.writer("a") as writer:
+        for _ in range(17):
+            writer.write(line)
+        assert list(batch_world.bucket.keys("")) == []
+    assert writer.bytes == 17 * len(line)
+    head = batch_world.bucket.head("a")
+    assert head["ContentLength"] == writer.bytes
+    assert head["ETag"].endswith('-3"')
+    assert batch_world.bucket.get("a") == 17 * line
+
+
+@pytest.mark.parametrize("content", [b"", b"short"])
+def test_a_short_object_is_written_at_once(batch_world: BatchWorld, content: bytes) -> None:
+    with batch_world.bucket.writer("a") as writer:
+        writer.write(content)
+    assert batch_world.bucket.get("a") == content
+
+
+@pytest.mark.parametrize("length", [10, 9 * 1024 * 1024])
+def test_an_object_that_breaks_off_leaves_nothing(batch_world: BatchWorld, length: int) -> None:
+    with pytest.raises(EOFError), batch_world.bucket.writer("a") as writer:
+        writer.write(b"x" * length)
+        raise EOFError
+    assert list(batch_world.bucket.keys("")) == []
+    uploads = s3().list_multipart_uploads(Bucket=batch_world.bucket.name)
+    assert not uploads.get("Uploads")
+
+
+def test_a_link_is_good_without_a_key_and_for_its_object_alone(batch_world: BatchWorld) -> None:
+    batch_world.bucket.put("a/b c", b"content")
+    link = batch_world.bucket.link("a/b c", 60, 'q"; x=\r\n1.jsonl')
+    with urlopen(link) as answer:  # noqa: S310 - moto's
+        assert answer.read() == b"content"
+        named = answer.headers["content-disposition"]
+    assert named == "attachment; filename*=UTF-8''q%22%3B%20x%3D%0D%0A1.jsonl"
+
+
+def test_a_link_leads_to_the_region_itself(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("AWS_ENDPOINT_URL")
+    environment.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    s3.cache_clear()
+    link = Bucket("rows").link("a", 60, "a")
+    s3().close()
+    s3.cache_clear()
+    assert link.startswith("https://rows.s3.eu-central-1.amazonaws.com/a?")
