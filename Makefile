@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIN := $(BIN)/uv pip compile -q --universal --upgrade --generate-hashes --no-header --no-annotate
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check clients format lock clean
+.PHONY: help run demo test check bench clients format lock clean
 
 help: ## Show what there is to run
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ check: .venv/dev ## Format, lint, types, template, tests: what CI calls
 	$(BIN)/cfn-lint template.yaml
 	$(MAKE) test
 
+bench: .venv/run ## Measure every figure that is claimed (QUICK=1: in short)
+	$(BIN)/python -m bench $(if $(QUICK),--quick)
+
 clients: .venv/run ## Run the suites of the Node clients against the local stack
 	npm ci --prefix tests/clients
 	$(BIN)/python -m tests.clients.run
@@ -37,6 +40,8 @@ lock: .venv/uv ## Resolve and pin every dependency afresh
 	$(PIN) --python-version 3.11 requirements/run.in -c layers/dependencies/requirements.txt -o requirements/run.txt
 	$(PIN) --python-version 3.11 requirements/dev.in -c requirements/run.txt -o requirements/dev.txt
 	$(PIN) --python-version 3.13 requirements/sam.in -o requirements/sam.txt
+	for peer in runtime guide openai; do $(PIN) --python-version 3.13 requirements/bench/$$peer.in -c requirements/run.txt -o requirements/bench/$$peer.txt || exit 1; done
+	for peer in litellm proxy; do $(PIN) --python-version 3.13 --override requirements/bench/overrides.txt requirements/bench/$$peer.in -o requirements/bench/$$peer.txt || exit 1; done
 
 clean: ## Remove everything that was made here
 	rm -rf .venv .aws-sam tests/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .relay-local*

@@ -72,20 +72,13 @@ def piece(frame: Json) -> str:
     return str(choices[0].get("delta", {}).get("content") or "")
 
 
-def complaint(case: Case, result: Json) -> str:
-    """Return what is wrong with a function's result; nothing if all is well."""
-    if case.folder == "authorizer":
-        return authorizer_complaint(case, result)
+def answer_complaint(case: Case, result: Json) -> str:
+    """Judge an answer to API Gateway."""
     if "statusCode" not in result:
         return f"no proxy answer: {json.dumps(result)[:300]}"
     status, body = result["statusCode"], result["body"]
     if case.error is not None:
         return error_complaint(case.error, status, body)
-    return answer_complaint(case, status, body)
-
-
-def answer_complaint(case: Case, status: int, body: str) -> str:
-    """Judge an answer that should be a good one."""
     if status != OK:
         return f"status {status}: {body[:300]}"
     if asks_for_stream(case) and not any(end in body for end in STREAM_ENDS):
@@ -114,5 +107,6 @@ def error_complaint(expected: Json, status: int, body: str) -> str:
 
 def asks_for_stream(case: Case) -> bool:
     """Tell whether the caller wants a stream."""
-    body = case.event.get("body")
+    event = case.event
+    body = None if event.get("isBase64Encoded") else event.get("body")
     return bool(body and json.loads(body).get("stream"))

@@ -39,7 +39,9 @@ class Relay(click.Group):
             from llm_relay.errors import RelayError  # noqa: PLC0415 - as late as the other
 
             if isinstance(error, RelayError):
-                raise click.ClickException(error.message) from error
+                cause = error.__cause__
+                why = f"\n{explain(cause)}" if isinstance(cause, AWS_ERRORS) else ""
+                raise click.ClickException(error.message + why) from error
             if not isinstance(error, AWS_ERRORS):
                 raise
             raise click.ClickException(explain(error)) from error

@@ -17,7 +17,7 @@ from llm_relay.batch.row_check import Row, RowChecker
 from llm_relay.clients import Client
 from llm_relay.dialect import DIALECTS, OPENAI
 
-SHOWN = 20  # bad lines
+SHOWN = 20  # different mistakes
 PATIENCE = 10  # seconds for the list of models
 
 
@@ -48,11 +48,12 @@ def checked(
 
     with path.open("rb") as file, bytes_bar("Checking", path.stat().st_size) as count:
         found = check_file(lines_in(counted(blocks_of(file), count)), checker, see=see)
+    if not found.rows:
+        raise click.ClickException(f"{path} holds no requests: write one JSON object per line.")
     if found.error_count:
-        show_errors(found.errors[:SHOWN], found.error_count, aside())
-        raise click.ClickException(
-            f"{path} has {found.error_count:,} bad lines of {found.rows:,}; nothing was submitted."
-        )
+        show_errors(found.errors, found.error_count, aside(), most=SHOWN)
+        bad = f"{found.error_count:,} bad line{'s' if found.error_count > 1 else ''}"
+        raise click.ClickException(f"{path} has {bad} of {found.rows:,}; nothing was submitted.")
     return Checked(endpoint=str(checker.url), estimate=estimate)
 
 

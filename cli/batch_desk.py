@@ -52,6 +52,11 @@ class BatchDesk:
         """The ARN of the state machine that runs batches."""
         return self.stack.resource("BatchStateMachine")
 
+    @property
+    def retention_days(self) -> int:
+        """How long the bucket keeps contents."""
+        return int(self.stack.parameter("ContentRetentionDays") or 30)
+
     @cached_property
     def _dynamodb(self) -> "DynamoDBClient":
         return self.stack.dynamodb()

@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-MOST_PAIRS, LONGEST_NAME, LONGEST_TEXT = 16, 64, 512  # as OpenAI's API has it
+from llm_relay.batch.batch_checks import check_metadata
+from llm_relay.errors import BadRequest
 
 
 class Pair(click.ParamType[tuple[str, str]]):
@@ -13,22 +14,20 @@ class Pair(click.ParamType[tuple[str, str]]):
     name = "name=text"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
-        """The name and the text; fails for what is no pair, or longer than the API allows."""
+        """The name and the text; fails for what is no pair."""
         if isinstance(value, tuple):
             return value
         name, sign, text = str(value).partition("=")
-        if not sign or not name or len(name) > LONGEST_NAME or len(text) > LONGEST_TEXT:
-            self.fail(
-                f"write name=text, a name of 1 to {LONGEST_NAME} characters and a text of at most "
-                f"{LONGEST_TEXT}",
-                param,
-                ctx,
-            )
+        if not sign or not name:
+            self.fail("write name=text", param, ctx)
         return name, text
 
 
-def few(_context: click.Context, _option: click.Parameter, pairs: Any) -> dict[str, str]:
-    """The pairs of all options; a BadParameter if there are too many."""
-    if len(pairs) > MOST_PAIRS:
-        raise click.BadParameter(f"at most {MOST_PAIRS} pairs")
-    return dict(pairs)
+def notes(_context: click.Context, _option: click.Parameter, pairs: Any) -> dict[str, str]:
+    """The pairs of all options; a BadParameter for what the API would not take."""
+    metadata = dict(pairs)
+    try:
+        check_metadata({"metadata": metadata})
+    except BadRequest as refused:
+        raise click.BadParameter(refused.message) from None
+    return metadata

@@ -1,7 +1,7 @@
 """A batch while it runs, as whoever waits for it sees it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import click
@@ -26,6 +26,7 @@ from llm_relay.batch.record import ENDED, Batch
 from llm_relay.money import dollars
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds between two looks
+A_WHILE = 60.0  # seconds between two lines, where no bar moves
 PATIENCE = 60  # looks in a row that fail before it is given up: a laptop may have slept
 INTERRUPTED = 130  # what shells call a command that Ctrl-C ended
 
@@ -38,15 +39,22 @@ class RowsPerSecond(ProgressColumn):
         return Text("" if task.speed is None else f"{task.speed:,.1f} rows/s")
 
 
-def follow(desk: BatchDesk, batch: Batch) -> Batch:
-    """Shows a batch until it has ended; returns it as it is then."""
+def follow(desk: BatchDesk, batch: Batch, clock: Callable[[], float] = time.monotonic) -> Batch:
+    """Shows a batch until it has ended; returns it as it is then.
+
+    Where no bar moves, a line says now and then how far it is.
+    """
     with rows_bar() as bar:
         shown = bar.add_task(batch.status, total=None, completed=done(batch), more="")
+        told_at = clock()
         for now in looks(desk, batch):
             total = now.total or None
             bar.update(
                 shown, description=now.status, total=total, completed=done(now), more=more(now)
             )
+            if not bar.console.is_terminal and clock() - told_at >= A_WHILE:
+                click.echo(how_far(now), err=True)
+                told_at = clock()
     return now
 
 
@@ -95,6 +103,12 @@ def ways_back(batch: Batch, flags: str) -> str:
 def done(batch: Batch) -> int:
     """How many rows nobody will ask again."""
     return batch.completed + batch.failed
+
+
+def how_far(batch: Batch) -> str:
+    """How far a batch is, in one line."""
+    rows = f"{done(batch):,}/{batch.total:,} rows" if batch.total else ""
+    return "  ".join(filter(None, (batch.status, rows, more(batch))))
 
 
 def more(batch: Batch) -> str:

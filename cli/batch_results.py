@@ -22,6 +22,7 @@ class Places:
 
     output: Path
     errors: Path
+    named: frozenset[Path] = frozenset()  # by somebody: they stay, if only as empty files
 
     @classmethod
     def beside(cls, stem: Path, output: Path | None, errors: Path | None) -> "Places":
@@ -29,17 +30,37 @@ class Places:
         return cls(
             output=output or stem.with_name(f"{stem.name}.output.jsonl"),
             errors=errors or stem.with_name(f"{stem.name}.errors.jsonl"),
+            named=frozenset(filter(None, (output, errors))),
         )
 
-    def make_sure(self, *, yes: bool) -> None:
-        """Has somebody agree that what is there is replaced; a ClickException if nobody does."""
-        if self.output == self.errors:
+    def make_sure(self, source: Path | None = None, *, yes: bool) -> None:
+        """Has somebody agree that what is there is replaced; a ClickException if nobody does.
+
+        Nobody can agree to lose the file of requests, `source`.
+        """
+        if are_same(self.output, self.errors):
             raise click.UsageError("--output and --errors name the same file.")
+        if source and (are_same(self.output, source) or are_same(self.errors, source)):
+            raise click.UsageError(f"Results would replace the requests in {source}.")
         for path in (self.output, self.errors):
             if not path.resolve().parent.is_dir():
                 raise click.ClickException(f"There is no folder {path.parent} to write to.")
             if path.exists():
                 agree(f"Replace {path}?", yes=yes)
+
+    def clear(self, path: Path) -> None:
+        """Leaves nothing in a place that would be taken for a result of this batch."""
+        if path not in self.named:
+            path.unlink(missing_ok=True)
+        elif path.exists():
+            path.write_bytes(b"")
+
+
+def are_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to the same file, which need not be there yet."""
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
 
 
 def agree(question: str, *, yes: bool) -> None:
@@ -56,10 +77,12 @@ def take_home(desk: BatchDesk, batch: Batch, places: Places) -> None:
 
     A ClickException if it did not complete, or rows of it failed.
     """
+    if not batch.output_file_id:
+        places.clear(places.output)
+    if not batch.error_file_id:
+        places.clear(places.errors)
     output = saved(desk, batch, OUTPUT, places.output) if batch.output_file_id else None
     errors = saved(desk, batch, ERRORS, places.errors) if batch.error_file_id else None
-    if errors is None:  # what an earlier batch left there would be taken for this one's
-        places.errors.unlink(missing_ok=True)
     print_facts(
         {
             "Batch": batch.id,
@@ -72,7 +95,7 @@ def take_home(desk: BatchDesk, batch: Batch, places: Places) -> None:
         }
     )
     if batch.errors:
-        show_errors([*batch.errors], batch.error_count)
+        show_errors(batch.errors, batch.error_count)
     if batch.status != COMPLETED:
         raise click.ClickException(f"{batch.id} is {batch.status}: not every row has an answer.")
     if batch.failed:

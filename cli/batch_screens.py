@@ -1,7 +1,8 @@
 """What `relay batch` prints for people."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 import click
@@ -16,6 +17,8 @@ from llm_relay.money import dollars
 
 UNKNOWN = "unknown"
 RESULTS = {OUTPUT: "output_file_id", ERRORS: "error_file_id"}
+MISTAKE = ("code", "param", "message")
+SOME = 3  # lines that are named of those with the same mistake
 
 
 def aside() -> Console:
@@ -60,19 +63,42 @@ def show_batch(batch: Batch, bucket: str) -> None:
     )
     if batch.errors:
         click.echo()
-        show_errors(list(batch.errors), batch.error_count)
+        show_errors(batch.errors, batch.error_count)
 
 
-def show_errors(errors: list[Any], count: int, console: Console | None = None) -> None:
-    """A table of what is wrong with a file, line by line, and how much more there is."""
-    table = table_of("Line", "Code", "Field", "What is wrong")
-    for error in errors:
-        line, code, field = (str(error.get(name) or "") for name in ("line", "code", "param"))
-        add_row(table, line, code, field, str(error.get("message") or ""))
+def show_errors(
+    errors: Iterable[Mapping[str, Any]],
+    count: int,
+    console: Console | None = None,
+    most: int | None = None,
+) -> None:
+    """A table of what is wrong with a file, each mistake once, and how many more lines there are.
+
+    `count` is of bad lines, `most` of different mistakes.
+    """
+    table, found = table_of("Lines", "Code", "Field", "What is wrong"), by_mistake(errors)
+    for mistake, lines in islice(found.items(), most):
+        count -= len(lines)
+        add_row(table, few(lines), *mistake)
     console = console or screen()
     console.print(table)
-    if count > len(errors):
-        console.print(f"… and {count - len(errors):,} more.")
+    if count > 0:
+        console.print(f"… and {count:,} more.")
+
+
+def by_mistake(errors: Iterable[Mapping[str, Any]]) -> dict[tuple[str, ...], list[str]]:
+    """The numbers of the lines that have each mistake: its code, its field and the message."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for error in errors:
+        line, *mistake = (str(error.get(name) or "") for name in ("line", *MISTAKE))
+        found.setdefault(tuple(mistake), []).append(line)
+    return found
+
+
+def few(lines: list[str]) -> str:
+    """The first numbers of lines, and how many there are besides."""
+    more = len(lines) - SOME
+    return ", ".join(lines[:SOME]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def print_facts(facts: Mapping[str, str | None], console: Console | None = None) -> None:

@@ -9,7 +9,7 @@ import click
 
 from cli.batch_check import checked, prices_of
 from cli.batch_desk import BatchDesk, caller_of
-from cli.batch_metadata import Pair, few
+from cli.batch_metadata import Pair, notes
 from cli.batch_progress import bytes_bar, coming_back, follow, ways_back
 from cli.batch_results import Places, a_file, agree, take_home
 from cli.batch_screens import aside, print_facts
@@ -17,6 +17,7 @@ from cli.target import flags_of, stack_of, target_options
 from llm_relay.batch import names
 from llm_relay.batch.batch_checks import WINDOW_SECONDS
 from llm_relay.batch.record import Batch, StoredFile
+from llm_relay.batch.retention import kept_seconds
 from llm_relay.batch.submit import submit as start
 from llm_relay.clients import Client
 
@@ -32,7 +33,7 @@ PRICE = click.FloatRange(min=0)
 @click.option("--output", type=a_file, help="Where answers go; else beside FILE.")
 @click.option("--errors", type=a_file, help="Where failed rows go; else beside FILE.")
 @click.option("--client", metavar="NAME", help="Whose batch it is, with its budget and limits.")
-@click.option("--metadata", type=Pair(), multiple=True, callback=few, help="A note, repeatable.")
+@click.option("--metadata", type=Pair(), multiple=True, callback=notes, help="A note, repeatable.")
 @click.option("--price-in", type=PRICE, help="USD per million tokens of input.")
 @click.option("--price-out", type=PRICE, help="USD per million tokens of answers.")
 @target_options
@@ -45,7 +46,7 @@ def submit(context: click.Context, /, *, file: Path, **wishes: Any) -> None:
     """
     desk, places = BatchDesk(stack_of(context)), places_for(file, wishes)
     if places:
-        places.make_sure(yes=wishes["yes"])
+        places.make_sure(file, yes=wishes["yes"])
     owner, caller = who(desk, wishes["client"])
     prices = prices_of(desk.stack, wishes["price_in"], wishes["price_out"])
     found = checked(file, wishes["endpoint"], caller, desk.stack, prices.listed)
@@ -112,6 +113,7 @@ def sent(desk: BatchDesk, path: Path, batch: Batch) -> Batch:
             bytes=size,
             key=batch.input_key,
             created_at=batch.created_at,
+            expires_at=batch.created_at + kept_seconds(days=desk.retention_days),
         )
     )
     return start(desk.store, desk.step_functions, desk.state_machine, batch)

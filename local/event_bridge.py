@@ -62,14 +62,17 @@ class Dispatcher:
 
     async def serve(self, rule: Rule) -> None:
         """Dispatches a rule's events until it is cancelled."""
-        queue = Queue(self._aws, rule.queue_url)
+        queue, uploads = Queue(self._aws, rule.queue_url), Uploads()
         while True:
             try:
                 for message in await queue.receive():
-                    sent = int(message["Attributes"]["SentTimestamp"])
-                    event = completed(json.loads(message["Body"]), message["MessageId"], sent)
-                    for target in rule.targets:
-                        await self._send(target, event)
+                    said, message_id = json.loads(message["Body"]), message["MessageId"]
+                    if not uploads.is_put(said, message_id):
+                        sent = int(message["Attributes"]["SentTimestamp"])
+                        event = completed(said, message_id, sent)
+                        for target in rule.targets:
+                            await self._send(target, event)
+                        uploads.end(said)
                     await queue.delete([message])
             except aiohttp.ClientError:
                 await asyncio.sleep(PAUSE_SECONDS)  # and the message is back in half a minute
@@ -102,6 +105,34 @@ class Dispatcher:
         task.add_done_callback(self._invocations.discard)
 
 
+class Uploads:
+    """Multipart uploads, each of which moto tells twice: it puts the object, then completes it."""
+
+    def __init__(self) -> None:
+        self._puts: dict[str, str] = {}  # the message of the put that is not completed yet
+
+    def is_put(self, event: Mapping[str, Any], message_id: str) -> bool:
+        """Whether it is what S3 does not tell: the first of the two, however often it comes."""
+        if not is_multipart(event):
+            return False
+        return self._puts.setdefault(_upload(event), message_id) == message_id
+
+    def end(self, event: Mapping[str, Any]) -> None:
+        """Forgets the upload that an event completes, so that the same may come once more."""
+        self._puts.pop(_upload(event), None)
+
+
+def is_multipart(event: Mapping[str, Any]) -> bool:
+    """Whether an event of moto's is of an object that came in parts, as its ETag tells."""
+    is_new = (event["source"], event["detail-type"]) == ("aws.s3", "Object Created")
+    return is_new and "-" in event["detail"]["object"]["eTag"]
+
+
+def _upload(event: Mapping[str, Any]) -> str:
+    detail = event["detail"]
+    return json.dumps([detail.get("bucket"), detail.get("object")], sort_keys=True)
+
+
 def target_input(target: Mapping[str, Any], event: Mapping[str, Any]) -> str:
     """What a target gets: the event, a part of it, or a constant."""
     if "Input" in target:
@@ -116,11 +147,12 @@ def completed(event: dict[str, Any], message_id: str, sent_millis: int) -> dict[
     if event["source"] != "aws.s3":
         return event
     detail, thing = event["detail"], dict(event["detail"]["object"])
+    created = "CompleteMultipartUpload" if is_multipart(event) else "PutObject"
     thing["etag"] = thing.pop("eTag")
     # moto's sequencer is a constant, like its event's id.
     thing["sequencer"] = f"{sent_millis:012X}{message_id[:6].upper()}"
     if thing["version-id"] in {None, "null"}:
         del thing["version-id"]
-    reasons = {"ObjectCreated": "PutObject", "ObjectRemoved": "DeleteObject"}
+    reasons = {"ObjectCreated": created, "ObjectRemoved": "DeleteObject"}
     reason = reasons.get(detail["reason"], detail["reason"])
     return event | {"id": message_id, "detail": {**detail, "object": thing, "reason": reason}}

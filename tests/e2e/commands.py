@@ -15,7 +15,7 @@ from local.settings import ROOT
 def copy_of_the_project(copy: Path) -> Path:
     """What a stack needs, so that a stack that runs in the project itself is left alone."""
     shutil.copy(ROOT / "template.yaml", copy)
-    for folder in ("events", "functions", "layers", "local"):
+    for folder in ("events", "functions", "layers", "local", "statemachines"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
     return copy
 

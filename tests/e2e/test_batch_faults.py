@@ -34,6 +34,7 @@ FAULTS = [
     "fault=reset",
     "fault=malformed",
     "fault=cut",
+    "fault=stall",
 ]
 
 
@@ -72,7 +73,8 @@ class Killer:
 @pytest.fixture
 def own_stack(loop: Loop, tmp_path: Path) -> Iterator[Running]:
     """A stack of its own, as its workers are killed."""
-    stack = Stack(Settings(log=tmp_path / "functions.log"))
+    impatient = {"UPSTREAM_IDLE_SECONDS": "8"}  # a stalled row is over after that
+    stack = Stack(Settings(log=tmp_path / "functions.log", environment=impatient))
     loop.run(stack.__aenter__())
     yield Running(stack, tmp_path / "functions.log")
     loop.run(stack.__aexit__(None, None, None))

@@ -2,133 +2,161 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-import requests
 
 from local.settings import Settings
 from local.stack import Stack
-from tests.e2e.aws_recorder import AwsCall, AwsRecorder
+from tests.e2e.aws_recorder import AwsRecorder
+from tests.e2e.batches import wait_for
+from tests.e2e.using_everything import User, use_everything
+from tests.template.calls import CLIENT, Needed, covers
+from tests.template.needed import FUNCTIONS, calls_of
 from tests.template.policies import Request, role_of
-from tests.template.test_least_privilege import CALLS, CLIENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.e2e.conftest import Loop
 
-KEY = f"sk-relay-{CLIENT}-0001-{'x' * 40}"
-MODEL = "abliterated-model"
-MESSAGES: Any = [{"role": "user", "content": "Reply with: it works"}]
+pytestmark = pytest.mark.timeout(300)  # a whole stack is used in all of its ways
+
+POOR = "ba9876543210"
+LAST_CALL_SECONDS = 20
+# So that a handful of rows is more than a worker asks at once.
+PARAMETERS = {"BatchRowsAtOnce": 4, "ThrottleRequestsPerSecond": 1000, "ThrottleBurst": 1000}
 
 
-def make_client(stack: Stack) -> None:
-    """A client with a budget, and a key of its own on the stack's usage plan."""
+class Hook:
+    """A webhook on loopback; `told` has the kinds of its events, by id, as some come twice."""
+
+    def __enter__(self) -> Hook:
+        self.told = told = dict[str, str]()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                event = json.loads(body)
+                told[event["id"]] = event["type"]
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                return
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def key_of(stack: Stack, client: str, budget_nanos: int) -> str:
+    """The key, on the stack's usage plan, of a new client with a budget."""
+    key = f"sk-relay-{client}-0001-{'x' * 40}"
     gateway = stack.aws("apigateway")
-    made = gateway.create_api_key(name="client", value=KEY, enabled=True)["id"]
+    made = gateway.create_api_key(name=client, value=key, enabled=True)["id"]
     plan = stack.template.ref("UsagePlan")
     gateway.create_usage_plan_key(usagePlanId=plan, keyId=made, keyType="API_KEY")
     stack.aws("dynamodb").put_item(
         TableName=stack.template.ref("ClientsTable"),
         Item={
-            "pk": {"S": f"client#{CLIENT}"},
+            "pk": {"S": f"client#{client}"},
             "sk": {"S": "profile"},
-            "name": {"S": "client"},
+            "name": {"S": client},
             "created_at": {"N": "1795000000"},
-            "budget_nanos": {"N": "5000000000"},
+            "budget_nanos": {"N": str(budget_nanos)},
             "budget_per": {"S": "day"},
             "keys": {
                 "M": {"0001": {"M": {"key_id": {"S": made}, "created_at": {"N": "1795000000"}}}}
             },
         },
     )
+    return key
 
 
-def use_everything(client: openai.OpenAI) -> None:
-    """Each route, whole and streamed, kept, repeated and refused."""
-    chat, responses = client.chat.completions, client.responses
-    for number in (1, 1, 2):
-        once: Any = {"extra_headers": {"Idempotency-Key": f"a-key-{number}"}}
-        chat.create(model=MODEL, messages=MESSAGES, **once)
-        responses.create(model=MODEL, input=MESSAGES, **once)
-    list(chat.create(model=MODEL, messages=MESSAGES, stream=True))
-    list(responses.create(model=MODEL, input=MESSAGES, stream=True))
-    refused: Any = {"extra_headers": {"Idempotency-Key": "refused"}}
-    with pytest.raises(openai.BadRequestError):
-        chat.create(model=MODEL, messages=[], **refused)
-    with pytest.raises(openai.BadRequestError):
-        responses.create(model=MODEL, input=[], **refused)
-    client.models.list()
-    base_url = str(client.base_url).rstrip("/")
-    for url in (f"{base_url}/usage", base_url.replace("/v1", "/health")):
-        headers = {"Authorization": f"Bearer {KEY}"}
-        assert requests.get(url, headers=headers, timeout=30).status_code == 200
+def asking(stack: Stack, key: str) -> dict[str, Any]:
+    """Settings of the official client, which asks once and does not try again."""
+    return {"base_url": f"{stack.base_url}/v1", "api_key": key, "max_retries": 0}
 
 
 @dataclass(frozen=True)
 class Observed:
-    """A stack, and what its functions asked of AWS; resources by what moto calls them."""
+    """A stack, and what its functions asked of AWS."""
 
     stack: Stack
-    calls: set[AwsCall]
+    recorder: AwsRecorder
 
-    def target(self, call: AwsCall) -> str:
-        """The logical id of what a call was about."""
-        physical_ids = self.stack.template.physical_ids.items()
-        return {physical: logical for logical, physical in physical_ids}[call.request.resource]
+    def requests(self, function: str) -> set[Request]:
+        """What one function asked, as IAM would be asked about it."""
+        calls = [*self.recorder.calls]  # more may come while these are looked at
+        return {call.request for call in calls if call.function == function}
 
-    def request(self, call: AwsCall) -> Request:
-        """A call as IAM would be asked about it."""
-        if self.target(call) == "ProviderKeySecret":
-            return call.request
-        return replace(
-            call.request, resource=self.stack.template.attribute(self.target(call), "Arn")
-        )
+    def missing(self, function: str) -> list[Needed]:
+        """What one function is said to ask, and has not asked."""
+        template, requests = self.stack.template, self.requests(function)
+        listed = (call for call in calls_of(template, function) if not call.unseen)
+        return [call for call in listed if not any(covers(template, call, r) for r in requests)]
 
 
 @pytest.fixture(scope="module")
 def observed(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     log = tmp_path_factory.mktemp("stack") / "functions.log"
-    with AwsRecorder() as recorder:
-        stack = Stack(Settings(log=log, environment={"AWS_ENDPOINT_URL": recorder.url}))
+    with AwsRecorder() as recorder, Hook() as hook, ExitStack() as closing:
+        parameters = PARAMETERS | {"WebhookUrl": hook.url}
+        environment = {"AWS_ENDPOINT_URL": recorder.url}
+        stack = Stack(Settings(log=log, environment=environment, parameters=parameters))
         loop.run(stack.__aenter__())
+        closing.callback(lambda: loop.run(stack.__aexit__(None, None, None)))
         recorder.aws_url = stack.aws_endpoint_url
         for name, function in stack.functions.items():
             signs = {**function.spec.environment, "AWS_ACCESS_KEY_ID": name}
             function.spec = replace(function.spec, environment=signs)
-        make_client(stack)
-        try:
-            with openai.OpenAI(
-                base_url=f"{stack.base_url}/v1", api_key=KEY, max_retries=0
-            ) as client:
-                use_everything(client)
-            yield Observed(stack, recorder.calls)
-        finally:
-            loop.run(stack.__aexit__(None, None, None))
+        client, rich, poor = (
+            closing.enter_context(openai.OpenAI(**asking(stack, key)))
+            for key in (
+                stack.client_key,
+                key_of(stack, CLIENT, 5_000_000_000),
+                key_of(stack, POOR, 1),
+            )
+        )
+        use_everything(User(stack, client, rich, poor, hook.told))
+        observed = Observed(stack, recorder)
+        with suppress(TimeoutError):  # what is missing then is told by the test
+            wait_for(lambda: not any(map(observed.missing, FUNCTIONS)), LAST_CALL_SECONDS)
+        yield observed
 
 
-@pytest.mark.parametrize("function", CALLS)
+def test_every_request_to_aws_is_understood(observed: Observed) -> None:
+    assert observed.recorder.strange == []
+    assert {call.function for call in observed.recorder.calls} <= {*FUNCTIONS}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_role_allows_every_call_that_its_function_makes(
     observed: Observed, function: str
 ) -> None:
     role = role_of(observed.stack.template, function)
-    made = [observed.request(call) for call in observed.calls if call.function == function]
-    assert [request for request in made if not role.allows(request)] == []
+    assert [r for r in observed.requests(function) if not role.allows(r)] == []
 
 
-@pytest.mark.parametrize("function", CALLS)
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_the_list_of_a_function_s_calls_is_what_it_makes(observed: Observed, function: str) -> None:
-    made = {
-        (call.request.action, observed.target(call), "".join(map(prefix, call.request.keys)))
-        for call in observed.calls
-        if call.function == function
-    }
-    assert made == {(call.action, call.target, call.key) for call in CALLS[function]}
-
-
-def prefix(key: str) -> str:
-    """The part of a partition key that a role can tell apart."""
-    return key.partition("#")[0] + "#"
+    template, requests = observed.stack.template, observed.requests(function)
+    listed = calls_of(template, function)
+    assert [r for r in requests if not any(covers(template, c, r) for c in listed)] == []
+    assert observed.missing(function) == []
+    seen = [call for call in listed if any(covers(template, call, r) for r in requests)]
+    assert [call for call in seen if call.unseen] == []

@@ -1,7 +1,8 @@
 """A provider that does to each row what the row says: one word for each time it is asked.
 
 `"503 200"` is refused once and then answered; the last word holds for all that follow. A word may
-have a number: `429:30` has a Retry-After, `slow:2` answers after so many seconds.
+have a number: `429:30` has a Retry-After, `slow:2` answers after so many seconds, and `late:2`
+refuses after so many, for an hour.
 """
 
 from __future__ import annotations
@@ -94,6 +95,8 @@ def script_of(word: str) -> Script:
     kind, _, number = word.partition(":")
     if kind == "slow":
         return [float(number), *whole(200, completion())]
+    if kind == "late":
+        return [float(number), *whole(429, _ERROR, retry_after="3600")]
     if kind == "long":
         return whole(200, completion(int(number)))
     if kind == "spread":

@@ -15,7 +15,7 @@ import pytest
 from llm_relay import idempotency
 from llm_relay.dynamodb import dynamodb
 from llm_relay.jobs.leases import Holder, leases
-from llm_relay.jobs.record import key_of, records
+from llm_relay.jobs.record import answer_key, key_of, records
 from tests.functions.accounts import CLIENT, Accounts
 from tests.functions.job_world import JobWorld, job_world
 from tests.functions.payloads import INPUT, RESPONSE
@@ -131,11 +131,13 @@ def test_the_official_client_cancels_what_is_queued_and_it_is_never_asked(
     assert job_world.told() == [("response.cancelled", {"id": made.id, "owner": OWNER})]
 
 
-def while_it_is_asked(world: JobWorld, happens: Callable[[], Any], *before: Any) -> None:
+def while_it_is_asked(
+    world: JobWorld, happens: Callable[[], Any], *before: Any, answer: Any = ANSWER
+) -> None:
     """Do something while the provider thinks about a response; then let it answer."""
     is_asked, may_answer = threading.Event(), threading.Barrier(2)
-    answer = whole(200, ANSWER | {"model": MODEL})
-    world.provider.scripts = [*before, [is_asked, may_answer, *answer]]
+    script = [is_asked, may_answer, *whole(200, answer | {"model": MODEL})]
+    world.provider.scripts = [*before, script]
     with ThreadPoolExecutor() as pool:
         left = pool.submit(world.deliver, world.receive())
         assert is_asked.wait(30)
@@ -157,6 +159,44 @@ def test_the_answer_of_a_response_cancelled_meanwhile_is_dropped(job_world: JobW
     after = retrieved(job_world, response_id)
     assert (after["status"], after["output"], after["usage"]) == ("cancelled", [], None)
     assert [told for told, _ in job_world.told()] == ["response.cancelled"]
+
+
+def lies(world: JobWorld, response_id: str) -> Any:
+    """What the bucket has of a response."""
+    return json.loads(world.batch.bucket.get(answer_key(OWNER, response_id)))
+
+
+PAID = ANSWER | {"remaining_credits": 7, "estimated_cost_usd": 0.1}
+
+
+def test_nothing_of_the_answer_to_a_response_cancelled_meanwhile_is_kept(
+    job_world: JobWorld,
+) -> None:
+    response_id = queued(job_world)
+    before = lies(job_world, response_id)
+    cancel = f"{PATH}/{response_id}/cancel"
+    while_it_is_asked(job_world, lambda: job_world.ask("POST", cancel), answer=PAID)
+    assert lies(job_world, response_id).keys() == before.keys()
+    assert lies(job_world, response_id)["output"] == []
+    assert lies(job_world, response_id)["status"] == "cancelled"
+    assert retrieved(job_world, response_id) == lies(job_world, response_id)
+
+
+def test_an_answer_that_a_killed_invocation_left_to_a_cancelled_response_is_dropped(
+    job_world: JobWorld,
+) -> None:
+    response_id = queued(job_world)
+    before = lies(job_world, response_id)
+    job_world.ask("POST", f"{PATH}/{response_id}/cancel")
+    left = json.dumps(PAID | {"id": response_id, "status": "completed"})
+    job_world.batch.bucket.put(answer_key(OWNER, response_id), left.encode())
+    assert retrieved(job_world, response_id).keys() <= before.keys()
+    assert job_world.deliver(job_world.receive()) == []
+    assert (lies(job_world, response_id)["status"], job_world.provider.requests) == (
+        "cancelled",
+        [],
+    )
+    assert lies(job_world, response_id).keys() <= before.keys()
 
 
 def test_of_a_response_deleted_meanwhile_nothing_is_left(job_world: JobWorld) -> None:
@@ -216,6 +256,19 @@ def test_a_failure_that_may_pass_queues_it_again_and_the_last_one_fails_it(
     job_world.hurry(messages)
     assert job_world.deliver(job_world.receive()) == []
     assert retrieved(job_world, response_id)["status"] == "failed"
+
+
+def test_ten_deliveries_are_the_most_unless_the_function_is_told_otherwise(
+    job_world: JobWorld,
+) -> None:
+    job_world.batch.environment.delenv("JOBS_MOST_DELIVERIES", raising=False)
+    job_world.provider.scripts = [whole(503, REFUSAL)]
+    response_id = queued(job_world)
+    [message] = job_world.receive()
+    for number, left, status in ((9, 1, "queued"), (10, 0, "failed")):
+        message["attributes"]["ApproximateReceiveCount"] = str(number)
+        assert len(job_world.deliver([message])) == left
+        assert retrieved(job_world, response_id)["status"] == status
 
 
 def test_a_message_delivered_again_is_asked_once(job_world: JobWorld) -> None:

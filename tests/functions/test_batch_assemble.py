@@ -21,6 +21,7 @@ from llm_relay.batch.names import parts_prefix, row_request_id
 from llm_relay.batch.parts import Result, part_text
 from llm_relay.batch.record import CANCELLING, IN_PROGRESS, VALIDATING, Batch
 from llm_relay.deadline import Deadline
+from llm_relay.objects import s3
 from tests.functions.batch_world import CHAT
 from tests.functions.conftest import Context
 
@@ -86,6 +87,12 @@ def died(batch: Batch, execution: str = EXECUTION, **more: Any) -> dict[str, Any
     told = json.dumps({"owner": batch.owner, "batch": batch.id} | more)
     detail = {"executionArn": execution, "status": "TIMED_OUT", "input": told}
     return {"source": "aws.states", "time": "2026-11-21T12:00:00Z", "detail": detail}
+
+
+def arrival(key: str) -> dict[str, Any]:
+    """The event that an object has come."""
+    detail = {"object": {"key": key, "size": 1, "sequencer": "0A"}}
+    return {"time": "2026-11-21T12:00:00Z", "source": "aws.s3", "detail": detail}
 
 
 def now_of(world: BatchWorld, batch: Batch) -> Batch:
@@ -235,6 +242,52 @@ def test_an_end_is_found_even_if_the_input_was_deleted(batch_world: BatchWorld, 
     assemble(batch)
     (line,) = lines_of(batch_world, batch, "errors")
     assert (line["id"], line["custom_id"]) == (row_request_id(batch.id, 0), None)
+    assert line["error"]["code"] == "input_changed"
+
+
+def replaced(world: BatchWorld, batch: Batch) -> None:
+    """Put another file, just as long, in the place of a batch's own."""
+    content = world.bucket.get(batch.input_key)
+    world.bucket.put(batch.input_key, content.replace(b"row-", b"new-"))
+
+
+def test_rows_whose_file_was_replaced_are_told_without_another_file_s_ids(
+    batch_world: BatchWorld, news: News
+) -> None:
+    batch = planned(batch_world, 4)
+    put(batch_world, batch, "0001-000000", result(0), result(1))
+    replaced(batch_world, batch)
+    assemble(batch)
+    assert ids_of(batch_world, batch, "output") == ["row-0", "row-1"]
+    lines = lines_of(batch_world, batch, "errors")
+    assert [line["id"] for line in lines] == [row_request_id(batch.id, row) for row in (2, 3)]
+    assert {line["custom_id"] for line in lines} == {None}
+    assert {line["error"]["code"] for line in lines} == {"input_changed"}
+    assert "Submit" in lines[0]["error"]["message"]
+    known = now_of(batch_world, batch)
+    assert (known.status, known.completed, known.failed) == ("completed", 2, 2)
+
+
+def test_a_batch_whose_file_was_replaced_before_any_row_was_run_says_so(
+    batch_world: BatchWorld, news: News
+) -> None:
+    batch = planned(batch_world, 2)
+    replaced(batch_world, batch)
+    assemble(batch)
+    known = now_of(batch_world, batch)
+    assert (known.status, known.errors[0]["code"]) == ("failed", "input_changed")
+    assert "Submit it again" in known.errors[0]["message"]
+
+
+def test_a_cancelled_batch_is_told_as_cancelled_even_if_its_file_was_replaced(
+    batch_world: BatchWorld, news: News
+) -> None:
+    batch = planned(batch_world, 1)
+    batch_world.store.change(batch.owner, batch.id, {batch.status}, status=CANCELLING)
+    replaced(batch_world, batch)
+    assemble(batch)
+    (line,) = lines_of(batch_world, batch, "errors")
+    assert (line["custom_id"], line["error"]["code"]) == (None, "batch_cancelled")
 
 
 def test_workers_that_hold_a_chunk_are_waited_for(batch_world: BatchWorld, news: News) -> None:
@@ -298,6 +351,28 @@ def test_two_at_once_come_to_the_same(batch_world: BatchWorld, news: News) -> No
     assert len({event["detail"]["id"] for event in news.told()}) == 1
 
 
+def test_the_slower_of_two_leaves_what_the_faster_has_made(
+    batch_world: BatchWorld, news: News
+) -> None:
+    batch = planned(batch_world, 2)
+    put(batch_world, batch, "0001-000000", result(0))
+    calls = s3().meta.events
+
+    def faster(**_: Any) -> None:
+        calls.unregister(when, faster)
+        assert assemble(batch) == 0
+        batch_world.bucket.delete(batch.input_key)  # which anybody may, once it has ended
+
+    when = "before-send.s3.GetObject"
+    calls.register(when, faster)
+    assert assemble(batch) == 1
+    assert ids_of(batch_world, batch, "errors") == ["row-1"]
+    known = now_of(batch_world, batch)
+    assert assemble(batch) == 0
+    assert now_of(batch_world, batch) == known
+    assert len(news.told()) == 1
+
+
 def test_an_end_that_broke_off_leaves_no_file_and_is_done_again(
     batch_world: BatchWorld, news: News
 ) -> None:
@@ -331,7 +406,7 @@ def test_many_small_parts_become_few_before_they_are_put_together(
     assert (len(before), len(after)) == (9, 4)
     assert condense(bucket, batch, never, most_parts=1)
     assert len(list(needed_parts(bucket, batch))) == 3
-    tally = merge(bucket, replace(batch, times={"finalizing_at": 0}))
+    tally = merge(bucket, replace(batch, times={"finalizing_at": 0}), lambda: True)
     assert (tally.completed, tally.never_run, tally.cost_nanos) == (8, 1, 80)
     assert {line["by"] for line in lines_of(batch_world, batch, "output")} == {"first"}
 
@@ -370,6 +445,20 @@ def test_a_batch_whose_file_was_not_checked_to_its_end_fails(
     assert len(news.told()) == 1
 
 
+def test_an_execution_that_died_before_its_first_step_ends_its_batch(
+    batch_world: BatchWorld, news: News
+) -> None:
+    batch = batch_world.add_batch(input_of(1))
+    handler(died(batch), context())
+    known = now_of(batch_world, batch)
+    assert (known.status, known.execution, known.errors[0]["code"]) == (
+        "failed",
+        None,
+        "batch_failed",
+    )
+    assert len(news.told()) == 1
+
+
 def test_an_execution_that_died_does_not_end_the_batch_of_another(
     batch_world: BatchWorld, news: News
 ) -> None:
@@ -391,11 +480,7 @@ def test_an_execution_on_the_inbox_that_died_ends_its_batch(
     batch_world: BatchWorld, news: News
 ) -> None:
     batch_world.bucket.put("inbox/a.jsonl", input_of(1))
-    arrived = {
-        "time": "2026-11-21T12:00:00Z",
-        "source": "aws.s3",
-        "detail": {"object": {"key": "inbox/a.jsonl", "size": 1, "sequencer": "0A"}},
-    }
+    arrived = arrival("inbox/a.jsonl")
     outcome = plan({"execution": EXECUTION, "input": arrived}, None)
     detail = {"executionArn": EXECUTION, "input": json.dumps(arrived)}
     assert handler({"detail": detail}, context())["batch"] == outcome["batch"]
@@ -405,6 +490,29 @@ def test_an_execution_on_the_inbox_that_died_ends_its_batch(
     assert ids_of(batch_world, known, "errors") == ["row-0"]
     told = json.loads(batch_world.bucket.get(f"outbox/a/{known.id}/batch.json"))
     assert told["status"] == "failed"
+
+
+def test_a_file_in_the_inbox_that_no_step_has_seen_is_told_as_failed(
+    batch_world: BatchWorld, news: News
+) -> None:
+    arrived = arrival("inbox/a.jsonl")
+    batch_world.bucket.put("inbox/a.jsonl", input_of(1))
+    told = handler({"detail": {"executionArn": EXECUTION, "input": json.dumps(arrived)}}, context())
+    place = f"outbox/a/{told['batch']}/batch.json"
+    assert json.loads(batch_world.bucket.get(place))["status"] == "failed"
+    assert news.told()[0]["detail"]["data"]["id"] == told["batch"]
+    # The event may have come twice, to an execution that lives.
+    again = plan({"execution": f"{EXECUTION}-other", "input": arrived}, None)
+    assert (again["batch"], again["outcome"]) == (told["batch"], "failed")
+    assert news.told() == []
+
+
+def test_a_folder_in_the_inbox_is_no_batch_even_if_its_execution_died(
+    batch_world: BatchWorld,
+) -> None:
+    detail = {"executionArn": EXECUTION, "input": json.dumps(arrival("inbox/a/"))}
+    assert handler({"detail": detail}, context())["wait_seconds"] == 0
+    assert batch_world.items() == []
 
 
 def test_a_batch_that_nobody_knows_is_let_be(batch_world: BatchWorld) -> None:

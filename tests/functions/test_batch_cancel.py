@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import openai
 import pytest
 
+from functions.batch_assemble.handler import handler as assemble
 from llm_relay.batch.record import (
     CANCELLED,
     CANCELLING,
@@ -16,15 +18,19 @@ from llm_relay.batch.record import (
     FINALIZING,
     IN_PROGRESS,
     RUNNING,
+    VALIDATING,
 )
 from llm_relay.batch.submit import step_functions
 from tests.functions.batch_calls import (
     created,
     started,
     state_of,
+    uploaded,
 )
+from tests.functions.conftest import Context
 
 if TYPE_CHECKING:
+    from tests.functions.announced import News
     from tests.functions.batch_front import Front
     from tests.functions.batch_world import BatchWorld
 
@@ -65,6 +71,22 @@ def test_a_batch_that_was_never_started_is_cancelled_as_well(
     batch = batch_world.add_batch(b"")
     assert front.client().batches.cancel(batch.id).status == CANCELLING
     assert list(started(state_machine)) == [f"{batch.id}-close"]
+
+
+def test_a_batch_that_was_never_started_frees_its_file_once_it_is_cancelled(
+    front: Front, batch_world: BatchWorld, state_machine: str, news: News
+) -> None:
+    client = front.client()
+    file_id = uploaded(client)
+    batch = batch_world.add_batch(b"", input_file_id=file_id)
+    assert client.batches.retrieve(batch.id).status == VALIDATING
+    with pytest.raises(openai.ConflictError, match=f"{batch.id}.*Cancel the batch"):
+        client.files.delete(file_id)
+    client.batches.cancel(batch.id)
+    assemble(started(state_machine)[f"{batch.id}-close"], Context(60, time.monotonic()))
+    assert client.batches.retrieve(batch.id).status == CANCELLED
+    assert client.files.delete(file_id).deleted
+    assert news.told()[0]["detail-type"] == "batch.cancelled"
 
 
 def test_a_cancelled_batch_may_be_cancelled(

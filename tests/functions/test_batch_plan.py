@@ -85,6 +85,7 @@ def test_a_good_file_becomes_chunks(batch_world: BatchWorld, news: News) -> None
     known = now_of(batch_world, outcome)
     assert (known.status, known.total, known.execution) == ("in_progress", 3, EXECUTION)
     assert known.times["in_progress_at"] >= batch.created_at
+    assert known.input_etag == batch_world.bucket.head(batch.input_key)["ETag"]
     assert news.told() == []
 
 

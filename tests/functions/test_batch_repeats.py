@@ -85,6 +85,7 @@ def test_a_batch_that_cannot_be_started_is_failed_and_not_hidden(
     with pytest.raises(openai.InternalServerError) as refused:
         created(client, file_id, **with_key("k"))
     assert (refused.value.status_code, refused.value.code) == (503, "batches_unavailable")
+    assert "StateMachine" not in refused.value.message
     assert "StateMachineDoesNotExist" in capsys.readouterr().out
     (left,) = client.batches.list().data
     assert (left.status, left.id in refused.value.message) == (FAILED, True)

@@ -19,7 +19,8 @@ from llm_relay.dynamodb import dynamodb
 from tests.functions.batch_world import batch_world
 from tests.functions.chunk_work import office
 from tests.functions.conftest import PROVIDER_KEY
-from tests.functions.fated_provider import line
+from tests.functions.fated_provider import line, rows
+from tests.scripted_provider import wait_until
 
 if TYPE_CHECKING:
     from tests.functions.chunk_work import Office, Work
@@ -261,6 +262,39 @@ def test_nothing_is_left_to_do_for_a_batch_that_is_over(office: Office) -> None:
     assert not office.provider.asked
 
 
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_a_chunk_whose_file_was_replaced_ends_unasked(
+    office: Office, capsys: pytest.CaptureFixture[str], is_deleted: bool
+) -> None:
+    work = office.fated("200", "200")
+    _pin(work)
+    if is_deleted:
+        work.world.bucket.delete(work.batch.input_key)
+    else:
+        _replace(work)
+    answer = work.run()
+    assert (answer["left"], answer["wait_seconds"]) == (0, 0)
+    assert not office.provider.asked
+    assert not work.results()
+    assert '"stopped":"input_changed"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("first", "idle"), [("slow:1", 0), ("late:1", 20)])
+def test_a_file_that_is_replaced_meanwhile_costs_the_rows_that_were_not_read(
+    office: Office, first: str, idle: int
+) -> None:
+    # More than a block, and more in the first block than is read at once.
+    work = office.work(rows([first] * 4 + ["200"] * 596, padding="x" * 10_000))
+    _pin(work)
+    thief = threading.Thread(target=_replace_once_asked, args=(work,))
+    thief.start()
+    answer = work.run(idle=idle)
+    thief.join()
+    assert (answer["left"], answer["wait_seconds"]) == (0, 0)
+    assert 1 <= len(office.provider.asked) <= len(work.lines()) < 600
+    assert all(asked.startswith("row ") for asked in office.provider.asked)
+
+
 def test_no_call_is_cut_by_the_end_of_the_function(office: Office) -> None:
     office.world.environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "6")
     relay.provider.cache_clear()
@@ -321,6 +355,22 @@ def test_progress_is_told_while_rows_are_under_way(office: Office) -> None:
 
 def _change(work: Work, **values: Any) -> None:
     assert work.world.store.change(work.batch.owner, work.batch.id, [IN_PROGRESS], **values)[0]
+
+
+def _pin(work: Work) -> None:
+    """Note which file was checked, as planning the batch does."""
+    _change(work, input_etag=work.world.bucket.head(work.batch.input_key)["ETag"])
+
+
+def _replace(work: Work) -> None:
+    """Put another file, just as long, in the place of the batch's own."""
+    bucket, key = work.world.bucket, work.batch.input_key
+    bucket.put(key, bucket.get(key).replace(b'"row ', b'"new '))
+
+
+def _replace_once_asked(work: Work) -> None:
+    wait_until(lambda: bool(work.provider.asked))
+    _replace(work)
 
 
 def _steal(work: Work) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -81,12 +82,20 @@ def test_what_may_be_paid_costs_the_worst_and_a_refusal_nothing(
 
 def test_money_is_set_aside_before_rows_are_asked(office: Office, accounts: Accounts) -> None:
     work = owned(office, *["slow:1.5"] * 4)
-    seen: list[Any] = []
-    look = threading.Timer(0.9, lambda: seen.append(accounts.read().reserved(time.time())))
-    look.start()
+    seen: list[int] = []
+    is_over = threading.Event()
+
+    def look() -> None:
+        while not is_over.wait(0.05):
+            with suppress(LookupError):  # before there is an account
+                seen.append(accounts.read().reserved(time.time()))
+
+    looking = threading.Thread(target=look)
+    looking.start()
     work.run()
-    look.join()
-    assert seen == [4 * worst("slow:1.5")]
+    is_over.set()
+    looking.join()
+    assert max(seen) == 4 * worst("slow:1.5")
 
 
 def test_a_budget_for_few_rows_at_once_runs_them_in_turns(
@@ -97,6 +106,28 @@ def test_a_budget_for_few_rows_at_once_runs_them_in_turns(
     assert work.now().completed == 20
     assert accounts.read().spent == 20 * COST
     assert office.provider.most <= 3
+
+
+def test_rows_beyond_the_budget_are_refused_without_a_look_at_it_for_each(
+    office: Office, accounts: Accounts
+) -> None:
+    looks: list[Any] = []
+    dynamodb().meta.events.register(
+        "before-call.dynamodb.UpdateItem", lambda params, **_: looks.append(params["body"])
+    )
+    work = owned(office, *["200"] * 300, budget=worst() - 1)
+    assert work.run()["left"] == 0
+    assert work.now().failed == 300
+    assert len([look for look in looks if b"ledger#" in look]) < 30
+
+
+def test_without_time_for_a_row_none_is_refused_for_want_of_money(
+    office: Office, accounts: Accounts
+) -> None:
+    work = owned(office, *["200"] * 300, budget=worst() - 1)
+    answer = work.run(seconds=0)
+    assert answer["left"] == 300
+    assert work.results() == []
 
 
 def test_rows_beyond_the_budget_become_error_lines(office: Office, accounts: Accounts) -> None:
@@ -145,14 +176,7 @@ def test_money_for_rows_that_were_not_run_comes_back(office: Office, accounts: A
 
 def test_a_successor_settles_what_a_killed_worker_left(office: Office, accounts: Accounts) -> None:
     work = owned(office, *["200"] * 6)
-    leases, lease = Leases(work.world.table), work.lease()
-    hold = ledger().reserve(work.batch.client, 6 * worst(), time.time(), 60, "h_killed")
-    assert hold
-    kept = SliceHold(hold=hold, generation=1, first_row=0, last_row=5, model=MODEL)
-    assert leases.keep_hold(lease, kept)
-    written = [_answered(work, row) for row in (0, 3)]
-    work.world.bucket.put(names.part_key(work.batch.id, 7, 1, 0), part_text(written))
-    leases.give_back(lease)
+    _killed_with_two_rows_written(work)
     assert work.run()["left"] == 0
     account = accounts.read()
     assert account.spent == 6 * COST
@@ -161,6 +185,33 @@ def test_a_successor_settles_what_a_killed_worker_left(office: Office, accounts:
     assert accounts.used()[0]["requests"] == 6
     assert work.run()["left"] == 0  # and is settled once
     assert accounts.read().spent == 6 * COST
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+def test_what_a_killed_worker_left_is_settled_also_if_the_batch_is_over(
+    office: Office, accounts: Accounts, is_cancelled: bool
+) -> None:
+    over = {"status": "cancelling"} if is_cancelled else {"expires_at": int(time.time()) - 1}
+    work = office.fated(*["200"] * 6, client=client(PLENTY), **over)
+    _killed_with_two_rows_written(work)
+    assert work.run()["left"] == 0
+    account = accounts.read()
+    assert account.spent == 2 * COST
+    assert not account.holds
+    assert not office.provider.asked
+    assert work.chunk_item()["holds"]["M"] == {}
+    assert work.chunk_item()["until"]["N"] == "0"
+
+
+def _killed_with_two_rows_written(work: Work) -> None:
+    leases, lease = Leases(work.world.table), work.lease()
+    hold = ledger().reserve(work.batch.client, 6 * worst(), time.time(), 60, "h_killed")
+    assert hold
+    kept = SliceHold(hold=hold, generation=1, first_row=0, last_row=5, model=MODEL)
+    assert leases.keep_hold(lease, kept)
+    written = [_answered(work, row) for row in (0, 3)]
+    work.world.bucket.put(names.part_key(work.batch.id, 7, 1, 0), part_text(written))
+    leases.give_back(lease)
 
 
 def _answered(work: Work, row: int) -> Result:

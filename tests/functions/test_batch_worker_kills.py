@@ -19,6 +19,8 @@ from tests.functions.fated_provider import line
 from tests.scripted_provider import wait_until
 
 if TYPE_CHECKING:
+    import pytest
+
     from tests.functions.chunk_work import Office, Work
 
 __all__ = ["batch_world", "office"]
@@ -59,6 +61,11 @@ def killed_after(work: Work, results: int) -> None:
         wait_until(lambda: len(work.results()) >= results, 60)
         process.send_signal(signal.SIGKILL)
         process.wait()
+    end_lease(work)
+
+
+def end_lease(work: Work) -> None:
+    """Let the time of a dead worker's lease be over."""
     dynamodb().update_item(
         TableName=work.world.table,
         Key={"pk": {"S": f"chunks#{work.batch.id}"}, "sk": {"S": "000007"}},
@@ -93,6 +100,40 @@ def test_after_a_kill_the_budget_is_charged_for_each_row_once(office: Office) ->
     assert account.spent == 300 * _COST
     assert not account.holds
     assert is_sound(account)
+
+
+def test_after_three_kills_in_a_row_one_row_at_a_time_is_asked(office: Office) -> None:
+    work = office.fated(*["slow:0.02"] * 20)
+    _kill(work, times=3)
+    assert work.run()["left"] == 0
+    assert office.provider.most == 1
+    assert work.now().completed == 20
+    assert work.lease().deaths == 0
+
+
+def test_after_two_kills_the_worker_is_as_bold_as_ever(office: Office) -> None:
+    work = office.fated(*["slow:0.2"] * 20)
+    _kill(work, times=2)
+    assert work.run()["left"] == 0
+    assert office.provider.most > 1
+
+
+def test_after_six_kills_in_a_row_the_chunk_is_ended(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = office.fated("200", "200")
+    _kill(work, times=6)
+    assert work.run()["left"] == 0
+    assert not office.provider.asked
+    assert work.chunk_item()["until"]["N"] == "0"
+    assert '"stopped":"workers_died"' in capsys.readouterr().out
+
+
+def _kill(work: Work, times: int) -> None:
+    """Leave the chunk as workers do that are killed before they have asked anything."""
+    for _ in range(times):
+        work.lease()
+        end_lease(work)
 
 
 def test_memory_is_less_than_the_file(office: Office) -> None:

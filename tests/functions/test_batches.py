@@ -100,11 +100,21 @@ def test_batches_are_listed_page_by_page(front: Front, batch_world: BatchWorld) 
     assert [batch.id for batch in front.client("key-2").batches.list()] == [theirs.id]
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=-1", "after=%20"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=101", "limit=-1", "after=%20", "after=batch_none"]
+)
 def test_a_list_says_what_is_wrong_with_its_query(front: Front, query: str) -> None:
     answer = front.ask("GET", f"/batches?{query}")
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == query.partition("=")[0]
+
+
+def test_no_page_goes_on_after_a_batch_of_another(front: Front, batch_world: BatchWorld) -> None:
+    theirs = batch_world.add_batch(b"", owner="key-2")
+    batch_world.add_batch(b"")
+    with pytest.raises(openai.BadRequestError) as refused:
+        front.client().batches.list(after=theirs.id)
+    assert refused.value.param == "after"
 
 
 def test_a_batch_is_no_one_else_s(front: Front, batch_world: BatchWorld) -> None:

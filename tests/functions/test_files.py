@@ -25,13 +25,17 @@ def uploaded(front: Front, content: bytes = ROWS, name: str = "rows.jsonl", **mo
     return front.client().files.create(file=(name, content), purpose="batch", **more)
 
 
+def id_of(number: int) -> str:
+    return f"file-{number:027x}"
+
+
 def kept(world: BatchWorld, number: int, **more: Any) -> StoredFile:
     facts: dict[str, Any] = {
-        "id": f"file-{number:03d}",
+        "id": id_of(number),
         "owner": "key-1",
         "filename": "f",
         "bytes": 1,
-        "key": f"files/key-1/file-{number:03d}",
+        "key": f"files/key-1/{id_of(number)}",
         "created_at": number,
     }
     file = StoredFile(**(facts | more))
@@ -120,7 +124,7 @@ def test_a_file_whose_time_is_over_is_gone(front: Front, batch_world: BatchWorld
     kept(batch_world, 1, expires_at=now - 1)
     alive = kept(batch_world, 2, expires_at=now + 600)
     with pytest.raises(openai.NotFoundError):
-        front.client().files.retrieve("file-001")
+        front.client().files.retrieve(id_of(1))
     assert [file.id for file in front.client().files.list()] == [alive.id]
 
 
@@ -130,11 +134,29 @@ def test_files_are_listed_page_by_page(front: Front, batch_world: BatchWorld) ->
     kept(batch_world, 7, owner="key-2")
     files = front.client().files
     first = files.list(limit=2)
-    assert [file.id for file in first.data] == ["file-004", "file-003"]
+    assert [file.id for file in first.data] == [id_of(4), id_of(3)]
     assert first.has_more
     assert [file.created_at for file in first] == [4, 3, 2, 1, 0]
     assert [file.created_at for file in files.list(limit=2, order="asc")] == [0, 1, 2, 3, 4]
     assert not files.list(limit=5).has_more
+
+
+def test_a_page_goes_on_after_a_file_that_was_deleted_since(
+    front: Front, batch_world: BatchWorld
+) -> None:
+    for number in range(3):
+        kept(batch_world, number)
+    files = front.client().files
+    assert files.delete(id_of(1)).deleted
+    assert [file.id for file in files.list(after=id_of(1))] == [id_of(0)]
+
+
+def test_a_page_goes_on_after_a_file_of_results(front: Front, batch_world: BatchWorld) -> None:
+    ids = [id_of(number) for number in (1, 2)] + [f"{id_of(2)}-errors", f"{id_of(2)}-output"]
+    for number, file_id in enumerate(ids):
+        kept(batch_world, number, id=file_id)
+    found = front.client().files.list(limit=1, order="asc")
+    assert [file.id for file in found] == ids
 
 
 def test_a_page_of_one_purpose_is_full(front: Front, batch_world: BatchWorld) -> None:
@@ -154,6 +176,8 @@ def test_a_page_of_one_purpose_is_full(front: Front, batch_world: BatchWorld) ->
         ("limit=%D9%A1", "limit"),
         ("order=up", "order"),
         ("after=%2F", "after"),
+        ("after=file-zzz", "after"),
+        ("after=batch_0", "after"),
         (f"after={'x' * 2000}", "after"),
     ],
 )

@@ -13,7 +13,8 @@ import pytest
 
 from llm_relay.jobs.leases import Holder, leases
 from llm_relay.jobs.single import SingleJob
-from llm_relay.jobs.task import ROUTE, JobCall
+from llm_relay.jobs.task import ROUTE
+from llm_relay.telemetry import Call
 from tests.functions.job_world import JobWorld, job_world
 from tests.functions.payloads import COMPLETION, INPUT, QUESTION, RESPONSE
 from tests.scripted_provider import CLOSE, whole
@@ -300,7 +301,7 @@ def restless_threads() -> Iterator[None]:
 @pytest.mark.usefixtures("environment", "restless_threads")
 def test_calls_that_end_at_once_are_told_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
     def end(number: int) -> None:
-        JobCall(route=ROUTE, request_id=f"job-{number}", client="operator").finish(200)
+        Call(route=ROUTE, request_id=f"job-{number}", client="operator").finish(200)
 
     with ThreadPoolExecutor(max_workers=10) as pool:
         list(pool.map(end, range(200)))

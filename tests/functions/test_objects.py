@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+import time
+from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
 import pytest
 
+from llm_relay.object_writer import ObjectWriter, part_bytes
 from llm_relay.objects import Bucket, s3
 
 if TYPE_CHECKING:
     from tests.functions.batch_world import BatchWorld
+
+FIRST = 8 * 1024 * 1024
 
 
 def test_an_object_is_read_whole_or_in_part(batch_world: BatchWorld) -> None:
@@ -22,9 +27,26 @@ def test_an_object_is_read_whole_or_in_part(batch_world: BatchWorld) -> None:
 
 
 def test_what_is_not_there_is_a_key_error(batch_world: BatchWorld) -> None:
-    for look in (batch_world.bucket.get, batch_world.bucket.head):
+    bucket = batch_world.bucket
+    for look in (bucket.get, bucket.head, bucket.open):
         with pytest.raises(KeyError, match="nothing"):
             look("nothing")
+
+
+def test_of_an_object_that_was_replaced_nothing_is_read(batch_world: BatchWorld) -> None:
+    bucket = batch_world.bucket
+    bucket.put("a", b"0123456789")
+    body, etag = bucket.open("a")
+    with body:
+        assert body.read() == b"0123456789"
+    assert (bucket.get("a", etag=etag), bucket.get("a", 8, 9, etag)) == (b"0123456789", b"8")
+    bucket.put("a", b"short")
+    for start in (0, 8):
+        with pytest.raises(KeyError, match="a"):
+            bucket.get("a", start, start + 1, etag)
+    bucket.delete("a")
+    with pytest.raises(KeyError, match="a"):
+        bucket.get("a", etag=etag)
 
 
 def test_an_object_is_made_once(batch_world: BatchWorld) -> None:
@@ -53,6 +75,75 @@ def test_a_long_object_is_written_in_parts(batch_world: BatchWorld) -> None:
     assert head["ContentLength"] == writer.bytes
     assert head["ETag"].endswith('-3"')
     assert batch_world.bucket.get("a") == 17 * line
+
+
+def test_parts_go_up_a_few_at_once_and_come_out_in_order(batch_world: BatchWorld) -> None:
+    under_way = most = 0
+    turn = threading.Lock()
+
+    def begin(params: dict[str, Any], **_: Any) -> None:
+        nonlocal under_way, most
+        with turn:
+            under_way += 1
+            most = max(most, under_way)
+        time.sleep(0.4 / params["PartNumber"])  # the first ones last longest
+
+    def end(**_: Any) -> None:
+        nonlocal under_way
+        with turn:
+            under_way -= 1
+
+    s3().meta.events.register("provide-client-params.s3.UploadPart", begin)
+    s3().meta.events.register("after-call.s3.UploadPart", end)
+    parts = [bytes([at]) * FIRST for at in range(6)]
+    with batch_world.bucket.writer("a") as writer:
+        for part in parts:
+            writer.write(part)
+    assert 1 < most <= 4
+    assert batch_world.bucket.get("a") == b"".join(parts)
+
+
+def test_no_more_is_held_than_goes_up(batch_world: BatchWorld) -> None:
+    may_go = threading.Event()
+
+    def wait(**_: Any) -> None:
+        may_go.wait(30)
+
+    def write(writer: ObjectWriter) -> None:
+        for _ in range(6):
+            writer.write(bytes(FIRST))
+
+    s3().meta.events.register("provide-client-params.s3.UploadPart", wait)
+    with batch_world.bucket.writer("a") as writer:
+        writing = threading.Thread(target=write, args=(writer,))
+        writing.start()
+        writing.join(0.5)
+        assert writing.is_alive()
+        assert writer.bytes <= 5 * FIRST  # four go up, and one waits for its turn
+        may_go.set()
+        writing.join(30)
+    assert batch_world.bucket.head("a")["ContentLength"] == 6 * FIRST
+
+
+def test_an_object_of_which_a_part_fails_leaves_nothing(batch_world: BatchWorld) -> None:
+    def fail(params: dict[str, Any], **_: Any) -> None:
+        if params["PartNumber"] == 2:
+            raise EOFError
+
+    s3().meta.events.register("provide-client-params.s3.UploadPart", fail)
+    with pytest.raises(EOFError), batch_world.bucket.writer("a") as writer:
+        for _ in range(3):
+            writer.write(bytes(FIRST))
+    assert list(batch_world.bucket.keys("")) == []
+    uploads = s3().list_multipart_uploads(Bucket=batch_world.bucket.name)
+    assert not uploads.get("Uploads")
+
+
+def test_parts_grow_so_that_an_object_may_be_large_and_stay_small_enough_to_hold() -> None:
+    sizes = [part_bytes(number) for number in range(10_000)]
+    assert sum(sizes) > 250e9
+    assert sizes == sorted(sizes)
+    assert (sizes[0], sizes[-1]) == (FIRST, 5 * FIRST)
 
 
 @pytest.mark.parametrize("content", [b"", b"short"])

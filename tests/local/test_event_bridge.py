@@ -1,14 +1,18 @@
 """EventBridge on the local stack: what comes of an event, and in which form."""
 
 import asyncio
+import functools
+import io
 import json
 import uuid
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from boto3.s3.transfer import TransferConfig
 
-from local.event_bridge import completed, read_rules, target_input
+from local.event_bridge import Uploads, completed, read_rules, target_input
 from local.intrinsics import UnresolvableError
 from local.stack import Stack
 from local.translation import load
@@ -74,6 +78,61 @@ def test_an_event_of_s3_has_the_form_that_aws_documents() -> None:
     thing = first["detail"]["object"]
     assert set(thing) == {"key", "size", "etag", "sequencer"}
     assert thing["sequencer"] < second["detail"]["object"]["sequencer"]
+
+
+async def started_by(stack: Stack, key: str, content: bytes) -> list[dict[str, Any]]:
+    """What starts executions when an object is uploaded in parts, and then one that is put."""
+    s3 = stack.aws("s3")
+    config = TransferConfig(multipart_threshold=1)
+    upload = functools.partial(s3.upload_fileobj, Bucket=stack.bucket, Key=key, Config=config)
+    await asyncio.to_thread(upload, io.BytesIO(content))
+    last = functools.partial(s3.put_object, Bucket=stack.bucket, Key="inbox/last.json", Body=b"[]")
+    await asyncio.to_thread(last)
+    machines, arn = stack.aws("stepfunctions"), stack.template.ref("Machine")
+
+    def look() -> list[dict[str, Any]] | None:
+        found = machines.list_executions(stateMachineArn=arn)["executions"]
+        asked = (machines.describe_execution(executionArn=each["executionArn"]) for each in found)
+        events = [json.loads(each["input"])["detail"] for each in asked]
+        is_there = any(event["object"]["key"] == "inbox/last.json" for event in events)
+        return [event for event in events if event["object"]["key"] == key] if is_there else None
+
+    return await until(look)
+
+
+@in_loop
+async def test_an_object_uploaded_in_parts_is_told_once(tmp_path: Path) -> None:
+    async with batch_stack(tmp_path) as stack:
+        [event] = await started_by(stack, "inbox/parts.json", b"[]")
+    assert event["reason"] == "CompleteMultipartUpload"
+
+
+def of_parts(**changes: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads(json.dumps(S3_EVENT))
+    event["detail"]["object"] |= {"eTag": "e-2"} | changes
+    return event
+
+
+def test_the_same_upload_may_come_once_more() -> None:
+    uploads, sent = Uploads(), []
+    for message_id in ("put", "completion", "another put", "another completion"):
+        if not uploads.is_put(of_parts(), message_id):
+            sent.append(message_id)
+            uploads.end(of_parts())
+    assert sent == ["completion", "another completion"]
+
+
+def test_a_completion_that_could_not_be_sent_is_one_when_it_comes_again() -> None:
+    uploads = Uploads()
+    told = [uploads.is_put(of_parts(), each) for each in ("put", "put", "done", "done", "done")]
+    assert told == [True, True, False, False, False]
+
+
+def test_what_was_put_or_deleted_is_no_upload() -> None:
+    deleted = of_parts() | {"detail-type": "Object Deleted"}
+    assert not Uploads().is_put(S3_EVENT, "put")
+    assert not Uploads().is_put(deleted, "deletion")
+    assert completed(deleted, "deletion", 1)["detail"]["reason"] != "CompleteMultipartUpload"
 
 
 def test_a_constant_input_is_what_a_target_gets() -> None:

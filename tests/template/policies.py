@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from local.cloudformation import Template
@@ -29,6 +30,11 @@ MANAGED_BY_AWS: Mapping[str, Json] = {
         "Resource": "*",
     },
 }
+# The one key of each service that our conditions look at.
+CONDITION_KEYS = {
+    "dynamodb": "dynamodb:LeadingKeys",
+    "events": "events:source",
+}
 
 
 class UnknownPolicyError(ValueError):
@@ -37,7 +43,10 @@ class UnknownPolicyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A call as IAM sees it; `keys` are the partition keys of the items it is about."""
+    """A call as IAM sees it.
+
+    `keys` are the partition keys of the items it is about, or the sources of its events.
+    """
 
     action: str
     resource: str
@@ -46,12 +55,13 @@ class Request:
     @property
     def context(self) -> dict[str, tuple[str, ...]]:
         """The values that a policy's conditions may look at."""
-        return {"dynamodb:LeadingKeys": self.keys} if self.keys else {}
+        name = CONDITION_KEYS.get(self.action.partition(":")[0].lower())
+        return {name: self.keys} if name and self.keys else {}
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What one function may do."""
+    """What one function, state machine or rule may do."""
 
     statements: list[Json] = field(default_factory=list)
 
@@ -61,15 +71,32 @@ class Role:
         return effects == {"Allow"}
 
 
-def role_of(template: Template, function: str) -> Role:
-    """The role of a function as it is translated, the policies managed by AWS included."""
-    name = template.document["Resources"][function]["Properties"]["Role"]["Fn::GetAtt"][0]
+def role_of(template: Template, holder: str) -> Role:
+    """The role of a function or a state machine as it is translated, or a role by its own name."""
+    name = role_name(template, holder)
     properties = template.properties(name)
-    if unknown := {*properties["ManagedPolicyArns"]} - {*MANAGED_BY_AWS}:
+    arns = properties.get("ManagedPolicyArns", [])
+    if unknown := {*arns} - {*MANAGED_BY_AWS}:
         raise UnknownPolicyError(f"managed policies {unknown}")
-    managed = [MANAGED_BY_AWS[arn] for arn in properties["ManagedPolicyArns"]]
-    own = [p["PolicyDocument"]["Statement"] for p in properties.get("Policies") or []]
+    managed = [MANAGED_BY_AWS[arn] for arn in arns]
+    policies = [*(properties.get("Policies") or []), *attached(template, template.ref(name))]
+    own = [as_statements(policy["PolicyDocument"]["Statement"]) for policy in policies]
     return Role([*managed, *(statement for policy in own for statement in policy)])
+
+
+def role_name(template: Template, holder: str) -> str:
+    """Logical id of the role that something has."""
+    resource = template.document["Resources"][holder]
+    if resource["Type"] == "AWS::IAM::Role":
+        return holder
+    properties = resource["Properties"]
+    return str((properties.get("Role") or properties["RoleArn"])["Fn::GetAtt"][0])
+
+
+def attached(template: Template, role: str) -> list[Json]:
+    """The policies that are resources of their own and are a role's."""
+    policies = map(template.properties, template.ids("AWS::IAM::Policy"))
+    return [policy for policy in policies if role in policy["Roles"]]
 
 
 def applies(statement: Json, request: Request) -> bool:
@@ -90,6 +117,7 @@ def applies(statement: Json, request: Request) -> bool:
 def holds(operator: str, patterns: str | list[str], values: tuple[str, ...]) -> bool:
     """Whether a condition is met by the values of its key, of which a call may have none."""
     rules: Mapping[str, Callable[[], bool]] = {
+        "StringEquals": lambda: len(values) == 1 and values[0] in as_list(patterns),
         "StringLike": lambda: len(values) == 1 and matches(values[0], as_list(patterns)),
         # Met by no values at all, which is IAM's own trap.
         "ForAllValues:StringLike": lambda: all(matches(v, as_list(patterns)) for v in values),
@@ -101,16 +129,22 @@ def holds(operator: str, patterns: str | list[str], values: tuple[str, ...]) -> 
 
 def matches(value: str, patterns: Iterable[str]) -> bool:
     """Whether one of the patterns, with * and ?, stands for a value."""
-    return any(re.fullmatch(expression(pattern), value, re.DOTALL) for pattern in patterns)
+    return any(expression(pattern).fullmatch(value) for pattern in patterns)
 
 
-def expression(pattern: str) -> str:
+@cache
+def expression(pattern: str) -> re.Pattern[str]:
     """A pattern of IAM as a regular expression."""
     if "${" in pattern:
         raise UnknownPolicyError(f"variable in {pattern}")
-    return re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
 
 
 def as_list(value: str | list[str]) -> list[str]:
     """One pattern or several, as several."""
     return [value] if isinstance(value, str) else value
+
+
+def as_statements(statements: Json | list[Json]) -> list[Json]:
+    """One statement or several, as several."""
+    return statements if isinstance(statements, list) else [statements]

@@ -1,16 +1,25 @@
 """Sample events are real: each is one that the function it lies with would get."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.template import stack as template
 from tests.template.stack import ROOT, Stack, logical_id
 
 EVENTS = ROOT / "events"
 CASES = sorted(EVENTS.glob("*/*.json"))
-PROXY_CASES = [case for case in CASES if case.parent.name != "authorizer"]
+RESOURCES = template.read(ROOT / "template.yaml")["Resources"]
+ROUTED = {
+    name
+    for name, resource in RESOURCES.items()
+    for event in resource.get("Properties", {}).get("Events", {}).values()
+    if event["Type"] == "Api"
+}
+PROXY_CASES = [case for case in CASES if logical_id(case.parent.name) in ROUTED]
 CLIENT_KEY = "sk-relay-local-000000000000000000000000"
 SURFACES = {"chat": "chat_completions", "responses": "responses"}
 
@@ -36,14 +45,29 @@ def test_a_proxy_event_is_on_a_route_of_its_own_function(stack: Stack, path: Pat
     assert event["requestContext"]["httpMethod"] == event["httpMethod"]
 
 
+def test_every_route_has_a_sample_event(stack: Stack) -> None:
+    events = [read(path) for path in PROXY_CASES]
+    tried = {(event["httpMethod"], event["resource"]) for event in events}
+    assert tried == {(route.method, route.path) for route in stack.routes}
+
+
 @pytest.mark.parametrize("path", PROXY_CASES, ids=name)
 def test_a_proxy_event_agrees_with_itself(path: Path) -> None:
     event = read(path)
-    filled = event["resource"].replace("{id+}", (event["pathParameters"] or {}).get("id", ""))
+    given = event["pathParameters"] or {}
+    filled = re.sub(r"\{(\w+)\+?\}", lambda slot: given[slot[1]], event["resource"])
     assert event["path"] == filled
     assert event["requestContext"]["path"] == f"/{event['requestContext']['stage']}{filled}"
     assert event["multiValueHeaders"] == {k: [v] for k, v in event["headers"].items()}
     assert isinstance(event["body"], str) is (event["httpMethod"] == "POST")
+
+
+@pytest.mark.parametrize("path", PROXY_CASES, ids=name)
+def test_a_body_is_encoded_where_the_api_takes_it_for_binary(path: Path) -> None:
+    event = read(path)
+    listed = RESOURCES["Api"]["Properties"]["BinaryMediaTypes"]
+    kind = event["headers"].get("Content-Type", "").partition(";")[0]
+    assert event["isBase64Encoded"] is (kind.replace("/", "~1") in listed)
 
 
 @pytest.mark.parametrize("path", CASES, ids=name)

@@ -58,6 +58,11 @@ def test_an_answer_of_api_gateway_has_the_status_an_sdk_expects(stack: Stack, ki
     assert response(stack, kind).get("statusCode") == STATUSES[kind]
 
 
+def test_whoever_sends_too_much_is_told_first_how_a_file_of_rows_gets_in(stack: Stack) -> None:
+    told = rendered(stack, "REQUEST_TOO_LARGE")["error"]["message"]
+    assert 0 < told.index("relay batch submit FILE. ") < told.index("images as URLs")
+
+
 def test_a_throttled_caller_is_told_when_to_come_back(stack: Stack) -> None:
     headers = response(stack, "THROTTLED")["responseParameters"]
     assert 1 <= int(headers["gatewayresponse.header.Retry-After"].strip("'")) <= 60

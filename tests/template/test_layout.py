@@ -77,9 +77,19 @@ def test_own_code_and_third_party_code_are_two_layers(stack: Stack) -> None:
         if r["Type"] == "AWS::Serverless::LayerVersion"
     }
     assert layers == {
-        "DependenciesLayer": ("layers/dependencies/", "python3.13"),
-        "LlmRelayLayer": ("layers/llm_relay/", "python3.13"),
+        "DependenciesLayer": ("layers/dependencies/", "makefile"),
+        "LlmRelayLayer": ("layers/llm_relay/", "makefile"),
     }
+
+
+def test_every_function_is_built_by_the_makefile_that_makes_byte_code(stack: Stack) -> None:
+    built = [
+        resource.get("Metadata")
+        for resource in stack.written["Resources"].values()
+        if resource["Type"] == "AWS::Serverless::Function"
+    ]
+    assert built
+    assert all(m == {"BuildMethod": "makefile", "ContextPath": "functions/"} for m in built)
 
 
 def test_sam_deploy_needs_no_flag(samconfig: dict[str, Any]) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from llm_relay.batch.asking import Blame, blame
-from llm_relay.batch.outlook import DOWN_AFTER, ROW_ATTEMPTS, Outlook
+from llm_relay.batch.outlook import DOWN_AFTER, OUT_OF_TIME, ROW_ATTEMPTS, Outlook, Stop
 from llm_relay.batch.rows import Row
 from llm_relay.errors import (
     BadRequest,
+    BudgetExceeded,
     InternalError,
     ProviderKeyMissing,
     ProviderKeyRejected,
@@ -118,6 +119,63 @@ def test_after_too_many_idle_invocations_everything_is_given_up() -> None:
     stop = Outlook(20).failed(row(), refused(429, retry_after="60")).stop
     assert stop
     assert stop.gives_up
+
+
+def test_nothing_is_given_up_while_rows_are_answered() -> None:
+    outlook = Outlook(20)
+    outlook.answered()
+    stop = outlook.failed(row(), refused(429, retry_after="60")).stop
+    assert stop == Stop(reason="rate_limited", wait_seconds=60)
+
+
+def test_an_answer_that_comes_after_all_was_given_up_takes_that_back() -> None:
+    outlook = Outlook(20)
+    stop = outlook.failed(row(), refused(429, retry_after="60")).stop
+    outlook.answered()
+    assert stop
+    assert stop.gives_up
+    assert outlook.in_the_end(stop) == Stop(reason="provider_down", wait_seconds=60)
+
+
+@pytest.mark.parametrize(("idle", "seconds"), [(0, 6), (1, 30), (3, 120), (19, 900)])
+def test_a_retry_after_that_led_to_nothing_is_waited_out_longer(idle: int, seconds: int) -> None:
+    stop = Outlook(idle).failed(row(), refused(429, retry_after="6")).stop
+    assert stop == Stop(reason="rate_limited", wait_seconds=seconds)
+
+
+def test_what_others_hold_of_a_budget_is_waited_for_without_end() -> None:
+    waits = [Outlook(idle).wait("budget", 30, BudgetExceeded("no")) for idle in (0, 3, 5000)]
+    assert [wait.wait_seconds for wait in waits] == [30, 120, 900]
+    assert not any(wait.gives_up for wait in waits)
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_heard"),
+    [
+        (refused(400), True),
+        (refused(503), False),
+        (refused(429), False),
+        (UpstreamBroke("no"), False),
+        (UpstreamTimedOut("no"), False),
+        (BadRequest("no"), False),
+    ],
+)
+def test_a_provider_is_heard_by_what_it_refuses_for_good(
+    failure: RelayError, is_heard: bool
+) -> None:
+    outlook = Outlook(0)
+    outlook.failed(row(), failure)
+    assert outlook.has_heard == is_heard
+
+
+def test_time_that_passes_without_an_answer_is_waited_after() -> None:
+    outlook = Outlook(2)
+    assert outlook.in_the_end(OUT_OF_TIME) == OUT_OF_TIME  # nothing was asked
+    outlook.failed(row(), UpstreamTimedOut("no"))
+    assert outlook.in_the_end(OUT_OF_TIME) == Stop(reason="provider_down", wait_seconds=60)
+    assert outlook.in_the_end(None) is None
+    outlook.answered()
+    assert outlook.in_the_end(OUT_OF_TIME) == OUT_OF_TIME
 
 
 def test_a_missing_key_stops_at_once() -> None:

@@ -66,17 +66,19 @@ def settling(hold: Hold, held_nanos: int, cost_nanos: int) -> Update:
     }
 
 
-def using(hold: Hold, cost_nanos: int, usage: Usage, model: str, now: float) -> Update:
-    """Count what a call used."""
+def using(  # noqa: PLR0913 - what a day's usage of one model is made of
+    hold: Hold, cost_nanos: int, usage: Usage, model: str, now: float, *, requests: int = 1
+) -> Update:
+    """Count what a call used, or several of them together."""
     return {
         "Key": usage_key(hold.client, hold.day, model),
         "UpdateExpression": (
             "SET expires_at = :expires_at "
-            "ADD requests :one, tokens_in :in, tokens_out :out, cost_nanos :cost"
+            "ADD requests :requests, tokens_in :in, tokens_out :out, cost_nanos :cost"
         ),
         "ExpressionAttributeValues": {
             ":expires_at": number(int(now) + KEPT_SECONDS),
-            ":one": number(1),
+            ":requests": number(requests),
             ":in": number(usage.tokens_in or 0),
             ":out": number(usage.tokens_out or 0),
             ":cost": number(cost_nanos),

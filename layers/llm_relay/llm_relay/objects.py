@@ -10,11 +10,10 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-# S3 takes parts of 5 MiB and more, 10,000 of them: 80 GB in one object.
-PART_BYTES = 8 * 1024 * 1024
+    from llm_relay.object_writer import ObjectWriter
 
 _MISSING = {"404", "NoSuchKey", "NotFound"}
-_EXISTS = {"PreconditionFailed", "412"}
+_UNMET = {"PreconditionFailed", "412"}  # IfNoneMatch or IfMatch
 
 
 @lru_cache(maxsize=1)
@@ -53,19 +52,32 @@ class Bucket:
         try:
             self._client().put_object(Bucket=self.name, Key=key, Body=body, IfNoneMatch="*")
         except ClientError as error:
-            if error.response["Error"]["Code"] in _EXISTS:
+            if error.response["Error"]["Code"] in _UNMET:
                 return False
             raise
         return True
 
-    def get(self, key: str, start: int = 0, end: int | None = None) -> bytes:
-        """Return an object's bytes from `start` to `end` (not included); KeyError without it."""
+    def get(
+        self, key: str, start: int = 0, end: int | None = None, etag: str | None = None
+    ) -> bytes:
+        """Return an object's bytes from `start` to `end` (not included).
+
+        KeyError if there is none, or none that has the ETag, if one is given.
+        """
         more = {} if end is None and not start else {"Range": _range(start, end)}
+        if etag is not None:
+            more["IfMatch"] = etag
         with self._found(key):
             body = self._client().get_object(Bucket=self.name, Key=key, **more)["Body"]
         with body:
             content: bytes = body.read()
         return content
+
+    def open(self, key: str) -> tuple[Any, str]:
+        """Return an object to be read and closed, and its ETag; KeyError without it."""
+        with self._found(key):
+            found = self._client().get_object(Bucket=self.name, Key=key)
+        return found["Body"], found["ETag"]
 
     def head(self, key: str) -> Mapping[str, Any]:
         """Return what S3 knows of an object (ContentLength, ETag, Metadata); KeyError without."""
@@ -98,13 +110,15 @@ class Bucket:
     @contextmanager
     def writer(self, key: str) -> Iterator[ObjectWriter]:
         """Write an object of any length; nothing is there unless the block ends well."""
+        from llm_relay.object_writer import ObjectWriter  # noqa: PLC0415 - few write so
+
         writer = ObjectWriter(self._client(), {"Bucket": self.name, "Key": key})
         try:
             yield writer
+            writer.close()
         except BaseException:
             writer.abort()
             raise
-        writer.close()
 
     @contextmanager
     def _found(self, key: str) -> Iterator[None]:
@@ -113,55 +127,9 @@ class Bucket:
         try:
             yield
         except ClientError as error:
-            if error.response["Error"]["Code"] in _MISSING:
+            if error.response["Error"]["Code"] in _MISSING | _UNMET:
                 raise KeyError(key) from None
             raise
-
-
-class ObjectWriter:
-    """An object that is being written in parts, so that no more than one is held in memory."""
-
-    def __init__(self, client: Any, place: dict[str, str]) -> None:
-        self._client = client
-        self._place = place
-        self._upload: dict[str, str] = {}
-        self._parts: list[dict[str, Any]] = []
-        self._held = bytearray()
-        self.bytes = 0
-
-    def write(self, content: bytes) -> None:
-        """Add to the object."""
-        self._held += content
-        self.bytes += len(content)
-        if len(self._held) >= PART_BYTES:
-            self._send()
-
-    def close(self) -> None:
-        """Make the object; until then nobody sees it."""
-        if not self._upload:
-            self._client.put_object(**self._place, Body=bytes(self._held))
-            return
-        if self._held:
-            self._send()
-        self._client.complete_multipart_upload(
-            **self._place, **self._upload, MultipartUpload={"Parts": self._parts}
-        )
-
-    def abort(self) -> None:
-        """Leave nothing behind."""
-        if self._upload:
-            self._client.abort_multipart_upload(**self._place, **self._upload)
-
-    def _send(self) -> None:
-        if not self._upload:
-            made = self._client.create_multipart_upload(**self._place)
-            self._upload = {"UploadId": made["UploadId"]}
-        number = len(self._parts) + 1
-        sent = self._client.upload_part(
-            **self._place, **self._upload, PartNumber=number, Body=bytes(self._held)
-        )
-        self._parts.append({"PartNumber": number, "ETag": sent["ETag"]})
-        self._held.clear()
 
 
 def _range(start: int, end: int | None) -> str:

@@ -95,11 +95,9 @@ def told_again(answer: Answer, call: Call) -> Answer:
     return replace(answer, headers={**call.headers(), **answer.headers})
 
 
-def answered(
-    request: ApiRequest, work: Callable[[Call], Answer], kind: type[Call] = Call
-) -> Answer:
+def answered(request: ApiRequest, work: Callable[[Call], Answer]) -> Answer:
     """Do the work of one request; any failure becomes an answer and is told once."""
-    call = kind(route=request.route, request_id=request.request_id, client=request.client)
+    call = Call(route=request.route, request_id=request.request_id, client=request.client)
     try:
         return work(call)
     except RelayError as error:

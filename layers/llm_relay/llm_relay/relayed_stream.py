@@ -60,7 +60,7 @@ class RelayedStream:
                 self._first += self._read(soon.remaining())
         if self._watch.refusal:
             raise refusal_in(self._watch.refusal)
-        if self._over and not self._watch.finished:
+        if self._over and not self._watch.events:
             ended = UpstreamBroke("The provider ended its stream before the first event.")
             raise self._failure or ended
         if not self._deadline.remaining():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 _LONGEST_HEADER = 1000
 _CLIENT_ERROR = 400
+
+# Calls may end side by side, and the metrics and the log's lines are shared by all threads.
+_TELLING = threading.Lock()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,8 +77,9 @@ class Call:
             self.charge.pay(self.usage, self.model, may_be_paid=may_be_paid)
         seconds = time.monotonic() - self._started
         facts = self._facts(status, code, seconds)
-        _logger().info("request", extra=facts)
-        self._measure(status, code, seconds)
+        with _TELLING:
+            _logger().info("request", extra=facts)
+            self._measure(status, code, seconds)
 
     def _overhead_seconds(self) -> float:
         return max(0.0, time.monotonic() - self._started - self.effort.waiting_seconds)

@@ -6,7 +6,7 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from ssl import SSLCertVerificationError, SSLWantReadError
+from ssl import SSLCertVerificationError
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -21,6 +21,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from llm_relay.arrived import Arrived
 from llm_relay.connections import Connections
 from llm_relay.errors import RelayError, UpstreamBroke, UpstreamTimedOut, UpstreamUnreachable
 from llm_relay.pump import Pump
@@ -54,6 +55,7 @@ class Reply:
     def __init__(self, response: requests.Response) -> None:
         self._response = response
         self._pump: Pump | None = None
+        self._arrived = Arrived(response.raw)
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
 
@@ -103,23 +105,10 @@ class Reply:
             raise UpstreamBroke("The provider's answer broke off.") from None
 
     def _is_more_here(self) -> bool:
-        """Tell whether there is something to read that has come already."""
-        raw: Any = self._response.raw
-        reader, connection = getattr(raw._fp, "fp", None), raw.connection
-        if reader is None or not (connection and connection.sock):
-            return False
-        sock = connection.sock  # which it loses when somebody closes it meanwhile
-        patience = sock.gettimeout()
         try:
-            sock.settimeout(0)
-            return bool(reader.peek(1))
-        except (BlockingIOError, SSLWantReadError):
-            return False
+            return self._arrived.is_more()
         except (OSError, ValueError):
             raise UpstreamBroke("The provider's answer broke off.") from None
-        finally:
-            with suppress(OSError):
-                sock.settimeout(patience)
 
 
 class Upstream:

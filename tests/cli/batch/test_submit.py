@@ -89,16 +89,29 @@ def test_bad_lines_are_told_by_number_and_nothing_is_sent(office: BatchOffice) -
     assert "line 1" in told["3"]
     assert "body.stream" in told["4"]
     assert "3 bad lines of 5" in done.stderr
+    assert "more" not in done.stderr
     assert CANARY not in done.output
     assert_nothing_was_sent(office)
 
 
-def test_of_many_bad_lines_twenty_are_shown_and_all_are_counted(office: BatchOffice) -> None:
-    told = office.refused("submit", office.file(*["{"] * 25), "--yes")
-    lines = [line for line in told.splitlines() if "invalid_json_line" in line]
-    assert [line.split()[0] for line in lines] == [str(number) for number in range(1, 21)]
-    assert "5 more" in told
-    assert "25 bad lines of 25" in told
+def test_of_many_mistakes_twenty_are_shown_and_all_are_counted(office: BatchOffice) -> None:
+    rows = (row(number // 2) for number in range(50))
+    told = office.refused("submit", office.file(*rows), "--yes")
+    lines = [line.split()[0] for line in told.splitlines() if line[:1].isdigit()]
+    assert lines == [str(number) for number in range(2, 42, 2)]
+    assert "… and 5 more." in told
+    assert "25 bad lines of 50" in told
+
+
+def test_the_same_mistake_is_told_once_with_its_first_lines(office: BatchOffice) -> None:
+    told = office.refused("submit", office.file(row(0), *["{"] * 25, row(1, stream=True)), "--yes")
+    lines = [line for line in told.splitlines() if line[:1].isdigit()]
+    assert [line.split("  ")[0] for line in lines] == ["2, 3, 4 and 22 more", "27"]
+    assert "26 bad lines of 27" in told
+
+
+def test_one_bad_line_is_one_line(office: BatchOffice) -> None:
+    assert "1 bad line of 1;" in office.refused("submit", office.file("{"), "--yes")
 
 
 def test_a_row_for_another_endpoint_is_a_bad_line(office: BatchOffice) -> None:
@@ -107,7 +120,9 @@ def test_a_row_for_another_endpoint_is_a_bad_line(office: BatchOffice) -> None:
 
 
 def test_an_empty_file_is_refused(office: BatchOffice) -> None:
-    assert "holds no requests" in office.refused("submit", office.file(), "--yes")
+    told = office.refused("submit", office.file(), "--yes")
+    assert "holds no requests" in told
+    assert "bad line" not in told
     assert_nothing_was_sent(office)
 
 
@@ -195,7 +210,9 @@ def test_a_file_of_many_megabytes_arrives_whole(office: BatchOffice) -> None:
 def test_what_cannot_be_started_is_told_and_never_runs(office: BatchOffice) -> None:
     resources = office.note() | {"BatchStateMachine": f"{office.note()['BatchStateMachine']}-gone"}
     office.change_note(resources=resources)
-    assert "could not be started" in office.refused("submit", office.file(row(1)), "--yes")
+    told = office.refused("submit", office.file(row(1)), "--yes")
+    assert "could not be started" in told
+    assert "StateMachineDoesNotExist" in told
     assert office.only_batch().status == "failed"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import pty
 import select
@@ -13,10 +14,13 @@ import termios
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cli.batch_desk import BatchDesk
+from cli.batch_progress import follow
+from cli.target import running
 from local.aws import moto
 from tests.cli.batch.conftest import PATIENCE, AtTheKeyboard, BatchOffice, row
 from tests.functions.dynamodb_door import AWAY, LOST, Door
@@ -159,6 +163,63 @@ def test_files_that_are_there_are_replaced_if_somebody_agrees(
     assert not (office.root / "questions.errors.jsonl").exists()
 
 
+def test_answers_of_an_earlier_batch_do_not_stay_when_no_row_is_answered(
+    office: BatchOffice, engine: Engine
+) -> None:
+    def work(batch: Batch) -> None:
+        office.begin(batch, 1)
+        office.store.count(batch.owner, batch.id, 0, 1)
+        office.end(batch, errors=REFUSALS)
+
+    (office.root / "questions.output.jsonl").write_text("of an earlier batch")
+    engine(work)
+    assert "1 of 1 rows failed" in office.refused("submit", office.file(row(1)), "--yes", "--wait")
+    assert not (office.root / "questions.output.jsonl").exists()
+    assert (office.root / "questions.errors.jsonl").read_bytes() == REFUSALS
+
+
+@pytest.mark.parametrize(("kind", "other"), [("output", "errors"), ("errors", "output")])
+def test_a_file_that_was_named_stays_and_is_empty_if_nothing_goes_there(
+    office: BatchOffice, engine: Engine, kind: str, other: str
+) -> None:
+    named = office.root / "keep.jsonl"
+    named.write_text("of an earlier batch")
+
+    def work(batch: Batch) -> None:
+        office.begin(batch, 1)
+        results: dict[str, Any] = {other: ANSWERS}
+        office.end(batch, **results)
+
+    engine(work)
+    office.said("submit", office.file(row(1)), "--yes", "--wait", f"--{kind}", named)
+    assert named.read_bytes() == b""
+    assert (office.root / f"questions.{other}.jsonl").read_bytes() == ANSWERS
+
+
+@pytest.mark.parametrize("option", ["--output", "--errors"])
+@pytest.mark.parametrize("way", ["itself", "around", "link"])
+def test_no_result_goes_to_the_file_of_requests(
+    office: BatchOffice, option: str, way: str, tmp_path: Path
+) -> None:
+    path = office.file(row(1))
+    (tmp_path / "link").symlink_to(path)
+    (tmp_path / "folder").mkdir()
+    ways = {"itself": path, "around": tmp_path / "folder" / ".." / path.name}
+    place, before = ways.get(way, tmp_path / "link"), path.read_bytes()
+    told = office.refused("submit", path, "--yes", "--wait", option, place)
+    assert "would replace the requests" in told
+    assert path.read_bytes() == before
+    assert office.keys() == []
+
+
+def test_two_names_of_one_file_are_no_two_places(office: BatchOffice, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    places = ("--output", tmp_path / "o", "--errors", tmp_path / "folder" / ".." / "o")
+    told = office.refused("submit", office.file(row(1)), "--yes", "--wait", *places)
+    assert "name the same file" in told
+    assert office.keys() == []
+
+
 def test_files_that_are_there_are_kept_where_nobody_can_agree(office: BatchOffice) -> None:
     path, kept = office.file(row(1)), office.root / "questions.output.jsonl"
     kept.write_text("kept")
@@ -192,6 +253,36 @@ def terminal(office: BatchOffice) -> Iterator[Terminal]:
     process.kill()
     process.wait()
     os.close(ours)
+
+
+def followed(office: BatchOffice, batch: Batch, *, seconds: float) -> None:
+    """Waits for a batch, with so much time between two looks at the clock."""
+    desk = BatchDesk(running(office.root / ".relay-local.json"))
+    ticks = itertools.count()
+    follow(desk, batch, clock=lambda: seconds * next(ticks))
+
+
+def test_without_a_terminal_a_line_tells_every_minute_how_far_it_is(
+    office: BatchOffice, engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    batch = office.batch()
+    office.begin(batch, 4000)
+    office.store.count(batch.owner, batch.id, 1200, 34)
+    engine(lambda found: office.end(found, output=ANSWERS))
+    followed(office, office.only_batch(), seconds=60)
+    told = capsys.readouterr()
+    assert told.err.splitlines()[0] == "in_progress  1,234/4,000 rows  34 failed"
+    assert told.out == ""
+
+
+def test_a_batch_that_ends_within_a_minute_is_told_at_its_end_alone(
+    office: BatchOffice, engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office.begin(office.batch(), 1)
+    engine(lambda found: office.end(found, output=ANSWERS))
+    followed(office, office.only_batch(), seconds=0)
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("completed")
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,12 @@ def check_batch(fields: Fields) -> None:
         refuse("endpoint", "must be '/v1/chat/completions' or '/v1/responses'.")
     if fields.get("completion_window") != "24h":
         refuse("completion_window", "must be '24h'.")
-    _check_metadata(fields)
+    check_metadata(fields)
     seconds_kept(fields, "output_expires_after")
 
 
-def _check_metadata(fields: Fields) -> None:
+def check_metadata(fields: Fields) -> None:
+    """Refuse with BadRequest notes that are too many, too long, or no texts."""
     metadata = may_be_object(fields, "metadata", '{"project": "a"}') or {}
     if len(metadata) > _MOST_PAIRS:
         refuse("metadata", f"must have {_MOST_PAIRS} pairs at most.")

@@ -63,7 +63,7 @@ def list_batches(request: ApiRequest) -> Document:
     owner, query = owner_of(client_of(request)), request.query
     return page(
         lambda after, limit: store().batches(owner, after, limit),
-        after_in(query),
+        after_in(query, lambda batch_id: store().batch(owner, batch_id) is not None),
         limit_in(query, _MOST_LISTED, _LISTED),
     )
 

@@ -70,7 +70,7 @@ class Books:
     @property
     def is_behind(self) -> bool:
         """Tell whether results cannot be written at the moment."""
-        return self._writer.is_failing
+        return self._writer.is_failing or not self._clerk.lives()
 
     def enter(self, outcome: Outcome) -> None:
         """Take what came of a row."""

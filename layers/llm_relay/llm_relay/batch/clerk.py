@@ -19,19 +19,15 @@ TELL_SECONDS = 2.0
 
 
 class Clerk:
-    """The lease of one invocation; `on_news` is called when its work must stop.
+    """The lease of one invocation; `on_news` is called when its work must stop."""
 
-    `before` are the rows completed and failed by invocations before this one.
-    """
-
-    def __init__(  # noqa: PLR0913 - it stands between all of these
+    def __init__(
         self,
         *,
         leases: Leases,
         lease: Lease,
         store: Store,
         owner: str,
-        before: tuple[int, int],
         on_news: Callable[[], None],
     ) -> None:
         self._leases = leases
@@ -40,16 +36,20 @@ class Clerk:
         self._owner = owner
         self._on_news = on_news
         self._lives_until = lease.lives_until
-        self._before = self._counts = before
-        self._told = (lease.completed, lease.failed)
+        self._before = self._counts = self._told = (lease.completed, lease.failed)
         self.is_in_progress = True  # the batch; otherwise it is being cancelled, or over
+        self.is_lost = False  # the lease, for good
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="clerk", daemon=True)
         self._thread.start()
 
     def lives(self) -> bool:
-        """Tell whether the chunk is ours for sure."""
+        """Tell whether the chunk is ours for sure; it may be so again later, if it is not lost."""
         return time.monotonic() < self._lives_until
+
+    def begin_at(self, completed: int, failed: int) -> None:
+        """Take the counts of what invocations before this one have written."""
+        self._before = self._counts = (completed, failed)
 
     def tally(self, completed: int, failed: int) -> None:
         """Take the counts of what this invocation has written."""
@@ -60,32 +60,45 @@ class Clerk:
         self._is_over.set()
         self._thread.join()
         try:
-            if self.lives() and self._tell():
-                self._leases.give_back(self._lease)
+            if not self.is_lost:
+                self._tell()
+            self._leases.give_back(self._lease)
         except Exception as error:  # noqa: BLE001 - it ends by itself, and counts are made anew
             log_internal_error(error, self._lease.batch)
 
     def _run(self) -> None:
         while not self._is_over.wait(TELL_SECONDS):
             try:
-                is_ours = self._tell()
-            except Exception as error:  # noqa: BLE001 - tried again until the lease has ended
+                self._tell()
+            except Exception as error:  # noqa: BLE001 - tried again until others have the chunk
                 log_internal_error(error, self._lease.batch)
-                is_ours = self.lives()
-            if not is_ours or not self.is_in_progress:
+            if self.is_lost or not self.is_in_progress:
                 self._on_news()
-            if not is_ours:
+            if self.is_lost:
                 return
 
-    def _tell(self) -> bool:
-        """Renew the lease and tell what is new; return whether the lease is ours."""
+    def _tell(self) -> None:
+        """Renew the lease and tell what is new."""
         counts = self._counts
         renewed = self._leases.renew(self._lease, *counts)
-        self._lives_until = renewed or 0.0
         if not renewed:
-            return False
+            self._lose()
+        elif self.lives():
+            self._lives_until = renewed
+            self._count(counts)
+        else:
+            # Whoever ends the batch may have seen no lease, and be reading the results already.
+            self._count(self._told)
+            if self.is_in_progress:
+                self._lives_until = renewed
+            else:
+                self._lose()
+
+    def _count(self, counts: tuple[int, int]) -> None:
         completed, failed = (new - old for new, old in zip(counts, self._told, strict=True))
         batch = self._store.count(self._owner, self._lease.batch, completed, failed)
         self._told = counts
         self.is_in_progress = bool(batch and batch.status == IN_PROGRESS)
-        return True
+
+    def _lose(self) -> None:
+        self.is_lost, self._lives_until = True, 0.0

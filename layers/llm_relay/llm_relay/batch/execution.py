@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.batch.inbox import Arrival
@@ -27,6 +27,7 @@ class Subject:
     owner: str
     batch: str
     execution: str | None = None  # one that died; None if the step may end any
+    arrival: Arrival | None = None  # what the batch is to be made of, if it came to the inbox
 
     def document(self) -> Document:
         """Return it as the steps hand it on."""
@@ -39,12 +40,12 @@ def subject_of(told: Mapping[str, Any]) -> Subject:
     if detail is None:
         return Subject(owner=told["owner"], batch=told["batch"])
     if "executionArn" not in detail:
-        return Subject(owner=OPERATOR, batch=Arrival.from_event(told).batch_id)
+        arrival = Arrival.from_event(told)
+        return Subject(owner=OPERATOR, batch=arrival.batch_id, arrival=arrival)
     first = json.loads(detail["input"])
-    subject = subject_of(first)
     # An execution that was to end a batch is not the one that ran it.
     execution = None if "close" in first else detail["executionArn"]
-    return Subject(owner=subject.owner, batch=subject.batch, execution=execution)
+    return replace(subject_of(first), execution=execution)
 
 
 def step(told: Mapping[str, Any], work: Callable[[], Document]) -> Document:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from llm_relay.answer import Answer
+from llm_relay.batch.names import is_file_id
 from llm_relay.batch.pages import Document, after_in, is_id, limit_in, page
 from llm_relay.batch.record import ENDED
 from llm_relay.batch.served import owner_of, serve
@@ -49,7 +50,7 @@ def list_files(request: ApiRequest) -> Document:
 
     return page(
         lambda after, limit: store().files(owner, after, limit, oldest_first=order == "asc"),
-        after_in(query),
+        after_in(query, is_file_id),
         limit_in(query, _MOST_LISTED, _MOST_LISTED),
         is_wanted,
     )

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from llm_relay.batch.names import INBOX, OPERATOR, OUTBOX, new_id
 from llm_relay.batch.record import Batch, StoredFile
+from llm_relay.batch.retention import kept_seconds
 from llm_relay.clients import Client
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from llm_relay.batch.store import Store
 
 _ENDING = ".jsonl"
 _DAY_SECONDS = 86_400
@@ -48,15 +51,23 @@ class Arrival:
         """Whether it is more than a folder, as the console makes them."""
         return self.key.startswith(INBOX) and not self.key.endswith("/")
 
+    def take_in(self, store: Store) -> None:
+        """Keep the records of the file and its batch, unless that was done before."""
+        if self.is_batch:
+            store.add(self.file())
+            store.add(self.batch())
+
     def file(self) -> StoredFile:
         """Return the record of the file."""
+        now = int(time.time())
         return StoredFile(
             id=self.batch_id.replace("batch_", "file-", 1),
             owner=OPERATOR,
             filename=self.key.rpartition("/")[2],
             bytes=self.size,
             key=self.key,
-            created_at=int(time.time()),
+            created_at=now,
+            expires_at=now + kept_seconds(),
         )
 
     def batch(self) -> Batch:

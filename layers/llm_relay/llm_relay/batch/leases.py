@@ -44,10 +44,7 @@ class Lease:
     completed: int = 0
     failed: int = 0
     holds: Mapping[str, SliceHold] = field(default_factory=dict)  # left by generations before
-
-    def lives(self) -> bool:
-        """Tell whether nobody else can have it yet."""
-        return time.monotonic() < self.lives_until
+    deaths: int = 0  # of workers before this one, in a row
 
 
 class Leases:
@@ -73,25 +70,28 @@ class Leases:
             completed=int(item["completed"]["N"]),
             failed=int(item["failed"]["N"]),
             holds={name: _hold_in(name, value["M"]) for name, value in item["holds"]["M"].items()},
+            deaths=int(item["deaths"]["N"]) - 1,
         )
 
     def renew(self, lease: Lease, completed: int, failed: int) -> float | None:
-        """Keep the lease and the counts; return until when it lives, None if it is lost."""
+        """Keep the lease and the counts; return until when it lives, None if it is lost.
+
+        One that has lapsed lives again, unless somebody else has had the chunk since.
+        """
         now, lives_until = int(time.time()), _lives_until()
-        told = {":until": now + LEASE_SECONDS, ":now": now, ":done": completed, ":failed": failed}
+        told = {":until": now + LEASE_SECONDS, ":done": completed, ":failed": failed}
         done = self._update(
             lease,
             "SET #until = :until, completed = :done, failed = :failed",
             {name: _number(value) for name, value in told.items()},
             names={"#until": "until"},
-            condition=" AND #until > :now",
         )
         return lives_until if done else None
 
     def give_back(self, lease: Lease) -> None:
-        """Let others have the chunk at once."""
-        names = {"#until": "until"}
-        self._update(lease, "SET #until = :zero", {":zero": _number(0)}, names=names)
+        """Let others have the chunk at once, and know that this worker has not died."""
+        change, names = "SET #until = :zero, deaths = :zero", {"#until": "until"}
+        self._update(lease, change, {":zero": _number(0)}, names=names)
 
     def keep_hold(self, lease: Lease, kept: SliceHold) -> bool:
         """Note money that was set aside; return whether the lease is still ours."""
@@ -102,13 +102,11 @@ class Leases:
         """Forget money that was settled."""
         self._update(lease, "REMOVE holds.#name", {}, names={"#name": name})
 
-    def _update(
-        self, lease: Lease, change: str, values: Item, *, names: dict[str, str], condition: str = ""
-    ) -> bool:
+    def _update(self, lease: Lease, change: str, values: Item, *, names: dict[str, str]) -> bool:
         update = {
             "Key": _key(lease.batch, lease.chunk),
             "UpdateExpression": change,
-            "ConditionExpression": "holder = :holder" + condition,
+            "ConditionExpression": "holder = :holder",
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": values | {":holder": {"S": lease.holder}},
         }
@@ -121,6 +119,12 @@ def live_until(table: str, batch_id: str, now: float) -> int:
     return max((until for item in items if (until := int(item["until"]["N"])) > now), default=0)
 
 
+def chunks_with_holds(table: str, batch_id: str) -> set[int]:
+    """Return the chunks of a batch in which workers have left money set aside."""
+    items = Table(table).sorted_from(_pk(batch_id), "0")
+    return {int(item["sk"]["S"]) for item in items if item["holds"]["M"]}
+
+
 def _taking(key: Item, holder: str, now: int) -> Item:
     kept = ("completed", "failed")
     return {
@@ -128,6 +132,8 @@ def _taking(key: Item, holder: str, now: int) -> Item:
         "UpdateExpression": (
             "SET #until = :until, holder = :holder, #ttl = :ttl, "
             "generation = if_not_exists(generation, :zero) + :one, "
+            # A worker that lives to give the lease back takes its own death from this.
+            "deaths = if_not_exists(deaths, :zero) + :one, "
             "holds = if_not_exists(holds, :none), "
             + ", ".join(f"{name} = if_not_exists({name}, :zero)" for name in kept)
         ),

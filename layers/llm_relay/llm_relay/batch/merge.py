@@ -15,12 +15,17 @@ from llm_relay.batch.never_run import never_run
 from llm_relay.batch.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from llm_relay.batch.fetch import Part
     from llm_relay.batch.manifest import Chunk
     from llm_relay.batch.record import Batch
-    from llm_relay.objects import Bucket, ObjectWriter
+    from llm_relay.object_writer import ObjectWriter
+    from llm_relay.objects import Bucket
+
+
+class NotWanted(Exception):  # noqa: N818 - what they are
+    """The files were made by somebody else in the meantime."""
 
 
 class ResultFile:
@@ -44,8 +49,11 @@ class ResultFile:
         return self._writer.bytes if self._writer else 0
 
 
-def merge(bucket: Bucket, batch: Batch) -> Tally:
-    """Write the two files, and return what is in them; nothing is there if this fails."""
+def merge(bucket: Bucket, batch: Batch, is_wanted: Callable[[], bool]) -> Tally:
+    """Write the two files, and return what is in them; nothing is there if this fails.
+
+    NotWanted if `is_wanted` says so in the end, when all is written and nothing is seen of it.
+    """
     tally = Tally()
     with ExitStack() as opened:
         output = ResultFile(bucket, results_key(batch, OUTPUT), opened)
@@ -56,10 +64,13 @@ def merge(bucket: Bucket, batch: Batch) -> Tally:
                 (output if result.is_answer else errors).write(result.line)
                 tally.add(result)
             if 0 in is_done:
-                for line in never_run(bucket, batch, chunk, is_done):
+                tally.cause, lines = never_run(bucket, batch, chunk, is_done)
+                for line in lines:
                     errors.write(line)
                     tally.never_run += 1
         tally.output_bytes, tally.error_bytes = output.bytes, errors.bytes
+        if not is_wanted():
+            raise NotWanted
     return tally
 
 

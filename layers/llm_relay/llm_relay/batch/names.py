@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import time
 
@@ -11,6 +12,7 @@ OUTBOX = "outbox/"
 # Whose batches are submitted without a client key: by the command line, or through the inbox.
 OPERATOR = "operator"
 
+_FILE_ID = re.compile("file-[0-9a-f]{27}(-output|-errors)?")
 _SORTABLE = 11  # hexadecimal digits of milliseconds: ids sort by time until the year 2527
 _RANDOM = 16
 
@@ -50,6 +52,11 @@ def part_key(batch_id: str, chunk: int, generation: int, number: int) -> str:
 def row_request_id(batch_id: str, row: int) -> str:
     """Return the id of a row's line in the results."""
     return f"batch_req_{batch_id.removeprefix('batch_')}_{row}"
+
+
+def is_file_id(text: str) -> bool:
+    """Tell whether a text could be the id of a file, one that was deleted included."""
+    return bool(_FILE_ID.fullmatch(text))
 
 
 def result_file_id(batch_id: str, kind: str) -> str:

@@ -12,7 +12,7 @@ from llm_relay.batch.record import CANCELLING
 from llm_relay.documents import parse_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from llm_relay.batch.manifest import Chunk
     from llm_relay.batch.record import Batch
@@ -41,6 +41,15 @@ BROKEN = Cause(
     message="The batch broke off before this row was run. Submit it in a new batch.",
 )
 
+INPUT_CHANGED = Cause(
+    code="input_changed",
+    message=(
+        "The input file was replaced or deleted before this row was run, so its custom_id is no "
+        "longer known. Submit the rows whose custom_id is in neither file of results in a new "
+        "batch, and leave its file as it is until the batch has ended."
+    ),
+)
+
 
 def cause_of(batch: Batch) -> Cause:
     """Return why a batch that is to end may have rows undone; the same whenever it is asked."""
@@ -49,11 +58,27 @@ def cause_of(batch: Batch) -> Cause:
     return EXPIRED if batch.times["finalizing_at"] >= batch.expires_at else BROKEN
 
 
-def never_run(bucket: Bucket, batch: Batch, chunk: Chunk, is_done: bytearray) -> Iterator[bytes]:
-    """Yield the lines of a chunk's rows that are not done."""
+def never_run(
+    bucket: Bucket, batch: Batch, chunk: Chunk, is_done: bytearray
+) -> tuple[Cause, Iterator[bytes]]:
+    """Return why a chunk's rows that are not done were not run, and their lines."""
     cause = cause_of(batch)
+    try:
+        custom_ids = _custom_ids(bucket, batch, chunk, is_done)
+    except KeyError:  # the batch ends all the same
+        custom_ids = {}
+        cause = INPUT_CHANGED if cause is BROKEN else cause
+    return cause, _lines(batch, chunk, is_done, cause, custom_ids)
+
+
+def _lines(
+    batch: Batch,
+    chunk: Chunk,
+    is_done: bytearray,
+    cause: Cause,
+    custom_ids: Mapping[int, str | None],
+) -> Iterator[bytes]:
     error = {"code": cause.code, "message": cause.message}
-    custom_ids = _custom_ids(bucket, batch, chunk, is_done)
     for at, done in enumerate(is_done):
         if not done:
             row = chunk.first_row + at
@@ -69,17 +94,15 @@ def never_run(bucket: Bucket, batch: Batch, chunk: Chunk, is_done: bytearray) ->
 def _custom_ids(
     bucket: Bucket, batch: Batch, chunk: Chunk, is_done: bytearray
 ) -> dict[int, str | None]:
-    blocks = _blocks(bucket, batch.input_key, chunk)
-    try:
-        return {
-            line.row: (parse_object(line.text) or {}).get("custom_id")
-            for line in lines_in(blocks, start=chunk.start, first_row=chunk.first_row)
-            if line.row - chunk.first_row < len(is_done) and not is_done[line.row - chunk.first_row]
-        }
-    except KeyError:  # the file was deleted; the batch ends all the same
-        return {}
+    blocks = _blocks(bucket, batch, chunk)
+    return {
+        line.row: (parse_object(line.text) or {}).get("custom_id")
+        for line in lines_in(blocks, start=chunk.start, first_row=chunk.first_row)
+        if line.row - chunk.first_row < len(is_done) and not is_done[line.row - chunk.first_row]
+    }
 
 
-def _blocks(bucket: Bucket, key: str, chunk: Chunk) -> Iterator[bytes]:
+def _blocks(bucket: Bucket, batch: Batch, chunk: Chunk) -> Iterator[bytes]:
     for start in range(chunk.start, chunk.end, _BLOCK_BYTES):
-        yield bucket.get(key, start, min(start + _BLOCK_BYTES, chunk.end))
+        end = min(start + _BLOCK_BYTES, chunk.end)
+        yield bucket.get(batch.input_key, start, end, batch.input_etag)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm_relay.batch.asking import Blame, blame
-from llm_relay.errors import MAY_BE_PAID, ProviderKeyMissing
+from llm_relay.errors import MAY_BE_PAID, ProviderKeyMissing, ProviderRefused
 from llm_relay.patience import retry_after_seconds
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ ROW_ATTEMPTS = 5
 DOWN_AFTER = 20
 # A longer Retry-After is waited out by Step Functions, where that costs nothing.
 LONGEST_PAUSE_SECONDS = 5.0
-# Invocations without a row finished, after which rows left alone with their refusal are given up,
-# and after which everything is.
+# Invocations without an answer, after which rows left alone with their refusal are given up, and
+# after which everything is.
 PATIENT_IDLE = 3
 MOST_IDLE = 20
 
@@ -42,6 +42,9 @@ class Stop:
     gives_up: bool = False  # the rows left become error lines
 
 
+OUT_OF_TIME = Stop(reason="time")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
     """What to do after a failure."""
@@ -54,24 +57,27 @@ class Advice:
 
 
 class Outlook:
-    """What one invocation has seen of the provider; `idle` invocations before finished no row."""
+    """What one invocation has seen of the provider; `idle` invocations before heard nothing."""
 
     def __init__(self, idle: int) -> None:
         self._idle = idle
         self._successes = 0
         self._streak = 0  # of failures since the last answer
+        self.has_heard = False  # of a row, be it that this one is refused for good
         self.last: RelayError | None = None
 
     def answered(self) -> None:
         """Learn from an answer."""
         self._successes += 1
-        self._streak = 0
+        self._hear()
 
     def failed(self, row: Row, failure: RelayError) -> Advice:
         """Learn from a failure and return what to do."""
         found = blame(failure)
         if found is Blame.FINAL and not isinstance(failure, MAY_BE_PAID):
-            self._streak = 0  # whoever refuses a row for good is there
+            self._streak = 0
+            if isinstance(failure, ProviderRefused):
+                self._hear()  # whoever refuses a row for good is there
             return Advice(is_final=True)
         self.last = failure
         if found is not Blame.ROW or not row.failures:  # its others say nothing new
@@ -88,19 +94,26 @@ class Outlook:
     def down(self, failure: RelayError) -> Stop:
         """Return the stop for a provider that answers nobody."""
         self.last = failure
-        seconds = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2**self._idle)
         asked = retry_after_seconds(failure.headers()) or 0.0
-        return self._stop("provider_down", max(seconds, asked))
+        return self._stop("provider_down", max(self._patience(), asked))
 
     def wait(self, reason: str, seconds: float, failure: RelayError) -> Stop:
-        """Return the stop for something else that may pass in so many seconds."""
+        """Return the stop for something else that passes: in so many seconds, or in more."""
         self.last = failure
-        return self._stop(reason, seconds)
+        return Stop(reason=reason, wait_seconds=math.ceil(self._longer(seconds)))
+
+    def in_the_end(self, stop: Stop | None) -> Stop | None:
+        """Return why the work was stopped, with what was heard of the provider after that."""
+        if stop is None or self.last is None:
+            return stop
+        is_silence = stop == OUT_OF_TIME and not self.has_heard
+        was_rash = stop.gives_up and self.has_heard
+        return self.down(self.last) if is_silence or was_rash else stop
 
     def _after_limit(self, failure: RelayError) -> Advice:
         asked = retry_after_seconds(failure.headers())
         if asked is not None and asked > LONGEST_PAUSE_SECONDS:
-            return Advice(stop=self._stop("rate_limited", asked), eases=True)
+            return Advice(stop=self._stop("rate_limited", self._longer(asked)), eases=True)
         stop = self.down(failure) if self._streak >= DOWN_AFTER else None
         pause = max(asked or 0.0, min(LONGEST_PAUSE_SECONDS, _backoff(self._streak)))
         return Advice(again_seconds=pause, pause_seconds=pause, eases=True, stop=stop)
@@ -119,6 +132,17 @@ class Outlook:
             return Advice(is_final=True, eases=True)
         stop = self.down(failure) if is_alone else None
         return Advice(again_seconds=pause, eases=True, stop=stop)
+
+    def _hear(self) -> None:
+        self.has_heard, self._streak, self._idle = True, 0, 0
+
+    def _patience(self) -> float:
+        seconds = _FIRST_WAIT_SECONDS * 2.0 ** min(self._idle, MOST_IDLE)
+        return min(_LONGEST_WAIT_SECONDS, seconds)
+
+    def _longer(self, seconds: float) -> float:
+        """Return the wait, or a longer one if waits of that kind have led to nothing."""
+        return max(seconds, self._patience()) if self._idle else seconds
 
     def _stop(self, reason: str, seconds: float) -> Stop:
         if self._idle >= MOST_IDLE:

@@ -20,9 +20,9 @@ class Pace:
     Times are seconds on any clock, handed in by the caller.
     """
 
-    def __init__(self, ceiling: int) -> None:
+    def __init__(self, ceiling: int, first: int = FIRST_LIMIT) -> None:
         self._ceiling = max(1, ceiling)
-        self._limit = float(min(FIRST_LIMIT, self._ceiling))
+        self._limit = float(min(first, self._ceiling))
         self._is_starting = True  # the limit doubles with each round trip until something is wrong
         self._cut_at = float("-inf")
         self._latencies: list[float] = []

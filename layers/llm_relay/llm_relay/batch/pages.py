@@ -52,10 +52,10 @@ def limit_in(query: Mapping[str, str], most: int, default: int) -> int:
     return limit
 
 
-def after_in(query: Mapping[str, str]) -> str | None:
-    """Return the id that a page goes on after."""
+def after_in(query: Mapping[str, str], is_known: Callable[[str], bool]) -> str | None:
+    """Return the id that a page goes on after; BadRequest for one that no entry can have had."""
     after = query.get("after")
-    if after and not is_id(after):
+    if after and not (is_id(after) and is_known(after)):
         refuse("after", "must be the id of the last entry of the page before.")
     return after or None
 

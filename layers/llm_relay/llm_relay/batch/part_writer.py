@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from llm_relay.batch.parts import part_text
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llm_relay.batch.parts import Result
+    from llm_relay.deadline import Deadline
     from llm_relay.objects import Bucket
 
 FLUSH_SECONDS = 0.5
@@ -23,7 +25,8 @@ Tag = TypeVar("Tag")
 class PartWriter(Generic[Tag]):
     """Results on their way into parts; each comes with something to tell it by when it is there.
 
-    Nothing is written once `may_write` says no: another worker may have the chunk then.
+    Nothing is written while `may_write` says no: another worker may have the chunk then. It has
+    for sure once `is_lost` says so, and is to find the results anew.
     """
 
     def __init__(
@@ -31,11 +34,13 @@ class PartWriter(Generic[Tag]):
         bucket: Bucket,
         key_of: Callable[[int], str],
         may_write: Callable[[], bool],
+        is_lost: Callable[[], bool],
         on_written: Callable[[list[tuple[Result, Tag]]], None],
     ) -> None:
         self._bucket = bucket
         self._key_of = key_of
         self._may_write = may_write
+        self._is_lost = is_lost
         self._on_written = on_written
         self._lock = threading.Lock()
         self._held: list[tuple[Result, Tag]] = []
@@ -58,32 +63,40 @@ class PartWriter(Generic[Tag]):
         if is_much:
             self._wake.set()
 
-    def close(self) -> None:
-        """Write what is left; raises what S3 raises."""
+    def close(self, until: Deadline) -> None:
+        """Write what is left; raises what S3 raises when the time is over."""
         self._is_closing = True
         self._wake.set()
         self._thread.join()
+        while (self._unsure or self._held) and until.remaining():
+            if not self._try():
+                time.sleep(min(FLUSH_SECONDS, until.remaining()))
         while self._flush():
             pass
+        if self._unsure:
+            self.has_dropped = True
 
     def _run(self) -> None:
         while not self._is_closing:
             self._wake.wait(FLUSH_SECONDS)
             self._wake.clear()
-            try:
-                self._flush()
-            except Exception as error:  # noqa: BLE001 - it is tried again, in the end by close()
-                self.is_failing = True
-                log_internal_error(error, self._key_of(self._parts))
+            self._try()
+
+    def _try(self) -> bool:
+        try:
+            return self._flush()
+        except Exception as error:  # noqa: BLE001 - it is tried again, in the end by close()
+            self.is_failing = True
+            log_internal_error(error, self._key_of(self._parts))
+            return False
 
     def _flush(self) -> bool:
-        """Write one part; return whether there was anything for it."""
+        """Write one part; return whether there was anything for it, and the right to."""
         # A write that seemed to fail is made again as it was: it may have been done.
         self._unsure = self._unsure or self._taken()
-        if not self._unsure:
-            return False
-        if not self._may_write():
+        if self._unsure and self._is_lost():
             self.has_dropped, self._unsure = True, []
+        if not self._unsure or not self._may_write():
             return False
         text = part_text(result for result, _ in self._unsure)
         self._bucket.put_new(self._key_of(self._parts), text)

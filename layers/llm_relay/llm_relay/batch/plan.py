@@ -13,7 +13,6 @@ from llm_relay import relay
 from llm_relay.batch.ending import tell_end
 from llm_relay.batch.execution import step, subject_of
 from llm_relay.batch.file_check import ROWS_PER_CHUNK, Findings, check_file
-from llm_relay.batch.inbox import Arrival
 from llm_relay.batch.lines import blocks_of, lines_in
 from llm_relay.batch.listing import Listing
 from llm_relay.batch.manifest import manifest_text
@@ -21,7 +20,7 @@ from llm_relay.batch.names import manifest_key
 from llm_relay.batch.record import FAILED, IN_PROGRESS, VALIDATING
 from llm_relay.batch.row_check import BadLine, RowChecker
 from llm_relay.batch.store import store
-from llm_relay.objects import Bucket, s3
+from llm_relay.objects import Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,17 +41,11 @@ def plan(event: Mapping[str, Any]) -> Document:
 
 def _planned(execution: str, told: Mapping[str, Any]) -> Document:
     subject = subject_of(told)
-    if "detail" in told:
-        _take_in(Arrival.from_event(told))
+    if subject.arrival:
+        subject.arrival.take_in(store())
     batch = store().claim(subject.owner, subject.batch, execution)
     outcome = DUPLICATE if batch is None else _outcome(batch)
     return subject.document() | {"outcome": outcome, "manifest": _manifest(subject.batch)}
-
-
-def _take_in(arrival: Arrival) -> None:
-    if arrival.is_batch:
-        store().add(arrival.file())
-        store().add(arrival.batch())
 
 
 def _outcome(batch: Batch) -> str:
@@ -68,7 +61,7 @@ def _validated(batch: Batch) -> Batch:
     """Return the batch as it is after a look at its file, or as somebody else left it."""
     started = time.monotonic()
     checker = _checker(batch)
-    findings = _findings(batch, checker)
+    findings, etag = _findings(batch, checker)
     now = int(time.time())
     values: Document = {"endpoint": checker.url or batch.endpoint}
     if findings.error_count:
@@ -78,6 +71,7 @@ def _validated(batch: Batch) -> Batch:
         text = manifest_text(findings.chunks)
         _bucket().put(manifest_key(batch.id), text)
         values |= {"status": IN_PROGRESS, "times": {"in_progress_at": now}, "total": findings.rows}
+        values["input_etag"] = etag
     _log(batch, findings, time.monotonic() - started)
     changed = store().change(batch.owner, batch.id, {VALIDATING}, **values)[1]
     return changed or batch
@@ -92,18 +86,19 @@ def _checker(batch: Batch) -> RowChecker:
     )
 
 
-def _findings(batch: Batch, checker: RowChecker) -> Findings:
+def _findings(batch: Batch, checker: RowChecker) -> tuple[Findings, str | None]:
+    """Return what is in the file, and the ETag of the object that was read."""
     rows_per_chunk = int(os.environ.get("BATCH_ROWS_PER_CHUNK", ROWS_PER_CHUNK))
     try:
-        _bucket().head(batch.input_key)
+        content, etag = _bucket().open(batch.input_key)
     except KeyError:
         findings = Findings()
         why = "The input file is gone. Upload it again, and make a new batch of it."
         findings.note(BadLine("file_not_found", why, "input_file_id"))
-        return findings
+        return findings, None
     # In one go: a file that is replaced meanwhile is not seen half old and half new.
-    with s3().get_object(Bucket=_bucket().name, Key=batch.input_key)["Body"] as source:
-        return check_file(lines_in(blocks_of(source)), checker, rows_per_chunk)
+    with content as source:
+        return check_file(lines_in(blocks_of(source)), checker, rows_per_chunk), etag
 
 
 def _manifest(batch_id: str) -> Document:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from llm_relay.batch.fetch import fetched
 from llm_relay.batch.names import parts_prefix
 from llm_relay.batch.parts import results_in
 
@@ -37,9 +38,9 @@ def progress_of(
     """Read the parts of a chunk; the results of some generations are kept."""
     prefix = parts_prefix(batch_id, chunk.number)
     progress = Progress(done=bytearray(chunk.rows))
-    for key in bucket.keys(prefix):
+    for key, text in fetched(bucket, bucket.keys(prefix)):
         generation = int(key.removeprefix(prefix).partition("-")[0])
-        results = list(results_in(bucket.get(key)))
+        results = list(results_in(text))
         _count(progress, results, chunk.first_row)
         if generation in generations:
             progress.kept.setdefault(generation, []).extend(results)

@@ -6,27 +6,31 @@ import hashlib
 import os
 import time
 from collections import Counter, defaultdict
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llm_relay.account import HOLD_PREFIX, account_in, account_key
 from llm_relay.batch.leases import SliceHold
 from llm_relay.dynamodb import Table
-from llm_relay.entries import number, settling, using
-from llm_relay.errors import BudgetExceeded
+from llm_relay.entries import settling, using
+from llm_relay.errors import BudgetExceeded, LedgerUnavailable
 from llm_relay.ledger import ledger
 from llm_relay.periods import period_at
+from llm_relay.telemetry import log_internal_error
 from llm_relay.usage import Usage
 
 if TYPE_CHECKING:
     from collections import deque
+    from collections.abc import Iterator
 
     from llm_relay.account import Hold
     from llm_relay.batch.leases import Lease, Leases
     from llm_relay.batch.parts import Result
     from llm_relay.batch.rows import Row
     from llm_relay.clients import Client
+    from llm_relay.entries import Update
 
 SLICE_ROWS = 256
 
@@ -75,8 +79,16 @@ class Purse:
     def _accounts(self) -> Table:
         return Table(os.environ["CLIENTS_TABLE"])
 
+    @property
+    def is_spending(self) -> bool:
+        """Tell whether there are rows under way whose money may come back."""
+        return any(each.rows for each in self.open)
+
     def take(self, pending: deque[Row]) -> list[Row]:
-        """Return the next rows, paid for; BudgetExceeded if there is too little for even one."""
+        """Return the next rows, paid for; BudgetExceeded if there is too little for even one.
+
+        LedgerUnavailable or LeaseLost if nobody can tell, or somebody else has the chunk.
+        """
         if self._client.budget_nanos is None:
             return _taken(pending, len(pending), Slice(kept=None, rows=len(pending)))
         size = min(self._size, len(pending))
@@ -85,6 +97,7 @@ class Purse:
                 kept = self._kept([pending[index] for index in range(size)])
             except BudgetExceeded:
                 if size == 1:
+                    self._size = 1  # where the next look begins
                     raise
                 size //= 2
             else:
@@ -117,7 +130,8 @@ class Purse:
         """Tell whether calls elsewhere have money set aside that may come back."""
         now = time.time()
         period = period_at(self._client.budget_per, now).name
-        item = self._accounts.get(account_key(self._client.id, period))
+        with _reachable():
+            item = self._accounts.get(account_key(self._client.id, period))
         return bool(item) and account_in(item or {}).reserved(now) > 0
 
     def _kept(self, rows: list[Row]) -> SliceHold | None:
@@ -134,10 +148,20 @@ class Purse:
             last_row=rows[-1].row,
             model=str(rows[0].body.get("model")),
         )
-        if not self._leases.keep_hold(self._lease, kept):
-            ledger().release(hold)
-            raise LeaseLost
+        self._note(kept)
         return kept
+
+    def _note(self, kept: SliceHold) -> None:
+        """Tell the chunk of a hold, so that a successor knows of it; or give it back."""
+        is_noted = False
+        try:
+            with _reachable():
+                is_noted = self._leases.keep_hold(self._lease, kept)
+        finally:
+            if not is_noted:
+                ledger().release(kept.hold)
+        if not is_noted:
+            raise LeaseLost
 
     def _name(self) -> str:
         lease = self._lease
@@ -153,6 +177,17 @@ class Purse:
         self._leases.drop_hold(self._lease, hold.name)
 
 
+@contextmanager
+def _reachable() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever the reason, it may pass
+        log_internal_error(error, "purse")
+        raise LedgerUnavailable(
+            "The client's budget could not be told, so nothing was asked."
+        ) from None
+
+
 def _taken(pending: deque[Row], size: int, taken: Slice) -> list[Row]:
     rows = [pending.popleft() for _ in range(size)]
     for row in rows:
@@ -160,9 +195,8 @@ def _taken(pending: deque[Row], size: int, taken: Slice) -> list[Row]:
     return rows
 
 
-def _counting(hold: Hold, model: str, counts: Counts) -> dict[str, Any]:
+def _counting(hold: Hold, model: str, counts: Counts) -> Update:
     """Count what the rows that one model has answered used."""
     usage = Usage(tokens_in=counts["tokens_in"], tokens_out=counts["tokens_out"])
-    update = using(hold, counts["cost_nanos"], usage, model, time.time())
-    values = update["ExpressionAttributeValues"] | {":one": number(counts["requests"])}
-    return update | {"ExpressionAttributeValues": values}
+    cost, requests = counts["cost_nanos"], counts["requests"]
+    return using(hold, cost, usage, model, time.time(), requests=requests)

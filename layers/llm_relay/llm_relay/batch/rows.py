@@ -45,6 +45,10 @@ class Row:
     successes_before: int = 0  # of others, when it first failed
 
 
+class InputChanged(Exception):  # noqa: N818 - what happened
+    """The file that was checked was replaced or deleted: what is there now is not the batch's."""
+
+
 class Rows:
     """A chunk's rows in order; those that may not be run are refused as they are read."""
 
@@ -103,13 +107,19 @@ class Rows:
         )
 
 
-def lines_of(bucket: Bucket, key: str, chunk: Chunk, done: bytearray) -> Iterator[Line]:
-    """Yield the lines of a chunk whose rows are not done, in little memory."""
-    for line in lines_in(_blocks(bucket, key, chunk), start=chunk.start, first_row=chunk.first_row):
+def lines_of(bucket: Bucket, batch: Batch, chunk: Chunk, done: bytearray) -> Iterator[Line]:
+    """Yield the lines of a chunk whose rows are not done, in little memory; or InputChanged."""
+    blocks = _blocks(bucket, batch, chunk)
+    for line in lines_in(blocks, start=chunk.start, first_row=chunk.first_row):
         if not done[line.row - chunk.first_row]:
             yield line
 
 
-def _blocks(bucket: Bucket, key: str, chunk: Chunk) -> Iterator[bytes]:
+def _blocks(bucket: Bucket, batch: Batch, chunk: Chunk) -> Iterator[bytes]:
     for start in range(chunk.start, chunk.end, _BLOCK_BYTES):
-        yield bucket.get(key, start, min(start + _BLOCK_BYTES, chunk.end))
+        end = min(start + _BLOCK_BYTES, chunk.end)
+        try:
+            block = bucket.get(batch.input_key, start, end, batch.input_etag)
+        except KeyError:
+            raise InputChanged from None
+        yield block

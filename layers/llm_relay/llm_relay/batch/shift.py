@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from llm_relay.batch.leases import LEASE_SECONDS
 from llm_relay.batch.outlook import Stop
 from llm_relay.batch.purse import LeaseLost
+from llm_relay.batch.rows import InputChanged
 from llm_relay.errors import BudgetExceeded, InternalError, LedgerUnavailable
 from llm_relay.telemetry import log_internal_error
 
@@ -36,11 +37,15 @@ if TYPE_CHECKING:
 
 # For a client whose other calls hold what is left of the budget.
 BUDGET_WAIT_SECONDS = 30
+# For DynamoDB, if it did not take what rows have cost.
+SETTLE_WAIT_SECONDS = 5
 _HELD_BYTES = 64 * 1024 * 1024
 _TICK_SECONDS = 0.25
-
+# At a budget that is too small, before the results so far are counted.
+_LOOKS = 50
 
 LEASE_LOST = Stop(reason="lease_lost", wait_seconds=LEASE_SECONDS)
+INPUT_CHANGED = Stop(reason="input_changed", ends_chunk=True)
 
 
 class Shift:
@@ -84,6 +89,7 @@ class Shift:
                 if not self._under_way and (self.stop or not self._has_rows()):
                     break
                 self._listen()
+        self.stop = self._outlook.in_the_end(self.stop)
         if self.stop and self.stop.gives_up and self._outlook.last:
             self._give_up(self._outlook.last)
 
@@ -98,21 +104,23 @@ class Shift:
     def _fill(self) -> bool:
         try:
             return self._rows.fill()
+        except InputChanged:
+            self.stop = INPUT_CHANGED
+            return False
         except Exception as error:  # noqa: BLE001 - what is under way must not be lost for it
             log_internal_error(error, "rows")
             self.stop = self._outlook.down(InternalError("The batch's file could not be read."))
             return False
 
     def _take_rows(self, pool: ThreadPoolExecutor) -> None:
-        self.stop = self.stop or self._must_stop()
-        while self._may_take() and (row := self._next_row()):
+        while not self._is_stopped() and self._may_take() and (row := self._next_row()):
             self._under_way += 1
             self.most_under_way = max(self.most_under_way, self._under_way)
             pool.submit(self._ask, row)
 
     def _may_take(self) -> bool:
         is_free = self._under_way < self._pace.limit and not self._books.is_behind
-        return not self.stop and is_free and time.monotonic() >= self._paused_until
+        return is_free and time.monotonic() >= self._paused_until
 
     def _ask(self, row: Row) -> None:
         self._events.put(self._asking.ask(row))
@@ -126,28 +134,47 @@ class Shift:
 
     def _buy(self) -> None:
         """Take the next rows, with the money for them."""
-        while not self._ready and not self.stop and self._is_worth_a_look() and self._fill():
+        for _ in range(_LOOKS):
+            if self._ready or self._is_stopped() or not (self._is_worth_a_look() and self._fill()):
+                break
             try:
-                self._ready.extend(self._purse.take(self._rows.pending))
-            except BudgetExceeded as exceeded:
-                self._go_without(exceeded)
+                self._pay()
             except LedgerUnavailable as unavailable:
                 self.stop = self._outlook.down(unavailable)
             except LeaseLost:
                 self.stop = LEASE_LOST
         self._held_bytes += sum(row.bytes for row in self._ready)
 
+    def _is_stopped(self) -> bool:
+        self.stop = self.stop or self._must_stop()
+        return self.stop is not None
+
     def _is_worth_a_look(self) -> bool:
-        return not self._purse.open or self._short_at != self._purse.settled
+        return not self._purse.is_spending or self._short_at != self._purse.settled
+
+    def _pay(self) -> None:
+        try:
+            self._ready.extend(self._purse.take(self._rows.pending))
+        except BudgetExceeded as exceeded:
+            self._go_without(exceeded)
 
     def _go_without(self, exceeded: BudgetExceeded) -> None:
-        """Wait for money to come back, from us or others; if there is none, refuse one row."""
-        if self._purse.open:
+        """Wait for money to come back, from us or others; if none will, refuse what is too dear."""
+        if self._purse.is_spending:
             self._short_at = self._purse.settled
+        elif self._purse.open:  # and could not be settled
+            self.stop = self._outlook.wait("budget_unsettled", SETTLE_WAIT_SECONDS, exceeded)
         elif self._purse.others_hold():
             self.stop = self._outlook.wait("budget", BUDGET_WAIT_SECONDS, exceeded)
         else:
-            self._books.refuse(self._rows.pending.popleft(), exceeded)
+            self._refuse_the_dear(exceeded)
+
+    def _refuse_the_dear(self, exceeded: BudgetExceeded) -> None:
+        """Refuse the next row, and those after it that cost no less, without asking for each."""
+        pending = self._rows.pending
+        dear = pending[0].worst_nanos
+        while pending and pending[0].worst_nanos >= dear:
+            self._books.refuse(pending.popleft(), exceeded)
 
     def _listen(self) -> None:
         try:
@@ -196,5 +223,5 @@ class Shift:
     def _give_up(self, failure: RelayError) -> None:
         for row in [*self._ready, *(row for _, _, row in self._later)]:
             self._books.refuse(row, failure)
-        while self._rows.fill():
+        while self._fill():
             self._books.refuse(self._rows.pending.popleft(), failure)

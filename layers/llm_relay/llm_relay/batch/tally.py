@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from llm_relay.batch.record import usage_document
 
 if TYPE_CHECKING:
+    from llm_relay.batch.never_run import Cause
     from llm_relay.batch.parts import Result
     from llm_relay.batch.record import Document
 
@@ -19,6 +20,7 @@ class Tally:
     completed: int = 0
     failed: int = 0
     never_run: int = 0
+    cause: Cause | None = None  # why rows were never run
     cost_nanos: int = 0
     tokens_in: int = 0
     tokens_cached: int = 0

@@ -11,6 +11,7 @@ from llm_relay.batch import names
 from llm_relay.batch.multipart import Form, form_in
 from llm_relay.batch.pages import Document, seconds_kept, whole_number
 from llm_relay.batch.record import StoredFile
+from llm_relay.batch.retention import kept_seconds
 from llm_relay.batch.served import owner_of
 from llm_relay.batch.store import store
 from llm_relay.checks import refuse
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 # Lambda is handed no more than 6 MB, and Base64 makes four bytes of three.
 MOST_BYTES = 4 * 1024 * 1024
-_DAY_SECONDS = 86_400
 
 
 def create_file(request: ApiRequest) -> Document:
@@ -70,10 +70,9 @@ def _content_in(form: Form) -> bytes:
 
 def _seconds_kept(form: Form) -> int:
     """Return how long a file is kept: no longer than S3 keeps anything."""
-    most = int(os.environ.get("CONTENT_RETENTION_DAYS", "30")) * _DAY_SECONDS
     anchor = form.fields.get("expires_after[anchor]")
     seconds = form.fields.get("expires_after[seconds]")
     if anchor is None and seconds is None:
-        return most
+        return kept_seconds()
     asked = {"anchor": anchor, "seconds": whole_number(seconds or "")}
-    return min(seconds_kept({"expires_after": asked}, "expires_after") or most, most)
+    return kept_seconds(seconds_kept({"expires_after": asked}, "expires_after"))

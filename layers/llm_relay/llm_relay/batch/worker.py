@@ -6,18 +6,18 @@ import os
 import queue
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.batch.asking import Asking
 from llm_relay.batch.books import Books
+from llm_relay.batch.chunk_task import Task
 from llm_relay.batch.clerk import Clerk
 from llm_relay.batch.leases import Leases
-from llm_relay.batch.manifest import Chunk
 from llm_relay.batch.names import part_key
-from llm_relay.batch.outlook import Outlook, Stop
-from llm_relay.batch.pace import Pace
+from llm_relay.batch.outlook import OUT_OF_TIME, Outlook, Stop
+from llm_relay.batch.pace import FIRST_LIMIT, Pace
 from llm_relay.batch.part_writer import PartWriter
 from llm_relay.batch.progress import progress_of
 from llm_relay.batch.purse import Purse
@@ -45,31 +45,14 @@ if TYPE_CHECKING:
 
 # Kept back from the function's own time, to write and to count what came last.
 CLOSING_SECONDS = 10.0
+# So many workers of a chunk killed in a row have tried to do too much at once; or, if one row at a
+# time does not help either, all others would be killed as well.
+CAREFUL_DEATHS = 3
+MOST_DEATHS = 6
 
 
 class ChunkBroke(Exception):  # noqa: N818 - what it is
     """Our own mistake; told without what it was about, as Lambda prints it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What Step Functions hands from one invocation for a chunk to the next."""
-
-    owner: str
-    batch: str
-    chunk: Chunk
-    idle: int  # invocations in a row that finished no row
-
-    @classmethod
-    def from_event(cls, event: Mapping[str, Any]) -> Task:
-        """Read the input of the function."""
-        chunk = Chunk.from_document(event["chunk"])
-        return cls(owner=event["owner"], batch=event["batch"], chunk=chunk, idle=event["idle"])
-
-    def answer(self, left: int, wait_seconds: int = 0, idle: int | None = None) -> dict[str, Any]:
-        """Return the output of the function, which is its next input if rows are left."""
-        answer = asdict(self) | {"left": left, "wait_seconds": wait_seconds}
-        return answer if idle is None else answer | {"idle": idle}
 
 
 def work(event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
@@ -90,10 +73,18 @@ def _work(task: Task, seconds: float) -> dict[str, Any]:
         return task.answer(left=task.chunk.rows, wait_seconds=lease)
     # Only now: whoever ends a batch changes its state first and looks for leases then.
     batch = store().batch(task.owner, task.batch)
-    if batch is None or batch.status != IN_PROGRESS or batch.expires_at <= time.time():
-        leases.give_back(lease)
-        return task.answer(left=0)
-    return Invocation(task, batch, leases, lease, ends).run()
+    if batch and batch.status == IN_PROGRESS and batch.expires_at > time.time():
+        return Invocation(task, batch, leases, lease, ends).run()
+    if batch and lease.holds:
+        before = _progress(task, lease)
+        Purse(batch.client, leases, lease, seconds=0).settle_left(before.kept)
+    leases.give_back(lease)
+    return task.answer(left=0)
+
+
+def _progress(task: Task, lease: Lease) -> Progress:
+    generations = {kept.generation for kept in lease.holds.values()}
+    return progress_of(Bucket(os.environ["BATCH_BUCKET"]), task.batch, task.chunk, generations)
 
 
 class Invocation:
@@ -111,78 +102,85 @@ class Invocation:
         patience = provider().settings.first_byte_seconds
         self._row_seconds = min(patience, ends.remaining() / 2)
         self._last_call = ends.within(ends.remaining() - self._row_seconds)
+        self._last_write = Deadline(ends.at + CLOSING_SECONDS / 2)
         self._purse = Purse(batch.client, leases, lease, ends.remaining())
+        self._outlook = Outlook(task.idle)
+        self._threads = 1 if lease.deaths >= CAREFUL_DEATHS else _concurrency()
         self._bucket = Bucket(os.environ["BATCH_BUCKET"])
         self._events: Events = queue.SimpleQueue()
 
     def run(self) -> dict[str, Any]:
         """Work, and leave everything in order whatever happens; return the function's output."""
-        generations = {kept.generation for kept in self._lease.holds.values()}
-        before = progress_of(self._bucket, self._batch.id, self._task.chunk, generations)
         with ExitStack() as closing:  # in the opposite order
-            clerk = self._clerk(before)
+            clerk = self._clerk()
             closing.callback(clerk.close)
+            before = _progress(self._task, self._lease)  # which may take longer than a lease lives
+            clerk.begin_at(before.completed, before.failed)
             self._purse.settle_left(before.kept)
             writer = self._writer(clerk)
             books = Books(self._batch.id, writer, clerk, self._purse, listed)
             shift = self._shift(books, before, partial(self._must_stop, clerk))
             closing.callback(books.close)
             closing.callback(shift.drain)
-            closing.callback(writer.close)
+            closing.callback(writer.close, self._last_write)
             closing.callback(shift.drain)
             listed("")  # reads the provider's key, which many threads would do all at once
-            shift.run(_concurrency())
+            shift.run(self._threads)
         stop = LEASE_LOST if writer.has_dropped else shift.stop
         return self._answer(stop, shift, books.totals, before)
 
-    def _clerk(self, before: Progress) -> Clerk:
-        counts = (before.completed, before.failed)
-        wake = partial(self._events.put, None)
+    def _clerk(self) -> Clerk:
         return Clerk(
             leases=self._leases,
             lease=self._lease,
             store=store(),
             owner=self._batch.owner,
-            before=counts,
-            on_news=wake,
+            on_news=partial(self._events.put, None),
         )
 
     def _writer(self, clerk: Clerk) -> PartWriter[Tag]:
         lease = self._lease
         key_of = partial(part_key, lease.batch, lease.chunk, lease.generation)
-        return PartWriter(self._bucket, key_of, clerk.lives, self._events.put)
+        return PartWriter(
+            self._bucket, key_of, clerk.lives, lambda: clerk.is_lost, self._events.put
+        )
 
     def _shift(self, books: Books, before: Progress, must_stop: Callable[[], Stop | None]) -> Shift:
         batch, settings = self._batch, provider().settings
-        lines = lines_of(self._bucket, batch.input_key, self._task.chunk, before.done)
+        lines = lines_of(self._bucket, batch, self._task.chunk, before.done)
         exchange = Exchange(provider(), _endpoint(batch))
         return Shift(
             rows=Rows(batch, lines, listed, settings.dialect, books.refuse_unread),
             asking=Asking(exchange, batch.id, self._row_seconds),
             books=books,
             purse=self._purse,
-            pace=Pace(_concurrency()),
-            outlook=Outlook(self._task.idle),
+            # After silence few rows are risked: what breaks off may have to be paid.
+            pace=Pace(self._threads, 1 if self._task.idle else FIRST_LIMIT),
+            outlook=self._outlook,
             events=self._events,
             must_stop=must_stop,
         )
 
     def _must_stop(self, clerk: Clerk) -> Stop | None:
-        if not clerk.lives():
+        if self._lease.deaths >= MOST_DEATHS:
+            return Stop(reason="workers_died", ends_chunk=True)
+        if clerk.is_lost:
             return LEASE_LOST
         if not clerk.is_in_progress:
             return Stop(reason="cancelled", ends_chunk=True)
         if time.time() >= self._batch.expires_at:
             return Stop(reason="expired", ends_chunk=True)
-        return None if self._last_call.remaining() else Stop(reason="time")
+        return None if self._last_call.remaining() else OUT_OF_TIME
 
     def _answer(
         self, stop: Stop | None, shift: Shift, totals: Totals, before: Progress
     ) -> dict[str, Any]:
-        done = totals.completed + totals.failed
+        if stop:
+            until_expiry = max(1, self._batch.expires_at - int(time.time()))
+            stop = replace(stop, wait_seconds=min(stop.wait_seconds, until_expiry))
         is_over = stop is None or stop.ends_chunk or stop.gives_up
-        left = 0 if is_over else before.left - done
-        idle = 0 if done else self._task.idle + 1
+        left = 0 if is_over else before.left - totals.completed - totals.failed
+        idle = 0 if self._outlook.has_heard else self._task.idle + 1
         seconds = time.monotonic() - self._started
         tell(
             batch=self._batch.id,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 QUEUED = "queued"
 IN_PROGRESS = "in_progress"
+CANCELLED = "cancelled"
 UNENDED = frozenset({QUEUED, IN_PROGRESS})
 # Longer than SQS keeps a message, so that a late one still finds what became of it.
 KEPT_SECONDS = 30 * 86_400

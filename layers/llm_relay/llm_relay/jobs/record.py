@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from llm_relay.clients import Client
 from llm_relay.dynamodb import Table
-from llm_relay.jobs.leases import IN_PROGRESS, KEPT_SECONDS, QUEUED, attributes, number_of, text_of
+from llm_relay.jobs.leases import (
+    CANCELLED,
+    IN_PROGRESS,
+    KEPT_SECONDS,
+    QUEUED,
+    attributes,
+    number_of,
+    text_of,
+)
+from llm_relay.response_shape import filled_response
 
 if TYPE_CHECKING:
     from llm_relay.dynamodb import Item
 
-CANCELLED = "cancelled"
 # In these a response shows what the provider answered; in all others it has no output.
 ANSWERED = frozenset({"completed", "incomplete", "failed"})
 
@@ -36,10 +44,18 @@ class BackgroundResponse:
 
     def shown(self, document: Document) -> Document:
         """Return the response as it is now; `document` is what the bucket has of it."""
-        if self.status in ANSWERED:
-            return document
-        without: Document = {"output": [], "usage": None, "error": None, "incomplete_details": None}
-        return document | without | {"status": self.status}
+        return document if self.status in ANSWERED else unanswered(document, self.status)
+
+
+def unanswered(document: Document, status: str) -> Document:
+    """Return a response as it is without an answer: no output, and nothing else of the provider's.
+
+    The provider's answer may be in the document already.
+    """
+    names = {*filled_response({}, {}), "background"}
+    bare = {name: document[name] for name in document if name in names}
+    without: Document = {"output": [], "usage": None, "error": None, "incomplete_details": None}
+    return bare | without | {"status": status}
 
 
 def request_key(owner: str, response_id: str) -> str:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.api_gateway import ApiRequest
-from llm_relay.jobs.leases import QUEUED
-from llm_relay.jobs.record import ANSWERED, answer_key, client_in, key_of, request_key
-from llm_relay.jobs.task import ROUTE, JobCall
+from llm_relay.jobs.leases import CANCELLED, QUEUED
+from llm_relay.jobs.record import (
+    ANSWERED,
+    answer_key,
+    client_in,
+    key_of,
+    request_key,
+    unanswered,
+)
+from llm_relay.jobs.task import ROUTE
 from llm_relay.relay import Relay, answered
 from llm_relay.responses import Responses
 
@@ -48,7 +56,7 @@ class ResponseTask:
             return Relay(Responses(), call, deadline, client).answer(text)
 
         request = ApiRequest(route=ROUTE, request_id=self.id, client=client.key_id)
-        return answered(request, work, JobCall)
+        return answered(request, work)
 
     def kept(self) -> str | None:
         """Return the state of an answer that an invocation put down before it died."""
@@ -66,9 +74,13 @@ class ResponseTask:
         ended = queued | (body if is_answer else _failure(body["error"]))
         status: str = ended["status"] if ended["status"] in ANSWERED else "completed"
         own = {name: queued[name] for name in ("id", "created_at", "background")}
-        text = json.dumps(ended | own | {"status": status}, separators=(",", ":"))
-        self._bucket.put(answer_key(self._owner, self.id), text.encode())
+        self._put(ended | own | {"status": status})
         return status
+
+    def drop(self) -> None:
+        """Leave nothing of the answer to a response that was cancelled in the meantime."""
+        with suppress(KeyError):  # deleted after that
+            self._put(unanswered(self._response(), CANCELLED))
 
     def forget(self) -> None:
         """Leave nothing of a response that was deleted in the meantime."""
@@ -81,6 +93,10 @@ class ResponseTask:
     def _response(self) -> Document:
         response: Document = json.loads(self._bucket.get(answer_key(self._owner, self.id)))
         return response
+
+    def _put(self, response: Document) -> None:
+        text = json.dumps(response, separators=(",", ":"))
+        self._bucket.put(answer_key(self._owner, self.id), text.encode())
 
 
 def forget_response(bucket: Bucket, owner: str, response_id: str) -> None:

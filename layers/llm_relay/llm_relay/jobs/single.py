@@ -14,7 +14,7 @@ from llm_relay.clients import Client
 from llm_relay.documents import parse
 from llm_relay.endpoints import endpoint_at
 from llm_relay.errors import BadRequest
-from llm_relay.jobs.task import ROUTE, JobCall
+from llm_relay.jobs.task import ROUTE
 from llm_relay.relay import Relay, answered
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class SingleJob:
             return Relay(endpoint, call, deadline, client).answer(text)
 
         request = ApiRequest(route=ROUTE, request_id=self.id, client=OPERATOR)
-        return answered(request, work, JobCall)
+        return answered(request, work)
 
     def kept(self) -> str | None:
         """Return the state of a result that an invocation put down before it died."""
@@ -91,6 +91,9 @@ class SingleJob:
         line = {"id": self.id, "custom_id": self.id, "response": response, "error": None}
         self._bucket.put(result_key(self.id), json.dumps(line, separators=(",", ":")).encode())
         return _status_of(answer.status)
+
+    def drop(self) -> None:
+        """Do nothing: a job in the queue cannot be cancelled."""
 
     def forget(self) -> None:
         """Do nothing: results stay until the bucket's own rule deletes them."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aws_lambda_powertools import Logger
 
 from llm_relay.announce import announce
-from llm_relay.jobs.leases import QUEUED, UNENDED, Holder, leases, number_of, text_of
+from llm_relay.jobs.leases import CANCELLED, QUEUED, UNENDED, Holder, leases, number_of, text_of
 from llm_relay.patience import is_retryable, retry_after_seconds
-from llm_relay.telemetry import Call
 
 if TYPE_CHECKING:
     from llm_relay.answer import Answer
@@ -25,8 +23,6 @@ ROUTE = "SQS job"
 FIRST_PAUSE_SECONDS = 15.0
 LONGEST_PAUSE_SECONDS = 900.0
 _DOUBLINGS = 10  # are enough for the longest
-
-_TELLING = threading.Lock()
 
 
 class Task(Protocol):
@@ -46,6 +42,9 @@ class Task(Protocol):
 
     def keep(self, answer: Answer) -> str:
         """Put the result down; return the state that it ends the job in."""
+
+    def drop(self) -> None:
+        """Leave nothing of the answer to a job that was cancelled in the meantime."""
 
     def forget(self) -> None:
         """Leave nothing of a job that was deleted in the meantime."""
@@ -70,15 +69,6 @@ class Postponed(Exception):  # noqa: N818 - says what becomes of the message
     def __init__(self, seconds: float) -> None:
         super().__init__()
         self.seconds = max(0.0, seconds)
-
-
-class JobCall(Call):
-    """A call that is told of while no other is: the metrics are one object for all threads."""
-
-    def finish(self, status: int, code: str | None = None, *, may_be_paid: bool = True) -> None:
-        """Charge the call and tell of it, once, however it ended."""
-        with _TELLING:
-            super().finish(status, code, may_be_paid=may_be_paid)
 
 
 def carry_out(task: Task, delivery: Delivery) -> None:
@@ -133,6 +123,8 @@ def _see_to_it_that_it_ends(task: Task, item: Item) -> None:
 
 
 def _tell(task: Task, status: str) -> None:
+    if status == CANCELLED:  # and an answer may have been put down all the same
+        task.drop()
     if status not in UNENDED:  # else another invocation has taken over, and will tell
         announce(f"{task.kind}.{status}", task.id, task.news())
 

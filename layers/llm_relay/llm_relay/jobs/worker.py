@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # Kept back from the function's own time, to put results down.
 RESULT_SECONDS = 30.0
-_MOST_DELIVERIES = "5"
+_MOST_DELIVERIES = "10"
 
 
 class StaysInQueue(Exception):  # noqa: N818 - it says what becomes of the message

@@ -1,0 +1,92 @@
+"""What the sample events of batches presuppose: their file, their record, results so far."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from sample_events import EVENTS, Json, cases
+
+from llm_relay.batch import names
+from llm_relay.batch.execution import subject_of
+from llm_relay.batch.manifest import Chunk, manifest_text
+from llm_relay.batch.multipart import form_in
+from llm_relay.batch.parts import Result, part_text
+from llm_relay.batch.record import CANCELLING, IN_PROGRESS, VALIDATING, Batch
+from llm_relay.clients import Client
+
+if TYPE_CHECKING:
+    from llm_relay.batch.store import Store
+    from llm_relay.objects import Bucket
+
+FILE_ID = "file-19ac4d3a1800123456789abcdef"
+DAY_SECONDS = 86_400
+
+
+def sow(bucket: Bucket, store: Store) -> None:
+    """Put in place what each event of the three steps of a batch needs."""
+    seeds = {"batch_plan": for_plan, "batch_worker": for_worker, "batch_assemble": for_assemble}
+    for case in cases():
+        if case.folder in seeds:
+            seeds[case.folder](bucket, store, case.event)
+
+
+def for_plan(bucket: Bucket, store: Store, event: Json) -> None:
+    """A file in the inbox, or a batch that is new."""
+    told = event["input"]
+    if "detail" in told:
+        bucket.put(told["detail"]["object"]["key"], rows())
+    else:
+        add_batch(bucket, store, told, status=VALIDATING)
+
+
+def for_worker(bucket: Bucket, store: Store, event: Json) -> None:
+    """A batch none of whose rows has been run."""
+    add_batch(bucket, store, event, status=IN_PROGRESS, total=len(custom_ids()))
+
+
+def for_assemble(bucket: Bucket, store: Store, event: Json) -> None:
+    """A batch whose first row has been answered."""
+    status = CANCELLING if "close" in event else IN_PROGRESS
+    execution = subject_of(event).execution
+    facts = {"status": status, "total": len(custom_ids()), "execution": execution}
+    batch = add_batch(bucket, store, event, **facts)
+    chunk = Chunk(number=0, start=0, end=len(rows()), first_row=0, rows=batch.total)
+    bucket.put(names.manifest_key(batch.id), manifest_text([chunk]))
+    line = json.dumps({"custom_id": custom_ids()[0], "response": {"status_code": 200}})
+    answered = Result(row=0, line=f"{line}\n".encode(), is_answer=True)
+    bucket.put(names.part_key(batch.id, chunk.number, 1, 0), part_text([answered]))
+
+
+def add_batch(bucket: Bucket, store: Store, told: Json, **facts: Any) -> Batch:
+    """Keep the record of the batch that a step is told of, and its file."""
+    subject, now = subject_of(told), int(time.time())
+    batch = Batch(
+        id=subject.batch,
+        owner=subject.owner,
+        client=Client(id="", key_id=subject.owner),
+        endpoint="/v1/chat/completions",
+        input_file_id=FILE_ID,
+        input_key=names.upload_key(subject.owner, FILE_ID),
+        results=names.folder(subject.batch),
+        created_at=now,
+        expires_at=now + DAY_SECONDS,
+        **facts,
+    )
+    bucket.put(batch.input_key, rows())
+    store.add(batch)
+    return batch
+
+
+def rows() -> bytes:
+    """Return the file that the event of an upload brings."""
+    event = json.loads((EVENTS / "files" / "create.json").read_text())
+    form = form_in(event["headers"]["Content-Type"], base64.b64decode(event["body"]))
+    return form.file or b""
+
+
+def custom_ids() -> list[str]:
+    """Return what the rows of that file are called."""
+    return [json.loads(row)["custom_id"] for row in rows().splitlines()]

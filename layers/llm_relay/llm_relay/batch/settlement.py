@@ -1,0 +1,50 @@
+"""Settles the money that killed workers have left set aside, when no worker comes after them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from llm_relay.batch.leases import Leases, chunks_with_holds
+from llm_relay.batch.manifest import chunks_in
+from llm_relay.batch.names import manifest_key
+from llm_relay.batch.progress import progress_of
+from llm_relay.batch.purse import Purse
+
+if TYPE_CHECKING:
+    from llm_relay.batch.manifest import Chunk
+    from llm_relay.batch.record import Batch
+    from llm_relay.deadline import Deadline
+    from llm_relay.objects import Bucket
+
+
+def settle_left(bucket: Bucket, batch: Batch, soon: Deadline) -> int:
+    """Charge what killed workers have written of a batch that takes no more rows.
+
+    Return in how many seconds to go on; 0 if all is settled.
+    """
+    if batch.client.budget_nanos is None:
+        return 0
+    table = os.environ["BATCHES_TABLE"]
+    unsettled = chunks_with_holds(table, batch.id)
+    if not unsettled:
+        return 0
+    for chunk in chunks_in(bucket.get(manifest_key(batch.id))):
+        if chunk.number in unsettled:
+            wait_seconds = _settle(Leases(table), bucket, batch, chunk)
+            if wait_seconds or not soon.remaining():
+                return wait_seconds or 1
+    return 0
+
+
+def _settle(leases: Leases, bucket: Bucket, batch: Batch, chunk: Chunk) -> int:
+    lease = leases.take(batch.id, chunk.number)
+    if isinstance(lease, int):  # a worker that finds the batch ending, and settles as well
+        return lease
+    try:
+        generations = {kept.generation for kept in lease.holds.values()}
+        progress = progress_of(bucket, batch.id, chunk, generations)
+        Purse(batch.client, leases, lease, seconds=0).settle_left(progress.kept)
+    finally:
+        leases.give_back(lease)
+    return 0
