@@ -1,0 +1,70 @@
+"""Measures everything that is claimed: `python -m bench [--quick] [--only NAME]`.
+
+Exits with 1 if a target is missed, and says which.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.batch import batch
+from bench.cold import cold
+from bench.figures import TARGETS, Figure, missed, write
+from bench.plots import draw
+from bench.streams import streams
+from bench.warm import warm
+from bench.world import World, machine, world
+
+HERE = Path(__file__).parent
+REPEATS, QUICK_REPEATS = 5, 1
+Measure: TypeAlias = Callable[[World], Iterator[tuple[str, Figure]]]
+MEASURES: dict[str, Measure] = {"cold": cold, "warm": warm, "streams": streams, "batch": batch}
+
+
+def main() -> int:
+    """Return 0 if every target is met."""
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--quick", action="store_true", help="fewer repeats and rows")
+    parser.add_argument("--only", choices=MEASURES, help="one group, whose results are not kept")
+    chosen = parser.parse_args()
+    console = Console()
+    figures: dict[str, Figure] = {}
+    repeats = QUICK_REPEATS if chosen.quick else REPEATS
+    with world(repeats, is_quick=chosen.quick) as around:
+        about = {"machine": machine(around.installs.python)}
+        for name in [chosen.only] if chosen.only else MEASURES:
+            console.print(f"Measuring: {name} ...")
+            figures |= dict(MEASURES[name](around))
+    console.print(table(figures))
+    if not chosen.only:
+        write(HERE / "results.json", figures, about, quick=chosen.quick)
+        draw(HERE / "plots", figures)
+    wrong = missed(figures)
+    console.print(f"Missed: {', '.join(wrong)}" if wrong else "Every target is met.")
+    return 1 if wrong else 0
+
+
+def table(figures: dict[str, Figure]) -> Table:
+    """Return the figures as a table for the screen."""
+    shown = Table("figure", "value", "target", "met", "spread", "peers")
+    for name, figure in figures.items():
+        shown.add_row(
+            f"{name}\n[dim]{TARGETS[name].says}[/dim]",
+            f"{figure.value:,.4g}",
+            str(TARGETS[name]),
+            "yes" if figure.is_met(TARGETS[name]) else "[bold red]no[/bold red]",
+            " to ".join(f"{value:,.4g}" for value in figure.spread),
+            "\n".join(f"{peer} {value:,.4g}" for peer, value in figure.peers.items()),
+        )
+    return shown
+
+
+if __name__ == "__main__":
+    sys.exit(main())
