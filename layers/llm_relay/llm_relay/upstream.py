@@ -52,8 +52,9 @@ class UpstreamRequest:
 class Reply:
     """The provider's answer: status and headers are there, the body comes."""
 
-    def __init__(self, response: requests.Response) -> None:
+    def __init__(self, response: requests.Response, idle_seconds: float) -> None:
         self._response = response
+        self._idle_seconds = idle_seconds
         self._pump: Pump | None = None
         self._arrived = Arrived(response.raw)
         self.status = response.status_code
@@ -92,7 +93,7 @@ class Reply:
         seconds = deadline.remaining()
         if not seconds:
             raise too_slow()
-        _be_patient(self._response, seconds)
+        _be_patient(self._response, min(seconds, self._idle_seconds))
         return self._read()
 
     def _read(self) -> bytes:
@@ -146,7 +147,7 @@ class Upstream:
             stream=True,
         )
         _be_patient(response, settings.idle_seconds)
-        return Reply(response)
+        return Reply(response, settings.idle_seconds)
 
 
 class _Session(requests.Session):

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[3]
 # The session's leader takes stdin for its terminal, so that Ctrl-C reaches it.
 RELAY = """
-import fcntl, pathlib, sys, termios
+import fcntl, pathlib, signal, sys, termios
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a suite in the background ignores
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 from cli.app import main
 main(obj=pathlib.Path(sys.argv.pop(1)))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 ROW_ATTEMPTS = 5
 # So many failures in a row, without an answer in between, are the provider's and not the rows'.
 DOWN_AFTER = 20
+# Fewer in a row may befall any row at any load.
+TREND_AFTER = 3
 # A longer Retry-After is waited out by Step Functions, where that costs nothing.
 LONGEST_PAUSE_SECONDS = 5.0
 # Invocations without an answer, after which rows left alone with their refusal are given up, and
@@ -66,6 +68,10 @@ class Outlook:
         self.has_heard = False  # of a row, be it that this one is refused for good
         self.last: RelayError | None = None
 
+    @property
+    def _is_trend(self) -> bool:
+        return self._streak >= TREND_AFTER
+
     def answered(self) -> None:
         """Learn from an answer."""
         self._successes += 1
@@ -86,7 +92,7 @@ class Outlook:
             return self._after_limit(failure)
         stop = self.down(failure) if self._streak >= DOWN_AFTER else None
         if found is Blame.FINAL:
-            return Advice(is_final=True, eases=True, stop=stop)
+            return Advice(is_final=True, eases=self._is_trend, stop=stop)
         if isinstance(failure, ProviderKeyMissing):
             stop = self.down(failure)  # it is looked for again after a while alone
         return self._after_refusal(row, failure, stop)
@@ -125,13 +131,13 @@ class Outlook:
         pause = max(_backoff(row.failures), retry_after_seconds(failure.headers()) or 0.0)
         pause = min(pause, _LONGEST_BACKOFF_SECONDS)
         if stop or row.failures < ROW_ATTEMPTS:
-            return Advice(again_seconds=pause, eases=True, stop=stop)
+            return Advice(again_seconds=pause, eases=self._is_trend, stop=stop)
         # With no answer to anybody in the meantime, it may be the provider's fault.
         is_alone = self._successes == row.successes_before
         if blame(failure) is Blame.ROW and (not is_alone or self._idle >= PATIENT_IDLE):
-            return Advice(is_final=True, eases=True)
+            return Advice(is_final=True, eases=self._is_trend)
         stop = self.down(failure) if is_alone else None
-        return Advice(again_seconds=pause, eases=True, stop=stop)
+        return Advice(again_seconds=pause, eases=self._is_trend, stop=stop)
 
     def _hear(self) -> None:
         self.has_heard, self._streak, self._idle = True, 0, 0
