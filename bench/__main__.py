@@ -53,7 +53,8 @@ def main() -> int:
 
 def table(figures: dict[str, Figure]) -> Table:
     """Return the figures as a table for the screen."""
-    shown = Table("figure", "value", "target", "met", "spread", "peers")
+    shown = Table("figure", "value", "target", "met", "spread")
+    shown.add_column("peers", overflow="fold")
     for name, figure in figures.items():
         shown.add_row(
             f"{name}\n[dim]{TARGETS[name].says}[/dim]",

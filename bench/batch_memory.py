@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.batch_rows import environ, planned
@@ -14,39 +17,60 @@ from bench.installs import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bench.runtime_api import Environment
     from bench.world import World
 
-ROWS, QUICK_ROWS = (1_000, 100_000, 1_000_000), (1_000, 20_000)
+ROWS, QUICK_ROWS = (1_000, 100_000, 1_000_000), (1_000, 10_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one step took, the start of its process included."""
+
+    megabytes: float  # at the most
+    cpu_seconds: float
+    seconds: float
 
 
 def memory(world: World) -> Figure:
     """Measure both steps at some numbers of rows, each time in new processes."""
-    most: list[float] = []
+    megabytes: list[float] = []
     peers: dict[str, float] = {}
+    paces: dict[str, float] = {}
+    seconds: dict[str, float] = {}
     for rows in QUICK_ROWS if world.is_quick else ROWS:
-        found = both(world, rows)
-        most = [value for name, value in found.items() if name.endswith("_mb")]
-        peers |= {f"{name}_at_{rows}": value for name, value in found.items()}
-    return figure([max(most)], peers)
+        steps = both(world, rows)
+        megabytes = [step.megabytes for step in steps.values()]
+        peers |= {f"{name}_at_{rows}": step.megabytes for name, step in steps.items()}
+        # Of the last alone: with few rows, it is the start of the process that takes the CPU.
+        paces = {f"{name}_rows_per_cpu_s": rows / step.cpu_seconds for name, step in steps.items()}
+        seconds = {f"{name}_seconds": step.seconds for name, step in steps.items()}
+    return figure([max(megabytes)], peers | paces | seconds)
 
 
-def both(world: World, rows: int) -> dict[str, float]:
-    """Return the most memory of plan and assemble, their seconds and rows per second of CPU."""
+def both(world: World, rows: int) -> dict[str, Step]:
+    """Return what plan and assemble take, each in a new process."""
     with endless_bucket(world, rows) as url:
         here = environ(AWS_ENDPOINT_URL_S3=url)
         with world.function(world.installs.batch_plan, **here) as plan:
-            begun = plan.cpu_seconds()
+            begun = time.perf_counter()
             batch = planned(plan, rows)
-            found = {"plan_mb": plan.peak_megabytes()}
-            found["plan_rows_per_cpu_s"] = rows / (plan.cpu_seconds() - begun)
+            steps = {"plan": _step(plan, begun)}
         with world.function(world.installs.batch_assemble, **here) as assemble:
-            begun = assemble.cpu_seconds()
-            answer = assemble.invoke(batch.whole()).body
-            if b'"wait_seconds":0' not in answer.replace(b" ", b""):
-                raise RuntimeError(f"Not assembled: {answer!r}")
-            found["assemble_mb"] = assemble.peak_megabytes()
-            found["assemble_rows_per_cpu_s"] = rows / (assemble.cpu_seconds() - begun)
-    return found
+            begun = time.perf_counter()
+            answer = json.loads(assemble.invoke(batch.whole()).body)
+            steps["assemble"] = _step(assemble, begun)
+    if answer["wait_seconds"]:
+        raise RuntimeError(f"Not assembled: {answer}")
+    return steps
+
+
+def _step(function: Environment, begun: float) -> Step:
+    return Step(
+        megabytes=function.peak_megabytes(),
+        cpu_seconds=function.cpu_seconds(),
+        seconds=time.perf_counter() - begun,
+    )
 
 
 @contextmanager

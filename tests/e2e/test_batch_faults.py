@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.conftest import Loop
 
-ROWS = int(os.environ.get("RELAY_FAULT_ROWS", "1500"))
+ROWS = int(os.environ.get("RELAY_FAULT_ROWS", "600"))
 KILLS = max(1, ROWS // 2500)
 SEED = 20261121
 # What befalls one row in ten; the first three pass by themselves.
