@@ -14,7 +14,7 @@ demo: .venv/run ## Start the local stack, prove it, and stop
 	@exec $(BIN)/python -m local demo
 
 test: .venv/dev .venv/runtimes/all ## Run the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile # they wait more than they work
 
 check: .venv/dev ## Format, lint, types, template, tests: what CI calls
 	$(BIN)/ruff format --check .
