@@ -12,6 +12,7 @@ from llm_relay.batch.progress import progress_of
 from llm_relay.batch.purse import Purse
 
 if TYPE_CHECKING:
+    from llm_relay.batch.leases import Lease
     from llm_relay.batch.manifest import Chunk
     from llm_relay.batch.record import Batch
     from llm_relay.deadline import Deadline
@@ -42,9 +43,14 @@ def _settle(leases: Leases, bucket: Bucket, batch: Batch, chunk: Chunk) -> int:
     if isinstance(lease, int):  # a worker that finds the batch ending, and settles as well
         return lease
     try:
-        generations = {kept.generation for kept in lease.holds.values()}
-        progress = progress_of(bucket, batch.id, chunk, generations)
-        Purse(batch.client, leases, lease, seconds=0).settle_left(progress.kept)
+        settle_holds(bucket, batch, chunk, leases, lease)
     finally:
         leases.give_back(lease)
     return 0
+
+
+def settle_holds(bucket: Bucket, batch: Batch, chunk: Chunk, leases: Leases, lease: Lease) -> None:
+    """Charge what killed workers have written of a chunk, which is ours and runs no more."""
+    generations = {kept.generation for kept in lease.holds.values()}
+    progress = progress_of(bucket, batch.id, chunk, generations)
+    Purse(batch.client, leases, lease, seconds=0).settle_left(progress.kept)

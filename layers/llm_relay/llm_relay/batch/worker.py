@@ -23,6 +23,7 @@ from llm_relay.batch.progress import progress_of
 from llm_relay.batch.purse import Purse
 from llm_relay.batch.record import IN_PROGRESS
 from llm_relay.batch.rows import Rows, lines_of
+from llm_relay.batch.settlement import settle_holds
 from llm_relay.batch.shift import LEASE_LOST, Shift
 from llm_relay.batch.shift_report import tell
 from llm_relay.batch.store import store
@@ -76,8 +77,7 @@ def _work(task: Task, seconds: float) -> dict[str, Any]:
     if batch and batch.status == IN_PROGRESS and batch.expires_at > time.time():
         return Invocation(task, batch, leases, lease, ends).run()
     if batch and lease.holds:
-        before = _progress(task, lease)
-        Purse(batch.client, leases, lease, seconds=0).settle_left(before.kept)
+        settle_holds(Bucket(os.environ["BATCH_BUCKET"]), batch, task.chunk, leases, lease)
     leases.give_back(lease)
     return task.answer(left=0)
 
