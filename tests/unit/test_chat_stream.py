@@ -123,6 +123,19 @@ def test_only_the_first_chunk_of_a_kind_is_parsed() -> None:
     assert passed(WHOLE[2], odd) == event(WHOLE[2]) + odd
 
 
+def test_a_burst_passes_byte_for_byte_around_what_is_taken_out_of_it() -> None:
+    texts = [event(chunk({"content": f"word {number}"})) for number in range(100)]
+    before, after = b"".join(texts[:50]), b"".join(texts[50:]) + event(WHOLE[-1]) + DONE
+    assert passed(before + event(COUNT) + after) == before + after
+
+
+def test_a_letter_that_no_json_holds_ends_the_stream() -> None:
+    stream = ChatStream("m", wants_usage=False)
+    stream.pass_on(event(WHOLE[2]))
+    assert stream.pass_on(event(WHOLE[2]).replace(b'"Hel"', b"\0")) == b""
+    assert stream.broken
+
+
 def test_the_official_helper_gets_the_text_and_the_usage() -> None:
     client = client_that_gets(passed(*WHOLE, COUNT, DONE, wants_usage=True))
     messages: Any = [{"role": "user", "content": "x"}]

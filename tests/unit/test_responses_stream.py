@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from tests.unit.response_streams import (
     message,
     minimal,
     passed,
+    place,
     search,
     told,
     without,
@@ -163,12 +165,53 @@ def test_numbering_goes_on_after_deltas_that_passed_without_a_look() -> None:
     assert numbers == list(range(len(full(*"Hello"))))
 
 
-def test_only_the_first_delta_of_a_whole_stream_is_parsed() -> None:
+def at_once(events: list[dict[str, Any]], separators: tuple[str, str] = (",", ":")) -> list[Any]:
+    """What becomes of a stream that comes in one piece."""
+    frames = [f"data: {json.dumps(each, separators=separators)}\n\n".encode() for each in events]
+    stream = ResponsesStream(BODY, ABLITERATION)
+    out = stream.pass_on(b"".join(frames))
+    assert stream.broken is None
+    return told(out)
+
+
+PIECES = ["a", "100 %", "", '"\\\n', "é", "%(piece)b", "😀", "b", "c"]
+DELTA = {"type": "response.output_text.delta"}
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        full(*PIECES),
+        minimal(*PIECES),
+        without(full(*PIECES), name="logprobs"),
+        without(full(*PIECES), name="item_id"),
+        without(full(*PIECES), name="sequence_number"),
+        without(full(*PIECES), "output_item.added", "content_part.added"),
+        [each | {"obfuscation": str(number)} for number, each in enumerate(minimal(*PIECES))],
+        [each | {"content": str(number)} for number, each in enumerate(full(*PIECES))],
+        [each | {"x": {"sequence_number": 7}} for each in minimal(*PIECES)],
+        [each | {"x": {"delta": "no piece"}} for each in minimal(*PIECES)],
+        [*minimal(*PIECES)[:-1], *[DELTA | {"content": "no piece"}] * 2, minimal("x")[-1]],
+        [*full(*PIECES)[:8], *[search(1)[0]] * 2, *full(*PIECES)[8:]],
+        [*full("a", "b", "c")[:7], *message(1, "d", "e", "f", item_id="msg_2"), COMPLETED],
+        [*full(*"abc")[:7], full("a")[4] | place("msg_2", 1), *full(*"abc")[5:7] * 2, COMPLETED],
+        [CREATED, *full("a", "b")[1:6], *[full("c")[4]] * 2, COMPLETED],
+        without(full("", *PIECES), "output_text.done", "content_part.done", "output_item.done"),
+    ],
+)
+def test_deltas_passed_many_at_once_become_what_they_become_one_by_one(events: Any) -> None:
+    """A blank before each colon makes every event one that has to be parsed."""
+    assert at_once(events) == at_once(events, (",", " : "))
+
+
+@pytest.mark.parametrize("make", [full, minimal])
+def test_only_the_first_deltas_of_a_stream_are_parsed(make: Any) -> None:
     """A letter that is none shows it: parsing would end the stream."""
-    *before, first, second = full("a", "b")[:6]
-    frames = [event(each, each["type"]) for each in (*before, first)]
-    odd = event(second, second["type"]).replace(b'"b"', b'"\xff"')
-    assert passed(*frames, odd) == b"".join([*frames, odd])
+    events = make("a", "b", "c", "d")
+    (at,) = [n for n, each in enumerate(events) if each.get("delta") == "d"]
+    frames = [event(each, each["type"]) for each in events[: at + 1]]
+    out = passed(*frames[:-1], frames[-1].replace(b'"d"', b'"\xff"'))
+    assert out.count(b'"delta":"c"') == out.count(b'"delta":"\xff"') == 1
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from llm_relay.filling import Document, filled, object_in, objects_in, text_in
 from llm_relay.sse import DONE, event
 from llm_relay.usage import usage_of
-from llm_relay.watch import MOST_SHAPES, StreamWatch, shape_of
+from llm_relay.watch import MOST_SHAPES, StreamWatch
 
 if TYPE_CHECKING:
     from llm_relay.errors import RelayError
@@ -35,14 +35,19 @@ class ChatStream(StreamWatch):
             "model": model,
         }
 
-    def pass_event(self, frame: bytes, payload: bytes) -> bytes:
-        """Return the chunk; one is parsed only if it differs in more than its text."""
+    def knows(self, shape: bytes) -> bool:
+        """Tell whether chunks of a shape need no look any more."""
+        return shape in self._whole
+
+    def pass_known(self, _shape: bytes, run: list[bytes]) -> bytes:
+        """Return chunks that lack nothing."""
+        return b"".join(run)
+
+    def pass_event(self, shape: bytes, frame: bytes, payload: bytes) -> bytes:
+        """Return the chunk, or what has to stand in its place."""
         if payload.startswith(b"[DONE]"):
             self.finished = True
             return self._missing_usage() + frame
-        shape = shape_of(payload)
-        if shape in self._whole:
-            return frame
         passed = self.read(frame, payload)
         if passed is frame:
             self._whole = {shape, *self._whole} if len(self._whole) < MOST_SHAPES else {shape}

@@ -143,7 +143,8 @@ class RelayedStream:
         self._over = True
         self._reply.close()
         self._call.settle(self._watch.usage, self._watch.model)
-        self._call.finish(HTTPStatus.OK, code, may_be_paid=self._watch.refusal is None)
+        is_refused = self._watch.refusal is not None
+        self._call.finish(HTTPStatus.OK, code, failure=self._failure, may_be_paid=not is_refused)
 
 
 def refusal_in(error: dict[str, Any]) -> ProviderRefused:

@@ -6,19 +6,18 @@ https://platform.openai.com/docs/api-reference/responses-streaming
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from typing import TYPE_CHECKING
 
-from llm_relay.documents import parse_object
 from llm_relay.filling import Document, filled, object_in
-from llm_relay.response_items import TEXT_KINDS, Text
+from llm_relay.known_deltas import KnownDelta, known_delta
+from llm_relay.response_items import TEXT_KINDS
 from llm_relay.response_output import ResponseOutput
 from llm_relay.response_shape import filled_response
 from llm_relay.response_texts import ResponseTexts
 from llm_relay.sse import event
 from llm_relay.usage import usage_of
-from llm_relay.watch import MOST_SHAPES, StreamWatch, shape_of
+from llm_relay.watch import MOST_SHAPES, StreamWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from llm_relay.dialect import Dialect
     from llm_relay.errors import RelayError
 
-_DELTA = re.compile(rb'"delta"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
 # Of a response as a whole, before which there need not be response.in_progress.
 _FIRST = ("response.created", "response.queued", "response.in_progress", "response.failed")
 
@@ -46,8 +44,7 @@ class ResponsesStream(StreamWatch):
         self._in_progress_is_told = False
         self._next_number = 0
         self._counts_anew = False
-        self._whole: dict[bytes, Text] = {}  # shapes of deltas that need nothing, and their texts
-        self._unread = b""  # the last of those that passed without a look
+        self._known: dict[bytes, KnownDelta] = {}  # by their shapes
         self._complete: dict[str, Callable[[Document], list[Document]]] = {
             "response.created": self._created,
             "response.queued": self._queued,
@@ -66,26 +63,33 @@ class ResponsesStream(StreamWatch):
             "response.failed": self._failed,
         }
 
-    def pass_event(self, frame: bytes, payload: bytes) -> bytes:
+    def knows(self, shape: bytes) -> bool:
+        """Tell whether deltas of a shape need no look any more."""
+        return shape in self._known
+
+    def pass_known(self, shape: bytes, run: list[bytes]) -> bytes:
+        """Return deltas as one of their shape was passed."""
+        known, frames, first = self._known[shape], b"".join(run), self._next_number
+        pieces = known.pieces(frames)
+        known.text.unread += pieces
+        own = range(first, first + len(pieces))
+        numbers = own if self._counts_anew else known.numbers(frames)
+        self._next_number = numbers[-1] + 1
+        return known.passed(frames, pieces, numbers)
+
+    def pass_event(self, shape: bytes, frame: bytes, payload: bytes) -> bytes:
         """Return the frame, or the frames that have to stand in its place."""
         if payload.startswith(b"[DONE]"):
             return frame if self.finished else b""  # clients read no further
-        shape = b"" if self._counts_anew else shape_of(payload)
-        if text := self._whole.get(shape):
-            text.unread += _DELTA.findall(payload)
-            self._unread = payload
-            return frame
-        self._texts.latest = None
+        self._texts.latest, counted_anew = None, self._counts_anew
         passed = self.read(frame, payload)
-        self._remember(shape, payload, self._texts.latest, is_whole=passed is frame)
+        text = self._texts.latest
+        if text is None or self._counts_anew != counted_anew or len(self._known) == MOST_SHAPES:
+            self._known.clear()  # what comes between may have ended a text
+        if text and text.is_told:
+            known = known_delta(text, frame, passed, counts_anew=self._counts_anew)
+            self._known |= {shape: known} if known else {}
         return passed
-
-    def _remember(self, shape: bytes, payload: bytes, text: Text | None, *, is_whole: bool) -> None:
-        """Keep the shape of a delta, if others of the same shape need no look."""
-        if text is None or len(self._whole) == MOST_SHAPES:
-            self._whole.clear()  # what comes between may have ended a text
-        if text and is_whole and text.is_told and not self._counts_anew and _has_one_delta(payload):
-            self._whole[shape] = text
 
     def pass_document(self, frame: bytes, document: Document) -> bytes:
         """Return the frame, or the frames that have to stand in its place."""
@@ -130,10 +134,6 @@ class ResponsesStream(StreamWatch):
         return before
 
     def _numbered(self, documents: list[Document]) -> list[Document]:
-        if self._unread:
-            last = parse_object(self._unread) or {}
-            self._next_number = last.get("sequence_number", self._next_number) + 1
-            self._unread = b""
         numbered = []
         for document in documents:
             number = document.get("sequence_number")
@@ -187,8 +187,3 @@ class ResponsesStream(StreamWatch):
         """Return the response as an event tells it; its id may not change on the way."""
         known = {"id": self._response["id"]} if self._response else {}
         return filled_response(filled(self._response, given) | known, self._body)
-
-
-def _has_one_delta(payload: bytes) -> bool:
-    """Tell whether none is hidden in a field that nobody knows."""
-    return len(_DELTA.findall(payload)) == 1

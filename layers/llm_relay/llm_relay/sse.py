@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.errors import UpstreamBroke
@@ -82,26 +83,29 @@ def _harmless_lines(frame: bytes) -> list[bytes]:
     return lines if has_data else comments
 
 
-def split(frames: bytes) -> Iterator[tuple[bytes, bytes | None]]:
-    """Yield each frame, with its blank line, and its data if it has any."""
-    start = 0
-    for end in _BLANK_LINE.finditer(frames):
-        yield frames[start : end.end()], _data(frames[start : end.start()])
-        start = end.end()
-    if start < len(frames):
-        yield frames[start:], _data(frames[start:])
+def split(frames: bytes) -> list[bytes]:
+    """Return each frame, with its blank line."""
+    if b"\r" not in frames:
+        *whole, rest = frames.split(b"\n\n")
+        cut = [frame + b"\n\n" for frame in whole]
+        return [*cut, rest] if rest else cut
+    ends = [match.end() for match in _BLANK_LINE.finditer(frames)]
+    edges = [0, *ends] if ends[-1:] == [len(frames)] else [0, *ends, len(frames)]
+    return [frames[start:end] for start, end in pairwise(edges)]
 
 
 def payloads(frames: bytes) -> Iterator[bytes]:
     """Yield the data of each frame that has any."""
-    return (payload for _, payload in split(frames) if payload)
+    return filter(None, map(payload_of, split(frames)))
 
 
-def _data(frame: bytes) -> bytes | None:
-    if frame.startswith(b"data: ") and b"\n" not in frame and b"\r" not in frame:
-        return frame[6:] or None
-    lines = (line for line in _LINE_END.split(frame) if line.startswith(b"data:"))
-    return b"\n".join(line[5:].removeprefix(b" ") for line in lines) or None
+def payload_of(frame: bytes) -> bytes:
+    """Return the data of a frame, b"" if it has none."""
+    line = frame.rstrip(b"\r\n")
+    if line.startswith(b"data: ") and b"\n" not in line and b"\r" not in line:
+        return line[6:]
+    lines = (line for line in _LINE_END.split(line) if line.startswith(b"data:"))
+    return b"\n".join(line[5:].removeprefix(b" ") for line in lines)
 
 
 def looks_complete(payload: bytes) -> bool:

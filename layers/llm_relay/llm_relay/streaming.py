@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from llm_relay.api_gateway import proxy_result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from llm_relay.answer import Answer
 
@@ -108,45 +108,44 @@ def post_stream(
     """Post an answer to the Runtime API at host:port, each piece as it comes."""
     connection = http.client.HTTPConnection(address)
     try:
-        _send_head(connection, invoke_id, invocation_id)
-        trailers = _send_body(connection, response)
-        connection.send(b"0\r\n" + trailers + b"\r\n")
-        connection.getresponse().read()
+        connection.connect()
+        for part in _request(_head(address, invoke_id, invocation_id), response):
+            connection.send(part)
+        answer = http.client.HTTPResponse(connection.sock)
+        answer.begin()
+        answer.read()
     finally:
         response.close()
         connection.close()  # the protocol wants a connection of its own for each stream
 
 
-def _send_head(
-    connection: http.client.HTTPConnection, invoke_id: str, invocation_id: str | None
-) -> None:
-    connection.putrequest("POST", f"/2018-06-01/runtime/invocation/{invoke_id}/response")
-    connection.putheader("Lambda-Runtime-Function-Response-Mode", "streaming")
-    connection.putheader("Content-Type", _CONTENT_TYPE)
-    connection.putheader("Transfer-Encoding", "chunked")
-    connection.putheader("Trailer", f"{_ERROR_TYPE}, {_ERROR_BODY}")
-    if invocation_id:
-        connection.putheader("Lambda-Runtime-Invocation-Id", invocation_id)
-    connection.endheaders()
+def _head(address: str, invoke_id: str, invocation_id: str | None) -> bytes:
+    lines = [
+        f"POST /2018-06-01/runtime/invocation/{invoke_id}/response HTTP/1.1",
+        f"Host: {address}",
+        "Lambda-Runtime-Function-Response-Mode: streaming",
+        f"Content-Type: {_CONTENT_TYPE}",
+        "Transfer-Encoding: chunked",
+        f"Trailer: {_ERROR_TYPE}, {_ERROR_BODY}",
+        *([f"Lambda-Runtime-Invocation-Id: {invocation_id}"] if invocation_id else []),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
-def _send_body(connection: http.client.HTTPConnection, response: StreamResponse) -> bytes:
-    """Send the pieces; return the trailers, which tell of a body that broke."""
-    _send_piece(connection, response.prelude())
-    pieces = iter(response.body)
-    while True:
-        try:
-            piece = next(pieces, None)
-        except Exception as error:  # noqa: BLE001 - told to Lambda, which must hear of it
-            return _error_trailers(error)
-        if piece is None:
-            return b""
-        _send_piece(connection, piece)
+def _request(head: bytes, response: StreamResponse) -> Iterator[bytes]:
+    """Yield what to send: all up to the first piece at once, as each send wakes the other end."""
+    unsent, trailers = head + _chunk(response.prelude()), b""
+    try:
+        for piece in filter(None, response.body):  # an empty chunk would end the body
+            yield unsent + _chunk(piece)
+            unsent = b""
+    except Exception as error:  # noqa: BLE001 - told to Lambda, which must hear of it
+        trailers = _error_trailers(error)
+    yield unsent + b"0\r\n" + trailers + b"\r\n"
 
 
-def _send_piece(connection: http.client.HTTPConnection, piece: bytes) -> None:
-    if piece:  # an empty chunk would end the body
-        connection.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+def _chunk(piece: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
 
 
 def _error_trailers(error: Exception) -> bytes:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from llm_relay.documents import parse_object
 from llm_relay.errors import UpstreamBroke
-from llm_relay.sse import event, looks_complete, split
+from llm_relay.sse import event, looks_complete, payload_of, split
 from llm_relay.usage import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from llm_relay.errors import RelayError
 
-# What differs from one delta to the next, down to the letter of JSON: a text and a number.
-_STRING = rb'[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*'
-_VARYING = re.compile(
-    rb'"(?:content|delta|reasoning|reasoning_content|obfuscation)"\s*:\s*"' + _STRING + rb'"'
-    rb'|"sequence_number"\s*:\s*\d+'
+# A text down to the letter of JSON: no line ends in it, and nothing that would end it early.
+TEXT = rb'[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*'
+# What differs from one delta to the next, a text or a number, behind its name.
+VARYING = re.compile(
+    rb'("(?:content|delta|reasoning(?:_content)?|obfuscation)": ?(?=")|"sequence_number": ?(?=\d))'
+    rb'(?:"' + TEXT + rb'"|\d+)'
 )
 MOST_SHAPES = 16  # more to remember means that no two events are alike
 _NAMED_ERROR = re.compile(rb"event: ?error[\r\n]")  # no line of JSON ends so
@@ -40,23 +45,39 @@ class StreamWatch:
     def pass_on(self, frames: bytes) -> bytes:
         """Return whole frames as they should be; a broken one ends them, and `broken` tells why."""
         passed = []
-        for frame, payload in split(frames):
-            try:
-                passed.append(self._pass_frame(frame, payload))
-            except UpstreamBroke as error:
-                self.broken = error
-                break
+        try:
+            for piece in self._passed(frames):
+                passed.append(piece)  # noqa: PERF402 - what came before a broken one is kept
+        except UpstreamBroke as error:
+            self.broken = error
         return b"".join(passed)
 
-    def _pass_frame(self, frame: bytes, payload: bytes | None) -> bytes:
-        if payload is None:
+    def _passed(self, frames: bytes) -> Iterator[bytes]:
+        for shape, run in runs(frames):
+            for at, frame in enumerate(run):
+                if self.knows(shape):
+                    yield self.pass_known(shape, run[at:])
+                    break
+                yield self._pass_frame(shape, frame)
+
+    def _pass_frame(self, shape: bytes, frame: bytes) -> bytes:
+        payload = payload_of(frame)
+        if not payload:
             return frame
         if not looks_complete(payload):
             raise UpstreamBroke("The provider sent an event that is not JSON.")
         self.events += 1
-        return self.pass_event(frame, payload)
+        return self.pass_event(shape, frame, payload)
 
-    def pass_event(self, frame: bytes, payload: bytes) -> bytes:
+    def knows(self, shape: bytes) -> bool:
+        """Tell whether frames of a shape need no look any more."""
+        raise NotImplementedError
+
+    def pass_known(self, shape: bytes, run: list[bytes]) -> bytes:
+        """Return frames of a known shape as they should be, all in one go."""
+        raise NotImplementedError
+
+    def pass_event(self, shape: bytes, frame: bytes, payload: bytes) -> bytes:
         """Return the frame, or what has to stand in its place."""
         raise NotImplementedError
 
@@ -87,12 +108,17 @@ class StreamWatch:
         raise NotImplementedError
 
 
-def shape_of(payload: bytes) -> bytes:
-    """Return an event without what differs from one delta to the next.
+def runs(frames: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
+    """Yield frames that follow each other and have one shape, and that shape before them.
 
-    Events of one shape are alike in every other letter, so what is true of one is true of all.
+    The shape of a frame is all of it but for what differs from one delta to the next, so what is
+    true of one frame is true of all of its shape. Many at once take a tenth of the time.
     """
-    return _VARYING.sub(b"\0", payload)
+    if b"\0" in frames:  # it stands for what differs
+        raise UpstreamBroke("The provider sent an event that is not JSON.")
+    shaped = zip(split(VARYING.sub(rb"\1\0", frames)), split(frames), strict=True)
+    for shape, run in groupby(shaped, itemgetter(0)):
+        yield shape, [frame for _, frame in run]
 
 
 def error_event(frame: bytes, document: dict[str, Any]) -> dict[str, Any] | None:
