@@ -1,6 +1,7 @@
 """Where the operator finds the batches of a stack: their records, their files, what runs them."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from cli.target import Stack
 from llm_relay.batch.names import OPERATOR
 from llm_relay.batch.record import Batch
 from llm_relay.batch.store import Store
+from llm_relay.batch.submit import is_stranded, start_stranded
 from llm_relay.clients import Client as Caller
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ class BatchDesk:
             raise click.ClickException(
                 f"There is no batch {batch_id}. See 'relay batch list --all'."
             )
-        return found
+        return self._looked_at(found)
 
     def again(self, batch: Batch) -> Batch:
         """A batch as it is now; a ClickException if its record is gone."""
@@ -87,7 +89,7 @@ class BatchDesk:
 
     def newest_of(self, owner: str, limit: int) -> list[Batch]:
         """So many batches of one owner, the newest first."""
-        return self.store.batches(owner, None, limit)
+        return [self._looked_at(batch) for batch in self.store.batches(owner, None, limit)]
 
     def newest(self, limit: int) -> list[Batch]:
         """So many batches of all owners, the newest first; reads the whole table for it."""
@@ -98,6 +100,15 @@ class BatchDesk:
     def known(self, who: str) -> Client:
         """The client of an id or a name; a ClickException if there is none."""
         return Clients(self.stack.clients_table()).find(who)
+
+    def _looked_at(self, batch: Batch) -> Batch:
+        """A batch; if whoever submitted it could not start it, that is done now."""
+        if is_stranded(batch):
+            from cli.aws_errors import AWS_ERRORS  # noqa: PLC0415 - imports botocore
+
+            with suppress(*AWS_ERRORS):  # it can be shown, and started at the next look
+                start_stranded(self.step_functions, self.state_machine, batch)
+        return batch
 
     def _keys(self) -> Iterator[tuple[str, str]]:
         """The owner and the id of every batch."""

@@ -39,22 +39,26 @@ def plan(batch: Batch, execution: str = EXECUTION) -> dict[str, Any]:
     return handler({"execution": execution, "input": told}, None)
 
 
-def inbox_event(key: str, size: int = 1, sequencer: str = "0A", **more: str) -> dict[str, Any]:
+def inbox_event(
+    key: str, size: int = 1, sequencer: str = "0A", etag: str = "e", **more: str
+) -> dict[str, Any]:
     return {
         "time": "2026-11-21T12:00:00Z",
         "source": "aws.s3",
         "detail-type": "Object Created",
         "detail": {
             "bucket": {"name": "b"},
-            "object": {"key": key, "size": size, "etag": "e", "sequencer": sequencer},
+            "object": {"key": key, "size": size, "etag": etag, "sequencer": sequencer},
         },
     } | more
 
 
-def dropped(world: BatchWorld, rows: bytes, name: str = "a/b.jsonl") -> dict[str, Any]:
+def dropped(world: BatchWorld, rows: bytes, sequencer: str = "0A") -> dict[str, Any]:
     """Put a file into the inbox, and return the event of it."""
-    world.bucket.put(f"inbox/{name}", rows)
-    return inbox_event(f"inbox/{name}", len(rows))
+    key = "inbox/a/b.jsonl"
+    world.bucket.put(key, rows)
+    etag = world.bucket.head(key)["ETag"].strip('"')  # as events spell it
+    return inbox_event(key, len(rows), sequencer, etag)
 
 
 def now_of(world: BatchWorld, outcome: dict[str, Any]) -> Batch:
@@ -175,6 +179,28 @@ def test_a_new_file_under_an_old_name_is_a_new_batch(batch_world: BatchWorld) ->
         for execution, told in ((EXECUTION, event), (OTHER_EXECUTION, newer))
     }
     assert len(ids) == 2
+
+
+def test_a_file_that_is_replaced_before_it_was_read_is_run_once(
+    batch_world: BatchWorld, news: News
+) -> None:
+    stale, fresh = (
+        dropped(batch_world, row(name), sequencer) for name, sequencer in (("a", "0A"), ("b", "0B"))
+    )
+    outcomes = [
+        handler({"execution": execution, "input": event}, None)
+        for execution, event in ((EXECUTION, stale), (OTHER_EXECUTION, fresh))
+    ]
+    assert [each["outcome"] for each in outcomes] == ["failed", "planned"]
+    (error,) = now_of(batch_world, outcomes[0]).errors
+    assert (error["code"], error["line"]) == ("input_changed", None)
+    assert [event["detail-type"] for event in news.told()] == ["batch.failed"]
+
+
+def test_an_event_without_an_etag_is_taken_as_well(batch_world: BatchWorld) -> None:
+    event = dropped(batch_world, row("a"))
+    del event["detail"]["object"]["etag"]
+    assert handler({"execution": EXECUTION, "input": event}, None)["outcome"] == "planned"
 
 
 def test_a_bad_file_in_the_inbox_is_told_in_the_outbox(batch_world: BatchWorld, news: News) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -71,6 +72,31 @@ def test_a_key_is_free_again_after_a_refusal(front: Front, batch_world: BatchWor
         created(client, later.id, **with_key("k"))
     batch_world.store.add(later)
     assert created(client, later.id, **with_key("k")).status == VALIDATING
+
+
+@pytest.mark.parametrize("look", ["retrieve", "list"])
+def test_a_batch_whose_submitter_died_is_started_by_a_look_at_it(
+    front: Front, batch_world: BatchWorld, state_machine: str, look: str
+) -> None:
+    long_ago = int(time.time()) - 600
+    stranded = batch_world.add_batch(ROWS, created_at=long_ago)
+    batch_world.add_batch(ROWS)
+    batch_world.add_batch(ROWS, created_at=long_ago, execution="arn:of-one-that-runs-it")
+    batch_world.add_batch(ROWS, created_at=long_ago, status=FAILED)
+    batches = front.client().batches
+    for _ in range(2):
+        found = batches.retrieve(stranded.id) if look == "retrieve" else list(batches.list())[-1]
+        assert (found.id, found.status) == (stranded.id, VALIDATING)
+    assert started(state_machine) == {stranded.id: {"owner": "key-1", "batch": stranded.id}}
+
+
+def test_a_batch_that_cannot_be_started_now_either_is_shown(
+    front: Front, batch_world: BatchWorld, state_machine: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stranded = batch_world.add_batch(ROWS, created_at=int(time.time()) - 600)
+    batch_world.environment.setenv("STATE_MACHINE_ARN", f"{state_machine}-none")
+    assert front.client().batches.retrieve(stranded.id).status == VALIDATING
+    assert "StateMachineDoesNotExist" in capsys.readouterr().out
 
 
 def test_a_batch_that_cannot_be_started_is_failed_and_not_hidden(

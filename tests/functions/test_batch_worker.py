@@ -131,10 +131,10 @@ def test_each_invocation_tells_of_itself_once(
 ) -> None:
     office.fated(*["200"] * 10, "400").run()
     told = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
-    assert len(told) == 2
-    assert (told[0]["RowsCompleted"], told[0]["RowsFailed"], told[0]["RowsLeft"]) == (10, 1, 0)
-    assert told[1]["RowsCompleted"] == [10]
-    assert told[1]["CostUsd"] == [pytest.approx(0.00025)]
+    assert len(told) == 1
+    assert (told[0]["completed"], told[0]["failed"], told[0]["left"]) == (10, 1, 0)
+    assert told[0]["RowsCompleted"] == [10]
+    assert told[0]["CostUsd"] == [pytest.approx(0.00025)]
 
 
 def test_answers_over_several_lines_are_put_on_one(office: Office) -> None:

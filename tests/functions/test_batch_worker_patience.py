@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from llm_relay import relay
+from llm_relay.batch.manifest import Chunk
 from llm_relay.deadline import Deadline
 from tests.functions.batch_world import batch_world
 from tests.functions.chunk_work import office
+from tests.functions.fated_provider import rows
 
 if TYPE_CHECKING:
     from tests.functions.chunk_work import Office
@@ -33,6 +36,24 @@ def test_after_silence_one_row_at_a_time_is_asked_until_one_is_answered(office: 
     work = office.fated(*["slow:0.1"] * 40)
     assert work.run(idle=1)["left"] == 0
     assert office.provider.most > 1
+
+
+def test_the_next_chunk_of_a_batch_begins_at_the_pace_that_was_found(office: Office) -> None:
+    first, second = rows(["slow:0.5"] * 60), rows(["slow:1"] * 16)
+    work = office.work(first + second, 60)
+    work.chunk = replace(work.chunk, end=len(first))
+    work.run()
+    office.provider.most = 0
+    following = Chunk(number=8, start=len(first), end=len(first + second), first_row=60, rows=16)
+    replace(work, chunk=following, answers=[]).run()
+    assert office.provider.most > 12  # the most from four on: eight, and the four just answered
+
+
+def test_the_next_batch_begins_with_few_rows_at_once(office: Office) -> None:
+    office.fated(*["slow:0.1"] * 60).run()
+    office.provider.most = 0
+    office.fated(*["slow:0.5"] * 16).run()
+    assert office.provider.most <= 12
 
 
 def test_calls_that_take_all_the_time_without_an_answer_are_waited_after(office: Office) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from llm_relay.connections import OneWriteConnection
 from llm_relay.deadline import Deadline
 from llm_relay.settings import UpstreamSettings
 from llm_relay.upstream import Upstream, UpstreamRequest
@@ -13,6 +15,8 @@ from tests.scripted_provider import ScriptedProvider, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import pytest
 
 _OK = whole(200, {"data": []})
 _SLOW = [0.5, *_OK]
@@ -60,3 +64,43 @@ def test_as_many_connections_are_kept_as_the_settings_say() -> None:
         assert set(calls_at_once(upstream, 20)) == {200}
         assert set(calls_at_once(upstream, 20)) == {200}
         assert provider.connections == 20
+
+
+def test_a_proxy_that_the_environment_names_is_asked_in_the_provider_s_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ScriptedProvider([_OK]) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.base_url.removesuffix("/v1"))
+        settings = UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": "http://provider.test/v1"})
+        upstream = Upstream(settings)
+        assert [call(upstream), call(upstream)] == [200, 200]
+        assert {each.path for each in proxy.requests} == {"http://provider.test/v1/models"}
+        assert proxy.connections == 1
+
+
+def test_each_request_has_its_own_key_and_body_and_tells_its_length() -> None:
+    with ScriptedProvider([_OK]) as provider:
+        upstream = upstream_of(provider)
+        for key, body in (("key-1", b"{}"), ("key-2", b'{"a": 1}'), ("key-3", None)):
+            request = UpstreamRequest(method="POST" if body else "GET", path="/a", body=body)
+            upstream.send(request, key, Deadline.after(20)).close()
+        sent = [(each.headers["authorization"], each.body) for each in provider.requests]
+        assert sent == [
+            ("Bearer key-1", b"{}"),
+            ("Bearer key-2", b'{"a": 1}'),
+            ("Bearer key-3", b""),
+        ]
+        lengths = [each.headers.get("content-length") for each in provider.requests]
+        assert lengths == ["2", "8", None]
+        assert {each.headers["user-agent"] for each in provider.requests} == {"llm-relay"}
+
+
+def test_a_request_leaves_in_one_piece() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # keeps pieces apart
+    with ours, theirs:
+        connection = OneWriteConnection("provider")
+        connection.sock = ours
+        connection.request("POST", "/v1/responses", body=b"{}", headers={"accept": "*/*"})
+        sent = theirs.recv(65536)
+    assert sent.startswith(b"POST /v1/responses HTTP/1.1\r\n")
+    assert sent.endswith(b"\r\n\r\n{}")

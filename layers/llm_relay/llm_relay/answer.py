@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from llm_relay.documents import compact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,10 +24,8 @@ class Answer:
 
 def json_answer(status: int, document: Any, headers: Mapping[str, str]) -> Answer:
     """Return a whole JSON answer."""
-    body = json.dumps(document, separators=(",", ":")).encode()
-    return Answer(
-        status=status, headers={"content-type": "application/json", **headers}, body=[body]
-    )
+    headers = {"content-type": "application/json", **headers}
+    return Answer(status=status, headers=headers, body=[compact(document)])
 
 
 def error_answer(error: RelayError, headers: Mapping[str, str]) -> Answer:

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import certifi
+import requests
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
 from urllib3.util.ssl_ import create_urllib3_context
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ class Connections(HTTPAdapter):
             {"ssl_context": tls_context(settings.ca_bundle)} if is_tls else {}
         )
         self._keep_seconds = settings.keep_seconds
+        self._pool: Any = None
         super().__init__(pool_connections=1, pool_maxsize=settings.connections)
 
     def init_poolmanager(
@@ -43,6 +47,25 @@ class Connections(HTTPAdapter):
         if is_new:
             self._keep_fresh(manager)
         return manager
+
+    def get_connection_with_tls_context(self, *args: Any, **more: Any) -> Any:
+        """Return the one pool there is: to look for it takes as long as a tenth of a call."""
+        if self._pool is None:
+            self._pool = super().get_connection_with_tls_context(*args, **more)
+        return self._pool
+
+    def open_one(self, url: str, seconds: float) -> None:
+        """Have an open connection for the next call; if that fails, the call will tell."""
+        form = requests.Request("GET", url).prepare()
+        pool: Any = self.get_connection_with_tls_context(form, verify=True)
+        connection = pool._get_conn()  # noqa: SLF001 - as ours below
+        if connection.is_closed:
+            connection.timeout = seconds
+            try:
+                connection.connect()
+            except (HTTPError, OSError):
+                connection.close()
+        pool._put_conn(connection)  # noqa: SLF001
 
     def cert_verify(self, conn: Any, *_: Any) -> None:
         """Leave it to the context, which has the certificates."""
@@ -68,12 +91,44 @@ def tls_context(ca_bundle: str | None) -> SSLContext:
     return context
 
 
+class _OneWrite:
+    """A connection that sends a request at once: each write wakes the other end once more."""
+
+    _unsent: list[bytes] | None = None
+
+    def request(self, *args: Any, **more: Any) -> None:
+        """Send a request."""
+        self._unsent = []
+        try:
+            super().request(*args, **more)  # type: ignore[misc]
+        finally:
+            unsent, self._unsent = self._unsent, None
+        self.send(b"".join(unsent))
+
+    def send(self, data: Any) -> None:
+        """Send a part of a request, or keep it until all are there."""
+        if self._unsent is None:
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._unsent.append(data)
+
+
+class OneWriteConnection(_OneWrite, HTTPConnection):
+    """A connection without TLS."""
+
+
+class _OneWriteTlsConnection(_OneWrite, HTTPSConnection):
+    """A connection with TLS."""
+
+
 class _FreshPool(HTTPConnectionPool):
     """A pool whose connections are opened afresh if they have idled for too long.
 
     A server lets go of idle connections, and a frozen function does not hear of it. Sending again
     once that shows might be paid for twice, so old connections are not used at all.
     """
+
+    ConnectionCls: type[HTTPConnection] = OneWriteConnection
 
     def __init__(self, *args: Any, keep_seconds: float, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -94,3 +149,5 @@ class _FreshPool(HTTPConnectionPool):
 
 class _FreshTlsPool(_FreshPool, HTTPSConnectionPool):
     """The same with TLS."""
+
+    ConnectionCls = _OneWriteTlsConnection

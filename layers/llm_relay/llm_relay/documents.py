@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any, NoReturn
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any, NoReturn
 
 
 class NumberTooLargeError(ValueError):
@@ -16,7 +13,7 @@ class NumberTooLargeError(ValueError):
 
 def parse(text: bytes | str) -> Any:
     """Parse JSON that may be sent on; NumberTooLargeError, or ValueError for what is no JSON."""
-    return _parse(text, _finite)
+    return _parsed(text, _STRICT)
 
 
 def parse_object(text: bytes | str) -> dict[str, Any] | None:
@@ -25,16 +22,20 @@ def parse_object(text: bytes | str) -> dict[str, Any] | None:
     A number too large is null in it: an answer is not lost for one number that nobody can hold.
     """
     try:
-        document = _parse(text, _finite_or_none)
+        document = _parsed(text, _LENIENT)
     except ValueError:
         return None
     return document if isinstance(document, dict) else None
 
 
-def _parse(text: bytes | str, number: Callable[[str], float | None]) -> Any:
+def compact(document: Any) -> bytes:
+    """Return a document as JSON on one line, without a blank to spare."""
+    return _ENCODER.encode(document).encode()
+
+
+def _parsed(text: bytes | str, decoder: json.JSONDecoder) -> Any:
     try:
-        plain = text.decode() if isinstance(text, bytes) else text
-        return json.loads(plain, parse_float=number, parse_constant=_no_constant)
+        return decoder.decode(text.decode() if isinstance(text, bytes) else text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -53,3 +54,9 @@ def _finite(digits: str) -> float:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+# Made once: json.loads and json.dumps make one for each call that is not all defaults.
+_STRICT = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
+_LENIENT = json.JSONDecoder(parse_float=_finite_or_none, parse_constant=_no_constant)
+_ENCODER = json.JSONEncoder(separators=(",", ":"))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.documents import parse_object
+from llm_relay.documents import compact, parse_object
 from llm_relay.errors import UpstreamBroke
 from llm_relay.relayed_stream import refusal_in
 from llm_relay.translation import Translation
@@ -65,7 +64,7 @@ def whole_answer(endpoint: Endpoint, reply: Reply, content: bytes, body: Documen
     """Return the provider's answer, completed; a RelayError if it is none."""
     document = answer_in(content)
     whole = endpoint.whole(document, body)
-    text = content if whole == document else json.dumps(whole, separators=(",", ":")).encode()
+    text = content if whole == document else compact(whole)
     return Whole(
         status=reply.status,
         text=text,

@@ -65,18 +65,17 @@ class Bucket:
         KeyError if there is none, or none that has the ETag, if one is given.
         """
         more = {} if end is None and not start else {"Range": _range(start, end)}
-        if etag is not None:
-            more["IfMatch"] = etag
+        more |= _pinned(etag)
         with self._found(key):
             body = self._client().get_object(Bucket=self.name, Key=key, **more)["Body"]
         with body:
             content: bytes = body.read()
         return content
 
-    def open(self, key: str) -> tuple[Any, str]:
-        """Return an object to be read and closed, and its ETag; KeyError without it."""
+    def open(self, key: str, etag: str | None = None) -> tuple[Any, str]:
+        """Return an object to be read and closed, and its ETag; KeyError as from `get`."""
         with self._found(key):
-            found = self._client().get_object(Bucket=self.name, Key=key)
+            found = self._client().get_object(Bucket=self.name, Key=key, **_pinned(etag))
         return found["Body"], found["ETag"]
 
     def head(self, key: str) -> Mapping[str, Any]:
@@ -130,6 +129,10 @@ class Bucket:
             if error.response["Error"]["Code"] in _MISSING | _UNMET:
                 raise KeyError(key) from None
             raise
+
+
+def _pinned(etag: str | None) -> dict[str, str]:
+    return {} if etag is None else {"IfMatch": etag}
 
 
 def _range(start: int, end: int | None) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from llm_relay.documents import compact
 from llm_relay.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ class Translation:
         """Return the request, re-encoded only if something had to change."""
         if self._body is self._original:
             return Translated(text=self._text)
-        text = json.dumps(self._body, separators=(",", ":")).encode()
-        return Translated(text=text, dropped=tuple(self._dropped))
+        return Translated(text=compact(self._body), dropped=tuple(self._dropped))
 
     def refuse(self, path: str) -> None:
         """Refuse with BadRequest fields whose loss would change what was asked for."""

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from ssl import SSLCertVerificationError
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import (
     ConnectTimeoutError,
-    HTTPError,
     MaxRetryError,
     NewConnectionError,
     ProxyError,
-    ReadTimeoutError,
     SSLError,
 )
 
-from llm_relay.arrived import Arrived
 from llm_relay.connections import Connections
 from llm_relay.errors import RelayError, UpstreamBroke, UpstreamTimedOut, UpstreamUnreachable
-from llm_relay.pump import Pump
+from llm_relay.incoming import Incoming
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     from llm_relay.deadline import Deadline
     from llm_relay.settings import UpstreamSettings
 
-PIECE_BYTES = 65536
 LONGEST_ANSWER_BYTES = 32 * 1024 * 1024
 
 # Its warnings quote what the provider sent.
@@ -54,9 +51,9 @@ class Reply:
 
     def __init__(self, response: requests.Response, idle_seconds: float) -> None:
         self._response = response
+        self._body = Incoming(response.raw)
         self._idle_seconds = idle_seconds
-        self._pump: Pump | None = None
-        self._arrived = Arrived(response.raw)
+        self._silent_seconds = 0.0
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
 
@@ -67,49 +64,38 @@ class Reply:
 
     def take(self, seconds: float) -> bytes:
         """Return what has come, b"" at the end; TimeoutError after that many silent seconds."""
-        if self._pump is None:
-            self._pump = Pump(self._read, self._is_more_here)
-        return self._pump.take(seconds)
+        seconds = min(seconds, self._idle_seconds - self._silent_seconds)
+        try:
+            piece = self._body.take(seconds)
+        except TimeoutError:
+            self._silent_seconds += seconds
+            if self._silent_seconds >= self._idle_seconds:
+                raise too_slow() from None
+            raise
+        self._silent_seconds = 0.0
+        return piece
 
     def whole(self, deadline: Deadline, limit: int = LONGEST_ANSWER_BYTES) -> bytes:
         """Return the body; UpstreamTimedOut if it comes too late, UpstreamBroke if too long."""
         body = bytearray()
-        while piece := self._read_within(deadline):
+        while piece := self._take_within(deadline):
             body += piece
             if len(body) > limit:
                 raise UpstreamBroke("The provider's answer is too long to be one.")
         return bytes(body)
 
     def close(self) -> None:
-        """Give the connection back, or drop it if the body was not read to its end."""
-        with suppress(ValueError, RuntimeError, OSError):  # it has gone back by itself
-            self._response.raw.shutdown()  # wakes a read that is under way
-        if self._pump:
-            self._pump.stop()
+        """Drop the connection, unless the body was read to its end and it has been given back."""
         self._response.close()
 
-    def _read_within(self, deadline: Deadline) -> bytes:
-        """Read here and now: a thread for each answer would cost as much as the rest of it."""
+    def _take_within(self, deadline: Deadline) -> bytes:
         seconds = deadline.remaining()
         if not seconds:
             raise too_slow()
-        _be_patient(self._response, min(seconds, self._idle_seconds))
-        return self._read()
-
-    def _read(self) -> bytes:
-        # iter_content would wait for the end whenever the provider does not chunk.
         try:
-            return self._response.raw.read1(PIECE_BYTES, decode_content=True) or b""
-        except ReadTimeoutError:
+            return self.take(seconds)
+        except TimeoutError:
             raise too_slow() from None
-        except (HTTPError, OSError):
-            raise UpstreamBroke("The provider's answer broke off.") from None
-
-    def _is_more_here(self) -> bool:
-        try:
-            return self._arrived.is_more()
-        except (OSError, ValueError):
-            raise UpstreamBroke("The provider's answer broke off.") from None
 
 
 class Upstream:
@@ -117,13 +103,29 @@ class Upstream:
 
     def __init__(self, settings: UpstreamSettings) -> None:
         self.settings = settings
-        self._session = _Session()
-        # Asking the environment on each call costs more than the rest of requests.
-        self._session.trust_env = False
-        self._session.proxies = dict(get_environ_proxies(settings.base_url))
-        self._session.mount(settings.base_url, Connections(settings))
-        # One caller's cookies are none of another's business.
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        # No session: it asks the environment on each call, follows redirects with the key, which
+        # goes to the configured host alone, and keeps one caller's cookies for another.
+        self._connections = Connections(settings)
+        self._proxies = dict(get_environ_proxies(settings.base_url))
+        self._forms: dict[tuple[str, str, str], requests.PreparedRequest] = {}
+        self._opening: Thread | None = None
+
+    def open_ahead(self) -> None:
+        """Begin to connect while there is something else to wait for before the first call."""
+        if self._proxies:
+            return
+        work = (self.settings.base_url, self.settings.connect_seconds)
+        opening = Thread(target=self._connections.open_one, args=work, daemon=True)
+        with suppress(RuntimeError):  # there is no thread to be had, and no need for one
+            opening.start()
+            self._opening = opening
+
+    def wait_for_opening(self, seconds: float) -> None:
+        """Wait until what was begun by `open_ahead` has come to an end, one way or the other."""
+        opening = self._opening
+        if opening:
+            opening.join(seconds)
+            self._opening = None
 
     def send(self, request: UpstreamRequest, key: str, deadline: Deadline) -> Reply:
         """Return the reply, whatever its status; the caller closes it.
@@ -137,32 +139,34 @@ class Upstream:
 
     def _exchange(self, request: UpstreamRequest, key: str, deadline: Deadline) -> Reply:
         settings, left = self.settings, max(deadline.remaining(), 0.001)
-        response = self._session.request(
-            request.method,
-            settings.base_url + request.path,
-            data=request.body,
-            headers=_headers(request, key),
+        self.wait_for_opening(min(settings.connect_seconds, left))
+        response = self._connections.send(
+            _filled_in(self._form(request), request.body, key),
             timeout=(min(settings.connect_seconds, left), min(settings.idle_seconds, left)),
-            allow_redirects=False,
+            proxies=self._proxies,
             stream=True,
         )
-        _be_patient(response, settings.idle_seconds)
         return Reply(response, settings.idle_seconds)
 
+    def _form(self, request: UpstreamRequest) -> requests.PreparedRequest:
+        """Return what all requests of a kind have in common: preparing costs as much as sending."""
+        kind = (request.method, request.path, request.accept)
+        if kind not in self._forms:
+            url, headers = self.settings.base_url + request.path, _headers(request.accept)
+            self._forms[kind] = requests.Request(request.method, url, headers).prepare()
+        return self._forms[kind]
 
-class _Session(requests.Session):
-    """A session that takes a redirect for an answer: the key goes to the configured host alone."""
 
-    def get_redirect_target(self, _response: Any) -> None:
-        """Find none; requests would read the body first, and outside our deadline."""
-        return
-
-
-def _be_patient(response: requests.Response, seconds: float) -> None:
-    """Let the body be silent for longer than there was time to wait for the head."""
-    connection = response.raw.connection
-    if connection and connection.sock:
-        connection.sock.settimeout(seconds)
+def _filled_in(
+    form: requests.PreparedRequest, body: bytes | None, key: str
+) -> requests.PreparedRequest:
+    request = copy(form)
+    headers: Any = {**form.headers, "Authorization": f"Bearer {key}"}
+    if body is not None:
+        headers["Content-Length"] = str(len(body))
+    request.headers = headers  # a plain dict: the one of requests is slow, and minds the case alone
+    request.body = body
+    return request
 
 
 def too_slow() -> RelayError:
@@ -180,11 +184,10 @@ def _was_never_sent(error: requests.RequestException) -> bool:
     return isinstance(reason, NewConnectionError | ConnectTimeoutError | ProxyError)
 
 
-def _headers(request: UpstreamRequest, key: str) -> dict[str, str]:
+def _headers(accept: str) -> dict[str, str]:
     return {
-        "Authorization": f"Bearer {key}",
         "Content-Type": "application/json",
-        "Accept": request.accept,
+        "Accept": accept,
         "Accept-Encoding": "identity",  # a compressor would hold events back
         "User-Agent": "llm-relay",
     }

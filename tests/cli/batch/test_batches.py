@@ -56,6 +56,16 @@ def test_a_client_s_batches_are_listed_by_its_name(office: BatchOffice) -> None:
     assert listed(office, "--client", "team") == [batch.id]
 
 
+@pytest.mark.parametrize("look", ["list", "show {}"])
+def test_a_batch_whose_submitter_died_is_started_by_a_look_at_it(
+    office: BatchOffice, look: str
+) -> None:
+    office.batch()
+    stranded = office.batch(created_at=int(time.time()) - 600)
+    assert stranded.id in office.said(*look.format(stranded.id).split())
+    assert office.executions() == {stranded.id: {"owner": "operator", "batch": stranded.id}}
+
+
 def test_no_batches_are_told_with_how_to_submit_one(office: BatchOffice) -> None:
     assert "relay batch submit" in office.said("list")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from enum import Enum
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from llm_relay.batch.names import row_request_id
 from llm_relay.deadline import Deadline
+from llm_relay.documents import compact
 from llm_relay.errors import (
     MAY_BE_PAID,
-    BadRequest,
     InternalError,
     ProviderKeyMissing,
     ProviderKeyRejected,
@@ -67,7 +66,8 @@ class Asking:
         started, effort = time.monotonic(), Effort()
         failure: RelayError
         try:
-            whole = self._exchange.ask(_text(row), row.body, Deadline.after(self._seconds), effort)
+            text, deadline = compact(row.body), Deadline.after(self._seconds)
+            whole = self._exchange.ask(text, row.body, deadline, effort)
             return Outcome(row=row, started=started, ended=time.monotonic(), whole=whole)
         except RelayError as error:
             failure = error
@@ -93,11 +93,3 @@ def blame(failure: RelayError) -> Blame:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Blame.LOAD
     return Blame.FINAL if failure.headers().get("x-should-retry") == "false" else Blame.ROW
-
-
-def _text(row: Row) -> bytes:
-    try:
-        return json.dumps(row.body, separators=(",", ":"), allow_nan=False).encode()
-    except ValueError:
-        why = "The body holds a number too large for a computer, such as 1e999."
-        raise BadRequest(why) from None

@@ -16,11 +16,19 @@ from llm_relay.batch.pages import Document, after_in, is_id, limit_in, page, sec
 from llm_relay.batch.record import Batch
 from llm_relay.batch.served import owner_of, serve
 from llm_relay.batch.store import store
-from llm_relay.batch.submit import cancel, no_batch, step_functions, submit
+from llm_relay.batch.submit import (
+    cancel,
+    is_stranded,
+    no_batch,
+    start_stranded,
+    step_functions,
+    submit,
+)
 from llm_relay.checks import body_object, refuse
 from llm_relay.clients import client_of
 from llm_relay.errors import IdempotencyKeyReused, RelayError
 from llm_relay.idempotency import HEADER, key_of
+from llm_relay.telemetry import log_internal_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +70,7 @@ def list_batches(request: ApiRequest) -> Document:
     """Return a page of the caller's batches, the newest first."""
     owner, query = owner_of(client_of(request)), request.query
     return page(
-        lambda after, limit: store().batches(owner, after, limit),
+        lambda after, limit: [_looked_at(batch) for batch in store().batches(owner, after, limit)],
         after_in(query, lambda batch_id: store().batch(owner, batch_id) is not None),
         limit_in(query, _MOST_LISTED, _LISTED),
     )
@@ -74,7 +82,7 @@ def retrieve_batch(request: ApiRequest) -> Document:
     batch = store().batch(owner_of(client_of(request)), batch_id)
     if batch is None:
         raise no_batch(batch_id)
-    return batch.document()
+    return _looked_at(batch).document()
 
 
 def cancel_batch(request: ApiRequest) -> Document:
@@ -119,6 +127,15 @@ def _first(owner: str, key: str, fields: Document, batch_id: str, created_at: in
 
 def _submitted(batch: Batch) -> Document:
     return submit(store(), step_functions(), _state_machine(), batch).document()
+
+
+def _looked_at(batch: Batch) -> Batch:
+    if is_stranded(batch):
+        try:
+            start_stranded(step_functions(), _state_machine(), batch)
+        except Exception as error:  # noqa: BLE001 - it can be shown, and started at the next look
+            log_internal_error(error, batch.id)
+    return batch
 
 
 def _state_machine() -> str:

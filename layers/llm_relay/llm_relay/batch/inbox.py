@@ -28,6 +28,7 @@ class Arrival:
     key: str
     size: int
     version: str  # tells one object under this key from the next
+    etag: str | None  # of its content
     at: float  # seconds since the epoch
 
     @classmethod
@@ -38,6 +39,7 @@ class Arrival:
             key=told["key"],
             size=int(told.get("size", 0)),
             version=told.get("sequencer") or told.get("etag", ""),
+            etag=f'"{told["etag"]}"' if told.get("etag") else None,  # as requests spell it
             at=datetime.fromisoformat(event["time"]).timestamp(),
         )
 
@@ -81,6 +83,7 @@ class Arrival:
             endpoint="",
             input_file_id=self.file().id,
             input_key=self.key,
+            input_etag=self.etag,
             results=f"{OUTBOX}{below}/{self.batch_id}/",
             created_at=now,
             expires_at=now + _DAY_SECONDS,

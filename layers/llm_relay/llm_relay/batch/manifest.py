@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from llm_relay.documents import compact
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -28,7 +30,7 @@ class Chunk:
 
 def manifest_text(chunks: Iterable[Chunk]) -> bytes:
     """Return the manifest as Step Functions' ItemReader takes it: a JSON list."""
-    return json.dumps([asdict(chunk) for chunk in chunks], separators=(",", ":")).encode()
+    return compact([asdict(chunk) for chunk in chunks])
 
 
 def chunks_in(text: bytes) -> list[Chunk]:

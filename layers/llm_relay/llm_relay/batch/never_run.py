@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm_relay.batch.lines import lines_in
 from llm_relay.batch.names import row_request_id
 from llm_relay.batch.record import CANCELLING
-from llm_relay.documents import parse_object
+from llm_relay.documents import compact, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,7 +87,7 @@ def _lines(
                 "response": None,
                 "error": error,
             }
-            yield json.dumps(line, separators=(",", ":")).encode() + b"\n"
+            yield compact(line) + b"\n"
 
 
 def _custom_ids(

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llm_relay.documents import compact
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -41,8 +43,7 @@ def part_text(results: Iterable[Result]) -> bytes:
         )
         for each in kept
     ]
-    head = json.dumps(index, separators=(",", ":")).encode()
-    return b"\n".join([head, b"".join(each.line for each in kept)])
+    return b"\n".join([compact(index), b"".join(each.line for each in kept)])
 
 
 def results_in(text: bytes) -> Iterator[Result]:

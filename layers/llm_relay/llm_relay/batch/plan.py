@@ -17,6 +17,7 @@ from llm_relay.batch.lines import blocks_of, lines_in
 from llm_relay.batch.listing import Listing
 from llm_relay.batch.manifest import manifest_text
 from llm_relay.batch.names import manifest_key
+from llm_relay.batch.never_run import INPUT_CHANGED
 from llm_relay.batch.record import FAILED, IN_PROGRESS, VALIDATING
 from llm_relay.batch.row_check import BadLine, RowChecker
 from llm_relay.batch.store import store
@@ -30,6 +31,17 @@ if TYPE_CHECKING:
 PLANNED, DUPLICATE, STOPPED = "planned", "duplicate", "stopped"
 
 _WORKERS = "10"
+_GONE = BadLine(
+    "file_not_found",
+    "The input file is gone. Upload it again, and make a new batch of it.",
+    "input_file_id",
+)
+_REPLACED = BadLine(
+    INPUT_CHANGED.code,
+    "The file was replaced or deleted before it was read, and no row was run. What took its place "
+    "is a batch of its own.",
+    "input_file_id",
+)
 
 Document = dict[str, Any]
 
@@ -90,11 +102,10 @@ def _findings(batch: Batch, checker: RowChecker) -> tuple[Findings, str | None]:
     """Return what is in the file, and the ETag of the object that was read."""
     rows_per_chunk = int(os.environ.get("BATCH_ROWS_PER_CHUNK", ROWS_PER_CHUNK))
     try:
-        content, etag = _bucket().open(batch.input_key)
+        content, etag = _bucket().open(batch.input_key, batch.input_etag)
     except KeyError:
         findings = Findings()
-        why = "The input file is gone. Upload it again, and make a new batch of it."
-        findings.note(BadLine("file_not_found", why, "input_file_id"))
+        findings.note(_REPLACED if batch.input_etag else _GONE)
         return findings, None
     # In one go: a file that is replaced meanwhile is not seen half old and half new.
     with content as source:

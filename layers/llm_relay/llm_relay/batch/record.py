@@ -51,7 +51,7 @@ class Batch:
     completion_window: str = "24h"
     metadata: Mapping[str, str] | None = None
     results_seconds: int | None = None  # how long the results may be asked for
-    input_etag: str | None = None  # of the file that was checked; rows are read from no other
+    input_etag: str | None = None  # of the file that came, or was checked; no other is read
     execution: str | None = None  # the one of Step Functions that runs it
     total: int = 0
     completed: int = 0

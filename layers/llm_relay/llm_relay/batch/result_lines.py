@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_relay.batch.names import row_request_id
 from llm_relay.batch.parts import Result
+from llm_relay.documents import compact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
 
 def answer(batch_id: str, row: int, custom_id: str, whole: Whole, cost_nanos: int) -> Result:
     """Return the line of an answer, which goes in as the provider wrote it."""
-    request_id = whole.provider_request_id or row_request_id(batch_id, row)
-    usage, head = whole.usage, {"id": row_request_id(batch_id, row), "custom_id": custom_id}
+    line_id, usage = row_request_id(batch_id, row), whole.usage
+    request_id = whole.provider_request_id or line_id
     return Result(
         row=row,
-        line=_line(head, whole.status, request_id, _on_one_line(whole)),
+        line=_line(line_id, custom_id, whole.status, request_id, _on_one_line(whole)),
         is_answer=True,
         cost_nanos=cost_nanos,
         tokens_in=usage.tokens_in or 0,
@@ -35,10 +36,9 @@ def refusal(
     batch_id: str, row: int, custom_id: str | None, error: RelayError, cost_nanos: int = 0
 ) -> Result:
     """Return the line of a row that has failed for good."""
-    request_id = error.headers().get("x-upstream-request-id") or row_request_id(batch_id, row)
-    body = json.dumps(error.body(), separators=(",", ":")).encode()
-    head = {"id": row_request_id(batch_id, row), "custom_id": custom_id}
-    line = _line(head, error.status, request_id, body)
+    line_id = row_request_id(batch_id, row)
+    request_id = error.headers().get("x-upstream-request-id") or line_id
+    line = _line(line_id, custom_id, error.status, request_id, compact(error.body()))
     return Result(row=row, line=line, is_answer=False, cost_nanos=cost_nanos)
 
 
@@ -49,20 +49,16 @@ def model_in(line: bytes) -> str | None:
     return model if isinstance(model, str) else None
 
 
-def _line(head: Mapping[str, Any], status: int, request_id: str, body: bytes) -> bytes:
+def _line(line_id: str, custom_id: str | None, status: int, request_id: str, body: bytes) -> bytes:
     response = {"status_code": int(status), "request_id": request_id}
-    return b'%b,"response":%b,"body":%b},"error":null}\n' % (_open(head), _open(response), body)
-
-
-def _open(document: Mapping[str, Any]) -> bytes:
-    """Return an object without its closing brace."""
-    return json.dumps(document, separators=(",", ":")).encode()[:-1]
+    opened = compact({"id": line_id, "custom_id": custom_id, "response": response})[:-2]
+    return b'%b,"body":%b},"error":null}\n' % (opened, body)
 
 
 def _on_one_line(whole: Whole) -> bytes:
     text = whole.text.strip()
     if b"\n" in text or b"\r" in text:
-        return json.dumps(whole.document, separators=(",", ":")).encode()
+        return compact(whole.document)
     return text
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _DONE_BEFORE = "ExecutionAlreadyExists"
 _UNKNOWN = "ExecutionDoesNotExist"
+# By then an execution has claimed its batch, or is there and only waits for a function.
+_STARTED_WITHIN_SECONDS = 300
 
 
 @lru_cache(maxsize=1)
@@ -54,6 +56,17 @@ def submit(store: Store, states_client: Any, state_machine_arn: str, batch: Batc
                 "it again; if that fails as well, look whether Step Functions can be reached."
             ) from error
     return kept
+
+
+def is_stranded(batch: Batch) -> bool:
+    """Tell whether a batch waits as if nobody had started it: who submitted it may have died."""
+    is_old = time.time() >= batch.created_at + _STARTED_WITHIN_SECONDS
+    return batch.status == VALIDATING and batch.execution is None and is_old
+
+
+def start_stranded(states_client: Any, state_machine_arn: str, batch: Batch) -> None:
+    """Start a batch that is stranded; harmless for one that was started and is only slow."""
+    _start(states_client, state_machine_arn, batch.id, _named(batch))
 
 
 def cancel(

@@ -50,6 +50,9 @@ CLOSING_SECONDS = 10.0
 # time does not help either, all others would be killed as well.
 CAREFUL_DEATHS = 3
 MOST_DEATHS = 6
+# Of the batch that this environment has worked on last, with so many threads: the rows of another
+# may be harder to answer.
+_paces: dict[tuple[str, int], Pace] = {}
 
 
 class ChunkBroke(Exception):  # noqa: N818 - what it is
@@ -154,12 +157,19 @@ class Invocation:
             asking=Asking(exchange, batch.id, self._row_seconds),
             books=books,
             purse=self._purse,
-            # After silence few rows are risked: what breaks off may have to be paid.
-            pace=Pace(self._threads, 1 if self._task.idle else FIRST_LIMIT),
+            pace=self._pace(),
             outlook=self._outlook,
             events=self._events,
             must_stop=must_stop,
         )
+
+    def _pace(self) -> Pace:
+        """Return the pace that was found on the batch's chunk before, or a new one."""
+        batch, idle = (self._batch.id, self._threads), self._task.idle
+        known = None if idle else _paces.get(batch)
+        _paces.clear()
+        # After silence few rows are risked: what breaks off may have to be paid.
+        return _paces.setdefault(batch, known or Pace(self._threads, 1 if idle else FIRST_LIMIT))
 
     def _must_stop(self, clerk: Clerk) -> Stop | None:
         if self._lease.deaths >= MOST_DEATHS:
@@ -183,11 +193,12 @@ class Invocation:
         idle = 0 if self._outlook.has_heard else self._task.idle + 1
         seconds = time.monotonic() - self._started
         tell(
-            batch=self._batch.id,
+            batch=self._batch,
             chunk=self._task.chunk.number,
             left=left,
             stop=stop,
             shift=shift,
+            failure=self._outlook.last if stop else None,
             totals=totals,
             seconds=seconds,
         )
