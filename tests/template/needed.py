@@ -53,6 +53,8 @@ CALLS: Mapping[str, list[Needed]] = {
         Needed("dynamodb:Query", "ClientsTable", "usage#*", "usage_report.py"),
     ],
     "HealthFunction": [],
+    "PlaygroundFunction": [],
+    "DoctorFunction": [READS_THE_PROVIDER_KEY],
     "BackgroundResponsesFunction": [
         Needed("s3:GetObject", "BatchBucket", "responses/*", "jobs/follow.py"),
         Needed("s3:DeleteObject", "BatchBucket", "responses/*", "jobs/follow.py"),

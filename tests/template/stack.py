@@ -34,7 +34,9 @@ class Route:
     @property
     def function(self) -> str:
         """Logical id of the function that answers."""
-        return str(re.findall(r"\$\{(\w+)\.Arn}", self.integration["uri"]["Fn::Sub"])[0])
+        return str(
+            re.findall(r"\$\{(\w+?)(?:\.Arn|Aliaslive)}", self.integration["uri"]["Fn::Sub"])[0]
+        )
 
     @property
     def timeout_milliseconds(self) -> int:

@@ -113,5 +113,9 @@ def test_sam_validate_lints_and_sam_build_is_quick(samconfig: dict[str, Any]) ->
     assert samconfig["default"]["build"]["parameters"] == {"cached": True, "parallel": True}
 
 
-def test_samconfig_holds_no_key(samconfig: dict[str, Any]) -> None:
+def test_samconfig_names_one_parameter_of_a_deployment_and_no_key(
+    samconfig: dict[str, Any],
+) -> None:
+    deployments = [samconfig[name]["deploy"]["parameters"] for name in ("default", "prod")]
+    assert [d.pop("parameter_overrides") for d in deployments] == ["Architecture=arm64"] * 2
     assert "parameter_overrides" not in json.dumps(samconfig)

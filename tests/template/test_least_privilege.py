@@ -26,7 +26,7 @@ FRONT = "Files Batches"
 BATCHES = "Batches BatchPlan BatchWorker BatchAssemble"
 JOBS = "JobWorker Responses BackgroundResponses"
 RELAYS = "ChatCompletions Responses"
-SMALL = "Authorizer Usage Models Health"
+SMALL = "Authorizer Usage Models Health Playground"
 CONDITIONAL = {"events:PutEvents", *ON_ITEMS}
 
 
@@ -87,7 +87,8 @@ def rests(patterns: str | list[str]) -> Iterator[list[str]]:
     ("functions", "action", "target", "key"),
     [
         ("*", "secretsmanager:PutSecretValue", "ProviderKeySecret", ""),
-        ("Authorizer Usage Health", "secretsmanager:GetSecretValue", "ProviderKeySecret", ""),
+        ("Authorizer Usage", "secretsmanager:GetSecretValue", "ProviderKeySecret", ""),
+        ("Health Playground", "secretsmanager:GetSecretValue", "ProviderKeySecret", ""),
         (FRONT, "secretsmanager:GetSecretValue", "ProviderKeySecret", ""),
         ("BatchAssemble", "secretsmanager:GetSecretValue", "ProviderKeySecret", ""),
         ("*", "dynamodb:Scan", "ClientsTable", ""),
@@ -100,7 +101,7 @@ def rests(patterns: str | list[str]) -> Iterator[list[str]]:
         (RELAYS, "dynamodb:Query", "AnswersTable", "answer#*"),
         ("Usage", "dynamodb:UpdateItem", "ClientsTable", "ledger#*"),
         ("Usage BatchWorker JobWorker", "dynamodb:GetItem", "ClientsTable", "client#*"),
-        ("Models Health", "dynamodb:GetItem", "ClientsTable", "client#*"),
+        ("Models Health Playground", "dynamodb:GetItem", "ClientsTable", "client#*"),
         (f"{SMALL} {BATCHES} Files", "dynamodb:GetItem", "AnswersTable", "answer#*"),
         (f"{SMALL} {BATCHES} Files", "dynamodb:PutItem", "AnswersTable", "answer#*"),
         (f"{FRONT} BatchPlan", "dynamodb:UpdateItem", "ClientsTable", "ledger#*"),

@@ -7,7 +7,7 @@ import pytest
 from tests.template.stack import Stack
 
 RELAY_ROUTES = ["/v1/chat/completions", "/v1/responses"]
-OPEN_ROUTES = [("GET", "/health")]
+OPEN_ROUTES = [("GET", "/health"), ("GET", "/")]
 
 
 @pytest.mark.parametrize("path", RELAY_ROUTES)
@@ -17,7 +17,7 @@ def test_a_relay_route_streams_for_up_to_fifteen_minutes(stack: Stack, path: str
     assert route.integration["responseTransferMode"] == "STREAM"
     assert route.integration["timeoutInMillis"] == 900_000
     uri = route.integration["uri"]["Fn::Sub"]
-    assert f":lambda:path/2021-11-15/functions/${{{route.function}.Arn}}/" in uri
+    assert f":lambda:path/2021-11-15/functions/${{{route.function}Aliaslive}}/" in uri
     assert uri.endswith("/response-streaming-invocations")
 
 
@@ -28,7 +28,7 @@ def test_every_other_route_is_buffered(stack: Stack) -> None:
     assert [r.path for r in others if "/2015-03-31/" not in r.integration["uri"]["Fn::Sub"]] == []
 
 
-def test_only_health_answers_without_a_client_key(stack: Stack) -> None:
+def test_only_health_and_the_playground_answer_without_a_client_key(stack: Stack) -> None:
     locked: list[dict[str, list[str]]] = [{"ClientKeyAuthorizer": []}, {"api_key": []}]
     for route in stack.routes:
         is_open = (route.method, route.path) in OPEN_ROUTES

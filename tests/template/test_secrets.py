@@ -30,7 +30,7 @@ def test_only_the_functions_that_call_the_provider_may_read_its_key(stack: Stack
     callers = {n for n in stack.functions if "UPSTREAM_BASE_URL" in stack.environment(n)}
     assert set(readers(stack)) == callers
     assert {"ChatCompletionsFunction", "ResponsesFunction", "ModelsFunction"} <= callers
-    assert callers.isdisjoint({"AuthorizerFunction", "HealthFunction"})
+    assert callers.isdisjoint({"AuthorizerFunction", "HealthFunction", "PlaygroundFunction"})
 
 
 def test_a_reader_of_the_key_may_do_nothing_else_with_secrets(stack: Stack) -> None:

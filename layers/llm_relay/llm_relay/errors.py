@@ -34,14 +34,25 @@ RelayError
 
 from __future__ import annotations
 
+from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from llm_relay.patience import is_retryable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 _LONGEST_CODE = 100
+
+
+class Fault(Enum):
+    """Who has to do something about a failure."""
+
+    CALLER = "caller"
+    RELAY = "relay"  # whoever runs it
+    PROVIDER = "provider"
 
 
 class RelayError(Exception):
@@ -52,6 +63,7 @@ class RelayError(Exception):
     code: ClassVar[str | None] = None
     # The official SDKs ask again by themselves unless the answer says not to.
     may_be_asked_again: ClassVar[bool] = True
+    blamed: ClassVar[Fault | None] = None  # where the status does not tell whose fault it is
 
     def __init__(
         self, message: str, *, param: str | None = None, headers: Mapping[str, str] | None = None
@@ -70,6 +82,12 @@ class RelayError(Exception):
             "code": self.code,
         }
         return {"error": error}
+
+    @property
+    def fault(self) -> Fault:
+        """Whose fault it is, as the metrics count it."""
+        is_server_error = self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        return self.blamed or (Fault.RELAY if is_server_error else Fault.CALLER)
 
     @property
     def log_code(self) -> str | None:
@@ -111,6 +129,12 @@ class ProviderRefused(RelayError):
         return {"error": self._error}
 
     @property
+    def fault(self) -> Fault:
+        """The provider's if it may pass or the credits with it are used up, else the caller's."""
+        is_its_own = self.status == HTTPStatus.PAYMENT_REQUIRED or is_retryable(self.status)
+        return Fault.PROVIDER if is_its_own else Fault.CALLER
+
+    @property
     def log_code(self) -> str | None:
         """The provider's code for this error, if it named one."""
         code = self._error.get("code")
@@ -136,6 +160,7 @@ class UpstreamUnreachable(RelayError):
 
     status = HTTPStatus.BAD_GATEWAY
     code = "upstream_unreachable"
+    blamed = Fault.PROVIDER
 
 
 class UpstreamBroke(RelayError):
@@ -143,6 +168,7 @@ class UpstreamBroke(RelayError):
 
     status = HTTPStatus.BAD_GATEWAY
     code = "upstream_error"
+    blamed = Fault.PROVIDER
     may_be_asked_again = False
 
 
@@ -151,6 +177,7 @@ class UpstreamTimedOut(RelayError):
 
     status = HTTPStatus.GATEWAY_TIMEOUT
     code = "upstream_timeout"
+    blamed = Fault.PROVIDER
     may_be_asked_again = False
 
 
@@ -229,6 +256,7 @@ class PricesUnavailable(RelayError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "prices_unavailable"
+    blamed = Fault.PROVIDER
 
 
 class BudgetExceeded(RelayError):

@@ -36,6 +36,7 @@ class Effort:
 
     attempts: int = 0
     waiting_seconds: float = 0.0  # for the provider, pauses between attempts included
+    limited: int = 0  # attempts that were refused with 429
 
     def waiting_for(self, work: Callable[[], T]) -> T:
         """Do the work and count its time as waiting."""
@@ -67,6 +68,7 @@ class Provider:
             try:
                 return self._attempt(request, turn.key, deadline, effort)
             except ProviderRefused as refusal:
+                effort.limited += refusal.status == HTTPStatus.TOO_MANY_REQUESTS
                 failure = turn.after(refusal, is_last=self._is_last(effort))
             except UpstreamUnreachable as unreachable:
                 failure = unreachable

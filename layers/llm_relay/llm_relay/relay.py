@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from dataclasses import replace
@@ -18,6 +17,7 @@ from llm_relay.charge import Charge
 from llm_relay.checks import body_object
 from llm_relay.clients import client_of
 from llm_relay.deadline import Deadline
+from llm_relay.documents import compact
 from llm_relay.errors import MAY_BE_PAID, InternalError, PricesUnavailable, RelayError
 from llm_relay.exchange import whole_answer
 from llm_relay.idempotency import answer_once
@@ -58,10 +58,9 @@ Document = dict[str, Any]
 @lru_cache(maxsize=1)
 def provider() -> Provider:
     """Return the provider of this environment, made on first use."""
-    return Provider(
-        Upstream(UpstreamSettings.from_mapping(os.environ)),
-        ProviderKey(ProviderKeySettings.from_mapping(os.environ)),
-    )
+    upstream = Upstream(UpstreamSettings.from_mapping(os.environ))
+    key = ProviderKey(ProviderKeySettings.from_mapping(os.environ), upstream.open_ahead)
+    return Provider(upstream, key)
 
 
 @lru_cache(maxsize=1)
@@ -106,7 +105,7 @@ def answered(request: ApiRequest, work: Callable[[Call], Answer]) -> Answer:
         log_internal_error(error, call.request_id)
         failure = InternalError("The relay itself failed. Its log has the request id.")
     may_be_paid = call.effort.attempts > 0 and isinstance(failure, MAY_BE_PAID)
-    call.finish(failure.status, failure.log_code, may_be_paid=may_be_paid)
+    call.finish(failure.status, failure.log_code, failure=failure, may_be_paid=may_be_paid)
     return error_answer(failure, call.headers())
 
 
@@ -129,7 +128,7 @@ class Relay:
         admission = self._admission(body)
         if admission.body is not body:
             body = admission.body
-            text = json.dumps(body, separators=(",", ":")).encode()
+            text = compact(body)
         translated = self._translated(text, body)
         self._set_aside(admission.worst_nanos)
         reply = self._ask(translated)

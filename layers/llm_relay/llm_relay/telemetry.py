@@ -1,16 +1,16 @@
-"""One log line and one set of metrics per request; never a prompt, an answer or a key."""
+"""One line per request, log and metrics at once; never a prompt, an answer or a key."""
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 
+from llm_relay.errors import BudgetExceeded, Fault, ProviderKeyRejected, RelayError
+from llm_relay.metrics import write_line
 from llm_relay.provider import Effort
 from llm_relay.usage import Usage
 
@@ -21,9 +21,17 @@ if TYPE_CHECKING:
 
 _LONGEST_HEADER = 1000
 _CLIENT_ERROR = 400
-
-# Calls may end side by side, and the metrics and the log's lines are shared by all threads.
-_TELLING = threading.Lock()
+_CALLER_LEFT = "caller_left"  # who stops reading a stream does not complain of anything
+_FAULTS = {
+    Fault.CALLER: "ClientErrors",
+    Fault.RELAY: "RelayErrors",
+    Fault.PROVIDER: "ProviderErrors",
+}
+# Failures that somebody has to do something about.
+_OF_THEIR_OWN: dict[type[RelayError], str] = {
+    ProviderKeyRejected: "ProviderKeyRejected",
+    BudgetExceeded: "BudgetRefused",
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +49,7 @@ class Call:
     provider_request_id: str | None = None
     dropped: tuple[str, ...] = ()  # paths of what the provider would not have taken
     first_byte_seconds: float | None = None
+    overhead_seconds: float | None = None  # our share of the time to the first byte
     charge: Charge | None = None  # of a client with a budget
     price: Callable[[Usage, str | None], Usage] = field(default=lambda usage, _model: usage)
     _started: float = field(default_factory=time.monotonic)
@@ -67,25 +76,40 @@ class Call:
     def note_first_byte(self) -> None:
         """Keep the moment at which the caller gets the first byte of the answer."""
         self.first_byte_seconds = time.monotonic() - self._started
+        self.overhead_seconds = self._overhead_seconds()
 
-    def finish(self, status: int, code: str | None = None, *, may_be_paid: bool = True) -> None:
+    def finish(
+        self,
+        status: int,
+        code: str | None = None,
+        *,
+        failure: RelayError | None = None,
+        may_be_paid: bool = True,
+    ) -> None:
         """Charge the call and tell of it, once, however it ended."""
         if self._told:
             return
         self._told = True
         if self.charge:
             self.charge.pay(self.usage, self.model, may_be_paid=may_be_paid)
-        seconds = time.monotonic() - self._started
-        facts = self._facts(status, code, seconds)
-        with _TELLING:
-            _logger().info("request", extra=facts)
-            self._measure(status, code, seconds)
+        times = self._times()
+        facts = self._facts(status, code) | times
+        figures = self._figures(times) | _failures(status, code, failure)
+        write_line("request", _known(facts), figures, self._dimensions())
 
     def _overhead_seconds(self) -> float:
         return max(0.0, time.monotonic() - self._started - self.effort.waiting_seconds)
 
-    def _facts(self, status: int, code: str | None, seconds: float) -> dict[str, Any]:
-        facts = {
+    def _times(self) -> dict[str, float | None]:
+        return {
+            "first_byte_ms": _milliseconds(self.first_byte_seconds),
+            "overhead_ms": _milliseconds(self.overhead_seconds),
+            "upstream_ms": _milliseconds(self.effort.waiting_seconds),
+            "total_ms": _milliseconds(time.monotonic() - self._started),
+        }
+
+    def _facts(self, status: int, code: str | None) -> dict[str, Any]:
+        return {
             "route": self.route,
             "request_id": self.request_id,
             "provider_request_id": self.provider_request_id,
@@ -99,34 +123,43 @@ class Call:
             "tokens_in": self.usage.tokens_in,
             "tokens_out": self.usage.tokens_out,
             "cost_usd": self.usage.cost_usd,
-            "first_byte_ms": _milliseconds(self.first_byte_seconds),
-            "upstream_ms": _milliseconds(self.effort.waiting_seconds),
-            "total_ms": _milliseconds(seconds),
         }
-        return {name: fact for name, fact in facts.items() if fact is not None}
 
-    def _measure(self, status: int, code: str | None, seconds: float) -> None:
-        metrics = _metrics()
-        metrics.clear_metrics()  # of a call that broke off here
-        metrics.add_dimension("route", self.route)
-        metrics.add_dimension("model", self.model or "none")
-        metrics.add_metadata("status", int(status))
-        metrics.add_metadata("request_id", self.request_id)
-        for name, unit, value in (
-            ("Requests", MetricUnit.Count, 1),
-            (f"Status{status // 100}xx", MetricUnit.Count, 1),
-            ("Failures", MetricUnit.Count, 1 if code or status >= _CLIENT_ERROR else None),
-            ("Attempts", MetricUnit.Count, self.effort.attempts),
-            ("TokensIn", MetricUnit.Count, self.usage.tokens_in),
-            ("TokensOut", MetricUnit.Count, self.usage.tokens_out),
-            ("CostUsd", MetricUnit.Count, self.usage.cost_usd),
-            ("TimeToFirstByte", MetricUnit.Milliseconds, _milliseconds(self.first_byte_seconds)),
-            ("UpstreamTime", MetricUnit.Milliseconds, _milliseconds(self.effort.waiting_seconds)),
-            ("TotalTime", MetricUnit.Milliseconds, _milliseconds(seconds)),
-        ):
-            if value is not None:
-                metrics.add_metric(name=name, unit=unit, value=value)
-        metrics.flush_metrics()
+    def _figures(self, times: dict[str, float | None]) -> dict[str, float | None]:
+        figures = {
+            "Requests": 1,
+            "TotalTime": times["total_ms"],
+            "BudgetHolds": 1 if self.charge else None,
+        }
+        if not self.effort.attempts:  # what nobody had to wait for would flatter the percentiles
+            return figures
+        return figures | {
+            "Attempts": self.effort.attempts,
+            "RateLimited": self.effort.limited or None,
+            "TokensIn": self.usage.tokens_in,
+            "TokensOut": self.usage.tokens_out,
+            "CostUsd": self.usage.cost_usd,
+            "TimeToFirstByte": times["first_byte_ms"],
+            "OverheadTime": times["overhead_ms"],
+            "UpstreamTime": times["upstream_ms"],
+        }
+
+    def _dimensions(self) -> dict[str, str]:
+        """Return what is counted apart; clients are not, as each would be paid for as a metric."""
+        return {"route": self.route, "model": self.model} if self.model else {"route": self.route}
+
+
+def _failures(status: int, code: str | None, failure: RelayError | None) -> dict[str, int]:
+    if not code and status < _CLIENT_ERROR:
+        return {}
+    if code == _CALLER_LEFT:
+        return {"Failures": 1}
+    # A stream that the provider itself has ended with a failure raises none.
+    fault = failure.fault if failure else Fault.PROVIDER
+    told = {"Failures": 1, _FAULTS[fault]: 1}
+    if failure and (name := _OF_THEIR_OWN.get(type(failure))):
+        told[name] = 1
+    return told
 
 
 def header_text(text: str) -> str:
@@ -147,6 +180,10 @@ def log_internal_error(error: Exception, request_id: str) -> None:
     _logger().error("internal error", extra=facts)
 
 
+def _known(facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: fact for name, fact in facts.items() if fact is not None}
+
+
 def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
 
@@ -154,8 +191,3 @@ def _milliseconds(seconds: float | None) -> float | None:
 @lru_cache(maxsize=1)
 def _logger() -> Logger:
     return Logger()
-
-
-@lru_cache(maxsize=1)
-def _metrics() -> Metrics:
-    return Metrics()
