@@ -1,6 +1,7 @@
 """Measures everything that is claimed: `python -m bench [--quick] [--only NAME]`.
 
-Exits with 1 if a target is missed, and says which.
+Exits with 1 if a target is missed, and says which. A whole run tells README.md and
+docs/performance.md; `--write-readme` tells them of the last one again.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TypeAlias
 
 from rich.console import Console
@@ -17,12 +17,11 @@ from rich.table import Table
 from bench.batch import batch
 from bench.cold import cold
 from bench.figures import TARGETS, Figure, missed, write
-from bench.plots import draw
 from bench.streams import streams
+from bench.table import RESULTS, publish
 from bench.warm import warm
 from bench.world import World, machine, world
 
-HERE = Path(__file__).parent
 REPEATS, QUICK_REPEATS = 5, 1
 Measure: TypeAlias = Callable[[World], Iterator[tuple[str, Figure]]]
 MEASURES: dict[str, Measure] = {"cold": cold, "warm": warm, "streams": streams, "batch": batch}
@@ -33,7 +32,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--quick", action="store_true", help="fewer repeats and rows")
     parser.add_argument("--only", choices=MEASURES, help="one group, whose results are not kept")
+    parser.add_argument("--write-readme", action="store_true", help="measure nothing")
     chosen = parser.parse_args()
+    if chosen.write_readme:
+        publish()
+        return 0
     console = Console()
     figures: dict[str, Figure] = {}
     repeats = QUICK_REPEATS if chosen.quick else REPEATS
@@ -44,8 +47,8 @@ def main() -> int:
             figures |= dict(MEASURES[name](around))
     console.print(table(figures))
     if not chosen.only:
-        write(HERE / "results.json", figures, about, quick=chosen.quick)
-        draw(HERE / "plots", figures)
+        write(RESULTS, figures, about, quick=chosen.quick)
+        publish()
     wrong = missed(figures)
     console.print(f"Missed: {', '.join(wrong)}" if wrong else "Every target is met.")
     return 1 if wrong else 0

@@ -5,7 +5,10 @@ from typing import Any
 from llm_relay.api_gateway import request_of
 from llm_relay.chat import ChatCompletions
 from llm_relay.relay import relay
+from llm_relay.snapstart import prepare
 from llm_relay.streaming import deliver
+
+prepare()
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:

@@ -6,7 +6,10 @@ from llm_relay.api_gateway import request_of
 from llm_relay.jobs.background import RelayOrQueue
 from llm_relay.relay import relay
 from llm_relay.responses import Responses
+from llm_relay.snapstart import prepare
 from llm_relay.streaming import deliver
+
+prepare()
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:

@@ -10,8 +10,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as SdkCredentials
 
+from llm_relay.credentials import Credentials
 from llm_relay.secrets_manager import (
-    Credentials,
     SecretsManager,
     SecretUnreadableError,
     endpoint,
@@ -21,7 +21,6 @@ from tests.scripted_provider import RESET, ScriptedProvider, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "hush/+="}
 FOUND = whole(200, {"SecretString": "ak_stored"})
@@ -111,17 +110,3 @@ def test_the_request_names_the_secret_and_carries_the_session_s_token(
     (request,) = server.requests
     assert json.loads(request.body) == {"SecretId": "arn"}
     assert request.headers["x-amz-security-token"] == "temporary"
-
-
-def test_without_keys_in_the_environment_aws_s_other_sources_serve(
-    server: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    credentials = tmp_path / "credentials"
-    credentials.write_text("[default]\naws_access_key_id = OTHER\naws_secret_access_key = x\n")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
-    for name in (*KEYS, "AWS_PROFILE", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    server.scripts = [FOUND]
-    url = server.base_url.removesuffix("/v1")
-    SecretsManager({"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": url}).text("arn")
-    assert "Credential=OTHER/" in server.requests[0].headers["authorization"]

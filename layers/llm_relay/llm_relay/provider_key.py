@@ -62,9 +62,15 @@ class KeyRing:
 
 
 class ProviderKey:
-    """The keys to call the provider with, cached and refetched when it refuses them all."""
+    """The keys to call the provider with, cached and refetched when it refuses them all.
 
-    def __init__(self, settings: ProviderKeySettings) -> None:
+    `meanwhile` is begun before the first of them is waited for.
+    """
+
+    def __init__(
+        self, settings: ProviderKeySettings, meanwhile: Callable[[], None] | None = None
+    ) -> None:
+        self._meanwhile = meanwhile
         self.ring = KeyRing()
         self._settings = settings
         self._secrets: SecretsManager | None = None
@@ -102,6 +108,8 @@ class ProviderKey:
             is_fresh = now - self._read_at < CACHE_SECONDS and not force
             if is_fresh or (self._was_read and now - self._failed_at < REFRESH_SECONDS):
                 return  # nobody waits for a Secrets Manager that was away a moment ago
+            if self._meanwhile and not self._was_read:
+                self._meanwhile()
             try:
                 secret = self._manager().text(self._settings.secret_arn)
             except SecretUnreadableError:

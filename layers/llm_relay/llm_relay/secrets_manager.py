@@ -11,7 +11,7 @@ import hmac
 import json
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,11 +20,14 @@ import requests
 from requests.utils import get_environ_proxies
 
 from llm_relay.connections import Connections
+from llm_relay.credentials import NoCredentialsError, own_credentials
 from llm_relay.documents import parse_object
 from llm_relay.settings import UpstreamSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from llm_relay.credentials import Credentials
 
 ATTEMPTS = 3
 TIMEOUTS_SECONDS = (2, 3)  # to connect, and to be answered
@@ -34,16 +37,11 @@ _DOMAINS = {"cn": "amazonaws.com.cn", "eusc": "amazonaws.eu"}  # by the region's
 
 
 class SecretUnreadableError(Exception):
-    """The secret could not be read."""
+    """The secret could not be read; `code` is AWS's word for why, if it said one."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """What signs requests to AWS."""
-
-    key_id: str
-    secret: str
-    token: str | None
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class SecretsManager:
@@ -76,7 +74,7 @@ class SecretsManager:
                 _THROTTLED not in answer.decode(errors="replace")
             ):
                 break
-        raise SecretUnreadableError(f"Secrets Manager answered {status}")
+        raise unreadable(status, answer)
 
     def _ask(self, body: bytes) -> tuple[int, bytes]:
         """Return status and body of one answer; status 0 if there was none."""
@@ -86,8 +84,8 @@ class SecretsManager:
             "x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
             "x-amz-target": "secretsmanager.GetSecretValue",
         }
-        signed = signed_headers(headers, body, self._region, _credentials(self._environ))
         try:
+            signed = signed_headers(headers, body, self._region, own_credentials(self._environ))
             response = self._session.post(
                 self._url,
                 data=body,
@@ -97,7 +95,17 @@ class SecretsManager:
             )
         except requests.RequestException:
             return 0, b""
+        except NoCredentialsError as error:
+            return 0, json.dumps({"message": str(error)}).encode()
         return response.status_code, response.content
+
+
+def unreadable(status: int, answer: bytes) -> SecretUnreadableError:
+    """Return the failure that AWS's own words tell of."""
+    said = parse_object(answer) or {}
+    why = said.get("message") or said.get("Message") or "It gave no reason."
+    code = str(said.get("__type", "")).rpartition("#")[2]
+    return SecretUnreadableError(f"Secrets Manager answered {status}. {why}", code)
 
 
 def endpoint(region: str, environ: Mapping[str, str]) -> str:
@@ -127,21 +135,3 @@ def signed_headers(
         f"SignedHeaders={names}, Signature={key.hex()}"
     )
     return {**named, "authorization": authorization}
-
-
-def _credentials(environ: Mapping[str, str]) -> Credentials:
-    """Return the function's own; they change while it lives, so nobody keeps them."""
-    if "AWS_ACCESS_KEY_ID" in environ:
-        return Credentials(
-            key_id=environ["AWS_ACCESS_KEY_ID"],
-            secret=environ.get("AWS_SECRET_ACCESS_KEY", ""),
-            token=environ.get("AWS_SESSION_TOKEN"),
-        )
-    from botocore.session import get_session  # noqa: PLC0415 - under SnapStart alone: it is slow
-
-    found = get_session().get_credentials()
-    if found is None:
-        raise SecretUnreadableError("There are no AWS credentials")
-    frozen = found.get_frozen_credentials()
-    key_id, secret = frozen.access_key or "", frozen.secret_key or ""
-    return Credentials(key_id=key_id, secret=secret, token=frozen.token)
