@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,13 @@ def read_vector(folder: Path, row: Mapping[str, Any]) -> Vector:
         body=event["body"],
         contains=row["expect"]["contains"],
     )
+
+
+def playground_module(vectors: Iterable[Vector]) -> str:
+    """The vectors as the playground has them: `python -m local.vectors` prints it."""
+    rows = (f"  {json.dumps(asdict(vector))},\n" for vector in vectors)
+    head = "/** The test vectors of events/, put here by: make vectors */\n"
+    return f"{head}export const vectors = [\n{''.join(rows)}];\n"
 
 
 async def send_all(
@@ -135,3 +142,7 @@ def streamed_text(vector: Vector, body: str) -> str:
     if not ended:
         raise WrongAnswerError(f"the stream did not end as it should: {body[-300:]}")
     return text
+
+
+if __name__ == "__main__":
+    print(playground_module(read_vectors()), end="")

@@ -1,0 +1,37 @@
+import { BASE_URL } from "./document.js";
+import { BrokenOff, NoAnswer, Refusal } from "./ask.js";
+import { Mistake } from "./form.js";
+
+/** What went wrong, in a title, the endpoint's own words, and what to do about it. */
+export function explain(error) {
+  if (error instanceof Mistake) return { title: "Not sent", message: error.message };
+  if (error instanceof Refusal) return refused(error);
+  if (error instanceof NoAnswer) return { title: "No answer", message: error.message, todo: UNREACHED };
+  if (error instanceof BrokenOff) return { title: "Broken off", message: error.message, todo: HALF };
+  return { title: "This page failed", message: String(error) };
+}
+
+const UNREACHED =
+  "Is the endpoint still running (make run), and is this machine online? Then send again.";
+const HALF =
+  "What arrived is kept above. The provider may charge for it, so nothing is asked again by itself.";
+
+function refused(error) {
+  const id = error.headers.get("x-request-id");
+  const status = error.status === 200 ? "In the middle of the stream" : error.status;
+  return {
+    title: [status, error.code].filter(Boolean).join(" · "),
+    message: error.message,
+    todo: advice(error),
+    details: [error.param && `Field: ${error.param}`, id && `Request id: ${id}`].filter(Boolean),
+  };
+}
+
+// The endpoint's messages say what to do; this adds what only the page knows.
+function advice({ status, code, headers }) {
+  const seconds = headers.get("retry-after");
+  if (code === "invalid_api_key") return "Paste the key above again, whole. Where it comes from is told there.";
+  if (code === "unknown_route") return `This page asked ${BASE_URL}: is it served by the endpoint itself?`;
+  if (status === 429 && seconds) return `Send again in ${seconds} s.`;
+  return "";
+}

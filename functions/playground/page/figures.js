@@ -1,0 +1,55 @@
+import { priceOf } from "./models.js";
+
+/** What there is to tell of a call in numbers, as names and values. */
+export function figuresOf({ answer, model, streamed, headers, times }) {
+  const tokensOut = answer.usage?.tokensOut;
+  const first = times.first ?? times.end;
+  const writing = (times.end - (streamed ? first : times.start)) / 1000;
+  const get = (name) => headers.get(name);
+  return [
+    ["First token", milliseconds(first - times.start)],
+    ["Whole answer", milliseconds(times.end - times.start)],
+    ["Speed", tokensOut && writing > 0.05 && `${Math.round(tokensOut / writing)} tokens/s`],
+    ["Tokens", tokensOut != null && `${answer.usage.tokensIn} in · ${tokensOut} out`],
+    ["Cost", cost(answer, model, get("x-relay-cost-usd"))],
+    ["Attempts", get("x-relay-attempts")],
+    ["Relay overhead", get("x-relay-overhead-ms") && `${get("x-relay-overhead-ms")} ms`],
+    ["Requests left", left(get)],
+  ].filter(([, value]) => value);
+}
+
+function milliseconds(time) {
+  return time < 1000 ? `${Math.round(time)} ms` : `${(time / 1000).toFixed(2)} s`;
+}
+
+function cost(answer, model, told) {
+  const known = told ?? answer.costUsd;
+  if (known != null) return dollars(Number(known));
+  const listed = answer.usage ? priceOf(model, answer.usage) : NaN;
+  return Number.isFinite(listed) && `≈ ${dollars(listed)}`;
+}
+
+const dollars = (amount) => `$${amount < 0.01 ? amount.toFixed(6) : amount.toFixed(4)}`;
+
+function left(get) {
+  const [remaining, limit] = ["remaining", "limit"].map((word) => get(`x-ratelimit-${word}-requests`));
+  return remaining && (limit ? `${remaining} of ${limit}` : remaining);
+}
+
+/** What a header says, for those that are worth a word. */
+export const MEANINGS = {
+  "x-request-id": "Finds the call in the endpoint's log",
+  "x-upstream-request-id": "The provider's name for the call",
+  "x-relay-attempts": "How often the provider was asked",
+  "x-relay-overhead-ms": "Our share of the time to the first byte",
+  "x-relay-cost-usd": "What the call cost",
+  "x-relay-dropped": "Fields left out, as the provider refuses them",
+  "x-relay-replayed": "Told again, not asked again",
+  "retry-after": "Seconds to wait",
+  "x-ratelimit-limit-requests": "Requests that the provider allows",
+  "x-ratelimit-remaining-requests": "Requests left",
+  "x-ratelimit-reset-requests": "When they are allowed again",
+  "x-ratelimit-limit-tokens": "Tokens that the provider allows",
+  "x-ratelimit-remaining-tokens": "Tokens left",
+  "x-ratelimit-reset-tokens": "When they are allowed again",
+};

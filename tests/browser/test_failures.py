@@ -1,0 +1,106 @@
+"""Whatever goes wrong is told, with what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.browser.playground import Playground
+
+WRONG_KEY = "sk-wrong-0000000000000000000000"
+MISTAKES = [
+    ("tools", "{", "The tools must be JSON: "),
+    ("tools", '[{"parameters": {}}]', 'Tool 1 has no "name".'),
+    ("temperature", "3", "from 0 to 2"),
+    ("max-tokens", "1.5", "whole number"),
+    ("image-url", "stonehenge.jpg", "starts with https://"),
+    ("prompt", " ", "Write a message."),
+]
+
+
+def failure(playground: Playground) -> str:
+    return playground["failure"].inner_text()
+
+
+def test_a_first_visitor_learns_where_a_key_comes_from(visit: Callable[..., Playground]) -> None:
+    playground = visit()
+    welcome = playground["first-visit"].inner_text()
+    assert all(place in welcome for place in ("make run", "ShowClientKey", "relay keys create"))
+    playground["send"].click()
+    assert "There is no client key yet" in failure(playground)
+    expect(playground["key"]).to_be_focused()
+
+
+def test_a_wrong_key_is_told_at_once_and_again_when_it_is_used(
+    visit: Callable[..., Playground],
+) -> None:
+    playground = visit()
+    playground.give_key(WRONG_KEY)
+    assert "The client key is not known here" in playground["key-state"].inner_text()
+    playground.ask(ends="Failed")
+    assert failure(playground).startswith("401 · invalid_api_key")
+    assert "Paste the key above again" in failure(playground)
+
+
+def test_a_refused_body_names_the_field(playground: Playground) -> None:
+    playground.choose("Tools and structured output")
+    playground["tools"].fill('{"name": "f", "parameters": {"type": "objekt"}}')
+    playground.ask(ends="Failed")
+    told = failure(playground)
+    assert told.startswith("400 · invalid_request")
+    assert "Field: tools[0].function.parameters" in told
+    assert "Request id: " in told
+
+
+def test_a_refusal_of_the_provider_keeps_its_words(playground: Playground) -> None:
+    playground.simulate("status=429;retry-after=30")
+    playground.ask(ends="Failed")
+    assert failure(playground).startswith("429")
+    assert "Send again in 30 s." in failure(playground)
+
+
+@pytest.mark.parametrize("surface", ["Chat completions", "Responses"])
+def test_a_stream_that_breaks_off_keeps_what_came(playground: Playground, surface: str) -> None:
+    playground.choose(surface)
+    playground.simulate("words=20;chunks=10;fault=cut")
+    answer = playground.ask(ends="Failed")
+    assert "word1" in answer
+    assert failure(playground).startswith("In the middle of the stream")
+
+
+def test_an_endpoint_that_is_gone_is_told_with_what_to_look_at(playground: Playground) -> None:
+    playground.page.context.set_offline(True)
+    playground.ask(ends="Failed")
+    assert failure(playground).startswith("No answer")
+    assert "make run" in failure(playground)
+
+
+def test_a_mistake_in_the_form_is_not_sent(playground: Playground) -> None:
+    sent: list[str] = []
+    playground.page.on("request", lambda request: sent.append(request.url))
+    for part in ("Sampling and instructions", "Image", "Tools and structured output"):
+        playground.choose(part)
+    for field, value, told in MISTAKES:
+        playground[field].fill(value)
+        playground["send"].click()
+        expect(playground["failure"]).to_contain_text(told)
+        expect(playground[field]).to_be_focused()
+        playground[field].fill("")
+    assert sent == []
+
+
+def test_an_image_that_does_not_fit_is_refused_before_it_is_sent(
+    playground: Playground, tmp_path: Path
+) -> None:
+    image = tmp_path / "large.png"
+    image.write_bytes(bytes(4 * 1024 * 1024 + 1))
+    playground.choose("Image")
+    playground["image-file"].set_input_files(image)
+    expect(playground["image-state"]).to_contain_text("4 MB fit in a request")
+    assert playground.ask() == "it works"

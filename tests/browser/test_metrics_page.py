@@ -1,0 +1,92 @@
+"""The page of `make run`'s metrics: it draws what was measured, for everybody."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import openai
+import pytest
+from playwright.sync_api import expect
+
+from local.metrics.view import PATH
+from tests.browser.test_access import DESKTOP, SMALL, violations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.sync_api import Page, Route
+
+    from local.stack import Stack
+    from tests.browser.playground import Playground
+
+
+@pytest.fixture
+def asked(stack: Stack) -> None:
+    """A call that came off, and one that the provider refused."""
+    messages: Any = [{"role": "user", "content": "hi"}]
+    with openai.OpenAI(base_url=f"{stack.base_url}/v1", api_key=stack.client_key) as client:
+        client.chat.completions.create(model="abliterated-model", messages=messages)
+        with pytest.raises(openai.BadRequestError):
+            client.chat.completions.create(model="abliterated-model@status=400", messages=messages)
+
+
+def panel(page: Page, title: str) -> Any:
+    return page.locator(".panel").filter(has=page.get_by_role("heading", name=title, exact=True))
+
+
+def sum_of(page: Page, title: str, label: str) -> Any:
+    return panel(page, title).get_by_role("row", name=label).get_by_role("cell")
+
+
+@pytest.mark.usefixtures("asked")
+def test_what_was_measured_is_drawn_and_told_and_grows_by_itself(
+    visit: Callable[..., Playground], stack: Stack
+) -> None:
+    page = visit(PATH).page
+    told = panel(page, "Requests").get_by_role("img").get_attribute("aria-label")
+    assert told
+    assert told.startswith("Requests since the start: requests ")
+    assert panel(page, "Requests").locator("svg rect").count() >= 2
+    assert panel(page, "Time to the whole answer").locator("svg path.b").count() == 1
+    before = int(sum_of(page, "Requests", "requests").inner_text())
+    with openai.OpenAI(base_url=f"{stack.base_url}/v1", api_key=stack.client_key) as client:
+        client.responses.create(model="abliterated-model", input="hi")
+    expect(sum_of(page, "Requests", "requests")).to_have_text(str(before + 1))
+    page.get_by_label("Route").select_option("POST /v1/chat/completions")
+    expect(sum_of(page, "Requests", "requests")).not_to_have_text(str(before + 1))
+
+
+@pytest.mark.usefixtures("asked")
+@pytest.mark.parametrize("window", [DESKTOP, SMALL], ids=["desktop", "small phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_and_nothing_is_cut_off(
+    visit: Callable[..., Playground], window: dict[str, Any], scheme: str
+) -> None:
+    shown = visit(PATH, color_scheme=scheme, **window)
+    expect(panel(shown.page, "Requests")).to_be_visible()
+    assert violations(shown) == []
+    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert shown.page.evaluate(wide) == 0
+
+
+def test_without_figures_it_says_what_to_do_and_that_works(
+    visit: Callable[..., Playground], stack: Stack
+) -> None:
+    def nothing(route: Route) -> None:
+        route.fulfill(json={"now": 0, "step_seconds": 10, "routes": [], "metrics": {}})
+
+    shown = visit(PATH)
+    shown.page.route(f"**{PATH}.json", nothing)
+    expect(shown.page.get_by_text("Nothing was measured yet")).to_be_visible()
+    assert violations(shown) == []
+    command = shown.page.locator("#curl").inner_text()
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, check=True)  # noqa: S603
+    assert json.loads(done.stdout)["choices"][0]["message"]["content"]
+
+
+def test_a_stack_that_is_gone_is_told_with_the_way_back(visit: Callable[..., Playground]) -> None:
+    page = visit(PATH).page
+    page.route(f"**{PATH}.json", lambda route: route.abort())
+    expect(page.get_by_role("status")).to_contain_text("make run")
