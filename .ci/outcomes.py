@@ -27,6 +27,7 @@ def complaint(case: Case, result: Json, bucket: Bucket) -> str:
         "batch_worker": worker_complaint,
         "batch_assemble": assemble_complaint,
         "job_worker": job_complaint,
+        "doctor": doctor_complaint,
     }
     if case.folder in judges:
         return judges[case.folder](case, result, bucket)
@@ -61,6 +62,13 @@ def assemble_complaint(case: Case, result: Json, bucket: Bucket) -> str:
     lines = {kind: bucket.get(f"{folder}{kind}.jsonl") for kind in ("output", "errors")}
     told = [json.loads(line)["custom_id"] for kind in lines for line in lines[kind].splitlines()]
     return "" if told == custom_ids() else f"the files tell of {told}"
+
+
+def doctor_complaint(_case: Case, result: Json, _bucket: Bucket) -> str:
+    """Judge a diagnosis, which must find nothing that has failed, and leave nothing out."""
+    left_out = [c for c in result.get("checks", []) if c["state"] not in ("ok", "warn")]
+    is_well = result.get("healthy") is True and not left_out
+    return "" if is_well else f"not well: {json.dumps(result)[:300]}"
 
 
 def job_complaint(case: Case, result: Json, bucket: Bucket) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from cli.batch import batch
+from cli.doctor import doctor
 from cli.keys import keys
 from cli.provider_key import provider_key
 from cli.target import target_options
@@ -50,7 +51,7 @@ class Relay(click.Group):
 @click.group(cls=Relay, context_settings={"help_option_names": ["-h", "--help"]})
 @target_options
 def main() -> None:
-    """Runs an llm-relay: its clients' keys, their usage, batches, and the provider's key.
+    """Runs an llm-relay: its clients' keys, their usage, batches, the provider's key, its health.
 
     Commands are for the deployed stack that samconfig.toml names, for --stack-name NAME, or, with
     --local, for the one that 'make run' serves.
@@ -58,6 +59,7 @@ def main() -> None:
 
 
 main.add_command(batch)
+main.add_command(doctor)
 main.add_command(keys)
 main.add_command(usage)
 main.add_command(provider_key)

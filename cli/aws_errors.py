@@ -12,15 +12,20 @@ from botocore.exceptions import (
 
 AWS_ERRORS = (BotoCoreError, ClientError)
 SIGN_IN = "Sign in again (for example 'aws sso login'), or name a profile with --profile."
+SET_CLOCK = "The clock of this machine may be wrong: set it (timedatectl set-ntp true)."
 ADVICE = {
     "AccessDenied": "Your AWS identity may not do that: use another --profile, or have it allowed.",
     "ConditionalCheckFailed": "Somebody else changed it at the same moment: run it again.",
     "ConflictException": "Somebody else changed it at the same moment: run it again.",
     "ExpiredToken": SIGN_IN,
     "InvalidClientTokenId": SIGN_IN,
+    "InvalidSignature": SET_CLOCK,
     "LimitExceeded": "The account's limit is reached: revoke clients, or have the limit raised.",
     "NotFoundException": "It is gone: run the command again, and 'sam deploy' if that does not do.",
+    "RequestExpired": SET_CLOCK,
+    "RequestTimeTooSkewed": SET_CLOCK,
     "ResourceNotFound": "It is gone: deploy the stack again with 'sam deploy'.",
+    "SignatureDoesNotMatch": SET_CLOCK,
     "Throttling": "AWS is busy: try again in a minute.",
     "TooManyRequests": "AWS is busy: try again in a minute.",
     "UnrecognizedClient": SIGN_IN,

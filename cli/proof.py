@@ -8,11 +8,11 @@ import click
 import requests
 
 from cli.target import Stack
+from llm_relay.dialect import DEFAULT_MODELS
 from llm_relay.settings import with_version
 
 QUESTION = "Reply with: key verified."
 TIMEOUT = (10, 120)  # seconds to connect, and to answer
-DEFAULT_MODELS = {"abliteration": "abliterated-model"}
 ADVICE: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "it does not know this key. Copy it again from the provider's page.",
     HTTPStatus.FORBIDDEN: "this key may not do that. Give the key that right, or use another.",

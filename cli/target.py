@@ -3,8 +3,8 @@
 import json
 import shlex
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,10 +14,13 @@ import click
 if TYPE_CHECKING:
     import boto3
     from mypy_boto3_apigateway import APIGatewayClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,32 +38,46 @@ class Door:
     client_key: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What CloudFormation, or a local stack's note, says of a stack."""
+
+    name: str
+    status: str
+    resources: Mapping[str, str]
+    parameters: Mapping[str, str]
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+
 class Stack:
     """A stack that is there: what it is made of, and the means to call its AWS."""
 
     def __init__(
         self,
         session: "boto3.Session",
-        resources: Mapping[str, str],
-        parameters: Mapping[str, str],
+        description: Description,
         endpoint_url: str | None = None,
         door: Door | None = None,
     ) -> None:
         self._session, self._endpoint_url = session, endpoint_url
-        self._resources, self._parameters = resources, parameters
+        self.description = description
         self.door = door  # known of the local stack alone: an account shows nobody a client's key
 
     def resource(self, logical_id: str) -> str:
         """The physical id of a resource of template.yaml."""
-        if logical_id not in self._resources:
+        if logical_id not in self.description.resources:
             raise click.ClickException(
                 f"The stack has no {logical_id}: deploy this version of it with 'sam deploy'."
             )
-        return self._resources[logical_id]
+        return self.description.resources[logical_id]
+
+    def owns(self, physical_id: str) -> bool:
+        """Whether a resource of that id is the stack's."""
+        return physical_id in self.description.resources.values()
 
     def parameter(self, name: str) -> str:
         """The value of a parameter of template.yaml, empty if the stack does not have it."""
-        return str(self._parameters.get(name, ""))
+        return str(self.description.parameters.get(name, ""))
 
     def api_gateway(self) -> "APIGatewayClient":
         """The API Gateway that keeps the client keys."""
@@ -86,6 +103,21 @@ class Stack:
     def step_functions(self) -> "SFNClient":
         """The Step Functions that runs batches."""
         return self._session.client("stepfunctions", endpoint_url=self._endpoint_url)
+
+    def functions(self) -> "LambdaClient":
+        """The Lambda that runs the functions; nobody is served twice by asking it again."""
+        from botocore.config import Config  # noqa: PLC0415 - late, as boto3
+
+        patience = Config(read_timeout=120, retries={"total_max_attempts": 1})
+        return self._session.client("lambda", endpoint_url=self._endpoint_url, config=patience)
+
+    def cloudwatch(self) -> "CloudWatchClient":
+        """The CloudWatch that has the alarms and the metrics."""
+        return self._session.client("cloudwatch", endpoint_url=self._endpoint_url)
+
+    def sqs(self) -> "SQSClient":
+        """The SQS that the jobs wait in."""
+        return self._session.client("sqs", endpoint_url=self._endpoint_url)
 
 
 def target_options(command: Command) -> Command:
@@ -145,8 +177,12 @@ def running(note: Path) -> Stack:
         told = json.loads(note.read_text())
         return Stack(
             local_session(told["aws_region"]),
-            told["resources"],
-            told["parameters"],
+            Description(
+                name="the local stack",
+                status="RUNNING",
+                resources=told["resources"],
+                parameters=told["parameters"],
+            ),
             told["aws_endpoint_url"],
             Door(base_url=told["base_url"], client_key=told["client_key"]),
         )
@@ -172,7 +208,7 @@ def deployed(name: str, profile: str | None, region: str | None) -> Stack:
     session = boto3.Session(profile_name=profile, region_name=region)
     formation = session.client("cloudformation")
     try:
-        parameters = formation.describe_stacks(StackName=name)["Stacks"][0].get("Parameters", [])
+        (described,) = formation.describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
         if error.response["Error"]["Code"] != "ValidationError":
             raise
@@ -181,13 +217,22 @@ def deployed(name: str, profile: str | None, region: str | None) -> Stack:
             "another one with --stack-name or --region, or use --local."
         ) from None
     pages = formation.get_paginator("list_stack_resources").paginate(StackName=name)
-    resources = {
-        each["LogicalResourceId"]: each.get("PhysicalResourceId", "")
-        for page in pages
-        for each in page["StackResourceSummaries"]
-    }
     return Stack(
         session,
-        resources,
-        {each["ParameterKey"]: each["ParameterValue"] for each in parameters},
+        Description(
+            name=name,
+            status=described["StackStatus"],
+            resources={
+                each["LogicalResourceId"]: each.get("PhysicalResourceId", "")
+                for page in pages
+                for each in page["StackResourceSummaries"]
+            },
+            parameters=values(described.get("Parameters", []), "Parameter"),
+            outputs=values(described.get("Outputs", []), "Output"),
+        ),
     )
+
+
+def values(listed: Iterable[Mapping[str, Any]], kind: str) -> dict[str, str]:
+    """CloudFormation's list of keys and values."""
+    return {each[f"{kind}Key"]: each[f"{kind}Value"] for each in listed}

@@ -1,6 +1,7 @@
-"""Lambda's Invoke over HTTP, in front of moto: answered by the functions that stacks run."""
+"""Lambda's Invoke and GetFunctionConfiguration, in front of moto, of what stacks run."""
 
 import asyncio
+import json
 import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -11,15 +12,15 @@ from local.invocation import PAYLOAD_LIMIT_BYTES, FunctionFailedError
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
-INVOKE = re.compile(
+ASKED = re.compile(
     r"/2015-03-31/functions/(?:arn:aws:lambda:[^:/]*:\d*:function:)?(?P<name>[^:/]+)"
-    r"(?::[^/]*)?/invocations"
+    r"(?::[^/]*)?/(?P<what>invocations|configuration)"
 )
 FAILED = [("X-Amz-Function-Error", "Unhandled")]
 
 
 class LambdaApi:
-    """A WSGI application that invokes functions and leaves all else to another one."""
+    """A WSGI application that knows functions and leaves all else to another one."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -36,14 +37,29 @@ class LambdaApi:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answers a request."""
-        asked = INVOKE.fullmatch(environ["PATH_INFO"])
+        asked = ASKED.fullmatch(environ["PATH_INFO"])
         if not asked:
             return self._application(environ, start_response)
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         kind = environ.get("HTTP_X_AMZ_INVOCATION_TYPE", "RequestResponse")
-        status, headers, payload = self._answer(asked["name"], body or b"{}", kind)
+        if asked["what"] == "configuration":
+            status, headers, payload = self._describe(asked["name"])
+        else:
+            status, headers, payload = self._answer(asked["name"], body or b"{}", kind)
         start_response(f"{status.value} {status.phrase}", headers)
         return [payload]
+
+    def _describe(self, name: str) -> tuple[HTTPStatus, list[tuple[str, str]], bytes]:
+        if name not in self._functions:
+            return refusal(HTTPStatus.NOT_FOUND, "ResourceNotFoundException")
+        spec = self._functions[name][0].spec
+        configuration = {
+            "FunctionName": name,
+            "Timeout": int(spec.timeout_seconds),
+            "MemorySize": spec.memory_megabytes,
+            "Environment": {"Variables": dict(spec.environment)},
+        }
+        return HTTPStatus.OK, [], json.dumps(configuration).encode()
 
     def _answer(
         self, name: str, event: bytes, kind: str

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from cli.app import main
 from local.settings import Settings
 from local.stack import Stack
+from tests.cli.formation import deployed, formation  # noqa: F401 - fixtures
 from tests.e2e.conftest import Loop
 
 if TYPE_CHECKING:

@@ -36,6 +36,8 @@ def test_no_key_is_in_any_output_table_or_log_but_the_answers_of_create_and_rota
         ("usage", "--json"),
         ("provider-key", "show"),
         ("provider-key", "set"),
+        ("doctor",),
+        ("doctor", "--json", "--client-key", rotated),
         ("keys", "prune"),
         ("keys", "revoke", "--key", ids[0], "--yes"),
         ("keys", "revoke", created, "--yes"),

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
 
 import pytest
 from click.testing import CliRunner, Result
@@ -14,98 +11,14 @@ from click.testing import CliRunner, Result
 from cli.app import main
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.cli.conftest import Office
 
-SAMCONFIG = '[default.global.parameters]\nstack_name = "relay-of-a-test"\n'
-NAMESPACE = 'xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"'
-ABSENT = (
-    f"<ErrorResponse {NAMESPACE}><Error><Type>Sender</Type><Code>ValidationError</Code>"
-    "<Message>Stack with id x does not exist</Message></Error></ErrorResponse>"
-)
-
 
 def relay(root: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, [*arguments], obj=root)
-
-
-class Formation:
-    """A CloudFormation that knows one stack; it gives the resources in pages of two."""
-
-    def __init__(self, resources: Mapping[str, str], parameters: Mapping[str, object]) -> None:
-        self.resources, self.parameters = [*resources.items()], parameters
-        self.name = "relay-of-a-test"
-
-    def answer(self, asked: Mapping[str, list[str]]) -> tuple[int, str]:
-        if asked["StackName"] != [self.name]:
-            return 400, ABSENT
-        if asked["Action"] == ["DescribeStacks"]:
-            return 200, self.described()
-        return 200, self.page(int(asked.get("NextToken", ["0"])[0]))
-
-    def described(self) -> str:
-        members = "".join(
-            f"<member><ParameterKey>{name}</ParameterKey>"
-            f"<ParameterValue>{value}</ParameterValue></member>"
-            for name, value in self.parameters.items()
-        )
-        return (
-            f"<DescribeStacksResponse {NAMESPACE}><DescribeStacksResult><Stacks><member>"
-            f"<StackName>{self.name}</StackName><StackStatus>CREATE_COMPLETE</StackStatus>"
-            f"<CreationTime>2026-11-21T00:00:00Z</CreationTime><Parameters>{members}</Parameters>"
-            "</member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
-        )
-
-    def page(self, start: int) -> str:
-        members = "".join(
-            f"<member><LogicalResourceId>{logical}</LogicalResourceId>"
-            f"<PhysicalResourceId>{physical}</PhysicalResourceId></member>"
-            for logical, physical in self.resources[start : start + 2]
-        )
-        following = start + 2
-        token = f"<NextToken>{following}</NextToken>" if following < len(self.resources) else ""
-        return (
-            f"<ListStackResourcesResponse {NAMESPACE}><ListStackResourcesResult>{token}"
-            f"<StackResourceSummaries>{members}</StackResourceSummaries>"
-            "</ListStackResourcesResult></ListStackResourcesResponse>"
-        )
-
-
-@pytest.fixture
-def deployed(office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The root of a project whose stack is in an account: the local one's AWS, deployed."""
-    formation = Formation(office.stack.template.physical_ids, office.stack.template.parameters)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            status, text = formation.answer(parse_qs(body))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        for name, value in {
-            "AWS_ENDPOINT_URL_CLOUDFORMATION": f"http://127.0.0.1:{server.server_port}",
-            "AWS_ENDPOINT_URL": office.stack.aws_endpoint_url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.delenv("AWS_PROFILE", raising=False)
-        (tmp_path / "samconfig.toml").write_text(SAMCONFIG)
-        yield tmp_path
-        server.shutdown()
-        thread.join()
 
 
 def test_without_a_word_it_is_the_stack_that_sam_deploys(office: Office, deployed: Path) -> None:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from local.stack import Stack
 from tests.local.batch_stack import batch_stack, lines, until
-from tests.local.small_stack import in_loop
+from tests.local.small_stack import in_loop, small_stack
 
 
 async def invoke(stack: Stack, name: str, event: Any, **kwargs: str) -> dict[str, Any]:
@@ -55,3 +55,34 @@ async def test_a_function_of_a_stack_that_has_ended_is_not_found(tmp_path: Path)
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         await invoke(stack, name, {})
     assert lines(tmp_path / "echoed") == []
+
+
+@in_loop
+async def test_a_function_s_configuration_is_what_the_template_says(tmp_path: Path) -> None:
+    async with batch_stack(tmp_path) as stack:
+        name, spec = stack.template.ref("EchoFunction"), stack.functions["EchoFunction"].spec
+        ask = stack.aws("lambda").get_function_configuration
+        said = await asyncio.to_thread(ask, FunctionName=name)
+        assert (said["FunctionName"], said["Timeout"]) == (name, spec.timeout_seconds)
+        assert said["Environment"]["Variables"] == spec.environment
+        with pytest.raises(ClientError, match="ResourceNotFoundException"):
+            await asyncio.to_thread(ask, FunctionName="none")
+
+
+@in_loop
+async def test_an_api_tells_which_function_answers_a_route_and_how_long_it_waits(
+    tmp_path: Path,
+) -> None:
+    async with small_stack(tmp_path) as stack:
+        ask = stack.aws("apigateway").get_resources
+        told = await asyncio.to_thread(ask, restApiId=stack.template.ref("Api"), embed=["methods"])
+        route = stack.template.document["Resources"]["Api"]["Properties"]["Body"]["paths"]
+        assert {each["path"] for each in told["items"]} == {*route}
+        integrations = [
+            method["methodIntegration"]
+            for each in told["items"]
+            for method in each["resourceMethods"].values()
+        ]
+        echo = stack.template.attribute("EchoFunction", "Arn")
+        assert any(f"/functions/{echo}/" in each["uri"] for each in integrations)
+        assert {each["timeoutInMillis"] for each in integrations} >= {29_000}

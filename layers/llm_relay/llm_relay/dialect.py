@@ -72,6 +72,7 @@ ABLITERATION = Dialect(
 )  # fmt: skip
 
 DIALECTS = {dialect.name: dialect for dialect in (ABLITERATION, OPENAI)}
+DEFAULT_MODELS = {"abliteration": "abliterated-model"}  # to try a provider with
 
 
 def dialect_named(name: str) -> Dialect:

@@ -1,0 +1,288 @@
+"""`relay doctor` on a stack that is well, and on stacks with a fault from outside the functions."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.app import main
+from llm_relay.periods import period_at
+from tests.cli.doctor.conftest import Checks, diagnosed
+from tests.scripted_provider import ScriptedProvider, wait_until, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from local.environments import LambdaFunction
+    from tests.cli.conftest import Office
+    from tests.cli.formation import Formation
+
+MODEL = "abliterated-model"
+NEEDS_THE_STACK = {
+    "api", "client key", "inside", "call", "streaming", "clock", "time-outs", "budget", "queues",
+    "batches", "alarms",
+}  # fmt: skip
+FROM_INSIDE = {
+    "settings", "secret", "base url", "provider key", "model", "rate limit", "provider stream",
+    "function clock",
+}  # fmt: skip
+
+
+def at_account(root: Path, *arguments: str) -> Checks:
+    return Checks(CliRunner().invoke(main, ["doctor", "--json", *arguments], obj=root))
+
+
+def test_a_healthy_stack_is_ok_in_a_line_for_each_check(office: Office) -> None:
+    done = office.relay("doctor")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert {line.split()[0] for line in done.stdout.splitlines()} == {"ok"}
+    assert len(done.stdout.splitlines()) == len(NEEDS_THE_STACK | FROM_INSIDE) + 1
+
+
+def test_a_script_gets_the_same_as_json_and_nobody_a_key(office: Office) -> None:
+    checks = diagnosed(office)
+    assert checks.healthy
+    assert checks.states == dict.fromkeys(["stack", *NEEDS_THE_STACK, *FROM_INSIDE], "ok")
+    assert office.stack.provider
+    for key in (office.stack.client_key, office.stack.provider.key):
+        assert key not in checks.text
+
+
+def test_a_fault_is_told_with_its_fix_and_ends_with_1(office: Office) -> None:
+    done = office.relay("doctor", "--client-key", "sk-of-somebody-else-0000000000")
+    assert (done.exit_code, done.stderr) == (1, "")
+    lines = done.stdout.splitlines()
+    place = next(n for n, line in enumerate(lines) if line.startswith("FAIL"))
+    assert "client key" in lines[place]
+    assert lines[place + 1].strip().startswith("fix: ")
+    assert any("not checked: it needs 'client key'" in line for line in lines)
+
+
+def test_where_no_stack_is_found_nothing_else_is_checked(tmp_path: Path) -> None:
+    checks = at_account(tmp_path, "--local")
+    assert checks.only_fault() == (
+        "stack",
+        "No local stack runs here.",
+        "start it with 'make run' in another terminal.",
+    )
+    assert checks.not_checked == NEEDS_THE_STACK
+
+
+def test_a_deployed_stack_is_looked_at_with_its_first_key(deployed: Path) -> None:
+    checks = at_account(deployed)
+    assert (checks.healthy, checks.faults) == (True, [])
+    assert "the stack's first" in checks.says("client key")
+
+
+def test_a_key_of_the_environment_comes_before_that(
+    deployed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-somebody-else-0000000000")
+    name, says, _ = at_account(deployed).only_fault()
+    assert (name, "OPENAI_API_KEY" in says) == ("client key", True)
+
+
+def test_a_stack_that_is_not_in_the_account_is_told(deployed: Path) -> None:
+    name, says, fix = at_account(deployed, "--stack-name", "elsewhere").only_fault()
+    assert (name, "no stack elsewhere" in says, "sam deploy" in fix) == ("stack", True, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("UPDATE_COMPLETE", "ok"),
+        ("UPDATE_IN_PROGRESS", "warn"),
+        ("UPDATE_ROLLBACK_COMPLETE", "warn"),
+        ("ROLLBACK_COMPLETE", "fail"),
+        ("UPDATE_ROLLBACK_FAILED", "fail"),
+    ],
+)
+def test_a_stack_is_told_by_the_state_that_cloudformation_left_it_in(
+    deployed: Path, formation: Formation, status: str, state: str
+) -> None:
+    formation.status = status
+    formation.outputs = {"OpenAIBaseUrl": "http://127.0.0.1:9/v1"}  # all else is quickly told
+    checks = at_account(deployed)
+    assert checks.states["stack"] == state
+    assert status in checks.says("stack")
+
+
+def test_an_api_that_does_not_answer_is_told(changed_note: Callable[..., Office]) -> None:
+    checks = diagnosed(changed_note(base_url="http://127.0.0.1:9/v1"))
+    name, says, _ = checks.only_fault()
+    assert (name, "does not answer" in says) == ("api", True)
+    assert {"client key", "call", "streaming", "clock", "budget"} <= checks.not_checked
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(120, "warn"), (3600, "fail")])
+def test_a_clock_that_is_wrong_is_told(
+    changed_note: Callable[..., Office], seconds: int, state: str
+) -> None:
+    with ScriptedProvider() as api:
+        date = formatdate(time.time() - seconds, usegmt=True)
+        api.scripts = [whole(200, {}, Date=date)]
+        checks = diagnosed(changed_note(base_url=api.base_url))
+    assert checks.states["clock"] == state
+    assert "ahead of the API's" in checks.says("clock")
+    assert "timedatectl" in checks.fix("clock")
+
+
+@pytest.fixture
+def chat(office: Office) -> Iterator[LambdaFunction]:
+    """The function for chat completions; how it is configured is put back afterwards."""
+    function = office.stack.functions["ChatCompletionsFunction"]
+    before = function.spec
+    yield function
+    function.spec = before
+
+
+def test_a_function_that_outlasts_api_gateway_is_told(office: Office, chat: LambdaFunction) -> None:
+    chat.spec = replace(chat.spec, timeout_seconds=910)
+    name, says, fix = diagnosed(office).only_fault()
+    assert (name, "910 s, and API Gateway waits 900 s" in says) == ("time-outs", True)
+    assert "POST /v1/chat/completions" in says
+    assert "sam deploy" in fix
+
+
+def test_a_patience_that_outlasts_api_gateway_is_told(office: Office, chat: LambdaFunction) -> None:
+    patient = {**chat.spec.environment, "UPSTREAM_FIRST_BYTE_SECONDS": "400"}
+    chat.spec = replace(chat.spec, environment=patient)
+    name, says, _ = diagnosed(office).only_fault()
+    assert (name, "waited for 400 s" in says) == ("time-outs", True)
+
+
+@pytest.mark.parametrize(("left", "state"), [(0, "fail"), (90_000_000, "warn"), (10**9, "ok")])
+def test_a_budget_is_told_by_what_is_left(office: Office, left: int, state: str) -> None:
+    name = f"spender-{left}"
+    made = office.json("keys", "create", name, "--budget-usd", "1")
+    spent = {"available": left, "spent": 10**9 - left, "budget": 10**9}
+    office.stack.aws("dynamodb").put_item(
+        TableName=office.stack.template.ref("ClientsTable"),
+        Item={
+            "pk": {"S": f"ledger#{made['client']['id']}"},
+            "sk": {"S": period_at("month", time.time()).name},
+            **{key: {"N": str(value)} for key, value in spent.items()},
+        },
+    )
+    checks = diagnosed(office, "--client-key", made["key"])
+    assert checks.states["budget"] == state
+    assert checks.states["call"] == ("fail" if left == 0 else "ok")
+    if left == 0:
+        assert "402 budget_exceeded" in checks.says("call")
+        assert "relay keys create" in checks.fix("budget")
+
+
+@pytest.fixture
+def queue(office: Office) -> Iterator[str]:
+    """A queue that nobody empties."""
+    sqs = office.stack.aws("sqs")
+    url = str(sqs.create_queue(QueueName=f"left-{time.monotonic_ns()}")["QueueUrl"])
+    yield url
+    sqs.delete_queue(QueueUrl=url)
+
+
+def test_jobs_that_were_given_up_are_told(
+    office: Office, changed_resources: Callable[..., Office], queue: str
+) -> None:
+    office.stack.aws("sqs").send_message(QueueUrl=queue, MessageBody="{}")
+    checks = diagnosed(changed_resources(JobsDeadLetterQueue=queue))
+    name, says, fix = checks.only_fault()
+    assert (name, "1 jobs were given up" in says) == ("queues", True)
+    assert f"receive-message --queue-url {queue}" in fix
+    assert "start-message-move-task --source-arn arn:" in fix
+
+
+def test_jobs_that_wait_for_long_are_told(
+    office: Office, changed_resources: Callable[..., Office], queue: str
+) -> None:
+    name = queue.rpartition("/")[2]
+    age = {
+        "MetricName": "ApproximateAgeOfOldestMessage",
+        "Dimensions": [{"Name": "QueueName", "Value": name}],
+        "Timestamp": time.time() - 60,
+        "Value": 1200.0,
+    }
+    cloudwatch = office.stack.aws("cloudwatch")
+    cloudwatch.put_metric_data(Namespace="AWS/SQS", MetricData=[age])
+    checks = diagnosed(changed_resources(JobsQueue=queue))
+    assert checks.healthy
+    assert "the oldest for 1200 s" in checks.only_fault()[1]
+
+
+def test_batches_that_died_are_told(
+    office: Office, changed_resources: Callable[..., Office]
+) -> None:
+    states = office.stack.aws("stepfunctions")
+    machine = states.create_state_machine(
+        name=f"dies-{time.monotonic_ns()}",
+        definition=json.dumps({"StartAt": "Die", "States": {"Die": {"Type": "Fail"}}}),
+        roleArn="arn:aws:iam::123456789012:role/any",
+    )["stateMachineArn"]
+    execution = states.start_execution(stateMachineArn=machine)["executionArn"]
+    wait_until(lambda: states.describe_execution(executionArn=execution)["status"] == "FAILED")
+    checks = diagnosed(changed_resources(BatchStateMachine=machine))
+    assert checks.healthy
+    name, says, fix = checks.only_fault()
+    assert (name, "died within a day" in says, execution in fix) == ("batches", True, True)
+
+
+def test_an_alarm_of_the_stack_that_fires_is_told_with_its_advice(
+    office: Office, changed_resources: Callable[..., Office]
+) -> None:
+    alarm = {
+        "MetricName": "Any", "Namespace": "Any", "Period": 60, "EvaluationPeriods": 1,
+        "Threshold": 1, "Statistic": "Sum", "ComparisonOperator": "GreaterThanThreshold",
+    }  # fmt: skip
+    cloudwatch = office.stack.aws("cloudwatch")
+    for name in ("of-the-stack", "of-another"):
+        cloudwatch.put_metric_alarm(AlarmName=name, AlarmDescription="Do it.", **alarm)
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="Too many.")
+    try:
+        checks = diagnosed(changed_resources(AnyAlarm="of-the-stack"))
+    finally:
+        cloudwatch.delete_alarms(AlarmNames=["of-the-stack", "of-another"])
+    assert checks.only_fault() == ("alarms", "of-the-stack fires: Too many.", "Do it.")
+
+
+def test_a_stack_without_the_function_is_told_to_be_deployed(
+    changed_resources: Callable[..., Office],
+) -> None:
+    checks = diagnosed(changed_resources(DoctorFunction=None))
+    name, says, fix = checks.only_fault()
+    assert (name, "no DoctorFunction" in says, "sam deploy" in fix) == ("inside", True, True)
+    assert checks.states["call"] == "ok"  # what can be asked from the outside is
+
+
+def test_a_function_that_breaks_off_is_told_with_its_log(
+    office: Office, changed_resources: Callable[..., Office]
+) -> None:
+    broken = office.stack.template.ref("BatchPlanFunction")
+    name, says, fix = diagnosed(changed_resources(DoctorFunction=broken)).only_fault()
+    assert (name, "broke off" in says, "sam logs" in fix) == ("inside", True, True)
+
+
+def test_what_somebody_may_not_look_at_is_not_checked_and_no_fault(
+    changed_note: Callable[..., Office],
+) -> None:
+    with ScriptedProvider() as aws:
+        denied = {"__type": "AccessDeniedException", "message": "You may not."}
+        header = {"x_amzn_errortype": "AccessDeniedException"}
+        aws.scripts = [whole(403, denied, **header)]
+        checks = diagnosed(changed_note(aws_endpoint_url=aws.base_url.removesuffix("/v1")))
+    assert checks.healthy
+    assert {"inside", "time-outs", "queues", "batches"} <= checks.not_checked
+    assert "--profile" in checks.says("queues")
+    assert checks.states["call"] == "ok"
+
+
+def test_options_that_contradict_each_other_are_no_diagnosis(office: Office) -> None:
+    done: Result = office.relay("doctor", "--stack-name", "x")
+    assert done.exit_code == 1
+    assert "--local goes without" in done.stderr
