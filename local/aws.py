@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
+from local.api_gateway import ApiGateway
 from local.intrinsics import ACCOUNT, REGION
 from local.lambda_api import Application, LambdaApi
 
@@ -101,8 +102,9 @@ class Moto:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self.services = InTurn(DomainDispatcherApplication(create_backend_app))
         self.functions = LambdaApi(self.services)
+        self.apis = ApiGateway(self.functions)
         server = make_server(
-            "127.0.0.1", 0, self.functions, threaded=True, request_handler=MotoRequestHandler
+            "127.0.0.1", 0, self.apis, threaded=True, request_handler=MotoRequestHandler
         )
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{server.port}"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from local.intrinsics import ACCOUNT, REGION, STACK, Resolver, UnresolvableError
@@ -22,6 +23,9 @@ IDENTITIES: Mapping[str, Identity] = {
     "AWS::DynamoDB::Table": Identity(arn="arn:aws:dynamodb:{region}:{account}:table/{name}"),
     "AWS::Events::Rule": Identity(arn="arn:aws:events:{region}:{account}:rule/{name}"),
     "AWS::IAM::Role": Identity(arn="arn:aws:iam::{account}:role/{name}"),
+    "AWS::Lambda::Alias": Identity(
+        ref="arn:aws:lambda:{region}:{account}:function:{FunctionName}:{Name}"
+    ),
     "AWS::Lambda::Function": Identity(arn="arn:aws:lambda:{region}:{account}:function:{name}"),
     "AWS::Lambda::LayerVersion": Identity(ref="arn:aws:lambda:{region}:{account}:layer:{name}:1"),
     "AWS::Logs::LogGroup": Identity(arn="arn:aws:logs:{region}:{account}:log-group:{name}:*"),
@@ -52,6 +56,7 @@ class FunctionSpec:
     memory_megabytes: int
     timeout_seconds: float
     environment: Mapping[str, str]
+    starts_from_snapshot: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -129,9 +134,11 @@ class Template:
         return IDENTITIES.get(self.document["Resources"][logical_id]["Type"], Identity())
 
     def _identify(self, logical_id: str, pattern: str) -> str:
-        resource = self.document["Resources"][logical_id]
+        properties = self.document["Resources"][logical_id].get("Properties", {})
+        fields = {field for _, field, _, _ in Formatter().parse(pattern)}
+        named = {key: value for key, value in properties.items() if key in fields}
         known = {"name": self.name(logical_id), "region": REGION, "account": ACCOUNT}
-        return pattern.format_map(resource.get("Properties", {}) | known)
+        return pattern.format_map(self.resolver().resolve(named) | known)
 
     def _folder(self, code: Mapping[str, str]) -> Path:
         return (self.root / code["S3Key"]).resolve()
@@ -148,4 +155,6 @@ class Template:
             memory_megabytes=int(properties.get("MemorySize", 128)),
             timeout_seconds=float(properties.get("Timeout", 3)),
             environment={key: str(value) for key, value in variables.items()},
+            starts_from_snapshot=properties.get("SnapStart", {}).get("ApplyOn")
+            == "PublishedVersions",
         )

@@ -14,11 +14,30 @@ from typing import IO
 from local.cloudformation import FunctionSpec
 from local.intrinsics import REGION
 from local.invocation import FunctionFailedError, Invocation
-from local.runtime_api import RuntimeApi
+from local.runtime_api import CREDENTIALS, RuntimeApi
 
 ENTRY = Path(__file__).with_name("function_process.py")
 INIT_SECONDS = 10.0  # Lambda's patience with imports, before the function's own begins
 CONCURRENCY_LIMIT = 10
+
+
+# What Lambda tells a process that starts for an invocation, as most do.
+STARTED = {
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+    "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+    "AWS_SECRET_ACCESS_KEY": "local",
+}
+
+
+def copied(address: str) -> dict[str, str]:
+    """What Lambda tells a process that it takes a snapshot of: copies ask for their credentials."""
+    return {
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": "local",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://{address}{CREDENTIALS}",
+        "AWS_LAMBDA_FUNCTION_VERSION": "1",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start",
+    }
 
 
 def default_runtime() -> str:
@@ -42,23 +61,20 @@ def variables(spec: FunctionSpec, surroundings: Surroundings, address: str) -> d
     name = spec.arn.rsplit(":", 1)[-1]
     return {
         "_HANDLER": spec.handler,
-        "AWS_ACCESS_KEY_ID": "local",
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory_megabytes),
         "AWS_LAMBDA_FUNCTION_NAME": name,
-        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": "local",
         "AWS_LAMBDA_RUNTIME_API": address,
         "AWS_REGION": REGION,
-        "AWS_SECRET_ACCESS_KEY": "local",
         "LAMBDA_TASK_ROOT": str(spec.code),
         "LANG": "en_US.UTF-8",
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "PYTHONPATH": os.pathsep.join(map(str, (spec.code, *spec.layers))),
         "TZ": ":UTC",
+        **(copied(address) if spec.starts_from_snapshot else STARTED),
         **spec.environment,
         **surroundings.environment,
     }
@@ -97,6 +113,7 @@ class Environment:
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # the folder of the script is no place to import from
+            "-u",  # the log is read while it is written
             str(ENTRY),
             surroundings.runtime,
             self._spec.handler,

@@ -3,7 +3,7 @@
 import socket
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -39,9 +39,10 @@ class Gateway:
             route: Bucket(route.throttle) for route in api.routes if route.throttle is not None
         }
 
-    async def start(self, listener: socket.socket) -> None:
-        """Serves whoever connects to a listening socket."""
+    async def start(self, listener: socket.socket, beside: Iterable[web.RouteDef] = ()) -> None:
+        """Serves whoever connects to a listening socket, with some routes beside the API's."""
         application = web.Application(client_max_size=BODY_LIMIT_BYTES)
+        application.add_routes(beside)
         application.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
@@ -55,8 +56,8 @@ class Gateway:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         started, request_id = time.monotonic(), str(uuid.uuid4())
         path = request.rel_url.raw_path
-        if path.startswith(f"/{self._api.stage}/"):
-            path = path.removeprefix(f"/{self._api.stage}")
+        if path == f"/{self._api.stage}" or path.startswith(f"/{self._api.stage}/"):
+            path = path.removeprefix(f"/{self._api.stage}") or "/"
         try:
             response = await self._answer(request, path, request_id)
         except RefusedError as refused:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from rich.console import Console
 from rich.markup import escape
 
+from local.metrics.view import PATH as METRICS
 from local.stack import Stack
 from local.vectors import Result
 
@@ -48,9 +49,11 @@ def show_stack(console: Console, stack: Stack) -> None:
     say(console, f"[bold]Client key[/]  {escape(stack.client_key)}")
     say(console, f"[bold]Provider[/]    {escape(provider)}")
     say(console, f"[bold]AWS[/]         {escape(stack.aws_endpoint_url)}")
+    say(console, f"[bold]Playground[/]  {stack.base_url}/")
     if stack.bucket:
         copy = f"aws s3 cp rows.jsonl s3://{stack.bucket}/inbox/"
         say(console, f"[bold]Batches[/]     {escape(copy)} --endpoint-url {stack.aws_endpoint_url}")
+    say(console, f"[bold]Metrics[/]     {stack.base_url}{METRICS}")
     say(console, f"[bold]Logs[/]        {escape(str(stack.settings.log))}")
     if stack.runtime == "python":
         say(console, "[bold]Runtime[/]     our own in plain Python, not awslambdaric")

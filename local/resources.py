@@ -8,6 +8,7 @@ from local.cloudformation import Template
 from local.event_resources import make_bucket, make_queue, make_rule, make_state_machine
 from local.intrinsics import UnresolvableError
 from local.maker import Make, Maker
+from local.operator_resources import make_alarm, make_dashboard, make_key, make_topic
 
 # What the stack itself runs or serves, and what has no meaning on a laptop.
 NOT_MADE = {
@@ -16,11 +17,14 @@ NOT_MADE = {
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
+    "AWS::Lambda::Alias",
     "AWS::Lambda::EventSourceMapping",
     "AWS::Lambda::Function",
     "AWS::Lambda::LayerVersion",
     "AWS::Lambda::Permission",
+    "AWS::Lambda::Version",
     "AWS::Logs::LogGroup",
+    "AWS::Logs::QueryDefinition",
     "AWS::S3::BucketPolicy",
     "AWS::SQS::QueuePolicy",
 }
@@ -104,6 +108,10 @@ MAKERS: Mapping[str, Make] = {
     "AWS::ApiGateway::ApiKey": make_api_key,
     "AWS::ApiGateway::UsagePlan": make_usage_plan,
     "AWS::ApiGateway::UsagePlanKey": make_usage_plan_key,
+    "AWS::KMS::Key": make_key,
+    "AWS::SNS::Topic": make_topic,
+    "AWS::CloudWatch::Alarm": make_alarm,
+    "AWS::CloudWatch::Dashboard": make_dashboard,
 }
 
 

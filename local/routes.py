@@ -11,7 +11,10 @@ from local.cloudformation import Template
 from local.intrinsics import UnresolvableError
 
 INTEGRATION = "x-amazon-apigateway-integration"
-FUNCTION_URI = re.compile(r"/functions/(?P<arn>[^/]+)/(?:response-streaming-)?invocations$")
+FUNCTION_URI = re.compile(
+    r"/functions/(?P<arn>(?:[^:/]+:){6}[^:/]+)(?::[^:/]+)?"
+    r"/(?:response-streaming-)?invocations$"
+)
 API_KEY = "api_key"
 DEFAULT_TIMEOUT_MILLISECONDS = 29_000
 
@@ -42,6 +45,7 @@ class Route:
     method: str
     resource: str
     function: str
+    uri: str  # of the integration
     streaming: bool
     timeout_seconds: float
     authorizer: TokenAuthorizer | None
@@ -153,6 +157,7 @@ def read_routes(
                 method=method.upper().replace("X-AMAZON-APIGATEWAY-ANY-METHOD", "ANY"),
                 resource=resource,
                 function=invoked(integration["uri"], functions),
+                uri=integration["uri"],
                 streaming=integration.get("responseTransferMode") == "STREAM",
                 timeout_seconds=timeout / 1000,
                 authorizer=next((authorizers[name] for name in names if name in authorizers), None),

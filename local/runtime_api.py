@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
 import h11  # and not aiohttp: a broken stream tells why in HTTP trailers, which aiohttp drops
@@ -13,9 +14,11 @@ import h11  # and not aiohttp: a broken stream tells why in HTTP trailers, which
 from local.invocation import PAYLOAD_LIMIT_BYTES, Answer, FunctionFailedError, Invocation
 
 ROUTE = re.compile(
-    r"/2018-06-01/runtime/(?:(?P<next>invocation/next)|(?P<init>init/error)"
+    r"/2018-06-01/runtime/(?:(?P<next>invocation/next)|(?P<init>(?:init|restore)/error)"
+    r"|(?P<restore>restore/next)"
     r"|invocation/(?P<id>[^/]+)/(?P<what>response|error))"
 )
+CREDENTIALS = "/2021-04-23/credentials"  # of functions that start from a snapshot
 ERROR_TYPE = b"lambda-runtime-function-error-type"
 ERROR_BODY = b"lambda-runtime-function-error-body"
 HEAD_LIMIT_BYTES = 2 * 1024 * 1024  # a reported error carries its traceback in a header
@@ -115,6 +118,12 @@ class RuntimeApi:
             elif route and route["init"]:
                 self.init_error = reported(await peer.body(PAYLOAD_LIMIT_BYTES))
                 await peer.answer(HTTPStatus.ACCEPTED)
+            elif route and route["restore"]:  # at once: a copy of a process is hard to make
+                await peer.body(0)
+                await peer.answer(HTTPStatus.OK)
+            elif request.target == CREDENTIALS.encode():
+                await peer.body(0)
+                await peer.answer(HTTPStatus.OK, json.dumps(credentials()).encode())
             elif route and self.current and route["id"] == self.current.id:
                 await self._result(peer, request, route["what"], self.current)
             else:
@@ -164,6 +173,17 @@ class RuntimeApi:
         except (h11.RemoteProtocolError, ConnectionError):
             return FunctionFailedError("Runtime.TruncatedResponse", "The response broke off.")
         return trailing_error(dict(event.headers) if isinstance(event, h11.EndOfMessage) else {})
+
+
+def credentials() -> dict[str, str]:
+    """What stands for a function's own credentials, as its endpoint has them."""
+    ends = datetime.now(tz=UTC) + timedelta(hours=6)
+    return {
+        "AccessKeyId": "local",
+        "SecretAccessKey": "local",
+        "Token": "local",
+        "Expiration": ends.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
 
 
 def reported(body: bytes | None) -> FunctionFailedError:

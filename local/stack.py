@@ -18,6 +18,7 @@ from local.events import Events
 from local.gateway import Gateway
 from local.intrinsics import REGION
 from local.maker import Maker
+from local.metrics.view import MetricsView
 from local.provider.server import DEFAULT_KEY, Provider
 from local.resources import make
 from local.routes import read_api
@@ -85,11 +86,14 @@ class Stack:
             "aws_region": REGION,
             "bucket": self.bucket,
             "queue_url": self._events.job_queue,
-            "resources": self.template.physical_ids,
+            "resources": {**self.template.physical_ids, **self._names_of_functions()},
             "parameters": self.template.parameters,
         }
         path.write_text(json.dumps(note, indent=2) + "\n")
         self._exit.callback(path.unlink, missing_ok=True)
+
+    def _names_of_functions(self) -> dict[str, str]:
+        return {logical_id: self.template.ref(logical_id) for logical_id in self.functions}
 
     def aws(self, service: str) -> Any:
         """A boto3 client of a service of this stack."""
@@ -160,8 +164,10 @@ class Stack:
 
     async def _start_gateway(self, listener: socket.socket) -> None:
         api = read_api(self.template)
+        self._moto.apis.serve(api)
+        self._exit.callback(self._moto.apis.forget, api)
         keys = ClientKeys(self.aws("apigateway"), api.id, lambda: self._moto.changes("apigateway"))
         authorizers = Authorizers(self.functions, self.settings.authorizer_ttl_seconds)
         gateway = Gateway(api, self.functions, authorizers, keys, self._log)
         self._exit.push_async_callback(gateway.stop)
-        await gateway.start(listener)
+        await gateway.start(listener, MetricsView(self.settings.log).routes())

@@ -75,6 +75,7 @@ def use_everything(user: User) -> None:
     use_relays(user.rich)
     use_background_responses(user)
     use_files(user.client, user)
+    see_a_doctor(user)
     see_the_end(user, batches)
 
 
@@ -97,6 +98,13 @@ def use_relays(client: openai.OpenAI) -> None:
     for url in (f"{base_url}/usage", base_url.replace("/v1", "/health")):
         headers = {"Authorization": f"Bearer {client.api_key}"}
         assert requests.get(url, headers=headers, timeout=30).status_code == 200
+
+
+def see_a_doctor(user: User) -> None:
+    """The function that looks at the secret and the provider."""
+    name = user.stack.template.ref("DoctorFunction")
+    told = user.stack.aws("lambda").invoke(FunctionName=name, Payload=b"{}")["Payload"].read()
+    assert json.loads(told)["healthy"] is True
 
 
 def use_files(client: openai.OpenAI, user: User) -> None:

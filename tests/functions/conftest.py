@@ -69,6 +69,7 @@ class Secret:
 @pytest.fixture(scope="session")
 def aws() -> Iterator[str]:
     """The endpoint of an AWS on loopback."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # not a line for every request
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

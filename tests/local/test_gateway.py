@@ -195,6 +195,7 @@ async def test_the_note_says_where_the_stack_is_while_it_runs(tmp_path: Path) ->
     async with small_stack(tmp_path) as stack:
         stack.write_note(note)
         said = json.loads(note.read_text())
+        functions = {name: stack.template.ref(name) for name in stack.functions}
         assert said == {
             "base_url": f"{stack.base_url}/v1",
             "client_key": CLIENT_KEY,
@@ -202,7 +203,7 @@ async def test_the_note_says_where_the_stack_is_while_it_runs(tmp_path: Path) ->
             "aws_region": "us-east-1",
             "bucket": None,
             "queue_url": None,
-            "resources": stack.template.physical_ids,
+            "resources": {**stack.template.physical_ids, **functions},
             "parameters": stack.template.parameters,
         }
         assert {"UsagePlan", "ClientKey"} < {*said["resources"]}
