@@ -2,10 +2,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIN := $(BIN)/uv pip compile -q --universal --upgrade --generate-hashes --no-header --no-annotate
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench clients format lock clean
+.PHONY: help run demo test browser screenshot vectors check security bench clients format lock clean
 
 help: ## Show what there is to run
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
 
 run: .venv/run ## Start the local stack, prove it, and serve until Ctrl-C
 	@exec $(BIN)/python -m local run
@@ -13,11 +13,20 @@ run: .venv/run ## Start the local stack, prove it, and serve until Ctrl-C
 demo: .venv/run ## Start the local stack, prove it, and stop
 	@exec $(BIN)/python -m local demo
 
-test: .venv/dev .venv/runtimes/all ## Run the whole test suite
-	@# Two at once, as they wait more than they work; whole folders, as AWS is one for a process.
-	@$(BIN)/python -m pytest tests/cli tests/e2e & \
-		$(BIN)/python -m pytest tests/functions tests/local tests/template tests/unit; status=$$?; \
-		wait $$! && exit $$status
+test: .venv/dev .venv/runtimes/all .venv/aws ## Run the whole test suite
+	@# More processes than most machines have cores to spare, as the tests wait more than they work.
+	$(BIN)/python -m pytest -n 4 --dist loadfile --ignore tests/browser
+	@if $(BIN)/python -m tests.browser.chromium; then $(MAKE) browser; else echo "The browser tests were left out."; fi
+
+browser: .venv/dev ## Run the tests of the playground in a Chromium
+	@$(BIN)/python -m tests.browser.chromium
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser
+
+screenshot: .venv/dev ## Renew the picture of the playground in the README
+	$(BIN)/python -m tests.browser.screenshot docs/playground.png
+
+vectors: .venv/run ## Copy the test vectors of events/ into the playground
+	$(BIN)/python -m local.vectors > functions/playground/page/vectors.js
 
 check: .venv/dev ## Format, lint, types, template, tests: what CI calls
 	$(BIN)/ruff format --check .
@@ -25,6 +34,12 @@ check: .venv/dev ## Format, lint, types, template, tests: what CI calls
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml
 	$(MAKE) test
+
+security: .venv/dev .venv/checkov ## Scan the template, as written and as translated, for unsafe settings
+	@mkdir -p .aws-sam
+	PYTHONPATH=. $(BIN)/python .ci/translated.py > .aws-sam/translated.json
+	$(BIN)/cfn-lint .aws-sam/translated.json
+	.venv/checkov/bin/checkov -f template.yaml .aws-sam/translated.json
 
 bench: .venv/run ## Measure every figure that is claimed (QUICK=1: in short)
 	$(BIN)/python -m bench $(if $(QUICK),--quick)
@@ -43,6 +58,7 @@ lock: .venv/uv ## Resolve and pin every dependency afresh
 	$(PIN) --python-version 3.11 requirements/run.in -c layers/dependencies/requirements.txt -o requirements/run.txt
 	$(PIN) --python-version 3.11 requirements/dev.in -c requirements/run.txt -o requirements/dev.txt
 	$(PIN) --python-version 3.13 requirements/sam.in -o requirements/sam.txt
+	for tool in aws checkov; do $(PIN) --python-version 3.11 requirements/$$tool.in -o requirements/$$tool.txt || exit 1; done
 	for peer in runtime guide openai; do $(PIN) --python-version 3.13 requirements/bench/$$peer.in -c requirements/run.txt -o requirements/bench/$$peer.txt || exit 1; done
 	for peer in litellm proxy; do $(PIN) --python-version 3.13 --override requirements/bench/overrides.txt requirements/bench/$$peer.in -o requirements/bench/$$peer.txt || exit 1; done
 
@@ -59,6 +75,12 @@ clean: ## Remove everything that was made here
 # `install`, not `sync`: the two lists agree on every version, so each only adds to the other.
 .venv/run .venv/dev: .venv/%: requirements/%.txt .venv/uv .venv/relay
 	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r $<
+	@touch $@
+
+# Tools whose pins fit no other list: an environment for each.
+.venv/aws .venv/checkov: .venv/%: requirements/%.txt .venv/uv
+	@$(BIN)/uv venv -q --clear --python $(BIN)/python $@
+	@$(BIN)/uv pip install -q --compile-bytecode --python $@/bin/python --require-hashes -r $<
 	@touch $@
 
 # The operator's command line. Paths given to it are the caller's: it finds the project itself.

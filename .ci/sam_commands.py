@@ -1,0 +1,67 @@
+"""Holds the `sam` commands of every document against SAM itself, as nothing here can deploy.
+
+Run with SAM's own Python after `sam build`. Each command is parsed by SAM, with samconfig.toml; its
+functions and parameters must be the template's; and `sam deploy` must have nothing left to ask.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+from samcli.cli.main import cli
+from samcli.commands.deploy.auth_utils import auth_per_resource
+from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
+from samcli.yamlhelper import yaml_parse
+
+from tests.docs.blocks import ROOT, blocks_of, pages
+
+TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
+
+
+def parsed(words: list[str]) -> click.Context:
+    """Let SAM parse a command line without doing what it says; a ClickException if it is wrong."""
+    context: click.Context = cli.make_context("sam", list(words))
+    while hasattr(context.command, "resolve_command"):
+        name, command, rest = context.command.resolve_command(
+            context, [*context.protected_args, *context.args]
+        )
+        for option in command.params:
+            if isinstance(option.type, click.Path):
+                option.type.exists = False  # a reader has made it, as the page says
+        context = command.make_context(name, rest, parent=context)
+    return context
+
+
+def complaint(words: list[str]) -> str:
+    """Say what is wrong with a command."""
+    try:
+        told: dict[str, Any] = parsed(words).params
+    except Exception as error:  # noqa: BLE001 - whatever SAM raises is what is told
+        return repr(error)
+    function = told.get("function_logical_id")
+    if function and function not in TEMPLATE["Resources"]:
+        return f"the template has no {function}"
+    given = told.get("parameter_overrides") or {}
+    if unknown := {*given} - {*TEMPLATE["Parameters"]}:
+        return f"the template has no parameter {unknown}"
+    return ""
+
+
+def main() -> int:
+    """Return 0 if every command would do."""
+    commands = [(b, words) for p in pages() for b in blocks_of(p) for words in b.commands("sam")]
+    wrong = [(block, words, why) for block, words in commands if (why := complaint(words))]
+    for block, words, why in wrong:
+        print(f"FAIL  {block}  sam {' '.join(words)}: {why}")
+    stacks, _ = SamLocalStackProvider.get_stacks(str(ROOT / "template.yaml"))
+    asked = [name for name, guarded in auth_per_resource(stacks) if not guarded]
+    if asked:
+        print(f"FAIL  sam deploy --guided would ask whether {asked} may be open")
+    print(f"{len(commands)} documented sam commands parsed")
+    return 1 if wrong or asked or not commands else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

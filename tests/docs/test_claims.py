@@ -1,0 +1,157 @@
+"""What the documents say of the project is so."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import pytest
+
+from llm_relay import errors
+from tests.docs.blocks import ROOT, blocks_of, pages
+from tests.template import stack as template
+
+TEMPLATE = template.translate(ROOT / "template.yaml")
+TEXTS = {str(page.relative_to(ROOT)): page.read_text() for page in pages()}
+OURS = {
+    getattr(kind, "code", None)
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, errors.RelayError)
+} - {None, "internal_error"}
+TOLD_BY_THE_GATEWAY = {
+    "invalid_api_key",
+    "unknown_route",
+    "rate_limit_exceeded",
+    "quota_exceeded",
+    "request_too_large",
+}
+
+
+def rows(page: str, heading: str) -> list[list[str]]:
+    """The cells of the first table below a heading."""
+    below = TEXTS[page].split(f"## {heading}\n")[1].split("\n## ")[0]
+    table = [line for line in below.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table[2:]]
+
+
+def test_every_error_of_ours_is_explained() -> None:
+    told = TEXTS["docs/errors.md"]
+    assert [code for code in OURS | TOLD_BY_THE_GATEWAY if f"`{code}`" not in told] == []
+    written = (ROOT / "template.yaml").read_text()
+    assert [code for code in TOLD_BY_THE_GATEWAY if f'"code":"{code}"' not in written] == []
+
+
+def test_the_parameters_are_the_template_s_with_their_defaults() -> None:
+    parameters = TEMPLATE.written["Parameters"]
+    lines = [
+        f"| `{name}` | {code(spec['Default'])} | {spec['Description']} |"
+        for name, spec in parameters.items()
+    ]
+    table = "\n".join(["| parameter | default | is |", "| --- | --- | --- |", *lines])
+    assert table in TEXTS["docs/deploy.md"], f"docs/deploy.md should have:\n{table}"
+
+
+def code(default: object) -> str:
+    return f"`{default}`" if str(default) else "empty"
+
+
+def test_what_stays_behind_when_a_stack_is_removed_is_what_deploy_says() -> None:
+    told = {cells[0].strip("`") for cells in rows("docs/deploy.md", "Remove it")}
+    resources = TEMPLATE.translated["Resources"]
+    kept = {name for name, r in resources.items() if r.get("DeletionPolicy") == "Retain"}
+    assert kept == told
+    assert {
+        name for name in told if resources[name].get("UpdateReplacePolicy") != "Retain"
+    } == set()
+
+
+def test_nothing_that_a_deployment_needs_has_to_be_asked_for() -> None:
+    deploy = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["deploy"]["parameters"]
+    assert deploy["resolve_s3"]
+    assert deploy["capabilities"] == "CAPABILITY_IAM"  # nothing in the template has a fixed name
+    named = [r for r in TEMPLATE.of_type("AWS::IAM::Role").values() if "RoleName" in r]
+    assert named == []
+    assert [n for n, f in TEMPLATE.functions.items() if "ReservedConcurrentExecutions" in f] == []
+
+
+PATHS = re.compile(r"\b((?:tests|layers|functions|events|local|cli|bench|docs)/[\w./-]+\.\w+)")
+
+
+def test_the_files_that_are_named_exist() -> None:
+    named = {path for text in TEXTS.values() for path in PATHS.findall(text)}
+    assert len(named) > 20
+    made = {path for path in named if "whoami" in path} | {"bench/results.json"}
+    assert [path for path in named - made if not (ROOT / path).exists()] == []
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    broken = [
+        (page, link)
+        for page, text in TEXTS.items()
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+        if not (ROOT / page).parent.joinpath(link).exists()
+    ]
+    assert broken == []
+
+
+def test_every_page_can_be_found_from_the_readme() -> None:
+    found, left = set[str](), ["README.md"]
+    while left:
+        page = left.pop()
+        if page in found:
+            continue
+        found.add(page)
+        for link in re.findall(r"\]\(([^)#:]+\.md)(?:#[^)]*)?\)", TEXTS.get(page, "")):
+            path = (ROOT / page).parent.joinpath(link).resolve()
+            left.append(str(path.relative_to(ROOT)))
+    assert set(TEXTS) - found == set()
+
+
+def test_the_readme_is_short_enough_to_be_read() -> None:
+    assert len(TEXTS["README.md"].splitlines()) <= 190
+
+
+def test_the_alarms_whose_cost_is_told_are_those_of_the_template() -> None:
+    (told,) = re.findall(r"^ALARM_METRICS = (\d+)$", TEXTS["docs/costs.md"], re.MULTILINE)
+    alarms = TEMPLATE.of_type("AWS::CloudWatch::Alarm")
+    watched = {
+        name: sum("MetricStat" in each for each in alarm.get("Metrics", [{"MetricStat": alarm}]))
+        for name, alarm in alarms.items()
+        if TEMPLATE.translated["Resources"][name]["Condition"] == "RaisesAlarms"
+    }
+    assert int(told) == sum(watched.values())
+
+
+SUITES = {
+    "openai-python 3.x, sync and async": "tests/e2e/test_openai_python_*.py",
+    "openai-node 7.x": "tests/clients/openai*.test.mjs",
+    "Vercel AI SDK 7.x": "tests/clients/ai-sdk.test.mjs",
+    "LangChain `ChatOpenAI` 1.x": "tests/e2e/test_langchain.py",
+}
+FEATURES = {  # what a test must say to stand for a feature
+    "whole": r"a whole answer is the text|'a completion'|'generateText'|invoke returns",
+    "streamed": r"streamed answer is the text|completion comes in|'streamText'|stream returns",
+    "stream helper": r"stream helper",
+    "structured output": r"parsed|schema",
+    "tool loop": r"loop of tools|from a tool to an answer|tool's output leads",
+    "images": r"image is seen|take \$\{kind\}|vision by",
+    "error classes": r"refusal|is an? \$\{kind|is an APICallError",
+}
+
+
+def test_what_works_with_which_client_is_what_the_suites_prove() -> None:
+    rows = [["client", *FEATURES], ["---"] * (len(FEATURES) + 1)]
+    for client, pattern in SUITES.items():
+        suites = [path.read_text() for path in sorted(ROOT.glob(pattern))]
+        titles = re.findall(r"def (test_\w+)|test\((['`].*?['`]), ", "".join(suites))
+        told = "\n".join("".join(title).replace("_", " ") for title in titles)
+        proven = ["yes" if re.search(words, told) else "–" for words in FEATURES.values()]
+        rows.append([client, *proven])
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    assert table in TEXTS["docs/sdks.md"], f"the table of clients should be:\n{table}"
+
+
+@pytest.mark.parametrize("language", ["sh", "python", "js"])
+def test_the_documents_show_how_to_call_it_in(language: str) -> None:
+    blocks = [block for page in pages() for block in blocks_of(page) if block.prints is not None]
+    assert any(block.language == language for block in blocks)

@@ -1,0 +1,135 @@
+"""A copy of the project with its stack running, in which a reader's blocks are tried."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+from typing import TYPE_CHECKING
+
+import yaml
+
+from local.provider.server import DEFAULT_KEY
+from tests.docs import shims
+from tests.docs.blocks import ROOT, Block
+from tests.e2e.commands import command, copy_of_the_project, lines_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PROGRAMS = Path(shims.__file__)
+BLOCK_SECONDS = 100
+ADDRESS = "127.0.0.1:8080"  # as the pages have it
+YES = "y\n" * 20  # what a reader answers who is asked
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Where blocks are tried, and with which variables."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def for_a_reader_of(self, page: str) -> Workshop:
+        """The same, with a folder that no other page has left anything in."""
+        desk = self.folder / "readers" / page
+        if not desk.exists():
+            desk.mkdir(parents=True)
+            (desk / "provider-key.txt").write_text(DEFAULT_KEY)
+            copytree(ROOT / "events", desk / "events", symlinks=True)
+        return Workshop(desk, self.environment)
+
+    def complaint(self, block: Block) -> str:
+        """What is wrong with a block; empty if it does what it says."""
+        if read := READERS.get(block.language):
+            try:
+                read(block.text)
+            except (ValueError, yaml.YAMLError) as error:
+                return f"{block} cannot be read: {error}"
+            return ""
+        if block.language not in RUNNERS:
+            return f"{block} is of a kind that nobody tries: {block.language!r}"
+        run = self.run(block)
+        if run.returncode or (run.stderr and block.language == "python"):
+            return f"{block} ends with {run.returncode}:\n{run.stdout}{run.stderr}"
+        if block.prints is not None and not prints(block.prints, run.stdout):
+            return f"{block} prints:\n{run.stdout}\ninstead of:\n{block.prints}"
+        return ""
+
+    def run(self, block: Block) -> subprocess.CompletedProcess[str]:
+        """Do as a block says."""
+        text = block.text.replace(ADDRESS, self.environment["ADDRESS"])
+        return subprocess.run(  # noqa: S603 - our own documents
+            [*RUNNERS[block.language], text],
+            input=YES,
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=BLOCK_SECONDS,
+        )
+
+
+RUNNERS = {
+    "sh": ("/bin/bash", "-euo", "pipefail", "-c"),
+    "python": (sys.executable, "-c"),
+}
+READERS: dict[str, Callable[[str], object]] = {
+    "json": lambda text: [json.loads(text)],
+    "yaml": lambda text: [*yaml.compose_all(text)],  # tags such as !Ref are not looked up
+}
+
+
+def prints(said: str, printed: str) -> bool:
+    """Tell whether a page is right about what is printed; `…` stands for anything."""
+    pattern = ".*?".join(map(re.escape, said.strip().split("…")))
+    return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
+
+
+@contextmanager
+def workshop(folder: Path) -> Iterator[Workshop]:
+    """Serve the stack of a copy of the project, as `make run` does, for the block."""
+    copy_of_the_project(folder)
+    copytree(ROOT / "cli", folder / "cli", ignore=ignore_patterns("__pycache__"))
+    for name in ("Makefile", "samconfig.toml"):
+        (folder / name).write_text((ROOT / name).read_text())
+    with command(folder, "run", PORT="0") as process:
+        lines_until(process, "Ctrl-C")
+        yield Workshop(folder, environment(folder, put_shims(folder)))
+
+
+def put_shims(folder: Path) -> Path:
+    """Make a folder of the programs that pages call and that are not called here as they are."""
+    place = folder / "bin"
+    place.mkdir()
+    for name in shims.SHIMS:
+        script = place / name
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{PROGRAMS}" {name} "$@"\n')
+        script.chmod(0o755)
+    return place
+
+
+def environment(folder: Path, place: Path) -> dict[str, str]:
+    """The variables of a reader who has followed the README so far."""
+    note = json.loads((folder / ".relay-local.json").read_text())
+    return {
+        "PATH": f"{place}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(folder),
+        "PROJECT": str(folder),
+        "ADDRESS": note["base_url"].split("/")[2],
+        "OPENAI_BASE_URL": note["base_url"],
+        "OPENAI_API_KEY": note["client_key"],
+        "BUCKET": note["bucket"],
+        "QUEUE": note["queue_url"],
+        "AWS_ENDPOINT_URL": note["aws_endpoint_url"],
+        "AWS_DEFAULT_REGION": note["aws_region"],
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+    }
