@@ -85,7 +85,8 @@ def test_after_a_kill_only_what_was_not_written_is_asked_again(office: Office) -
     # Those under way, and those that were answered within the last half second.
     assert sum(office.provider.asked.values()) == 400 + asked - written
     assert asked - written < 32 + 32 / 0.2
-    assert work.now().completed == 400
+    # Killed between its lease and the batch, a worker leaves a count short that the end makes anew.
+    assert 400 - written <= work.now().completed <= 400
 
 
 def test_after_a_kill_the_budget_is_charged_for_each_row_once(office: Office) -> None:

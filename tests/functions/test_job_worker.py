@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import threading
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from llm_relay.dynamodb import dynamodb
 from llm_relay.jobs.leases import Holder, leases
 from llm_relay.jobs.single import SingleJob
 from llm_relay.jobs.task import ROUTE
 from llm_relay.telemetry import Call
+from tests.functions.dynamodb_door import UNHEARD, Door
 from tests.functions.job_world import JobWorld, job_world
 from tests.functions.payloads import COMPLETION, INPUT, QUESTION, RESPONSE
 from tests.scripted_provider import CLOSE, whole
@@ -100,6 +103,24 @@ def test_a_message_delivered_again_while_it_is_asked_waits_for_that_to_end(
         assert first.result(30) == []
     assert len(job_world.provider.requests) == 1
     assert job_world.result("job-1")["response"]["status_code"] == 200
+
+
+def test_a_job_survives_that_dynamodbs_replies_are_lost(
+    job_world: JobWorld, environment: pytest.MonkeyPatch
+) -> None:
+    job_world.provider.scripts = [whole(200, COMPLETION)]
+    job_world.send(JOB)
+    messages = job_world.receive()
+    every_other = itertools.cycle([UNHEARD, None])
+    with Door(job_world.batch.endpoint_url, fault=lambda _: next(every_other)) as door:
+        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", door.url)
+        dynamodb.cache_clear()
+        assert job_world.deliver(messages) == []
+        dynamodb().close()
+        dynamodb.cache_clear()
+    assert door.operations == ["UpdateItem"] * 4  # taken and ended, each of them tried twice
+    assert len(job_world.provider.requests) == 1
+    assert [kind for kind, _ in job_world.told()] == ["job.completed"]
 
 
 def die_while_asking(world: JobWorld, body: Any, message_id: str) -> SingleJob:

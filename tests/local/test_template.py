@@ -74,17 +74,16 @@ def test_a_path_finds_its_route(
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/"), ("GET", "/v1"), ("POST", "/v1/models"), ("GET", "/models"), ("HEAD", "/health")],
+    [("POST", "/"), ("GET", "/v1"), ("POST", "/v1/models"), ("GET", "/models"), ("HEAD", "/health")],
 )
 def test_other_paths_and_methods_find_none(api: Api, method: str, path: str) -> None:
     assert api.match(method, path) is None
 
 
-def test_only_health_is_open_and_it_is_throttled(api: Api) -> None:
+def test_only_the_playground_and_health_are_open_and_they_are_throttled(api: Api) -> None:
     open_routes = [route for route in api.routes if not route.authorizer]
-    assert [route.resource for route in open_routes] == ["/health"]
-    assert open_routes[0].throttle
-    assert open_routes[0].throttle.burst == 10
+    assert [route.resource for route in open_routes] == ["/", "/health"]
+    assert [route.throttle and route.throttle.burst for route in open_routes] == [10, 10]
 
 
 def test_a_layer_folder_is_found_from_the_templates_own_place(tmp_path: Path) -> None:

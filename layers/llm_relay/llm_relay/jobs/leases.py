@@ -30,8 +30,11 @@ UNENDED = frozenset({QUEUED, IN_PROGRESS})
 # Longer than SQS keeps a message, so that a late one still finds what became of it.
 KEPT_SECONDS = 30 * 86_400
 
-_IS_FREE = "(#status = :queued OR (#status = :in_progress AND #until < :now))"
-_IS_MINE = "#status = :in_progress AND #holder = :holder"
+# Done already, and by the holder itself, if the reply to the first of two tries was lost.
+_IS_FREE = (
+    "(#status = :queued OR (#status = :in_progress AND (#until < :now OR #holder = :holder)))"
+)
+_IS_MINE = "#holder = :holder AND (#status = :in_progress OR #status = :status)"
 _IS_SAME = f"attribute_not_exists(pk) OR (#digest = :digest AND {_IS_FREE})"
 
 
