@@ -169,6 +169,31 @@ def test_of_several_keys_the_bad_one_is_named_by_its_place(
     assert examined()["healthy"] is False  # the last script refuses both
 
 
+def test_keys_that_nobody_answered_are_not_said_to_be_accepted(
+    provider: ScriptedProvider, secret: Secret
+) -> None:
+    secret.put(json.dumps({"api_keys": [PROVIDER_KEY, f"{PROVIDER_KEY}-2"]}))
+    provider.scripts = [LISTING, CHAT, [CLOSE]]
+    name, says, _ = only_fault()
+    assert (name, "key number 2 is not known" in says) == ("provider key", True)
+
+
+def test_a_model_that_gives_no_answer_is_told(provider: ScriptedProvider) -> None:
+    provider.scripts = [LISTING, [CLOSE]]
+    key, model = faults()
+    assert (key[0], "key number 1 is not known" in key[1]) == ("provider key", True)
+    assert (model[0], f"{MODEL} gives no answer" in model[1]) == ("model", True)
+    assert "another-model" in model[2]
+
+
+def test_a_key_is_not_shown_however_it_is_spelled(
+    provider: ScriptedProvider, secret: Secret
+) -> None:
+    secret.put("ak/canary")
+    provider.scripts = [LISTING, whole(403, b'{"error":{"message":"ak\\/canary may not."}}')]
+    assert "(403). [key] may not." in only_fault()[1]
+
+
 @pytest.mark.parametrize(
     ("answer", "words", "advice"),
     [

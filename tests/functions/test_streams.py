@@ -191,6 +191,16 @@ def test_a_provider_that_keeps_the_line_open_after_the_end_is_not_waited_for(
     assert time.monotonic() - started < 15
 
 
+def test_a_provider_that_goes_on_with_comments_after_the_end_is_not_waited_for(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    comments = [0.2, b": ping\n\n"] * 150
+    provider.scripts = [stream(delta("a", "stop") + DONE, *comments)]
+    started = time.monotonic()
+    assert ask(STREAMED_QUESTION).body.startswith(delta("a", "stop") + DONE)
+    assert time.monotonic() - started < 15
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [

@@ -153,6 +153,21 @@ def test_a_broken_event_ends_the_stream_after_all_that_came_before_it() -> None:
     assert stream.broken
 
 
+@pytest.mark.parametrize("broken", [b"\0", b'data: {"a":"\0"}\n\n', b": a\n: \0\n\n"])
+def test_a_letter_that_no_json_holds_spares_what_came_before_it_in_a_burst(broken: bytes) -> None:
+    stream = ChatStream("m", wants_usage=False)
+    good = event(WHOLE[2]) + event(WHOLE[3])
+    assert stream.pass_on(good + broken + event(WHOLE[4])) == good
+    assert stream.broken
+
+
+def test_of_usages_with_every_chunk_the_last_counts_though_it_came_before() -> None:
+    stream = ChatStream("m", wants_usage=True)
+    for count in (1, 2, 1):
+        stream.pass_on(event(chunk({"content": "a"}, usage=USAGE | {"completion_tokens": count})))
+    assert stream.usage.tokens_out == 1
+
+
 NAMES = ["usage", "content", "id", "type", "delta", "choices", "finish_reason", "error", "model"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),

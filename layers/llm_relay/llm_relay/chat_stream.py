@@ -48,8 +48,8 @@ class ChatStream(StreamWatch):
         if payload.startswith(b"[DONE]"):
             self.finished = True
             return self._missing_usage() + frame
-        passed = self.read(frame, payload)
-        if passed is frame:
+        usage, passed = self._usage, self.read(frame, payload)
+        if passed is frame and self._usage is usage:  # each usage counts, if it was told before
             self._whole = {shape, *self._whole} if len(self._whole) < MOST_SHAPES else {shape}
         return passed
 

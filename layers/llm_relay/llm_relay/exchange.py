@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_relay.documents import compact, parse_object
 from llm_relay.errors import UpstreamBroke
+from llm_relay.redaction import redacted
 from llm_relay.relayed_stream import refusal_in
 from llm_relay.translation import Translation
 from llm_relay.upstream import UpstreamRequest
@@ -57,12 +58,14 @@ class Exchange:
             content = effort.waiting_for(lambda: reply.whole(deadline))
         finally:
             reply.close()
-        return whole_answer(self._endpoint, reply, content, body)
+        return whole_answer(self._endpoint, reply, content, body, effort.key)
 
 
-def whole_answer(endpoint: Endpoint, reply: Reply, content: bytes, body: Document) -> Whole:
+def whole_answer(
+    endpoint: Endpoint, reply: Reply, content: bytes, body: Document, key: str
+) -> Whole:
     """Return the provider's answer, completed; a RelayError if it is none."""
-    document = answer_in(content)
+    document = answer_in(content, key)
     whole = endpoint.whole(document, body)
     text = content if whole == document else compact(whole)
     return Whole(
@@ -75,12 +78,12 @@ def whole_answer(endpoint: Endpoint, reply: Reply, content: bytes, body: Documen
     )
 
 
-def answer_in(text: bytes) -> Document:
+def answer_in(text: bytes, key: str) -> Document:
     """Return the provider's answer, parsed; a RelayError if it is broken or a hidden refusal."""
     document = parse_object(text)
     if document is None:
         raise UpstreamBroke("The provider's answer is not a JSON object.")
     error = document.get("error")
     if isinstance(error, dict) and not any(name in document for name in _ANSWER_FIELDS):
-        raise refusal_in(error)
+        raise refusal_in(redacted(error, key))
     return document

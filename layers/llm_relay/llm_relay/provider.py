@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,6 +13,7 @@ from llm_relay.documents import parse_object
 from llm_relay.errors import ProviderRefused, RelayError, UpstreamBroke, UpstreamUnreachable
 from llm_relay.patience import wait_seconds
 from llm_relay.provider_key import Turn
+from llm_relay.redaction import redacted
 from llm_relay.upstream import too_slow
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Effort:
     attempts: int = 0
     waiting_seconds: float = 0.0  # for the provider, pauses between attempts included
     limited: int = 0  # attempts that were refused with 429
+    key: str = field(default="", repr=False)  # the last that was sent
 
     def waiting_for(self, work: Callable[[], T]) -> T:
         """Do the work and count its time as waiting."""
@@ -81,11 +83,12 @@ class Provider:
         if not deadline.remaining():
             raise too_slow()
         effort.attempts += 1
+        effort.key = key
         reply = self._upstream.send(request, key, deadline)
         if HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
             return reply
         try:
-            raise _refusal(reply, deadline)
+            raise _refusal(reply, key, deadline)
         finally:
             reply.close()
 
@@ -109,7 +112,7 @@ def forwarded(headers: Mapping[str, str]) -> dict[str, str]:
     return {n: v for n, v in names if n in _FORWARDED or n.startswith("x-ratelimit-")}
 
 
-def _refusal(reply: Reply, deadline: Deadline) -> RelayError:
+def _refusal(reply: Reply, key: str, deadline: Deadline) -> RelayError:
     """Return the provider's error as it is, or a readable one in its place."""
     if not HTTPStatus.BAD_REQUEST <= reply.status < _STATUS_END:
         return UpstreamBroke(
@@ -123,6 +126,7 @@ def _refusal(reply: Reply, deadline: Deadline) -> RelayError:
     error = error_in(text) or {
         "message": f"The provider answered {reply.status} without saying why.",
     }
+    error = redacted(error, key)
     return refused(reply.status, error, forwarded(reply.headers) | provider_request_id(reply))
 
 

@@ -194,7 +194,7 @@ class Relay:
     def _whole(self, reply: Reply, body: Document) -> Answer:
         content = self._call.effort.waiting_for(lambda: reply.whole(self._soon))
         reply.close()
-        whole = whole_answer(self._endpoint, reply, content, body)
+        whole = whole_answer(self._endpoint, reply, content, body, self._call.effort.key)
         self._call.settle(whole.usage, whole.model)
         self._call.note_first_byte()
         self._call.finish(reply.status)

@@ -40,12 +40,14 @@ class RelayedStream:
     ) -> None:
         self._reply = reply
         self._watch = watch
+        watch.key = call.effort.key
         self._call = call
         self._deadline = deadline
         self._keep_alive_seconds = keep_alive_seconds
         self._frames = FrameBuffer()
         self._first = b""
         self._over = False
+        self._linger: Deadline | None = None
         self._failure: RelayError | None = None
 
     def open(self) -> None:
@@ -89,10 +91,11 @@ class RelayedStream:
 
     def _next_piece(self, due: Deadline) -> bytes:
         # What is held back or taken out is silence to the caller, however busy the provider is.
-        if not due.remaining():
+        seconds = self._patience(due)
+        if not seconds:
             return self._fill_silence()
         try:
-            return self._read(_LINGER_SECONDS if self._watch.finished else due.remaining())
+            return self._read(seconds)
         except TimeoutError:
             return self._fill_silence()
         except RelayError as error:
@@ -100,6 +103,12 @@ class RelayedStream:
         except Exception as error:  # noqa: BLE001 - the caller must hear of it as well
             log_internal_error(error, self._call.request_id)
             return self._fail(InternalError("The relay itself failed. Its log has the request id."))
+
+    def _patience(self, due: Deadline) -> float:
+        if not self._watch.finished:
+            return due.remaining()
+        self._linger = self._linger or self._deadline.within(_LINGER_SECONDS)
+        return self._linger.remaining()
 
     def _read(self, seconds: float) -> bytes:
         chunk = self._call.effort.waiting_for(lambda: self._reply.take(seconds))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from llm_relay.filling import Document, filled, object_in
 from llm_relay.known_deltas import KnownDelta, known_delta
+from llm_relay.redaction import redacted
 from llm_relay.response_items import TEXT_KINDS
 from llm_relay.response_output import ResponseOutput
 from llm_relay.response_shape import filled_response
@@ -180,6 +181,7 @@ class ResponsesStream(StreamWatch):
         self.finished = True
         self.failure_code = "provider_error"
         response = self._so_far(object_in(document, "response")) | {"status": "failed"}
+        response["error"] = redacted(response["error"], self.key)
         self.usage = usage_of(document | response)
         return [document | {"response": response}]
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from llm_relay.documents import parse_object
 from llm_relay.errors import UpstreamBroke
-from llm_relay.sse import event, looks_complete, payload_of, split
+from llm_relay.redaction import redacted
+from llm_relay.sse import FrameBuffer, event, looks_complete, payload_of, split
 from llm_relay.usage import Usage
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class StreamWatch:
         self.failure_code: str | None = None  # if the provider itself told of a failure
         self.refusal: dict[str, Any] | None = None  # its error, if that was its first event
         self.broken: RelayError | None = None
+        self.key = ""  # the provider's, which the caller may not see in an error
 
     def pass_on(self, frames: bytes) -> bytes:
         """Return whole frames as they should be; a broken one ends them, and `broken` tells why."""
@@ -90,14 +92,20 @@ class StreamWatch:
         document = parse_object(payload)
         if document is None:
             raise UpstreamBroke("The provider sent an event that is not JSON.")
-        error = error_event(frame, document)
-        if error is None:
+        if error_event(frame, document) is None:
             return self.pass_document(frame, document)
+        return self._pass_error(frame, document)
+
+    def _pass_error(self, frame: bytes, document: dict[str, Any]) -> bytes:
+        shown = redacted(document, self.key)
+        error = error_event(frame, shown)
         self.failure_code = "provider_error"
         self.finished = True
         self.refusal = error if self.events == 1 else None
-        is_known = self.has_flat_errors and document.get("type") == "error"
-        return frame if is_known or document.get("error") else event({"error": error})
+        is_known = self.has_flat_errors and shown.get("type") == "error"
+        if not (is_known or shown.get("error")):
+            return event({"error": error})
+        return frame if shown == document else event(shown, "error" if is_known else None)
 
     def closing(self) -> bytes | None:
         """Return what a clean end still lacks, or None if the stream has not come to its end."""
@@ -114,11 +122,14 @@ def runs(frames: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
     The shape of a frame is all of it but for what differs from one delta to the next, so what is
     true of one frame is true of all of its shape. Many at once take a tenth of the time.
     """
-    if b"\0" in frames:  # it stands for what differs
-        raise UpstreamBroke("The provider sent an event that is not JSON.")
+    before, nul, _ = frames.partition(b"\0")  # it stands for what differs
+    if nul:
+        frames = FrameBuffer().feed(before)
     shaped = zip(split(VARYING.sub(rb"\1\0", frames)), split(frames), strict=True)
     for shape, run in groupby(shaped, itemgetter(0)):
         yield shape, [frame for _, frame in run]
+    if nul:
+        raise UpstreamBroke("The provider sent an event that is not JSON.")
 
 
 def error_event(frame: bytes, document: dict[str, Any]) -> dict[str, Any] | None:

@@ -70,6 +70,12 @@ def provider_key(found: Visit) -> Finding:
             f"Of {len(answers)} keys the provider does not accept number {numbers} (401).",
             f"Store those that are good, the first without --add: {SET_KEY}",
         )
+    if silent := [str(n) for n, each in enumerate(answers, 1) if not each.status]:
+        return warn(
+            f"Whether the provider accepts key number {', '.join(silent)} is not known: there was "
+            "no answer.",
+            "Run it again, with a quicker model if there is one: --model.",
+        )
     return ok("accepted" if len(answers) == 1 else f"all {len(answers)} keys are accepted")
 
 
@@ -84,9 +90,15 @@ def model(found: Visit) -> Finding:
             f"{found.model} is locked for the stored key (what is missing: {missing}).",
             f"Meet that on the provider's page. {_others(found)}",
         )
-    answered = [asked for asked in found.chats if asked.status not in SAY_NOTHING_OF_MODELS]
-    if not answered:
+    asked_for = [asked for asked in found.chats if asked.status not in SAY_NOTHING_OF_MODELS]
+    if not asked_for:
         return not_checked("it needs 'rate limit'")
+    answered = [asked for asked in asked_for if asked.status]
+    if not answered:
+        return fail(
+            f"{found.model} gives no answer to a small question. {asked_for[0].failure}",
+            f"Try again later. {_others(found)}",
+        )
     if refusal := next((asked for asked in answered if not asked.is_good), None):
         said = refusal.says or refusal.failure
         return fail(

@@ -16,6 +16,7 @@ from llm_relay.documents import parse_object
 from llm_relay.errors import RelayError
 from llm_relay.filling import objects_in, text_in
 from llm_relay.provider import error_in
+from llm_relay.redaction import redacted
 from llm_relay.translation import Translation
 from llm_relay.upstream import UpstreamRequest
 
@@ -156,9 +157,9 @@ def _ask(upstream: Upstream, request: UpstreamRequest, key: str, deadline: Deadl
 def _told(reply: Reply, key: str, deadline: Deadline, started: float) -> dict[str, Any]:
     if reply.content_type == "text/event-stream":
         return {"arrival": arrival_of(_pieces(reply, deadline), started)}
-    # Some providers quote the key that they refuse.
-    text = reply.whole(deadline, _LONGEST_BODY_BYTES).replace(key.encode(), b"[key]")
-    return {"document": parse_object(text) or {}, "error": error_in(text) or {}}
+    text = reply.whole(deadline, _LONGEST_BODY_BYTES)
+    told = {"document": parse_object(text) or {}, "error": error_in(text) or {}}
+    return {name: redacted(each, key) for name, each in told.items()}
 
 
 def _pieces(reply: Reply, deadline: Deadline) -> Iterator[bytes]:
