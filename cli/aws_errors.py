@@ -39,7 +39,10 @@ def explain(error: ClientError | BotoCoreError) -> str:
     if isinstance(error, NoCredentialsError):
         return f"There are no AWS credentials. {SIGN_IN}"
     if isinstance(error, NoRegionError):
-        return "No AWS region is set: name it with --region, or in your AWS profile."
+        return (
+            "No AWS region is set: name it with --region, or in your AWS profile, "
+            "or say --local for the stack of make run."
+        )
     if isinstance(error, ProfileNotFound):
         return f"{error}. 'aws configure list-profiles' shows which there are."
     if isinstance(error, ConnectionError | HTTPClientError):

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from cli.target import target_options
+from cli.target import flags_of, target_options
 from llm_relay.doctor.checklist import FAIL, OK, WARN, Finding
 
 MARKS = {OK: ("ok", "green"), WARN: ("warn", "yellow"), FAIL: ("FAIL", "red")}
@@ -29,9 +29,12 @@ def doctor(
     It asks the provider for its list of models and for three answers of 16 tokens at the most (one
     more for each further stored key), which are paid for. It ends with 1 if something has failed.
     """
+    from cli.doctor_local import cure_at_home  # noqa: PLC0415 - imports what the next does
     from cli.doctor_walk import Walk  # noqa: PLC0415 - imports all that it asks with
 
     checks = Walk(context, client_key, model).done()
+    if "--local" in flags_of(context).split():
+        cure_at_home(checks)
     report = checks.document()
     if as_json:
         click.echo(json.dumps(report, indent=2))

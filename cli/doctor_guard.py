@@ -24,7 +24,9 @@ def guarded(look: Callable[[], Finding]) -> Finding:
     except AWS_ERRORS as error:
         if isinstance(error, ClientError) and error.response["Error"]["Code"].startswith(MAY_NOT):
             return not_checked(explain(error))
-        return fail("AWS was asked, and refused.", explain(error))
+        refused = isinstance(error, ClientError)
+        says = "AWS was asked, and refused." if refused else "AWS could not be asked."
+        return fail(says, explain(error))
     except requests.RequestException as error:
         return fail(
             f"The API does not answer ({type(error).__name__}).",

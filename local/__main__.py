@@ -12,11 +12,11 @@ from typing import NoReturn
 from rich.console import Console
 from rich.markup import escape
 
-from local.report import Screen, say, show_result, show_stack
+from local.report import Screen, say, show_failures, show_result, show_stack
 from local.settings import Settings
 from local.stack import Stack
 from local.terminal import ctrl_c_for_us_alone
-from local.vectors import read_vectors, send_all
+from local.vectors import Result, read_vectors, send_all
 
 COMMANDS = {"run", "demo"}
 INTERRUPTED = 130
@@ -24,7 +24,11 @@ INTERRUPTED = 130
 
 async def prove(settings: Settings, console: Console, *, stay: bool) -> bool:
     """Starts a stack and sends the vectors; returns whether all passed, or stays if asked to."""
-    serving = asyncio.Event()
+    serving, results = asyncio.Event(), list[Result]()
+
+    def tell(result: Result) -> None:
+        results.append(result)
+        show_result(console, result)
 
     def log(line: str) -> None:
         if serving.is_set():
@@ -34,14 +38,10 @@ async def prove(settings: Settings, console: Console, *, stay: bool) -> bool:
         async with Stack(settings, log) as stack:
             stack.write_note()
             status.update("Sending the test vectors")
-            passed = await send_all(
-                read_vectors(),
-                stack.base_url,
-                stack.client_key,
-                lambda result: show_result(console, result),
-            )
+            passed = await send_all(read_vectors(), stack.base_url, stack.client_key, tell)
             status.stop()
             show_stack(console, stack)
+            show_failures(console, results)
             if stay:
                 say(console, "Serving. Ctrl-C ends it.")
                 serving.set()

@@ -1,5 +1,6 @@
 """What `make run` and `make demo` print."""
 
+from collections import Counter
 from contextlib import suppress
 
 from rich.console import Console
@@ -33,11 +34,21 @@ class Screen(Console):
 
 
 def show_result(console: Console, result: Result) -> None:
-    """One line for a vector, with the reason if it failed."""
+    """One line for a vector."""
     word = "[green]PASS[/]" if result.passed else "[bold red]FAIL[/]"
     say(console, f"{word}  {escape(result.vector.name):<44} {result.milliseconds:>6} ms")
-    if result.reason:
-        say(console, f"      {escape(result.reason)}")
+
+
+def show_failures(console: Console, results: list[Result]) -> None:
+    """One line for each reason why vectors failed, and how many did; nothing if none did."""
+    reasons = Counter(result.reason for result in results if not result.passed)
+    if not reasons:
+        return
+    for reason, times in reasons.most_common():
+        say(console, f"{times} x {escape(reason)}")
+    failed = f"{reasons.total()} of {len(results)} failed"
+    say(console, f"[bold red]{failed}[/]: .venv/bin/relay doctor --local says why, under make run")
+    say(console, "")
 
 
 def show_stack(console: Console, stack: Stack) -> None:

@@ -48,3 +48,4 @@ def test_a_command_that_fails_ends_with_1_and_says_so_on_stderr(tmp_path: Path) 
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: No AWS region is set")
+    assert "--local" in done.stderr

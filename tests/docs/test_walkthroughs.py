@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PAGE = ROOT / "docs" / "architecture.md"
 MODEL = "abliterated-model"
 HELD_AGAINST_IT = [
+    "tests/functions/test_watched.py",
     "tests/functions/test_whoami.py",
     "tests/template/test_events.py::test_every_route_has_a_sample_event",
     "tests/template/test_layout.py",
@@ -41,6 +42,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(
         ROOT / "tests", project / "tests", ignore=shutil.ignore_patterns("node_modules")
     )
+    shutil.copytree(ROOT / "docs", project / "docs")
     for name in ("pyproject.toml", "samconfig.toml"):
         shutil.copy(ROOT / name, project)
     for block in blocks_of(PAGE):
@@ -58,7 +60,7 @@ def do(words: list[str], folder: Path, given: str = "") -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def test_what_is_told_of_an_endpoint_is_all_that_the_template_s_tests_ask(extended: Path) -> None:
+def test_what_is_told_is_all_that_the_project_s_own_tests_ask(extended: Path) -> None:
     do([sys.executable, "-m", "pytest", "-q", *HELD_AGAINST_IT], extended)
 
 

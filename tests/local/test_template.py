@@ -74,7 +74,13 @@ def test_a_path_finds_its_route(
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/"), ("GET", "/v1"), ("POST", "/v1/models"), ("GET", "/models"), ("HEAD", "/health")],
+    [
+        ("POST", "/"),
+        ("GET", "/v1"),
+        ("POST", "/v1/models"),
+        ("GET", "/models"),
+        ("HEAD", "/health"),
+    ],
 )
 def test_other_paths_and_methods_find_none(api: Api, method: str, path: str) -> None:
     assert api.match(method, path) is None

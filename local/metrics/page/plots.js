@@ -11,11 +11,11 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
-/** The smallest of 1, 2, 5, 10, 20, … that is no less than a value. */
+/** The smallest of 1, 2, 4, 6, 10, 20, … that is no less than a value. */
 function ceiling(value) {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value * 0.999);
+  return [1, 2, 4, 6, 10].map((step) => step * power).find((step) => step >= value * 0.999);
 }
 
 /** Axes for values up to `most` and a span of time; `x` and `y` say where a point is. */
@@ -56,7 +56,8 @@ function stand(series, from, stacked) {
 /** Sums of each step; `series` are {color, steps}. */
 export function bars(width, span, series, stacked, write, says) {
   const standing = stand(series, span.from, stacked);
-  const most = Math.max(0, ...standing.flatMap((one) => one.steps.map((step) => step.high)));
+  // Half of the top is written, too, and there is no half request.
+  const most = Math.max(2, ...standing.flatMap((one) => one.steps.map((step) => step.high)));
   const { x, y, parts } = frame(width, most, span, write);
   const thick = Math.min(18, Math.max(1.5, x(span.from + span.step) - x(span.from) - 1.5));
   for (const { color, steps } of standing) {

@@ -65,6 +65,24 @@ def test_a_fault_is_told_with_its_fix_and_ends_with_1(office: Office) -> None:
     assert any("not checked: it needs 'client key'" in line for line in lines)
 
 
+def test_a_local_stack_is_mended_with_what_is_on_this_machine(office: Office) -> None:
+    name, _, fix = diagnosed(office, "--client-key", "sk-of-somebody-else-0000000000").only_fault()
+    assert name == "client key"
+    assert "relay --local keys list" in fix
+    assert "'make run' prints the first key" in fix
+    assert "stack's output" not in fix
+
+
+def test_without_a_region_aws_is_not_said_to_have_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    name, says, fix = at_account(tmp_path, "--stack-name", "any").only_fault()
+    assert (name, says, "--local" in fix) == ("stack", "AWS could not be asked.", True)
+
+
 def test_where_no_stack_is_found_nothing_else_is_checked(tmp_path: Path) -> None:
     checks = at_account(tmp_path, "--local")
     assert checks.only_fault() == (
@@ -148,7 +166,7 @@ def test_a_function_that_outlasts_api_gateway_is_told(office: Office, chat: Lamb
     name, says, fix = diagnosed(office).only_fault()
     assert (name, "910 s, and API Gateway waits 900 s" in says) == ("time-outs", True)
     assert "POST /v1/chat/completions" in says
-    assert "sam deploy" in fix
+    assert "make run" in fix
 
 
 def test_a_patience_that_outlasts_api_gateway_is_told(office: Office, chat: LambdaFunction) -> None:
@@ -176,7 +194,7 @@ def test_a_budget_is_told_by_what_is_left(office: Office, left: int, state: str)
     assert checks.states["call"] == ("fail" if left == 0 else "ok")
     if left == 0:
         assert "402 budget_exceeded" in checks.says("call")
-        assert "relay keys create" in checks.fix("budget")
+        assert "relay --local keys create" in checks.fix("budget")
 
 
 @pytest.fixture
@@ -256,7 +274,7 @@ def test_a_stack_without_the_function_is_told_to_be_deployed(
 ) -> None:
     checks = diagnosed(changed_resources(DoctorFunction=None))
     name, says, fix = checks.only_fault()
-    assert (name, "no DoctorFunction" in says, "sam deploy" in fix) == ("inside", True, True)
+    assert (name, "no DoctorFunction" in says, "make run" in fix) == ("inside", True, True)
     assert checks.states["call"] == "ok"  # what can be asked from the outside is
 
 
@@ -265,7 +283,7 @@ def test_a_function_that_breaks_off_is_told_with_its_log(
 ) -> None:
     broken = office.stack.template.ref("BatchPlanFunction")
     name, says, fix = diagnosed(changed_resources(DoctorFunction=broken)).only_fault()
-    assert (name, "broke off" in says, "sam logs" in fix) == ("inside", True, True)
+    assert (name, "broke off" in says, ".relay-local.log" in fix) == ("inside", True, True)
 
 
 def test_what_somebody_may_not_look_at_is_not_checked_and_no_fault(

@@ -44,7 +44,8 @@ def test_a_bad_key_is_the_one_fault_and_nothing_is_asked_with_it(
     checks = diagnosed(office)
     name, says, fix = checks.only_fault()
     assert (name, words in says) == (fault, True)
-    assert "relay provider-key set" in fix
+    assert "ABLIT_KEY=" in fix
+    assert "make run" in fix
     assert {"model", "rate limit", "call", "streaming"} <= checks.not_checked
     assert text not in checks.text
 
