@@ -7,16 +7,17 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import pytest
+
 from llm_relay.connections import OneWriteConnection
 from llm_relay.deadline import Deadline
+from llm_relay.errors import UpstreamBroke, UpstreamUnreachable
 from llm_relay.settings import UpstreamSettings
 from llm_relay.upstream import Upstream, UpstreamRequest
-from tests.scripted_provider import ScriptedProvider, whole
+from tests.scripted_provider import CLOSE, RESET, ScriptedProvider, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    import pytest
 
 _OK = whole(200, {"data": []})
 _SLOW = [0.5, *_OK]
@@ -76,6 +77,46 @@ def test_a_proxy_that_the_environment_names_is_asked_in_the_provider_s_place(
         assert [call(upstream), call(upstream)] == [200, 200]
         assert {each.path for each in proxy.requests} == {"http://provider.test/v1/models"}
         assert proxy.connections == 1
+
+
+@pytest.mark.parametrize("end", [CLOSE, RESET])
+def test_a_proxy_that_hangs_up_after_the_request_may_have_passed_it_on(
+    monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    with ScriptedProvider([[end]]) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.base_url.removesuffix("/v1"))
+        settings = UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": "http://provider.test/v1"})
+        with pytest.raises(UpstreamBroke):
+            call(Upstream(settings))
+
+
+def test_a_proxy_that_refuses_to_connect_has_passed_nothing_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ScriptedProvider([whole(407, {})]) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.base_url.removesuffix("/v1"))
+        settings = UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": "https://provider.test/v1"})
+        with pytest.raises(UpstreamUnreachable):
+            call(Upstream(settings))
+        assert [each.method for each in proxy.requests] == ["CONNECT"]
+
+
+@pytest.mark.parametrize("host", ["api..example.com", "*.example.com"])
+def test_a_host_that_cannot_be_one_cannot_be_reached(host: str) -> None:
+    upstream = Upstream(UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": f"https://{host}/v1"}))
+    with pytest.raises(UpstreamUnreachable):
+        call(upstream)
+
+
+@pytest.mark.parametrize("head", [b"200 OK\r\nContent-Length: 0", b"204 No Content"])
+def test_what_comes_behind_an_answer_without_a_body_is_no_answer_to_the_next_call(
+    head: bytes,
+) -> None:
+    with ScriptedProvider([[b"HTTP/1.1 %b\r\n\r\n" % head + _OK[0]], _OK]) as provider:
+        upstream = upstream_of(provider)
+        call(upstream)
+        assert call(upstream) == 200
+        assert provider.connections == 2
 
 
 def test_each_request_has_its_own_key_and_body_and_tells_its_length() -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import random
 import socket
+import struct
 import threading
+import zlib
 from http.client import HTTPResponse
 from typing import TYPE_CHECKING
 
 import pytest
 import urllib3
 
-from llm_relay.incoming import Incoming
+from llm_relay.errors import UpstreamBroke
+from llm_relay.incoming import PIECE_BYTES, Incoming
 from tests.functions.payloads import DONE, STREAMED_QUESTION, delta
 from tests.scripted_provider import CLOSE, PATIENCE_SECONDS, stream
 
@@ -105,3 +109,65 @@ def test_an_answer_that_was_compressed_though_nobody_asked_for_it_is_read(
     lines = (b"content-encoding: gzip", b"content-length: %d" % len(body))
     provider.scripts = [[unchunked(body[:5], *lines), 0.1, body[5:]]]
     assert ask(STREAMED_QUESTION).body == EVENTS
+
+
+def unpacked(head: HTTPResponse) -> Incoming:
+    """Return the body behind the head of a compressed answer that has come."""
+    head.begin()
+    headers = {"content-encoding": "gzip"}
+    return Incoming(urllib3.HTTPResponse(head, headers=headers, preload_content=False))
+
+
+@pytest.mark.parametrize("rest", [b"", FIRST])
+@pytest.mark.parametrize("is_early", [True, False])
+def test_a_reset_is_no_end_of_an_answer_without_chunks_or_length(
+    rest: bytes, is_early: bool
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+
+    def break_off() -> None:
+        theirs.sendall(rest)
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        theirs.close()
+
+    with ours, HTTPResponse(ours) as head:
+        theirs.sendall(unchunked(b"", b"connection: close"))
+        head.begin()
+        if is_early:
+            break_off()
+        body = Incoming(urllib3.HTTPResponse(head, preload_content=False))
+        if not is_early:
+            break_off()
+        if rest:
+            assert body.take(PATIENCE_SECONDS) == rest
+        with pytest.raises(UpstreamBroke):
+            body.take(PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_compressed_answer_is_unpacked_a_piece_at_a_time(seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    plain = chance.randbytes(1000) + bytes(2_000_000 + seed) + chance.randbytes(1000)
+    packed = gzip.compress(plain)
+    ours, theirs = socket.socketpair()
+    with ours, theirs, HTTPResponse(ours) as head:
+        theirs.sendall(unchunked(packed, b"content-length: %d" % len(packed)))
+        body = unpacked(head)
+        pieces = list(iter(lambda: body.take(PATIENCE_SECONDS), b""))
+    assert b"".join(pieces) == plain
+    assert max(map(len, pieces)) <= PIECE_BYTES
+
+
+def test_bytes_that_unpack_to_nothing_are_waited_for_no_longer_than_others() -> None:
+    packer = zlib.compressobj(wbits=31)
+    nothing = packer.compress(b"") + packer.flush(zlib.Z_SYNC_FLUSH)
+    nothing += b"\x00\x00\x00\xff\xff" * 10_000
+    ours, theirs = socket.socketpair()
+    with ours, theirs, HTTPResponse(ours) as head:
+        theirs.sendall(unchunked(nothing, b"connection: close"))
+        body = unpacked(head)
+        with pytest.raises(TimeoutError):
+            body.take(0)
+        assert ours.recv(1)  # what was no longer waited for

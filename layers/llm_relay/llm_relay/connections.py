@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from functools import cache, partial
 from pathlib import Path
+from ssl import SSLWantReadError
 from typing import TYPE_CHECKING, Any
 
 import certifi
@@ -119,6 +120,24 @@ class OneWriteConnection(_OneWrite, HTTPConnection):
 
 class _OneWriteTlsConnection(_OneWrite, HTTPSConnection):
     """A connection with TLS."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it is open and nothing has come that nobody asked for.
+
+        To look at the socket will not do: TLS 1.3 sends tickets to it after the handshake, and
+        content may have been read from it that is still inside the TLS object.
+        """
+        if self.sock is None:
+            return False
+        self.sock.settimeout(0)
+        try:
+            self.sock.recv(1)
+        except (BlockingIOError, SSLWantReadError):
+            return True
+        except OSError:
+            pass
+        return False
 
 
 class _FreshPool(HTTPConnectionPool):

@@ -6,6 +6,7 @@ import logging
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
+from http.client import HTTPException
 from ssl import SSLCertVerificationError
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,14 @@ import requests
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import (
     ConnectTimeoutError,
+    HTTPError,
+    LocationValueError,
     MaxRetryError,
     NewConnectionError,
     ProxyError,
     SSLError,
 )
+from urllib3.util import Timeout
 
 from llm_relay.connections import Connections
 from llm_relay.errors import RelayError, UpstreamBroke, UpstreamTimedOut, UpstreamUnreachable
@@ -134,15 +138,17 @@ class Upstream:
         """
         try:
             return self._exchange(request, key, deadline)
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             raise _failure(error) from None
 
     def _exchange(self, request: UpstreamRequest, key: str, deadline: Deadline) -> Reply:
-        settings, left = self.settings, max(deadline.remaining(), 0.001)
-        self.wait_for_opening(min(settings.connect_seconds, left))
+        settings = self.settings
+        self.wait_for_opening(min(settings.connect_seconds, deadline.remaining()))
+        left = max(deadline.remaining(), 0.001)
+        timeout: Any = Timeout(left, settings.connect_seconds, settings.idle_seconds)
         response = self._connections.send(
             _filled_in(self._form(request), request.body, key),
-            timeout=(min(settings.connect_seconds, left), min(settings.idle_seconds, left)),
+            timeout=timeout,
             proxies=self._proxies,
             stream=True,
         )
@@ -176,12 +182,16 @@ def too_slow() -> RelayError:
     )
 
 
-def _was_never_sent(error: requests.RequestException) -> bool:
+def _was_never_sent(error: requests.RequestException | HTTPError) -> bool:
+    if isinstance(error, requests.exceptions.InvalidURL | LocationValueError):
+        return True
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else None
     if isinstance(reason, SSLError):  # also raised for a connection that broke in use
         return bool(reason.args) and isinstance(reason.args[0], SSLCertVerificationError)
-    return isinstance(reason, NewConnectionError | ConnectTimeoutError | ProxyError)
+    if isinstance(reason, ProxyError):  # also raised for a reset in use
+        return not isinstance(reason.original_error, ConnectionError | HTTPException)
+    return isinstance(reason, NewConnectionError | ConnectTimeoutError)
 
 
 def _headers(accept: str) -> dict[str, str]:
@@ -193,7 +203,7 @@ def _headers(accept: str) -> dict[str, str]:
     }
 
 
-def _failure(error: requests.RequestException) -> RelayError:
+def _failure(error: requests.RequestException | HTTPError) -> RelayError:
     """Translate, and keep apart what was never sent from what may have been answered."""
     if isinstance(error, requests.ReadTimeout):
         return too_slow()
