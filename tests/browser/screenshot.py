@@ -7,7 +7,7 @@ import sys
 
 from playwright.sync_api import sync_playwright
 
-from local.settings import Settings
+from local.settings import PORT, Settings
 from local.stack import Stack
 from tests.browser import chromium
 from tests.browser.playground import Playground
@@ -19,8 +19,8 @@ PROMPT = (
 
 
 async def main(path: str) -> None:
-    """Take the picture with a stack that is there for it alone."""
-    async with Stack(Settings()) as stack:
+    """Take the picture with a stack of its own, where the README has it."""
+    async with Stack(Settings(port=PORT)) as stack:
         await asyncio.to_thread(take, stack, path)
 
 

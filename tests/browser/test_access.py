@@ -71,6 +71,18 @@ def test_a_phone_scrolls_in_one_direction_only(
     assert wide == window["viewport"]["width"]
 
 
+def test_a_phone_goes_to_the_answer_and_stays_there(visit: Callable[..., Playground]) -> None:
+    playground = visit(**PHONE, reduced_motion="reduce")
+    playground.give_key()
+    playground.simulate("words=200;chunks=8;chunk-delay=0.1")
+    playground["send"].click()
+    expect(playground["answer"]).to_contain_text("word2")
+    card = "document.getElementById('answer-card').getBoundingClientRect().top"
+    assert 0 <= playground.page.evaluate(card) < 50
+    expect(playground["state"]).to_have_text("Done")
+    assert 0 <= playground.page.evaluate(card) < 50
+
+
 def test_a_call_needs_no_mouse(visit: Callable[..., Playground]) -> None:
     playground = visit()
     keyboard, key = playground.page.keyboard, playground.key

@@ -69,6 +69,9 @@ def test_stop_hangs_up_and_keeps_what_came(playground: Playground) -> None:
     assert "word2" in playground["answer"].inner_text()
     assert "word399" not in playground["answer"].inner_text()
     assert aborted == ["net::ERR_ABORTED"]
+    figures = playground.figures()
+    assert "Whole answer" not in figures
+    assert {"First token", "Time"} <= {*figures}
     playground["model"].select_option(MODEL)
     assert playground.ask("Reply with: once more") == "once more"
 
@@ -111,6 +114,7 @@ def test_a_tool_call_is_shown_streamed_and_whole(playground: Playground, surface
         playground.stream(streamed)
         playground.ask("What is the weather in Bath?")
         assert playground["calls"].locator("code").inner_text() == "get_weather"
+        assert playground["answer"].evaluate("answer => answer.offsetHeight") == 0
         assert "city" in json.loads(playground["calls"].locator("pre").inner_text())
 
 

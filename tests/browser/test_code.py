@@ -10,6 +10,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.test_asking import PIXEL, SURFACES
 
@@ -48,6 +49,17 @@ def copied(playground: Playground, language: str) -> str:
     playground["copy-code"].click()
     code: str = playground.page.evaluate("navigator.clipboard.readText()")
     return code
+
+
+def test_the_button_has_its_name_again_after_two_clicks(playground: Playground) -> None:
+    playground.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    playground.page.clock.install()
+    for _ in range(2):
+        playground["copy-code"].click()
+        expect(playground["copy-code"]).to_have_text("Copied")
+        playground.page.evaluate("navigator.clipboard.readText()")  # once it is written
+    playground.page.clock.run_for(5000)
+    expect(playground["copy-code"]).to_have_text("Copy")
 
 
 def printed_by_a_shell(code: str, key: str) -> str:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.test_access import PHONE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.browser.playground import Playground
 
+PLACES = ("make run", "ShowClientKey", "relay keys create", "--local")
 WRONG_KEY = "sk-wrong-0000000000000000000000"
 MISTAKES = [
     ("tools", "{", "The tools must be JSON: "),
@@ -24,6 +27,12 @@ MISTAKES = [
 ]
 
 
+def empty_height(playground: Playground) -> float:
+    """Return how much room is kept free for an answer that is not there."""
+    height: float = playground["answer"].evaluate("answer => answer.offsetHeight")
+    return height
+
+
 def failure(playground: Playground) -> str:
     return playground["failure"].inner_text()
 
@@ -31,9 +40,32 @@ def failure(playground: Playground) -> str:
 def test_a_first_visitor_learns_where_a_key_comes_from(visit: Callable[..., Playground]) -> None:
     playground = visit()
     welcome = playground["first-visit"].inner_text()
-    assert all(place in welcome for place in ("make run", "ShowClientKey", "relay keys create"))
+    assert all(place in welcome for place in PLACES)
     playground["send"].click()
     assert "There is no client key yet" in failure(playground)
+    expect(playground["key"]).to_be_focused()
+
+
+def test_a_phone_shows_the_field_that_has_to_be_mended(visit: Callable[..., Playground]) -> None:
+    playground = visit(**PHONE, reduced_motion="reduce")
+    playground["send"].click()
+    expect(playground["key"]).to_be_focused()
+    expect(playground["key"]).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("mark", ['"', "'", "“"])
+def test_a_key_with_its_quotation_marks_is_told_so(
+    visit: Callable[..., Playground], mark: str
+) -> None:
+    playground = visit()
+    playground.give_key(f"{mark}{playground.key}{mark}")
+    assert "quotation marks" in playground["key-state"].inner_text()
+
+
+def test_vectors_without_a_key_are_not_called_ready(visit: Callable[..., Playground]) -> None:
+    playground = visit()
+    playground["run-vectors"].click()
+    expect(playground["state"]).to_have_text("Failed")
     expect(playground["key"]).to_be_focused()
 
 
@@ -62,6 +94,8 @@ def test_a_refusal_of_the_provider_keeps_its_words(playground: Playground) -> No
     playground.simulate("status=429;retry-after=30")
     playground.ask(ends="Failed")
     assert failure(playground).startswith("429")
+    assert not {"First token", "Whole answer"} & {*playground.figures()}
+    assert empty_height(playground) == 0
     assert "Send again in 30 s." in failure(playground)
 
 
@@ -72,6 +106,8 @@ def test_a_stream_that_breaks_off_keeps_what_came(playground: Playground, surfac
     answer = playground.ask(ends="Failed")
     assert "word1" in answer
     assert failure(playground).startswith("In the middle of the stream")
+    assert "For a whole answer, send again." in failure(playground)
+    assert "Whole answer" not in playground.figures()
 
 
 def test_an_endpoint_that_is_gone_is_told_with_what_to_look_at(playground: Playground) -> None:

@@ -58,6 +58,19 @@ def test_what_was_measured_is_drawn_and_told_and_grows_by_itself(
     expect(sum_of(page, "Requests", "requests")).not_to_have_text(str(before + 1))
 
 
+@pytest.mark.parametrize("count", [1, 5])
+def test_no_half_of_a_request_is_written(visit: Callable[..., Playground], count: int) -> None:
+    whole = {"count": count, "sum": count}
+    requests = {"unit": "Count", "steps": [{"at": 990, "sum": count}], "whole": whole, "by": {}}
+    figures = {"now": 1000, "step_seconds": 10, "routes": [], "metrics": {"Requests": requests}}
+    page = visit(PATH).page
+    page.route(f"**{PATH}.json", lambda route: route.fulfill(json=figures))
+    expect(sum_of(page, "Requests", "requests")).to_have_text(str(count))
+    ticks = panel(page, "Requests").locator("svg text").all_text_contents()
+    assert [tick for tick in ticks if "." in tick] == []
+    assert str({1: 2, 5: 6}[count]) in ticks
+
+
 @pytest.mark.usefixtures("asked")
 @pytest.mark.parametrize("window", [DESKTOP, SMALL], ids=["desktop", "small phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])

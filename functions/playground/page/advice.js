@@ -14,7 +14,7 @@ export function explain(error) {
 const UNREACHED =
   "Is the endpoint still running (make run), and is this machine online? Then send again.";
 const HALF =
-  "What arrived is kept above. The provider may charge for it, so nothing is asked again by itself.";
+  "The provider may charge for what arrived, so nothing is asked again by itself. For a whole answer, send again.";
 
 function refused(error) {
   const id = error.headers.get("x-request-id");
@@ -29,6 +29,7 @@ function refused(error) {
 
 // The endpoint's messages say what to do; this adds what only the page knows.
 function advice({ status, code, headers }) {
+  if (status === 200) return HALF;
   const seconds = headers.get("retry-after");
   if (code === "invalid_api_key") return "Paste the key above again, whole. Where it comes from is told there.";
   if (code === "unknown_route") return `This page asked ${BASE_URL}: is it served by the endpoint itself?`;

@@ -13,14 +13,14 @@ export const chosen = (name) => document.querySelector(`input[name="${name}"]:ch
 
 /** Copies a text, and says so on the button for a moment. */
 export async function copy(text, button) {
-  const before = button.textContent;
+  button.dataset.label ??= button.textContent; // a second click finds "Copied" there
   try {
     await navigator.clipboard.writeText(text);
     button.textContent = "Copied";
   } catch {
     button.textContent = "Not allowed"; // by the browser, as on pages without TLS
   }
-  setTimeout(() => (button.textContent = before), 1500);
+  setTimeout(() => (button.textContent = button.dataset.label), 1500);
 }
 
 // The page is at the root of a machine, or at that of a stage: /relay and /relay/ are the same.

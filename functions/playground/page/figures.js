@@ -1,14 +1,14 @@
 import { priceOf } from "./models.js";
 
 /** What there is to tell of a call in numbers, as names and values. */
-export function figuresOf({ answer, model, streamed, headers, times }) {
+export function figuresOf({ answer, model, streamed, finished, headers, times }) {
   const tokensOut = answer.usage?.tokensOut;
   const first = times.first ?? times.end;
   const writing = (times.end - (streamed ? first : times.start)) / 1000;
   const get = (name) => headers.get(name);
   return [
-    ["First token", milliseconds(first - times.start)],
-    ["Whole answer", milliseconds(times.end - times.start)],
+    ["First token", times.first && milliseconds(times.first - times.start)],
+    [finished ? "Whole answer" : "Time", milliseconds(times.end - times.start)],
     ["Speed", tokensOut && writing > 0.05 && `${Math.round(tokensOut / writing)} tokens/s`],
     ["Tokens", tokensOut != null && `${answer.usage.tokensIn} in · ${tokensOut} out`],
     ["Cost", cost(answer, model, get("x-relay-cost-usd"))],

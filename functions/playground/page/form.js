@@ -25,6 +25,8 @@ export const EXAMPLE_TOOLS = [
 export function readKey() {
   const key = $("key").value.trim();
   if (!key) throw new Mistake("key", "There is no client key yet. Paste one in.");
+  if (/^["'`“”‘’]|["'`“”‘’]$/.test(key))
+    throw new Mistake("key", "The client key is in quotation marks. Leave them out.");
   if (/[^\x21-\x7e]/.test(key))
     throw new Mistake("key", "The client key holds a space or another character that no key has.");
   return key;

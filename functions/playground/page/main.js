@@ -7,7 +7,7 @@ import { showFacts, suggestModel } from "./models.js";
 import { announceVectors, prove } from "./prove.js";
 import { send, stop } from "./send.js";
 import { abridged, snippet } from "./snippets.js";
-import { showFailure } from "./show.js";
+import { showFailure, showState } from "./show.js";
 
 const TYPING_MILLISECONDS = 400;
 const hasKeyboard = !matchMedia("(pointer: coarse)").matches;
@@ -28,8 +28,6 @@ function showCode() {
 function submit(event) {
   event.preventDefault();
   send();
-  const smooth = !matchMedia("(prefers-reduced-motion: reduce)").matches;
-  $("answer-card").scrollIntoView({ block: "nearest", behavior: smooth ? "smooth" : "auto" });
 }
 
 function pressed(event) {
@@ -57,6 +55,7 @@ async function runVectors() {
   try {
     await prove(readKey());
   } catch (error) {
+    showState("Failed", "bad");
     showFailure(explain(error));
     $("key").focus();
   }

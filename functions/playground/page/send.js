@@ -5,7 +5,8 @@ import { PATHS, bodyOf } from "./bodies.js";
 import { Mistake, readCall, readKey } from "./form.js";
 import { explain } from "./advice.js";
 import { figuresOf } from "./figures.js";
-import { clearAnswer, showAnswer, showEnding, showFailure, showFigures, showHeaders, showState } from "./show.js";
+import { clearAnswer, scrollToAnswer, showAnswer, showEnding } from "./show.js";
+import { showFailure, showFigures, showHeaders, showState } from "./show.js";
 
 let underWay = null;
 
@@ -22,7 +23,9 @@ export async function send() {
     underWay = new AbortController();
     buttons();
     showState("Waiting", "busy");
+    scrollToAnswer();
     await receive(call, asked, key);
+    call.finished = true;
     showEnding(call.answer);
     showState("Done", "good");
   } catch (error) {
@@ -77,5 +80,6 @@ function buttons() {
   const focused = [sender, stopper].includes(document.activeElement);
   sender.hidden = Boolean(underWay);
   stopper.hidden = !underWay;
-  if (focused) (underWay ? stopper : sender).focus(); // which else is lost with the button
+  // Which else is lost with the button; but the eyes stay with the answer.
+  if (focused) (underWay ? stopper : sender).focus({ preventScroll: true });
 }

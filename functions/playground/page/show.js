@@ -10,6 +10,13 @@ export function clearAnswer() {
   for (const id of ["failure", "reasoning-row", "headers-row", "figures"]) $(id).hidden = true;
 }
 
+/** Moves the page to the answer: on a phone it is far below the form. */
+export function scrollToAnswer() {
+  const block = matchMedia("(max-width: 860px)").matches ? "start" : "nearest"; // as layout.css
+  const smooth = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  $("answer-card").scrollIntoView({ block, behavior: smooth ? "smooth" : "auto" });
+}
+
 /** Says how far the call is, in one word. */
 export function showState(word, kind = "") {
   if ($("state").textContent === word) return;
