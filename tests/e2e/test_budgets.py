@@ -10,6 +10,7 @@ import secrets
 import signal
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,7 +113,13 @@ class Budgeted:
 
     def ask_all(self, bodies: list[dict[str, Any]]) -> list[int]:
         """Ask at once; returns the statuses, in order."""
+        self.become_known()
         return asyncio.run(self._ask_all(bodies))
+
+    def become_known(self) -> None:
+        """Let the authorizer's word be kept: asked by so many at once it may run out of time."""
+        url = f"{self.stack.base_url}/v1/usage"
+        wait_until(lambda: requests.get(url, headers=self.headers, timeout=60).ok, 60)
 
     async def _ask_all(self, bodies: list[dict[str, Any]]) -> list[int]:
         anything = aiohttp.TCPConnector(limit=0)
@@ -206,7 +213,8 @@ def test_random_calls_at_once_leave_the_sum_of_their_costs_and_stay_within_the_b
         left = body["user"].startswith(STALLS)
         expected += worst(body) if left else expected_nanos(body, worst(body))
     spent = caller.settled()
-    assert spent == expected <= caller.budget_nanos
+    told = Counter(zip((body["user"].partition(":")[0] for body in bodies), statuses, strict=True))
+    assert spent == expected <= caller.budget_nanos, told
     assert 402 in statuses
 
 

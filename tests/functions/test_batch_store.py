@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from typing import TYPE_CHECKING
+
+import boto3
 
 from llm_relay.batch.record import (
     CANCELLING,
@@ -15,7 +18,9 @@ from llm_relay.batch.record import (
     VALIDATING,
     StoredFile,
 )
+from llm_relay.batch.store import Store
 from llm_relay.clients import Client
+from tests.functions.dynamodb_door import UNHEARD, Door
 
 if TYPE_CHECKING:
     from tests.functions.batch_world import BatchWorld
@@ -50,6 +55,18 @@ def test_an_id_is_given_once(batch_world: BatchWorld) -> None:
     batch = batch_world.add_batch(b"")
     assert not batch_world.store.add(dataclasses.replace(batch, total=5))
     assert batch_world.store.batch(batch.owner, batch.id) == batch
+
+
+def test_a_record_whose_reply_was_lost_is_kept(batch_world: BatchWorld) -> None:
+    every_other = itertools.cycle([UNHEARD, None])
+    with Door(batch_world.endpoint_url, fault=lambda _: next(every_other)) as door:
+        client = boto3.client("dynamodb", endpoint_url=door.url)
+        store = Store(batch_world.table, lambda: client)
+        kept = dataclasses.replace(batch_world.add_batch(b""), id="batch_another")
+        assert store.add(kept)
+        client.close()
+    assert door.operations == ["UpdateItem"] * 2
+    assert batch_world.store.batch(kept.owner, kept.id) == kept
 
 
 def test_a_batch_changes_from_the_states_named_alone(batch_world: BatchWorld) -> None:

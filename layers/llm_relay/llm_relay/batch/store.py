@@ -36,7 +36,9 @@ class Store:
     def add(self, record: Batch | StoredFile) -> bool:
         """Keep a new record; return whether its id was free."""
         values = {**facts_of(record), "ttl": _forgotten_at(record)}
-        return self._update(_key_of(record), values, "attribute_not_exists(pk)")[0]
+        done, found = self._update(_key_of(record), values, "attribute_not_exists(pk)")
+        # The same is there already if the reply to the first of two tries was lost.
+        return done or (found or {}).items() >= encoded(values).items()
 
     def batch(self, owner: str, batch_id: str) -> Batch | None:
         """Return a batch as it is now."""
