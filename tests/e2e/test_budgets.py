@@ -208,7 +208,7 @@ def test_random_calls_at_once_leave_the_sum_of_their_costs_and_stay_within_the_b
     statuses = caller.ask_all(bodies)
     expected = 0
     for body, status in zip(bodies, statuses, strict=True):
-        if status in {402, 503}:  # refused: no budget, or DynamoDB was too busy to say
+        if status == 402:
             continue
         left = body["user"].startswith(STALLS)
         expected += worst(body) if left else expected_nanos(body, worst(body))
