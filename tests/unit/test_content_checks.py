@@ -174,9 +174,9 @@ def check_or_refuse(part: Any) -> None:
 
 
 def seconds_of(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
+    started = time.thread_time()
     work()
-    return time.perf_counter() - started
+    return time.thread_time() - started
 
 
 def test_images_are_found_in_either_endpoint_s_body() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from llm_relay.documents import NumberTooLargeError, parse
+from llm_relay.documents import UnfitError, parse
 from llm_relay.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -23,9 +23,8 @@ def body_object(text: bytes) -> dict[str, Any]:
     """Return the body's JSON object; BadRequest says what is wrong with it."""
     try:
         document = parse(text)
-    except NumberTooLargeError:
-        why = "The body holds a number too large for a computer, such as 1e999. Leave it out."
-        raise BadRequest(why) from None
+    except UnfitError as error:
+        raise BadRequest(f"The body {error}.") from None
     except ValueError:
         raise BadRequest(
             "The body is not valid JSON. Send a JSON object with the header "

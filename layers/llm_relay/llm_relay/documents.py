@@ -6,14 +6,24 @@ import json
 import math
 from typing import Any, NoReturn
 
+# Deeper than any schema or conversation is, and far from where Python gives up.
+DEEPEST = 100
+_HOLDERS = (dict, list)
+_MOST_DIGITS = 308  # of what fits into a double, which is all that JSON promises
+_TOO_DEEP = f"is nested more than {DEEPEST} deep: make it flatter"
+_TOO_LARGE = "holds a number too large for a computer, such as 1e999: leave it out"
 
-class NumberTooLargeError(ValueError):
-    """A number such as 1e999, which JSON can spell and Python cannot write again."""
+
+class UnfitError(ValueError):
+    """JSON that not everybody reads alike, if at all; the message goes on from its name."""
 
 
 def parse(text: bytes | str) -> Any:
-    """Parse JSON that may be sent on; NumberTooLargeError, or ValueError for what is no JSON."""
-    return _parsed(text, _STRICT)
+    """Parse JSON that may be sent on; UnfitError, or ValueError for what is no JSON."""
+    document = _parsed(text, _STRICT)
+    if type(document) in _HOLDERS:
+        _check_depth(document)
+    return document
 
 
 def parse_object(text: bytes | str) -> dict[str, Any] | None:
@@ -37,7 +47,28 @@ def _parsed(text: bytes | str, decoder: json.JSONDecoder) -> Any:
     try:
         return decoder.decode(text.decode() if isinstance(text, bytes) else text)
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise UnfitError(_TOO_DEEP) from None
+
+
+def _check_depth(document: Any) -> None:
+    level = [document]
+    for _ in range(DEEPEST):  # one level at a time: no call for each member, and no recursion
+        level = [
+            member
+            for holder in level
+            for member in (holder.values() if type(holder) is dict else holder)
+            if type(member) in _HOLDERS
+        ]
+        if not level:
+            return
+    raise UnfitError(_TOO_DEEP)
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise UnfitError("names a field twice in one object: name it once")
+    return members
 
 
 def _finite_or_none(digits: str) -> float | None:
@@ -48,8 +79,14 @@ def _finite_or_none(digits: str) -> float | None:
 def _finite(digits: str) -> float:
     number = _finite_or_none(digits)
     if number is None:
-        raise NumberTooLargeError("a number too large")
+        raise UnfitError(_TOO_LARGE)
     return number
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise UnfitError(_TOO_LARGE)
+    return int(digits)
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -57,6 +94,11 @@ def _no_constant(name: str) -> NoReturn:
 
 
 # Made once: json.loads and json.dumps make one for each call that is not all defaults.
-_STRICT = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
+_STRICT = json.JSONDecoder(
+    parse_float=_finite,
+    parse_int=_whole,
+    parse_constant=_no_constant,
+    object_pairs_hook=_named_once,
+)
 _LENIENT = json.JSONDecoder(parse_float=_finite_or_none, parse_constant=_no_constant)
 _ENCODER = json.JSONEncoder(separators=(",", ":"))

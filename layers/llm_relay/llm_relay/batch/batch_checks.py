@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from llm_relay.batch.pages import seconds_kept
@@ -15,6 +16,7 @@ WINDOW_SECONDS = 86_400
 _MOST_PAIRS = 16
 _LONGEST_KEY = 64
 _LONGEST_VALUE = 512
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def check_batch(fields: Fields) -> None:
@@ -34,10 +36,15 @@ def check_metadata(fields: Fields) -> None:
     if len(metadata) > _MOST_PAIRS:
         refuse("metadata", f"must have {_MOST_PAIRS} pairs at most.")
     for key, value in metadata.items():
-        if len(key) > _LONGEST_KEY:
-            refuse("metadata", f"must have keys of {_LONGEST_KEY} characters at most.")
-        if not isinstance(value, str) or len(value) > _LONGEST_VALUE:
+        if not (0 < len(key) <= _LONGEST_KEY and _is_text(key)):
+            refuse("metadata", f"must have keys of 1 to {_LONGEST_KEY} characters.")
+        if not isinstance(value, str) or len(value) > _LONGEST_VALUE or not _is_text(value):
             refuse(
                 path_to("metadata", key),
                 f"must be a string of {_LONGEST_VALUE} characters at most.",
             )
+
+
+def _is_text(words: str) -> bool:
+    """Tell whether a text can be kept: JSON can spell halves of characters, DynamoDB cannot."""
+    return words.isascii() or not _HALF.search(words)

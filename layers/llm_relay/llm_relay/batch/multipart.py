@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _LONGEST_NAME = 255
 _UNNAMED = "upload"
+_MOST_PARTS = 100  # to take a hundred thousand empty ones apart would take seconds
 
 
 @dataclass(slots=True, kw_only=True)
@@ -23,13 +24,16 @@ class Form:
     file: bytes | None = None
     file_name: str = _UNNAMED
     is_whole: bool = False
+    parts: int = 0
 
     def add_field(self, part: Field) -> None:
         """Take a part without a file name."""
+        self._count()
         self.fields[_text(part.field_name)] = _text(part.value)
 
     def add_file(self, part: File) -> None:
         """Take a part with a file name; only the one called `file` matters."""
+        self._count()
         if part.field_name == b"file":
             part.file_object.seek(0)
             self.file = part.file_object.read()
@@ -39,6 +43,13 @@ class Form:
     def end(self) -> None:
         """Know that nothing of the form is missing."""
         self.is_whole = True
+
+    def _count(self) -> None:
+        self.parts += 1
+        if self.parts > _MOST_PARTS:
+            raise BadRequest(
+                f"The form has more than {_MOST_PARTS} parts. Send 'purpose' and 'file'."
+            )
 
 
 def form_in(content_type: str, body: bytes) -> Form:
