@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 import requests
 from aws_lambda_powertools import Logger
 
+from llm_relay.public_addresses import PublicAddresses
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,6 +26,7 @@ _PAUSES = (1.0, 2.0, 4.0)  # between attempts
 _SECRET_SECONDS = 300  # for which a secret that was changed is still used
 _ENCODED = "whsec_"
 _LOOPBACK = "127.0.0.1"
+_TLS_PORT, _FIRST_FREE_PORT = 443, 1024
 
 Event = dict[str, Any]
 
@@ -53,6 +56,7 @@ class Webhook:
         secret, body = self.secret(), json.dumps(event, separators=(",", ":")).encode()
         with requests.Session() as session:
             session.trust_env = False  # a .netrc would add a password to the headers
+            session.mount("https://", PublicAddresses())
             for pause in (*self.pauses, None):
                 failure = self._attempt(session, event["id"], body, secret)
                 if not failure or pause is None:
@@ -100,8 +104,12 @@ def signed_headers(event_id: str, now: int, body: bytes, secret: str) -> dict[st
 
 def _check_url(url: str) -> None:
     parts = urlsplit(url)
-    if parts.scheme != "https" and (parts.scheme, parts.hostname) != ("http", _LOOPBACK):
+    if (parts.scheme, parts.hostname) == ("http", _LOOPBACK):
+        return  # of the local stack: the template takes no such URL
+    if parts.scheme != "https":
         raise ValueError("a webhook without TLS")
+    if parts.port is not None and parts.port != _TLS_PORT and parts.port < _FIRST_FREE_PORT:
+        raise ValueError("a webhook at a port that is another service's")
 
 
 def _secret(arn: str) -> str:
