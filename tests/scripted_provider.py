@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Step = Any
 RESET, CLOSE = "reset", "close"
 Script = list[Step]
-PATIENCE_SECONDS = 30  # with what a slow machine will do in the end
+PATIENCE_SECONDS = 60  # with what a slow machine will do in the end
 
 
 @dataclass
@@ -60,6 +60,10 @@ class ScriptedProvider:
     @property
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}/v1"
+
+    def has_no_callers(self) -> bool:
+        """Tell whether everyone has hung up, and is done with."""
+        return not any(thread.is_alive() for thread in self._threads[1:])
 
     def drop_connections(self) -> None:
         """Hang up on everyone, as a server does with connections that idle."""

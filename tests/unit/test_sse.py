@@ -82,6 +82,7 @@ def test_the_end_frees_a_whole_event_and_drops_a_part_of_one(rest: bytes, flushe
         (b": hi\nid: 1\n\n", b": hi\n\n"),
         (b"id\n\ndata: {}\n\n", b"data: {}\n\n"),
         (b"event: x\r\n\r\ndata: {}\r\n\r\n", b"data: {}\n\n"),
+        (b"data:\r!\n\rx\ndata: {}\n\n", b"x\ndata: {}\n\n"),
     ],
 )
 def test_lines_at_which_the_sdks_raise_are_taken_out(frames: bytes, kept: bytes) -> None:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from llm_relay.errors import RelayError
 
 
+_LONGEST_HEADER = 1000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A status, headers, and the body's bytes as they come."""
@@ -20,6 +23,14 @@ class Answer:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Iterable[bytes]
+
+
+def header_text(text: str) -> str:
+    """Return text that is safe in a header, whatever a caller or the provider has put into it."""
+    if text.isascii() and text.isprintable():
+        return text[:_LONGEST_HEADER]
+    plain = (char if char.isascii() and char.isprintable() else "?" for char in text)
+    return "".join(plain)[:_LONGEST_HEADER]
 
 
 def json_answer(status: int, document: Any, headers: Mapping[str, str]) -> Answer:

@@ -22,10 +22,10 @@ DONE = b"data: [DONE]\n\n"
 LONGEST_FRAME_BYTES = 32 * 1024 * 1024
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
-_BLANK_LINE = re.compile(rb"\n\r?\n|\r\n?\r\n?")
+_BLANK_LINE = re.compile(rb"\n\r?\n|\n\r|\r\n?\r\n?")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 # Lawful lines at which the official SDKs raise: id, retry, empty data, an event without data.
-_HARMFUL = rb"(?:id|retry|data: ?[\r\n]|event:[^\r\n]*(?:\n\r?\n|\r\n?\r))"
+_HARMFUL = rb"(?:id|retry|data: ?[\r\n]|event:[^\r\n]*(?:\n\r?\n|\n\r|\r\n?\r))"
 _HARMFUL_LINE = re.compile(rb"[\r\n]" + _HARMFUL)
 _HARMFUL_USUAL_LINE = re.compile(rb"\n" + _HARMFUL)  # ten times as fast: it leaps to each \n
 
@@ -38,27 +38,32 @@ class FrameBuffer:
     """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()  # grows in place: an event of megabytes comes in many chunks
 
     def feed(self, chunk: bytes) -> bytes:
         """Return all frames that are whole by now, byte for byte."""
-        data = self._rest + chunk
-        if len(data) > LONGEST_FRAME_BYTES:
-            raise UpstreamBroke("The provider sent an event that does not end.")
+        if not self._rest and chunk.endswith(b"\n\n"):
+            return chunk  # as most are
         # A blank line may straddle the old rest and the new chunk by up to three bytes.
-        end = _end_of_frames(data, max(0, len(self._rest) - 3))
-        self._rest = data[end:]
-        return data[:end]
+        start = max(0, len(self._rest) - 3)
+        self._rest += chunk
+        if len(self._rest) > LONGEST_FRAME_BYTES:
+            raise UpstreamBroke("The provider sent an event that does not end.")
+        end = _end_of_frames(self._rest, start)
+        frames = bytes(memoryview(self._rest)[:end])
+        del self._rest[:end]
+        return frames
 
     def flush(self) -> bytes:
         """Return the rest if it is a whole event; SDKs lose a last one without a blank line."""
-        rest, self._rest = self._rest, b""
+        rest = bytes(self._rest)
+        self._rest.clear()
         return rest + b"\n\n" if any(looks_complete(data) for data in payloads(rest)) else b""
 
 
-def _end_of_frames(data: bytes, start: int) -> int:
+def _end_of_frames(data: bytearray, start: int) -> int:
     """Return where the last blank line ends, 0 if there is none from `start` on."""
-    if b"\r" not in data:
+    if data.find(b"\r", start) < 0:
         found = data.rfind(b"\n\n", start)
         return 0 if found < 0 else found + 2
     end = 0

@@ -57,7 +57,7 @@ class StreamWatch:
     def _passed(self, frames: bytes) -> Iterator[bytes]:
         for shape, run in runs(frames):
             for at, frame in enumerate(run):
-                if self.knows(shape):
+                if self.knows(shape) and not self.finished:
                     yield self.pass_known(shape, run[at:])
                     break
                 yield self._pass_frame(shape, frame)
@@ -66,6 +66,8 @@ class StreamWatch:
         payload = payload_of(frame)
         if not payload:
             return frame
+        if self.finished and not payload.startswith(b"[DONE]"):
+            return b""  # the end was told, and nothing that follows can take it back
         if not looks_complete(payload):
             raise UpstreamBroke("The provider sent an event that is not JSON.")
         self.events += 1
