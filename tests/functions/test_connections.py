@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -14,13 +15,12 @@ from llm_relay.deadline import Deadline
 from llm_relay.errors import UpstreamBroke, UpstreamUnreachable
 from llm_relay.settings import UpstreamSettings
 from llm_relay.upstream import Upstream, UpstreamRequest
-from tests.scripted_provider import CLOSE, RESET, ScriptedProvider, whole
+from tests.scripted_provider import CLOSE, PATIENCE_SECONDS, RESET, ScriptedProvider, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _OK = whole(200, {"data": []})
-_SLOW = [0.5, *_OK]
 
 
 def upstream_of(provider: ScriptedProvider, **environment: str) -> Upstream:
@@ -29,7 +29,7 @@ def upstream_of(provider: ScriptedProvider, **environment: str) -> Upstream:
 
 
 def call(upstream: Upstream) -> int:
-    deadline = Deadline.after(20)
+    deadline = Deadline.after(PATIENCE_SECONDS)
     request = UpstreamRequest(method="GET", path="/models")
     reply = upstream.send(request, "key", deadline)
     try:
@@ -45,23 +45,24 @@ def calls_at_once(upstream: Upstream, count: int) -> Iterable[int]:
 
 
 def test_a_connection_that_idled_too_long_is_not_used_though_others_are_busy() -> None:
-    with ScriptedProvider([_SLOW, _SLOW, _OK]) as provider:
-        upstream = upstream_of(provider, UPSTREAM_KEEP_SECONDS="1")
+    together = [threading.Barrier(2), *_OK]
+    with ScriptedProvider([together, together, _OK]) as provider:
+        upstream = upstream_of(provider, UPSTREAM_KEEP_SECONDS="5")
         calls_at_once(upstream, 2)
         assert provider.connections == 2
-        ends = time.monotonic() + 2
+        ends = time.monotonic() + 5.5
         while time.monotonic() < ends:  # one of them stays busy, the other grows old
             call(upstream)
             time.sleep(0.05)
         assert provider.connections == 2
-        provider.scripts = [_SLOW]
+        provider.scripts = [together]
         calls_at_once(upstream, 2)
         assert provider.connections == 3
 
 
 def test_as_many_connections_are_kept_as_the_settings_say() -> None:
-    with ScriptedProvider([_SLOW]) as provider:
-        upstream = upstream_of(provider, UPSTREAM_CONNECTIONS="20")
+    with ScriptedProvider([[threading.Barrier(20), *_OK]]) as provider:
+        upstream = upstream_of(provider, UPSTREAM_CONNECTIONS="20", UPSTREAM_KEEP_SECONDS="60")
         assert set(calls_at_once(upstream, 20)) == {200}
         assert set(calls_at_once(upstream, 20)) == {200}
         assert provider.connections == 20

@@ -13,11 +13,12 @@ import pytest
 
 from bench import certificate
 from llm_relay.deadline import Deadline
-from llm_relay.errors import UpstreamTimedOut
+from llm_relay.errors import UpstreamTimedOut, UpstreamUnreachable
 from llm_relay.settings import UpstreamSettings
 from llm_relay.upstream import Upstream, UpstreamRequest
 from tests.functions.payloads import COMPLETION, QUESTION
 from tests.scripted_provider import PATIENCE_SECONDS, ScriptedProvider, wait_until, whole
+from tests.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -165,10 +166,9 @@ def test_what_is_left_inside_a_tls_connection_is_no_answer_to_the_next_call(
 
 
 def seconds_until_too_late(upstream: Upstream, seconds: float) -> float:
-    begun = time.monotonic()
-    with pytest.raises(UpstreamTimedOut):
+    with Stopwatch() as took, pytest.raises((UpstreamTimedOut, UpstreamUnreachable)):
         upstream.send(_MODELS, "key", Deadline.after(seconds))
-    return time.monotonic() - begun
+    return took.seconds
 
 
 def test_what_opening_ahead_took_is_not_had_again_by_the_call(tls_provider: TlsProvider) -> None:
@@ -178,7 +178,7 @@ def test_what_opening_ahead_took_is_not_had_again_by_the_call(tls_provider: TlsP
 
 def test_what_connecting_took_is_not_had_again_by_the_answer(tls_provider: TlsProvider) -> None:
     with ThreadPoolExecutor(1) as pool:
-        took = pool.submit(seconds_until_too_late, tls_provider.upstream, 3)
+        took = pool.submit(seconds_until_too_late, tls_provider.upstream, 7)
         time.sleep(2)  # the provider is that slow to shake hands
         with tls_provider.accept():
-            assert took.result() < 4.5
+            assert took.result() < 8.5

@@ -13,7 +13,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
 if TYPE_CHECKING:
@@ -120,6 +120,15 @@ class OneWriteConnection(_OneWrite, HTTPConnection):
 
 class _OneWriteTlsConnection(_OneWrite, HTTPSConnection):
     """A connection with TLS."""
+
+    def connect(self) -> None:
+        """Connect; whatever fails at that, nothing was sent yet, which other errors do not tell."""
+        try:
+            super().connect()
+        except ConnectTimeoutError:
+            raise
+        except (OSError, HTTPError) as error:
+            raise NewConnectionError(self, f"no TLS: {type(error).__name__}") from None
 
     @property
     def is_connected(self) -> bool:

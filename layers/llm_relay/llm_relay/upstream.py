@@ -7,7 +7,6 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from http.client import HTTPException
-from ssl import SSLCertVerificationError
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,6 @@ from urllib3.exceptions import (
     MaxRetryError,
     NewConnectionError,
     ProxyError,
-    SSLError,
 )
 from urllib3.util import Timeout
 
@@ -46,6 +44,7 @@ class UpstreamRequest:
 
     method: str
     path: str  # below the base URL
+    model: str = ""  # whose limits it counts against, if any
     body: bytes | None = None
     accept: str = "application/json"
 
@@ -187,8 +186,6 @@ def _was_never_sent(error: requests.RequestException | HTTPError) -> bool:
         return True
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else None
-    if isinstance(reason, SSLError):  # also raised for a connection that broke in use
-        return bool(reason.args) and isinstance(reason.args[0], SSLCertVerificationError)
     if isinstance(reason, ProxyError):  # also raised for a reset in use
         return not isinstance(reason.original_error, ConnectionError | HTTPException)
     return isinstance(reason, NewConnectionError | ConnectTimeoutError)
