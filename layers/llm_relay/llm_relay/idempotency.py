@@ -20,6 +20,7 @@ from llm_relay.errors import (
     RelayError,
 )
 from llm_relay.kept_answer import RecordedStream, Recording, given_again, kept, kept_failure
+from llm_relay.marking_client import MarkingClient
 from llm_relay.telemetry import log_internal_error
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ def store() -> DynamoDBPersistenceLayer:
         expires_after_seconds=max(keep_seconds, _LONGEST_CALL_SECONDS),
         hash_function="sha256",
     )
-    table = DynamoDBPersistenceLayer(os.environ["ANSWERS_TABLE"], boto3_client=dynamodb())
+    client: Any = MarkingClient(dynamodb())
+    table = DynamoDBPersistenceLayer(os.environ["ANSWERS_TABLE"], boto3_client=client)
     table.configure(config, key_prefix="answer")
     return table
 

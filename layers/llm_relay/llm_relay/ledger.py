@@ -130,7 +130,7 @@ class Ledger:
         self, what: str, error: Exception, hold: Hold, cost_nanos: int | None = None
     ) -> None:
         # Enough to put the account right by hand; a message might quote more than that.
-        response = getattr(error, "response", {})
+        response = getattr(error, "response", None) or {}  # None of a connection that broke
         facts = {
             "error": response.get("Error", {}).get("Code") or type(error).__name__,
             "ledger": f"{hold.client} {hold.period}",

@@ -13,6 +13,7 @@ from aws_lambda_powertools import Logger
 from llm_relay.announce import announce
 from llm_relay.jobs.leases import CANCELLED, QUEUED, UNENDED, Holder, leases, number_of, text_of
 from llm_relay.patience import is_retryable, retry_after_seconds
+from llm_relay.telemetry import log_internal_error
 
 if TYPE_CHECKING:
     from llm_relay.answer import Answer
@@ -23,6 +24,7 @@ ROUTE = "SQS job"
 FIRST_PAUSE_SECONDS = 15.0
 LONGEST_PAUSE_SECONDS = 900.0
 _DOUBLINGS = 10  # are enough for the longest
+_KEEP_PAUSE_SECONDS = 1.0
 
 
 class Task(Protocol):
@@ -107,6 +109,17 @@ def _result(task: Task, item: Item, delivery: Delivery) -> str:
         leases().end(task.key, delivery.holder, QUEUED)
         wished = retry_after_seconds(answer.headers) or 0.0
         raise Postponed(max(wished, pause_seconds(delivery.number)))
+    return _kept(task, answer, delivery.deadline)
+
+
+def _kept(task: Task, answer: Answer, deadline: Deadline) -> str:
+    """Put the result down, however often it takes: without it the call would be paid for twice."""
+    while deadline.remaining():
+        try:
+            return task.keep(answer)
+        except Exception as error:  # noqa: BLE001 - whatever the reason, it may pass
+            log_internal_error(error, task.id)
+        time.sleep(_KEEP_PAUSE_SECONDS)
     return task.keep(answer)
 
 
