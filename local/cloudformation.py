@@ -22,6 +22,7 @@ IDENTITIES: Mapping[str, Identity] = {
     "AWS::ApiGateway::Stage": Identity(ref="{StageName}"),
     "AWS::DynamoDB::Table": Identity(arn="arn:aws:dynamodb:{region}:{account}:table/{name}"),
     "AWS::Events::Rule": Identity(arn="arn:aws:events:{region}:{account}:rule/{name}"),
+    "AWS::IAM::ManagedPolicy": Identity(ref="arn:aws:iam::{account}:policy/{name}"),
     "AWS::IAM::Role": Identity(arn="arn:aws:iam::{account}:role/{name}"),
     "AWS::Lambda::Alias": Identity(
         ref="arn:aws:lambda:{region}:{account}:function:{FunctionName}:{Name}"

@@ -43,8 +43,11 @@ class Gateway:
         """Serves whoever connects to a listening socket, with some routes beside the API's."""
         application = web.Application(client_max_size=BODY_LIMIT_BYTES)
         application.add_routes(beside)
-        application.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
+        application.router.add_route("*", r"/{path:[\s\S]*}", self._serve)  # %0A is no end
+        # API Gateway, too, leaves a body as packed as it came.
+        self._runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=0.5, auto_decompress=False
+        )
         await self._runner.setup()
         await web.SockSite(self._runner, listener).start()
 

@@ -36,7 +36,10 @@ class Settings:
         upstream = environ.get("UPSTREAM_BASE_URL") or (PROVIDER_URL if key else None)
         # Another server is more likely to speak OpenAI's own dialect than our default provider's.
         likely = "openai" if environ.get("UPSTREAM_BASE_URL") else "abliteration"
-        parameters = {"ProviderDialect": environ.get("PROVIDER_DIALECT") or likely}
+        parameters = {
+            "ProviderDialect": environ.get("PROVIDER_DIALECT") or likely,
+            "Providers": environ.get("PROVIDERS") or "",
+        }
         ttl = environ.get("AUTHORIZER_TTL_SECONDS")
         return cls(
             port=read_port(environ.get("PORT") or str(PORT)),

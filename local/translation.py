@@ -20,8 +20,15 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Template:
     if unknown := set(overrides or {}) - set(declared):
         raise UnresolvableError(f"{path.name} has no parameter {', '.join(sorted(unknown))}")
     defaults = {name: spec["Default"] for name, spec in declared.items() if "Default" in spec}
-    parameters = defaults | dict(overrides or {})
+    given = defaults | dict(overrides or {})
+    parameters = {name: _typed(value, declared[name]["Type"]) for name, value in given.items()}
     return Template(root=path.parent, document=translate(source, parameters), parameters=parameters)
+
+
+def _typed(value: Any, kind: str) -> Any:
+    """A parameter's value as `Ref` gives it."""
+    is_list = kind == "CommaDelimitedList" and isinstance(value, str)
+    return value.split(",") if is_list else value
 
 
 def translate(source: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:

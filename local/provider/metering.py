@@ -9,8 +9,9 @@ from local.provider.errors import ProviderError
 from local.provider.wire import Json
 
 WINDOW_SECONDS = 60
-LISTED_REQUESTS = 120
-LISTED_TOKENS = 2_000_000
+# Where there is no limit: so much that nobody has to slow down for it.
+LISTED_REQUESTS = 1_000_000
+LISTED_TOKENS = 1_000_000_000
 STARTING_CREDITS = 1_000_000
 USD_PER_TOKEN = 5e-6
 TOKENS_PER_CREDIT = 500

@@ -25,12 +25,15 @@ class Needed:
     key: str = ""
     module: str = ""
     unseen: str = ""
+    given: str = ""  # a resource without which the call is not made
 
 
 def arn(template: Template, target: str) -> str:
     """What is called, by its logical id; the default event bus has none."""
     if target == "ProviderKeySecret":
         return str(template.parameters["ProviderKeySecretArn"]) or template.ref(target)
+    if target == "ProvidersPolicy":
+        return str(template.parameters["ProviderSecretArns"][0])
     if target == "WebhookSecret":
         return template.ref(target)
     return template.attribute(target, "Arn") if target else BUS

@@ -7,6 +7,7 @@ from local.intrinsics import ACCOUNT, REGION
 from tests.template.calls import BUS, CLIENT, arn
 from tests.template.policies import Request
 
+LISTED_SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:listed-AbCdEf"
 GIVEN_SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:given-AbCdEf"
 OTHER_SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:other-AbCdEf"
 TABLES = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table"
@@ -104,6 +105,7 @@ KEYS_OF_CLIENTS: list[tuple[str, ...]] = [
     (f"client#{CLIENT}",),
     (f"ledger#{CLIENT}",),
     (f"usage#{CLIENT}",),
+    ("circuits",),
     (f"other#{CLIENT}",),
     (f"ledger#{CLIENT}", f"client#{CLIENT}"),
 ]
@@ -150,7 +152,7 @@ def everything(template: Template) -> Iterator[Request]:
     yield from ELSEWHERE
     yield Request("events:PutEvents", BUS, ("llm-relay",))
     own = [arn(template, name) for name in ("ProviderKeySecret", *webhook_secrets(template))]
-    yield from on(ON_SECRETS, [*own, OTHER_SECRET])
+    yield from on(ON_SECRETS, [*own, LISTED_SECRET, OTHER_SECRET])
     yield from on_tables(template)
     yield from on_bucket(template)
     queues = [arn(template, name) for name in ("JobsQueue", "JobsDeadLetterQueue")]

@@ -8,15 +8,22 @@ from collections.abc import Mapping
 from local.cloudformation import Template
 from tests.template.calls import Needed
 
-READS_THE_PROVIDER_KEY = Needed(
-    "secretsmanager:GetSecretValue", "ProviderKeySecret", "", "provider_key.py"
-)
+POLICY = "ProvidersPolicy"  # there is one for a list of providers alone
+READS_THE_PROVIDER_KEY = [
+    Needed("secretsmanager:GetSecretValue", "ProviderKeySecret", "", "provider_key.py"),
+    Needed("secretsmanager:GetSecretValue", POLICY, "", "provider_key.py"),
+]
+CIRCUITS = [
+    Needed(f"dynamodb:{action}", "ClientsTable", "circuits", "circuit.py", given=POLICY)
+    for action in ("GetItem", "PutItem", "UpdateItem")
+]
 ACCOUNTS = [
     Needed("dynamodb:UpdateItem", "ClientsTable", "ledger#*", "ledger.py"),
     Needed("dynamodb:UpdateItem", "ClientsTable", "usage#*", "ledger.py"),
 ]
 RELAYS = [
-    READS_THE_PROVIDER_KEY,
+    *READS_THE_PROVIDER_KEY,
+    *CIRCUITS,
     *ACCOUNTS,
     Needed("dynamodb:PutItem", "AnswersTable", "answer#*", "idempotency.py"),
     Needed("dynamodb:UpdateItem", "AnswersTable", "answer#*", "idempotency.py"),
@@ -47,14 +54,15 @@ CALLS: Mapping[str, list[Needed]] = {
         Needed("dynamodb:UpdateItem", "BatchesTable", "responses#*", "jobs/record.py"),
         Needed("sqs:SendMessage", "JobsQueue", "", "jobs/queue.py"),
     ],
-    "ModelsFunction": [READS_THE_PROVIDER_KEY],
+    "ModelsFunction": READS_THE_PROVIDER_KEY,
     "UsageFunction": [
         Needed("dynamodb:GetItem", "ClientsTable", "ledger#*", "usage_report.py"),
         Needed("dynamodb:Query", "ClientsTable", "usage#*", "usage_report.py"),
     ],
     "HealthFunction": [],
+    "OpenapiFunction": [],
     "PlaygroundFunction": [],
-    "DoctorFunction": [READS_THE_PROVIDER_KEY],
+    "DoctorFunction": READS_THE_PROVIDER_KEY,
     "BackgroundResponsesFunction": [
         Needed("s3:GetObject", "BatchBucket", "responses/*", "jobs/follow.py"),
         Needed("s3:DeleteObject", "BatchBucket", "responses/*", "jobs/follow.py"),
@@ -88,7 +96,7 @@ CALLS: Mapping[str, list[Needed]] = {
         Needed("states:StopExecution", "BatchStateMachine", "", "batch/submit.py"),
     ],
     "BatchPlanFunction": [
-        READS_THE_PROVIDER_KEY,
+        *READS_THE_PROVIDER_KEY,
         *ANNOUNCES,
         Needed("s3:GetObject", "BatchBucket", "files/*", "batch/plan.py"),
         Needed("s3:GetObject", "BatchBucket", "inbox/*", "batch/plan.py"),
@@ -100,7 +108,8 @@ CALLS: Mapping[str, list[Needed]] = {
         Needed("dynamodb:UpdateItem", "BatchesTable", "files#operator", "batch/inbox.py"),
     ],
     "BatchWorkerFunction": [
-        READS_THE_PROVIDER_KEY,
+        *READS_THE_PROVIDER_KEY,
+        *CIRCUITS,
         *ACCOUNTS,
         Needed("dynamodb:GetItem", "ClientsTable", "ledger#*", "batch/purse.py"),
         Needed("s3:GetObject", "BatchBucket", "files/*", "batch/rows.py"),
@@ -147,7 +156,8 @@ CALLS: Mapping[str, list[Needed]] = {
         Needed("dynamodb:UpdateItem", "ClientsTable", "usage#*", "batch/purse.py", IF_KILLED),
     ],
     "JobWorkerFunction": [
-        READS_THE_PROVIDER_KEY,
+        *READS_THE_PROVIDER_KEY,
+        *CIRCUITS,
         *ACCOUNTS,
         *ANNOUNCES,
         Needed("s3:GetObject", "BatchBucket", "responses/*", "jobs/response_task.py"),
@@ -181,6 +191,6 @@ FUNCTIONS = [name for name in CALLS if name.endswith("Function")]
 
 
 def calls_of(template: Template, holder: str) -> list[Needed]:
-    """What the list says of one function; without a webhook, there is no secret for it."""
+    """What the list says of one function; some are made in some stacks alone."""
     exists = {"", *template.types(), "ProviderKeySecret"}
-    return [call for call in CALLS[holder] if call.target in exists]
+    return [call for call in CALLS[holder] if {call.target, call.given} <= exists]

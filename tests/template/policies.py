@@ -75,13 +75,15 @@ def role_of(template: Template, holder: str) -> Role:
     """The role of a function or a state machine as it is translated, or a role by its own name."""
     name = role_name(template, holder)
     properties = template.properties(name)
-    arns = properties.get("ManagedPolicyArns", [])
-    if unknown := {*arns} - {*MANAGED_BY_AWS}:
+    arns, ours = properties.get("ManagedPolicyArns", []), managed_by_us(template)
+    if unknown := {*arns} - {*MANAGED_BY_AWS} - {*ours}:
         raise UnknownPolicyError(f"managed policies {unknown}")
-    managed = [MANAGED_BY_AWS[arn] for arn in arns]
-    policies = [*(properties.get("Policies") or []), *attached(template, template.ref(name))]
-    own = [as_statements(policy["PolicyDocument"]["Statement"]) for policy in policies]
-    return Role([*managed, *(statement for policy in own for statement in policy)])
+    managed = [MANAGED_BY_AWS[arn] for arn in arns if arn in MANAGED_BY_AWS]
+    shared = [ours[arn] for arn in arns if arn in ours]
+    own = properties.get("Policies") or []
+    policies = [*own, *attached(template, template.ref(name)), *shared]
+    found = [as_statements(policy["PolicyDocument"]["Statement"]) for policy in policies]
+    return Role([*managed, *(statement for policy in found for statement in policy)])
 
 
 def role_name(template: Template, holder: str) -> str:
@@ -91,6 +93,12 @@ def role_name(template: Template, holder: str) -> str:
         return holder
     properties = resource["Properties"]
     return str((properties.get("Role") or properties["RoleArn"])["Fn::GetAtt"][0])
+
+
+def managed_by_us(template: Template) -> dict[str, Json]:
+    """The policies that several roles share, by their ARNs."""
+    names = template.ids("AWS::IAM::ManagedPolicy")
+    return {template.ref(name): template.properties(name) for name in names}
 
 
 def attached(template: Template, role: str) -> list[Json]:

@@ -16,6 +16,7 @@ NOT_WATCHED_FOR_CRASHES = {
     "BatchAssembleFunction",
     "DoctorFunction",
     "HealthFunction",
+    "OpenapiFunction",
     "PlaygroundFunction",
 }
 

@@ -63,10 +63,13 @@ def test_no_policy_of_ours_reaches_for_everything(stack: Stack) -> None:
     assert wide == []
 
 
-def test_the_only_managed_policies_are_those_for_logs_and_traces(stack: Stack) -> None:
+def test_the_only_managed_policies_are_those_for_logs_and_traces_and_our_own(stack: Stack) -> None:
     roles = stack.of_type("AWS::IAM::Role").values()
-    managed = {arn for role in roles for arn in role.get("ManagedPolicyArns", [])}
-    assert managed == MANAGED_BY_AWS
+    managed = [arn for role in roles for arn in role.get("ManagedPolicyArns", [])]
+    ours = [arn for arn in managed if isinstance(arn, dict)]
+    assert {arn for arn in managed if arn not in ours} == MANAGED_BY_AWS
+    shared = {"Fn::If": ["ListsProviders", {"Ref": "ProvidersPolicy"}, {"Ref": "AWS::NoValue"}]}
+    assert [arn for arn in ours if arn != shared] == []
 
 
 def test_every_function_runs_the_same_python_on_the_chosen_processor(stack: Stack) -> None:

@@ -8,7 +8,7 @@ from local.cloudformation import Template
 from local.intrinsics import ACCOUNT, REGION
 from local.translation import load
 from tests.template.calls import Needed, covers, made
-from tests.template.everything import GIVEN_SECRET, ON_ITEMS, everything
+from tests.template.everything import GIVEN_SECRET, LISTED_SECRET, ON_ITEMS, everything
 from tests.template.needed import CALLS, FUNCTIONS, calls_of
 from tests.template.policies import (
     LOGS,
@@ -26,13 +26,18 @@ FRONT = "Files Batches"
 BATCHES = "Batches BatchPlan BatchWorker BatchAssemble"
 JOBS = "JobWorker Responses BackgroundResponses"
 RELAYS = "ChatCompletions Responses"
-SMALL = "Authorizer Usage Models Health Playground"
+SMALL = "Authorizer Usage Models Health Openapi Playground"
 CONDITIONAL = {"events:PutEvents", *ON_ITEMS}
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["as it is", "given secret, webhook"])
+@pytest.fixture(scope="module", params=[False, True], ids=["as it is", "with everything"])
 def template(request: pytest.FixtureRequest) -> Template:
-    given = {"ProviderKeySecretArn": GIVEN_SECRET, "WebhookUrl": "https://example.com/hook"}
+    given = {
+        "ProviderKeySecretArn": GIVEN_SECRET,
+        "Providers": '[{"name": "a", "base_url": "https://a.example"}]',
+        "ProviderSecretArns": LISTED_SECRET,
+        "WebhookUrl": "https://example.com/hook",
+    }
     return load(ROOT / "template.yaml", given if request.param else {})
 
 
@@ -88,7 +93,7 @@ def rests(patterns: str | list[str]) -> Iterator[list[str]]:
     [
         ("*", "secretsmanager:PutSecretValue", "ProviderKeySecret", ""),
         ("Authorizer Usage", "secretsmanager:GetSecretValue", "ProviderKeySecret", ""),
-        ("Health Playground", "secretsmanager:GetSecretValue", "ProviderKeySecret", ""),
+        ("Health Openapi Playground", "secretsmanager:GetSecretValue", "ProviderKeySecret", ""),
         (FRONT, "secretsmanager:GetSecretValue", "ProviderKeySecret", ""),
         ("BatchAssemble", "secretsmanager:GetSecretValue", "ProviderKeySecret", ""),
         ("*", "dynamodb:Scan", "ClientsTable", ""),
@@ -101,7 +106,7 @@ def rests(patterns: str | list[str]) -> Iterator[list[str]]:
         (RELAYS, "dynamodb:Query", "AnswersTable", "answer#*"),
         ("Usage", "dynamodb:UpdateItem", "ClientsTable", "ledger#*"),
         ("Usage BatchWorker JobWorker", "dynamodb:GetItem", "ClientsTable", "client#*"),
-        ("Models Health Playground", "dynamodb:GetItem", "ClientsTable", "client#*"),
+        ("Models Health Openapi Playground", "dynamodb:GetItem", "ClientsTable", "client#*"),
         (f"{SMALL} {BATCHES} Files", "dynamodb:GetItem", "AnswersTable", "answer#*"),
         (f"{SMALL} {BATCHES} Files", "dynamodb:PutItem", "AnswersTable", "answer#*"),
         (f"{FRONT} BatchPlan", "dynamodb:UpdateItem", "ClientsTable", "ledger#*"),

@@ -7,7 +7,7 @@ import pytest
 from tests.template.stack import Stack
 
 RELAY_ROUTES = ["/v1/chat/completions", "/v1/responses"]
-OPEN_ROUTES = [("GET", "/health"), ("GET", "/")]
+OPEN_ROUTES = [("GET", "/health"), ("GET", "/openapi.json"), ("GET", "/")]
 
 
 @pytest.mark.parametrize("path", RELAY_ROUTES)
@@ -28,7 +28,7 @@ def test_every_other_route_is_buffered(stack: Stack) -> None:
     assert [r.path for r in others if "/2015-03-31/" not in r.integration["uri"]["Fn::Sub"]] == []
 
 
-def test_only_health_and_the_playground_answer_without_a_client_key(stack: Stack) -> None:
+def test_only_health_document_and_playground_answer_without_a_client_key(stack: Stack) -> None:
     locked: list[dict[str, list[str]]] = [{"ClientKeyAuthorizer": []}, {"api_key": []}]
     for route in stack.routes:
         is_open = (route.method, route.path) in OPEN_ROUTES

@@ -30,7 +30,9 @@ def test_only_the_functions_that_call_the_provider_may_read_its_key(stack: Stack
     callers = {n for n in stack.functions if "UPSTREAM_BASE_URL" in stack.environment(n)}
     assert set(readers(stack)) == callers
     assert {"ChatCompletionsFunction", "ResponsesFunction", "ModelsFunction"} <= callers
-    assert callers.isdisjoint({"AuthorizerFunction", "HealthFunction", "PlaygroundFunction"})
+    assert callers.isdisjoint(
+        {"AuthorizerFunction", "HealthFunction", "OpenapiFunction", "PlaygroundFunction"}
+    )
 
 
 def test_a_reader_of_the_key_may_do_nothing_else_with_secrets(stack: Stack) -> None:
@@ -87,7 +89,7 @@ def test_the_webhook_s_secret_is_made_only_for_a_webhook_and_read_by_those_who_t
 def test_no_parameter_asks_for_a_key(stack: Stack) -> None:
     names = stack.translated["Parameters"]
     asking = [n for n in names if re.search("(?i)key|secret|token|password", n)]
-    assert asking == ["ProviderKeySecretArn"]
+    assert asking == ["ProviderKeySecretArn", "ProviderSecretArns"]
 
 
 def test_the_variables_for_a_key_on_a_laptop_are_empty_when_deployed(stack: Stack) -> None:

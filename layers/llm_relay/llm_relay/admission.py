@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from llm_relay.clients import Client
     from llm_relay.dialect import Dialect
+    from llm_relay.source import Source
 
 _CHAT = "/chat/completions"
 # Where each endpoint's callers say how long an answer may be; the first is what we say it with.
@@ -30,6 +31,7 @@ class Admission:
 
     body: Body  # the very body that came, unless the client's cap had to be put in
     worst_nanos: int = 0  # 0 for clients without a budget, whose calls nobody adds up
+    sources: tuple[Source, ...] = ()  # the providers that can take it, in their order
 
 
 def admit(

@@ -7,6 +7,7 @@ RelayError
 ├── ProviderKeyMissing     503  no key is stored
 ├── ProviderKeyRejected    502  the stored key is not accepted
 ├── UpstreamUnreachable    502  no connection; nothing was sent
+├── OutOfTime              504  no time is left to ask; nothing was sent
 ├── UpstreamBroke          502  the answer never came whole, but may have been paid for
 ├── UpstreamTimedOut       504  likewise, for want of time
 ├── FailedBefore           any  the first call under the same Idempotency-Key failed
@@ -64,6 +65,7 @@ class RelayError(Exception):
     # The official SDKs ask again by themselves unless the answer says not to.
     may_be_asked_again: ClassVar[bool] = True
     blamed: ClassVar[Fault | None] = None  # where the status does not tell whose fault it is
+    provider: str | None = None  # whose failure it is, where there are several
 
     def __init__(
         self, message: str, *, param: str | None = None, headers: Mapping[str, str] | None = None
@@ -97,7 +99,8 @@ class RelayError(Exception):
     def headers(self) -> dict[str, str]:
         """Return the headers that belong to this failure."""
         refusal = {} if self.may_be_asked_again else {"x-should-retry": "false"}
-        return self._headers | refusal
+        source = {"x-relay-provider": self.provider} if self.provider else {}
+        return self._headers | refusal | source
 
 
 class BadRequest(RelayError):
@@ -160,6 +163,14 @@ class UpstreamUnreachable(RelayError):
 
     status = HTTPStatus.BAD_GATEWAY
     code = "upstream_unreachable"
+    blamed = Fault.PROVIDER
+
+
+class OutOfTime(RelayError):
+    """There is no time left to ask the provider in; nothing was sent."""
+
+    status = HTTPStatus.GATEWAY_TIMEOUT
+    code = "upstream_timeout"
     blamed = Fault.PROVIDER
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.documents import compact, parse_object
 from llm_relay.errors import UpstreamBroke
 from llm_relay.redaction import redacted
 from llm_relay.relayed_stream import refusal_in
-from llm_relay.translation import Translation
 from llm_relay.upstream import UpstreamRequest
 from llm_relay.usage import Usage, usage_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from llm_relay.deadline import Deadline
     from llm_relay.endpoints import Endpoint
-    from llm_relay.provider import Effort, Provider
+    from llm_relay.provider import Effort
+    from llm_relay.providers import Providers
+    from llm_relay.source import Source
     from llm_relay.upstream import Reply
 
 _ANSWER_FIELDS = ("choices", "output", "data")
@@ -34,31 +37,39 @@ class Whole:
     usage: Usage  # as the provider tells it: priced only if it does that itself
     model: str | None  # as the provider names it
     provider_request_id: str | None
+    provider: str | None = None  # which one it is, where there are several
 
 
 class Exchange:
-    """An endpoint of the provider, asked for answers that are no streams."""
+    """An endpoint of the providers, asked for answers that are no streams."""
 
-    def __init__(self, provider: Provider, endpoint: Endpoint) -> None:
-        self._provider = provider
+    def __init__(self, providers: Providers, endpoint: Endpoint) -> None:
+        self._providers = providers
         self._endpoint = endpoint
 
-    def ask(self, text: bytes, body: Document, deadline: Deadline, effort: Effort) -> Whole:
-        """Return the answer; a RelayError if there is none.
+    def ask(
+        self, sources: Sequence[Source], body: Document, deadline: Deadline, effort: Effort
+    ) -> Whole:
+        """Return the answer of the first of these providers that has one; else a RelayError."""
+        text = compact(body)
 
-        `text` is the body's bytes, sent as they are unless the dialect wants them otherwise.
-        """
-        translation = Translation(self._provider.settings.dialect, text, body)
-        self._endpoint.translate(translation)
-        request = UpstreamRequest(
-            method="POST", path=self._endpoint.path, body=translation.result().text
-        )
-        reply = self._provider.call(request, deadline, effort)
-        try:
-            content = effort.waiting_for(lambda: reply.whole(deadline))
-        finally:
-            reply.close()
-        return whole_answer(self._endpoint, reply, content, body, effort.key)
+        def asked(source: Source, waits: bool) -> Whole:
+            translated = source.translated(self._endpoint, text, body)
+            request = UpstreamRequest(
+                method="POST",
+                path=self._endpoint.path,
+                model=str(body.get("model")),
+                body=translated.text,
+            )
+            reply = source.provider.call(request, deadline, effort, waits=waits)
+            try:
+                content = effort.waiting_for(lambda: reply.whole(deadline))
+            finally:
+                reply.close()
+            whole = whole_answer(self._endpoint, reply, content, body, effort.key)
+            return replace(whole, provider=source.name) if self._providers.are_many else whole
+
+        return self._providers.ask(sources, asked)
 
 
 def whole_answer(

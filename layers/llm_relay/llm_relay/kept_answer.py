@@ -23,7 +23,13 @@ REPLAYED = "x-relay-replayed"
 LONGEST_KEPT_BYTES = 290_000
 _GZIP = 31
 # The others tell of the one call; giving its answer again costs nothing.
-_KEPT_HEADERS = {"content-type", "cache-control", "x-relay-dropped", "x-upstream-request-id"}
+_KEPT_HEADERS = {
+    "content-type",
+    "cache-control",
+    "x-relay-dropped",
+    "x-relay-provider",
+    "x-upstream-request-id",
+}
 
 
 class Recording:

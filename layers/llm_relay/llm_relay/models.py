@@ -8,8 +8,8 @@ from urllib.parse import unquote
 
 from llm_relay.answer import Answer, json_answer
 from llm_relay.deadline import Deadline
-from llm_relay.errors import ModelNotFound
-from llm_relay.relay import ANSWER_SECONDS, answered, catalogue
+from llm_relay.providers import no_such_model
+from llm_relay.relay import ANSWER_SECONDS, answered, providers
 
 if TYPE_CHECKING:
     from llm_relay.api_gateway import ApiRequest
@@ -28,17 +28,14 @@ def retrieve_model(request: ApiRequest, seconds: float) -> Answer:
 
 
 def _listing(call: Call, seconds: float) -> dict[str, Any]:
-    return catalogue().listing(Deadline.after(seconds - ANSWER_SECONDS), call.effort)
+    return providers().listing(Deadline.after(seconds - ANSWER_SECONDS), call.effort)
 
 
 def _model(wanted: str, listing: dict[str, Any]) -> dict[str, Any]:
     for model in listing["data"]:
         if isinstance(model, dict) and model.get("id") == wanted:
             return model
-    raise ModelNotFound(
-        f"The provider has no model {wanted!r:.100}. GET /v1/models lists what there is.",
-        param="model",
-    )
+    raise no_such_model(wanted)
 
 
 def _ok(call: Call, document: dict[str, Any]) -> Answer:

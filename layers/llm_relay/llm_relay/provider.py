@@ -9,12 +9,19 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_relay.advice import advised
+from llm_relay.answer import header_text
 from llm_relay.documents import parse_object
-from llm_relay.errors import ProviderRefused, RelayError, UpstreamBroke, UpstreamUnreachable
+from llm_relay.errors import (
+    OutOfTime,
+    ProviderRefused,
+    RelayError,
+    UpstreamBroke,
+    UpstreamUnreachable,
+)
+from llm_relay.headroom import Headroom
 from llm_relay.patience import wait_seconds
 from llm_relay.provider_key import Turn
 from llm_relay.redaction import redacted
-from llm_relay.upstream import too_slow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +45,7 @@ class Effort:
     attempts: int = 0
     waiting_seconds: float = 0.0  # for the provider, pauses between attempts included
     limited: int = 0  # attempts that were refused with 429
+    provider: str = ""  # the one that was asked last
     key: str = field(default="", repr=False)  # the last that was sent
 
     def waiting_for(self, work: Callable[[], T]) -> T:
@@ -52,39 +60,53 @@ class Effort:
 class Provider:
     """The provider, its key and our patience with it."""
 
-    def __init__(self, upstream: Upstream, key: ProviderKey) -> None:
+    def __init__(self, upstream: Upstream, key: ProviderKey, name: str) -> None:
+        self.name = name
         self.settings = upstream.settings
+        self.headroom = Headroom()
         self._upstream = upstream
         self._key = key
 
-    def call(self, request: UpstreamRequest, deadline: Deadline, effort: Effort) -> Reply:
-        """Return a 2xx reply, which the caller closes; a RelayError if there is none."""
+    def call(
+        self, request: UpstreamRequest, deadline: Deadline, effort: Effort, *, waits: bool = True
+    ) -> Reply:
+        """Return a 2xx reply, which the caller closes; a RelayError if there is none.
+
+        Without `waits`, a provider that fails is not asked again: there is another to ask.
+        """
+        effort.provider = self.name
+        most = self.settings.max_attempts if waits else 1
         turn = Turn(self._key)
-        return effort.waiting_for(lambda: self._persist(request, turn, deadline, effort))
+        turn.prefer(lambda key: self.headroom.has_room(key, request.model))
+        return effort.waiting_for(lambda: self._persist(request, turn, deadline, effort, most))
 
     def _persist(
-        self, request: UpstreamRequest, turn: Turn, deadline: Deadline, effort: Effort
+        self, request: UpstreamRequest, turn: Turn, deadline: Deadline, effort: Effort, most: int
     ) -> Reply:
         failure: RelayError | None
+        before = effort.attempts
         while True:
             try:
                 return self._attempt(request, turn.key, deadline, effort)
             except ProviderRefused as refusal:
                 effort.limited += refusal.status == HTTPStatus.TOO_MANY_REQUESTS
-                failure = turn.after(refusal, is_last=self._is_last(effort))
+                is_last = effort.attempts - before >= self.settings.max_attempts
+                failure = turn.after(refusal, is_last=is_last)
             except UpstreamUnreachable as unreachable:
                 failure = unreachable
             if failure:
-                self._pause(failure, deadline, effort)
+                self._pause(failure, effort.attempts - before, most, deadline)
 
     def _attempt(
         self, request: UpstreamRequest, key: str, deadline: Deadline, effort: Effort
     ) -> Reply:
+        place = self.headroom.enter(key, request.model, deadline)
         if not deadline.remaining():
-            raise too_slow()
+            raise OutOfTime("There was no time left to ask the provider. Try again.")
         effort.attempts += 1
         effort.key = key
         reply = self._upstream.send(request, key, deadline)
+        place.heard(reply.status, reply.headers)
         if HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
             return reply
         try:
@@ -92,16 +114,12 @@ class Provider:
         finally:
             reply.close()
 
-    def _is_last(self, effort: Effort) -> bool:
-        return effort.attempts >= self.settings.max_attempts
-
-    def _pause(self, failure: RelayError, deadline: Deadline, effort: Effort) -> None:
+    def _pause(self, failure: RelayError, tried: int, most: int, deadline: Deadline) -> None:
         """Wait before the next attempt, or raise the failure if there is to be none."""
         headers = failure.headers()
-        seconds = wait_seconds(effort.attempts, headers)
+        seconds = wait_seconds(tried, headers)
         longest = min(self.settings.longest_wait_seconds, deadline.remaining())
-        is_last = self._is_last(effort)
-        if is_last or seconds >= longest or headers.get("x-should-retry") == "false":
+        if tried >= most or seconds >= longest or headers.get("x-should-retry") == "false":
             raise failure
         time.sleep(seconds)
 
@@ -109,7 +127,11 @@ class Provider:
 def forwarded(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the provider's headers that are the caller's business."""
     names = ((name.lower(), value) for name, value in headers.items())
-    return {n: v for n, v in names if n in _FORWARDED or n.startswith("x-ratelimit-")}
+    return {
+        name: header_text(value)
+        for name, value in names
+        if name in _FORWARDED or name.startswith("x-ratelimit-")
+    }
 
 
 def _refusal(reply: Reply, key: str, deadline: Deadline) -> RelayError:
@@ -144,7 +166,7 @@ def refused(status: int, error: dict[str, Any], headers: Mapping[str, str]) -> P
 def provider_request_id(reply: Reply) -> dict[str, str]:
     """Return the header that names the provider's own id of a request, if it has one."""
     request_id = reply.headers.get("x-request-id")
-    return {"x-upstream-request-id": request_id} if request_id else {}
+    return {"x-upstream-request-id": header_text(request_id)} if request_id else {}
 
 
 def error_in(body: bytes) -> dict[str, Any] | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from llm_relay.documents import parse_object
 from llm_relay.errors import ProviderKeyMissing, ProviderKeyRejected
 from llm_relay.patience import is_retryable, retry_after_seconds
 from llm_relay.secrets_manager import SecretsManager, SecretUnreadableError
@@ -140,6 +140,11 @@ class Turn:
         self._limited: dict[str, ProviderRefused] = {}
         self._forbidden: str | None = None
 
+    def prefer(self, has_room: Callable[[str], bool]) -> None:
+        """Use the keys first that have room for a request."""
+        if len(self._left) > 1:
+            self._left.sort(key=has_room, reverse=True)
+
     @property
     def key(self) -> str:
         """The key to send."""
@@ -215,9 +220,6 @@ def keys_in(secret: Any) -> list[str]:
 
 
 def _keys_of(text: str) -> list[Any]:
-    try:
-        document = json.loads(text)
-    except ValueError:
-        return []
+    document = parse_object(text) or {}
     found = document.get("api_keys", [document.get("api_key")])
     return found if isinstance(found, list) else []

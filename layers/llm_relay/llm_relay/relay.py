@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import time
-from dataclasses import replace
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from llm_relay import limits
 from llm_relay.admission import admit
 from llm_relay.answer import Answer, error_answer
-from llm_relay.catalogue import Catalogue
 from llm_relay.charge import Charge
 from llm_relay.checks import body_object
 from llm_relay.clients import client_of
@@ -24,21 +25,20 @@ from llm_relay.idempotency import answer_once
 from llm_relay.kept_answer import REPLAYED
 from llm_relay.ledger import ledger
 from llm_relay.prices import priced
-from llm_relay.provider import Provider, forwarded
-from llm_relay.provider_key import ProviderKey
+from llm_relay.provider import forwarded
+from llm_relay.providers import Providers, providers_from
 from llm_relay.relayed_stream import RelayedStream
-from llm_relay.settings import ProviderKeySettings, UpstreamSettings
 from llm_relay.telemetry import Call, log_internal_error
-from llm_relay.translation import Translation
-from llm_relay.upstream import Reply, Upstream, UpstreamRequest
+from llm_relay.upstream import Reply, UpstreamRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from llm_relay.admission import Admission
     from llm_relay.api_gateway import ApiRequest
     from llm_relay.clients import Client
     from llm_relay.endpoints import Endpoint
+    from llm_relay.source import Source
     from llm_relay.translation import Translated
     from llm_relay.usage import Usage
 
@@ -47,8 +47,9 @@ ANSWER_SECONDS = 2.0
 # A list of models that is slower than this is done without,
 LISTING_SECONDS = 3.0
 # unless a budget needs its prices: the first call of an environment fetches the key in that time.
-PRICES_SECONDS = 20.0
-PRICES_RETRY_SECONDS = 2.0
+# The second number is how long nobody asks again. Another provider may stand in for one without.
+PRICES = (20.0, 2.0)
+STAND_IN_PRICES = (5.0, 15.0)
 _EVENT_STREAM = "text/event-stream"
 _JSON = "application/json"
 
@@ -56,17 +57,14 @@ Document = dict[str, Any]
 
 
 @lru_cache(maxsize=1)
-def provider() -> Provider:
-    """Return the provider of this environment, made on first use."""
-    upstream = Upstream(UpstreamSettings.from_mapping(os.environ))
-    key = ProviderKey(ProviderKeySettings.from_mapping(os.environ), upstream.open_ahead)
-    return Provider(upstream, key)
-
-
-@lru_cache(maxsize=1)
-def catalogue() -> Catalogue:
-    """Return the provider's models, asked for on first use."""
-    return Catalogue(provider())
+def providers() -> Providers:
+    """Return the providers of this environment, made on first use."""
+    try:
+        return providers_from(os.environ)
+    except ValueError as error:
+        raise InternalError(
+            f"The relay's settings are wrong: {error}. Whoever runs this endpoint has to mend them."
+        ) from None
 
 
 def relay(
@@ -109,6 +107,14 @@ def answered(request: ApiRequest, work: Callable[[Call], Answer]) -> Answer:
     return error_answer(failure, call.headers())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A request as one provider gets it, and as its caller may make it."""
+
+    translated: Translated
+    body: Document
+
+
 class Relay:
     """One request on its way."""
 
@@ -117,43 +123,59 @@ class Relay:
         self._call = call
         self._client = client
         self._model = ""  # the one asked for
-        call.price = self._priced
+        self._questions: dict[str, Question] = {}  # by the names of the providers
         self._deadline = deadline
-        self._settings = provider().settings
+        self._settings = providers().settings
         self._soon = deadline.within(self._settings.first_byte_seconds)
 
     def answer(self, text: bytes) -> Answer:
         """Return the provider's answer; a RelayError if there is none."""
         body = body_object(text)
-        admission = self._admission(body)
-        if admission.body is not body:
-            body = admission.body
-            text = compact(body)
-        translated = self._translated(text, body)
+        self._call.stream = body.get("stream") is True
+        admission = self._admission(text, body)
         self._set_aside(admission.worst_nanos)
-        reply = self._ask(translated)
-        try:
-            self._call.provider_request_id = reply.headers.get("x-request-id")
-            if self._call.stream and reply.content_type != _JSON:
-                return self._streamed(reply, body)
-            return self._whole(reply, body)
-        except BaseException:
-            reply.close()
-            raise
+        return self._hedged(admission) if self._is_hedged() else self._answer(admission.sources)
 
     def checked(self, body: Document) -> Document:
         """Return a request as its client may make it; a RelayError if it could not be asked."""
-        admitted = self._admission(body).body
-        self._translated(b"", admitted)
-        return admitted
+        return self._admission(b"", body).body
 
-    def _admission(self, body: Document) -> Admission:
+    def _admission(self, text: bytes, body: Document) -> Admission:
         self._endpoint.check(body)
         self._model = body["model"]
+        return providers().admission(self._model, partial(self._admitted, text, body))
+
+    def _admitted(self, text: bytes, body: Document, source: Source) -> Admission:
         if limits.needs_listing(body):
-            limits.check(body, self._entry(self._model))
-        entry = None if self._client.budget_nanos is None else self._priced_entry()
-        return admit(self._client, self._endpoint.path, body, entry, self._settings.dialect)
+            limits.check(body, self._entry(source))
+        entry = None if self._client.budget_nanos is None else self._priced_entry(source)
+        admission = admit(self._client, self._endpoint.path, body, entry, source.dialect)
+        if admission.body is not body:
+            text = compact(admission.body)
+        translated = source.translated(self._endpoint, text, admission.body)
+        self._questions[source.name] = Question(translated=translated, body=admission.body)
+        return admission
+
+    def _answer(self, sources: Sequence[Source]) -> Answer:
+        return providers().ask(sources, self._ask)
+
+    def _is_hedged(self) -> bool:
+        if not self._call.stream:
+            return False
+        return self._settings.hedge_percent > random.uniform(0, 100)  # noqa: S311 - a share of calls
+
+    def _hedged(self, admission: Admission) -> Answer:
+        from llm_relay.hedge import Race, Try  # noqa: PLC0415 - off, it costs nothing
+
+        sources, seconds = admission.sources, self._settings.hedge_after_seconds
+
+        def second() -> Try:
+            twin = copy(self)
+            twin._call = self._call.twin(seconds)
+            twin._set_aside(admission.worst_nanos)
+            return Try(twin._call, partial(twin._answer, sources[1:] + sources[:1]))
+
+        return Race(Try(self._call, partial(self._answer, sources))).answer(second, seconds)
 
     def _set_aside(self, worst_nanos: int) -> None:
         if self._client.budget_nanos is None:
@@ -163,26 +185,32 @@ class Relay:
         if hold:
             self._call.charge = Charge(ledger(), hold, self._model)
 
-    def _translated(self, text: bytes, body: Document) -> Translated:
-        translation = Translation(self._settings.dialect, text, body)
-        self._endpoint.translate(translation)
-        self._call.stream = body.get("stream") is True
-        return translation.result()
-
-    def _ask(self, translated: Translated) -> Reply:
-        self._call.dropped = translated.dropped
+    def _ask(self, source: Source, waits: bool) -> Answer:
+        """Return one provider's answer, as soon as there is something of it to hand on."""
+        question = self._questions[source.name]
+        self._call.dropped = question.translated.dropped
+        self._call.price = partial(self._priced, source)
         request = UpstreamRequest(
             method="POST",
             path=self._endpoint.path,
-            body=translated.text,
+            body=question.translated.text,
+            model=self._model,
             accept=_EVENT_STREAM if self._call.stream else _JSON,
         )
-        return provider().call(request, self._soon, self._call.effort)
+        reply = source.provider.call(request, self._soon, self._call.effort, waits=waits)
+        try:
+            self._call.provider_request_id = reply.headers.get("x-request-id")
+            if self._call.stream and reply.content_type != _JSON:
+                return self._streamed(reply, source, question.body)
+            return self._whole(reply, question.body)
+        except BaseException:
+            reply.close()
+            raise
 
-    def _streamed(self, reply: Reply, body: Document) -> Answer:
+    def _streamed(self, reply: Reply, source: Source, body: Document) -> Answer:
         stream = RelayedStream(
             reply,
-            self._endpoint.watch(body, self._settings.dialect),
+            self._endpoint.watch(body, source.dialect),
             self._call,
             self._deadline,
             self._settings.keep_alive_seconds,
@@ -204,26 +232,27 @@ class Relay:
     def _headers(self, reply: Reply, own: dict[str, str]) -> dict[str, str]:
         return own | forwarded(reply.headers) | self._call.headers()
 
-    def _entry(self, model: str) -> Document | None:
+    def _entry(self, source: Source) -> Document | None:
         soon = self._deadline.within(LISTING_SECONDS)
-        return self._call.effort.waiting_for(lambda: catalogue().entry(model, soon))
+        return self._call.effort.waiting_for(lambda: source.entry(self._model, soon))
 
-    def _priced_entry(self) -> Document | None:
-        soon = self._deadline.within(PRICES_SECONDS)
-        look = partial(catalogue().entry, self._model, soon, PRICES_RETRY_SECONDS)
+    def _priced_entry(self, source: Source) -> Document | None:
+        seconds, retry_seconds = STAND_IN_PRICES if providers().are_many else PRICES
+        soon = self._deadline.within(seconds)
+        look = partial(source.entry, self._model, soon, retry_seconds)
         entry = self._call.effort.waiting_for(look)
-        if entry is None and catalogue().is_away:
+        if entry is None and source.catalogue.is_away:
             raise PricesUnavailable(
                 "The provider's prices cannot be had now, and your budget needs them, so nothing "
                 "was sent. Try again in a moment."
             )
         return entry
 
-    def _priced(self, usage: Usage, model: str | None) -> Usage:
+    def _priced(self, source: Source, usage: Usage, model: str | None) -> Usage:
         if usage.cost_usd is not None or usage.tokens_in is None:
             return usage
-        # A provider may answer under a name that it does not list.
-        return priced(usage, (self._entry(model) if model else None) or self._entry(self._model))
+        soon = self._deadline.within(LISTING_SECONDS)
+        return priced(usage, source.entry_of_answer(model, self._model, soon))
 
 
 def cost_header(usage: Usage) -> dict[str, str]:

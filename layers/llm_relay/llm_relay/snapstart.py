@@ -11,7 +11,7 @@ import importlib
 import os
 import random
 
-from llm_relay.relay import provider
+from llm_relay.relay import providers
 
 _LATER = (  # what calls import on first use, as not all of them need it
     "boto3",
@@ -36,7 +36,7 @@ def warm() -> None:
     """Import what calls may need, and read the certificates that TLS trusts."""
     for name in _LATER:
         importlib.import_module(name)
-    provider()
+    providers()
 
 
 def diverge() -> None:

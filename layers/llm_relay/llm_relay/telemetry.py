@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
+from llm_relay.answer import header_text
 from llm_relay.errors import BudgetExceeded, Fault, ProviderKeyRejected, RelayError
 from llm_relay.metrics import write_line
 from llm_relay.provider import Effort
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llm_relay.charge import Charge
+    from llm_relay.hedge import BothCharges
 
-_LONGEST_HEADER = 1000
 _CLIENT_ERROR = 400
 _CALLER_LEFT = "caller_left"  # who stops reading a stream does not complain of anything
 _FAULTS = {
@@ -44,13 +45,14 @@ class Call:
     model: str | None = None  # as the provider names it: what callers write is unbounded
     stream: bool = False
     replayed: bool = False  # answered from what was kept under an Idempotency-Key
+    hedged: bool = False  # asked twice, as the first answer was long in coming
     usage: Usage = field(default_factory=Usage)
     effort: Effort = field(default_factory=Effort)
     provider_request_id: str | None = None
     dropped: tuple[str, ...] = ()  # paths of what the provider would not have taken
     first_byte_seconds: float | None = None
     overhead_seconds: float | None = None  # our share of the time to the first byte
-    charge: Charge | None = None  # of a client with a budget
+    charge: Charge | BothCharges | None = None  # of a client with a budget
     price: Callable[[Usage, str | None], Usage] = field(default=lambda usage, _model: usage)
     _started: float = field(default_factory=time.monotonic)
     _told: bool = False
@@ -62,8 +64,10 @@ class Call:
             "x-relay-attempts": str(self.effort.attempts),
             "x-relay-overhead-ms": f"{self._overhead_seconds() * 1000:.1f}",
         }
+        if self.effort.provider:
+            headers["x-relay-provider"] = self.effort.provider
         if self.provider_request_id:
-            headers["x-upstream-request-id"] = self.provider_request_id
+            headers["x-upstream-request-id"] = header_text(self.provider_request_id)
         if self.dropped:
             headers["x-relay-dropped"] = header_text(", ".join(self.dropped))
         return headers
@@ -72,6 +76,14 @@ class Call:
         """Keep what the call used, at its price."""
         self.model = model
         self.usage = self.price(usage, model)
+
+    def twin(self, waited_seconds: float) -> Call:
+        """Return the same call as it is made once more, after waiting for so long."""
+        return replace(self, effort=Effort(waiting_seconds=waited_seconds), charge=None)
+
+    def disown(self) -> None:
+        """Leave it to another to charge the call and to tell of it."""
+        self._told = True
 
     def note_first_byte(self) -> None:
         """Keep the moment at which the caller gets the first byte of the answer."""
@@ -112,11 +124,13 @@ class Call:
         return {
             "route": self.route,
             "request_id": self.request_id,
+            "provider": self.effort.provider or None,
             "provider_request_id": self.provider_request_id,
             "client": self.client,
             "model": self.model,
             "stream": self.stream,
             "replayed": self.replayed or None,
+            "hedged": self.hedged or None,
             "status": int(status),
             "code": code,
             "attempts": self.effort.attempts,
@@ -160,12 +174,6 @@ def _failures(status: int, code: str | None, failure: RelayError | None) -> dict
     if failure and (name := _OF_THEIR_OWN.get(type(failure))):
         told[name] = 1
     return told
-
-
-def header_text(text: str) -> str:
-    """Return text that is safe in a header, whatever a caller has put into it."""
-    plain = "".join(char if char.isascii() and char.isprintable() else "?" for char in text)
-    return plain[:_LONGEST_HEADER]
 
 
 def log_internal_error(error: Exception, request_id: str) -> None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from llm_relay.batch.names import row_request_id
 from llm_relay.deadline import Deadline
-from llm_relay.documents import compact
 from llm_relay.errors import (
     MAY_BE_PAID,
     InternalError,
+    OutOfTime,
     ProviderKeyMissing,
     ProviderKeyRejected,
     ProviderRefused,
@@ -66,8 +66,8 @@ class Asking:
         started, effort = time.monotonic(), Effort()
         failure: RelayError
         try:
-            text, deadline = compact(row.body), Deadline.after(self._seconds)
-            whole = self._exchange.ask(text, row.body, deadline, effort)
+            deadline = Deadline.after(self._seconds)
+            whole = self._exchange.ask(row.sources, row.body, deadline, effort)
             return Outcome(row=row, started=started, ended=time.monotonic(), whole=whole)
         except RelayError as error:
             failure = error
@@ -88,6 +88,8 @@ def blame(failure: RelayError) -> Blame:
     status = failure.status
     if isinstance(failure, _NOT_THE_ROW_S) or status == HTTPStatus.PAYMENT_REQUIRED:
         return Blame.PROVIDER
+    if isinstance(failure, OutOfTime):
+        return Blame.ROW
     if not isinstance(failure, ProviderRefused) or not is_retryable(status):
         return Blame.FINAL
     if status == HTTPStatus.TOO_MANY_REQUESTS:

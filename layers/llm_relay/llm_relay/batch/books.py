@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from llm_relay.exchange import Whole
 
     Written = list[tuple[Result, "Tag"]]
-    Listed = Callable[[str], Mapping[str, Any] | None]
+    # What is listed of the model that has answered, or else of the one that was asked for.
+    Listed = Callable[[Whole, str], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +118,5 @@ class Books:
         """Return the price told or listed; what was set aside for a row whose price is unknown."""
         usage = whole.usage
         if usage.cost_usd is None and usage.tokens_in is not None:
-            # A provider may answer under a name that it does not list.
-            entry = (self._listed(whole.model) if whole.model else None) or self._listed(model)
-            usage = priced(usage, entry)
+            usage = priced(usage, self._listed(whole, model))
         return row.worst_nanos if usage.cost_usd is None else nanos_of(usage.cost_usd)

@@ -1,11 +1,10 @@
-"""The provider's list of models, asked for once in the course of a step."""
+"""A provider's list of models, asked for once in the course of a step."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from llm_relay import relay
 from llm_relay.deadline import Deadline
 from llm_relay.errors import ProviderRefused, RelayError
 from llm_relay.filling import objects_in
@@ -14,32 +13,39 @@ from llm_relay.provider import Effort
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from llm_relay.source import Source
+
 _SECONDS = 30.0
 
 
 class Listing:
-    """What the provider lists of its models.
+    """What a provider lists of its models.
 
     Where nothing can be told without it, a list that does not come now is an error, except from a
     provider that has none.
     """
 
-    def __init__(self, *, is_needed: bool) -> None:
+    def __init__(self, source: Source, *, is_needed: bool) -> None:
+        self._source = source
         self._is_needed = is_needed
         self._entries: Mapping[str, Mapping[str, Any]] | None = None
+        self._failure: RelayError | None = None
 
     def entry(self, model: str) -> Mapping[str, Any] | None:
         """Return what is listed of a model, if it is listed."""
+        if self._failure:
+            raise self._failure
         if self._entries is None:
             self._entries = self._fetched()
-        return self._entries.get(model)
+        return self._entries.get(self._source.theirs(model) or model)
 
     def _fetched(self) -> Mapping[str, Mapping[str, Any]]:
         try:
-            listing = relay.catalogue().listing(Deadline.after(_SECONDS), Effort())
+            listing = self._source.catalogue.listing(Deadline.after(_SECONDS), Effort())
         except RelayError as error:
             has_none = isinstance(error, ProviderRefused) and error.status == HTTPStatus.NOT_FOUND
             if self._is_needed and not has_none:
+                self._failure = error
                 raise
             return {}
         return {str(entry.get("id")): entry for entry in objects_in(listing, "data")}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from llm_relay import relay
 from llm_relay.batch.ending import tell_end
 from llm_relay.batch.execution import step, subject_of
 from llm_relay.batch.file_check import ROWS_PER_CHUNK, Findings, check_file
@@ -19,9 +18,10 @@ from llm_relay.batch.manifest import manifest_text
 from llm_relay.batch.names import manifest_key
 from llm_relay.batch.never_run import INPUT_CHANGED
 from llm_relay.batch.record import FAILED, IN_PROGRESS, VALIDATING
-from llm_relay.batch.row_check import BadLine, RowChecker
+from llm_relay.batch.row_check import BadLine, RowChecker, RowCheckers
 from llm_relay.batch.store import store
 from llm_relay.objects import Bucket
+from llm_relay.relay import providers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,16 +89,23 @@ def _validated(batch: Batch) -> Batch:
     return changed or batch
 
 
-def _checker(batch: Batch) -> RowChecker:
-    return RowChecker(
-        batch.endpoint or None,
-        client=batch.client,
-        dialect=relay.provider().settings.dialect,
-        listed=Listing(is_needed=batch.client.budget_nanos is not None).entry,
+def _checker(batch: Batch) -> RowCheckers:
+    is_needed = batch.client.budget_nanos is not None
+    return RowCheckers(
+        [
+            RowChecker(
+                batch.endpoint or None,
+                client=batch.client,
+                dialect=source.dialect,
+                listed=Listing(source, is_needed=is_needed).entry,
+                has=source.theirs,
+            )
+            for source in providers()
+        ]
     )
 
 
-def _findings(batch: Batch, checker: RowChecker) -> tuple[Findings, str | None]:
+def _findings(batch: Batch, checker: RowCheckers) -> tuple[Findings, str | None]:
     """Return what is in the file, and the ETag of the object that was read."""
     rows_per_chunk = int(os.environ.get("BATCH_ROWS_PER_CHUNK", ROWS_PER_CHUNK))
     try:

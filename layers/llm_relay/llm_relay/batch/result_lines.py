@@ -20,9 +20,10 @@ def answer(batch_id: str, row: int, custom_id: str, whole: Whole, cost_nanos: in
     """Return the line of an answer, which goes in as the provider wrote it."""
     line_id, usage = row_request_id(batch_id, row), whole.usage
     request_id = whole.provider_request_id or line_id
+    response = _response(whole.status, request_id, whole.provider)
     return Result(
         row=row,
-        line=_line(line_id, custom_id, whole.status, request_id, _on_one_line(whole)),
+        line=_line(line_id, custom_id, response, _on_one_line(whole)),
         is_answer=True,
         cost_nanos=cost_nanos,
         tokens_in=usage.tokens_in or 0,
@@ -38,7 +39,8 @@ def refusal(
     """Return the line of a row that has failed for good."""
     line_id = row_request_id(batch_id, row)
     request_id = error.headers().get("x-upstream-request-id") or line_id
-    line = _line(line_id, custom_id, error.status, request_id, compact(error.body()))
+    response = _response(error.status, request_id, error.provider)
+    line = _line(line_id, custom_id, response, compact(error.body()))
     return Result(row=row, line=line, is_answer=False, cost_nanos=cost_nanos)
 
 
@@ -49,8 +51,13 @@ def model_in(line: bytes) -> str | None:
     return model if isinstance(model, str) else None
 
 
-def _line(line_id: str, custom_id: str | None, status: int, request_id: str, body: bytes) -> bytes:
+def _response(status: int, request_id: str, provider: str | None) -> dict[str, Any]:
+    """Return what stands before the body; who answered is told where there are several."""
     response = {"status_code": int(status), "request_id": request_id}
+    return response | {"provider": provider} if provider else response
+
+
+def _line(line_id: str, custom_id: str | None, response: Mapping[str, Any], body: bytes) -> bytes:
     opened = compact({"id": line_id, "custom_id": custom_id, "response": response})[:-2]
     return b'%b,"body":%b},"error":null}\n' % (opened, body)
 

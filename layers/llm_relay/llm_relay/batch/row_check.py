@@ -9,13 +9,13 @@ from llm_relay import limits
 from llm_relay.admission import admit
 from llm_relay.checks import short
 from llm_relay.dialect import OPENAI
-from llm_relay.documents import NumberTooLargeError, parse
+from llm_relay.documents import UnfitError, parse
 from llm_relay.endpoints import endpoint_at
-from llm_relay.errors import BadRequest, ModelNotAllowed, ModelUnpriced
+from llm_relay.errors import BadRequest, ModelNotAllowed, ModelUnpriced, RelayError
 from llm_relay.translation import Translation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from llm_relay.batch.lines import Line
     from llm_relay.clients import Client
@@ -62,12 +62,14 @@ class RowChecker:
         client: Client | None = None,
         dialect: Dialect = OPENAI,
         listed: Listed | None = None,
+        has: Callable[[str], object] | None = None,
     ) -> None:
         self.url = url
         self._endpoint = endpoint_at(url) if url else None
         self._client = client
         self._dialect = dialect
         self._listed = listed
+        self._has = has
 
     def check(self, line: Line) -> Row:
         """Return the row in a line, or raise BadLine."""
@@ -95,6 +97,9 @@ class RowChecker:
             if body.get(name):
                 why = f"'{name}' cannot be used in a batch. Leave it out."
                 raise BadLine("invalid_request", why, f"body.{name}")
+        if self._has and not self._has(body["model"]):
+            why = "There is no such model. GET /v1/models lists what there is."
+            raise BadLine("model_not_found", why, "body.model")
         endpoint.translate(Translation(self._dialect, b"", body))
         if self._listed and limits.needs_listing(body):
             limits.check(body, self._listed(body["model"]))
@@ -102,6 +107,28 @@ class RowChecker:
             needs_entry = self._client.budget_nanos is not None
             entry = self._listed(body["model"]) if needs_entry and self._listed else None
             admit(self._client, endpoint.path, body, entry, self._dialect)
+
+
+class RowCheckers:
+    """Checks rows for each provider: one that could answer a row is enough."""
+
+    def __init__(self, checkers: Sequence[RowChecker]) -> None:
+        self._checkers = checkers
+
+    @property
+    def url(self) -> str | None:
+        """The endpoint of all rows, as soon as it is known."""
+        return self._checkers[0].url
+
+    def check(self, line: Line) -> Row:
+        """Return the row in a line, or raise what is in the first provider's way."""
+        refusals: list[BadLine | RelayError] = []
+        for checker in self._checkers:
+            try:
+                return checker.check(line)
+            except (BadLine, RelayError) as refusal:
+                refusals.append(refusal)
+        raise refusals[0]
 
 
 def row_in(line: Line) -> Row:
@@ -127,9 +154,8 @@ def _object_in(line: Line) -> dict[str, Any]:
         document = parse(line.text)
     except UnicodeDecodeError:
         raise BadLine("invalid_utf8", "The line is not UTF-8. Save the file as UTF-8.") from None
-    except NumberTooLargeError:
-        why = "The line holds a number too large for a computer, such as 1e999."
-        raise BadLine("invalid_json_line", why) from None
+    except UnfitError as error:
+        raise BadLine("invalid_json_line", f"The line {error}.") from None
     except ValueError:
         why = f"The line is not valid JSON. Send one object per line, such as {_EXAMPLE}."
         raise BadLine("invalid_json_line", why) from None

@@ -6,22 +6,22 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.admission import admit
 from llm_relay.batch.lines import lines_in
 from llm_relay.batch.result_lines import refusal
 from llm_relay.batch.row_check import BadLine, row_in
 from llm_relay.errors import BadRequest, RelayError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
+    from llm_relay.admission import Admission
     from llm_relay.batch.lines import Line
     from llm_relay.batch.manifest import Chunk
     from llm_relay.batch.parts import Result
     from llm_relay.batch.purse import Slice
     from llm_relay.batch.record import Batch
-    from llm_relay.dialect import Dialect
     from llm_relay.objects import Bucket
+    from llm_relay.source import Source
 
 _BLOCK_BYTES = 4 * 1024 * 1024
 # Rows that are held in memory before they are run; a row may have 8 MiB.
@@ -40,6 +40,7 @@ class Row:
     body: Document
     bytes: int  # of its line
     worst_nanos: int  # what it may cost at the most; 0 for clients without a budget
+    sources: tuple[Source, ...] = ()  # the providers that can take it
     slice: Slice | None = None  # whose money it spends
     failures: int = 0  # that were its own
     successes_before: int = 0  # of others, when it first failed
@@ -56,15 +57,12 @@ class Rows:
         self,
         batch: Batch,
         lines: Iterator[Line],
-        listed: Callable[[str], Mapping[str, Any] | None],
-        dialect: Dialect,
+        admitted: Callable[[Document], Admission],
         refuse: Callable[[Result], None],
     ) -> None:
         self._batch = batch
-        self._path = batch.endpoint.removeprefix("/v1")
         self._lines = lines
-        self._listed = listed
-        self._dialect = dialect
+        self._admission = admitted
         self._refuse = refuse
         self.pending: deque[Row] = deque()  # read, and not yet taken
 
@@ -95,15 +93,14 @@ class Rows:
         return None
 
     def _admitted(self, line: Line, custom_id: str, body: Document) -> Row:
-        client = self._batch.client
-        entry = None if client.budget_nanos is None else self._listed(str(body.get("model")))
-        admission = admit(client, self._path, body, entry, self._dialect)
+        admission = self._admission(body)
         return Row(
             row=line.row,
             custom_id=custom_id,
             body=admission.body,
             bytes=len(line.text),
             worst_nanos=admission.worst_nanos,
+            sources=admission.sources,
         )
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from llm_relay.batch.pace import Pace
     from llm_relay.batch.purse import Purse
     from llm_relay.batch.rows import Row, Rows
+    from llm_relay.batch.spacing import Spacing
     from llm_relay.errors import RelayError
 
     # What came of a row, or results that are written, or a call to look for oneself.
@@ -59,6 +60,7 @@ class Shift:
         books: Books,
         purse: Purse,
         pace: Pace,
+        spacing: Spacing,
         outlook: Outlook,
         events: Events,
         must_stop: Callable[[], Stop | None],
@@ -68,6 +70,7 @@ class Shift:
         self._books = books
         self._purse = purse
         self._pace = pace
+        self._spacing = spacing
         self._outlook = outlook
         self._events = events
         self._must_stop = must_stop
@@ -116,11 +119,12 @@ class Shift:
         while not self._is_stopped() and self._may_take() and (row := self._next_row()):
             self._under_way += 1
             self.most_under_way = max(self.most_under_way, self._under_way)
+            self._spacing.taken(row, time.monotonic())
             pool.submit(self._ask, row)
 
     def _may_take(self) -> bool:
         is_free = self._under_way < self._pace.limit and not self._books.is_behind
-        return is_free and time.monotonic() >= self._paused_until
+        return is_free and time.monotonic() >= max(self._paused_until, self._spacing.due)
 
     def _ask(self, row: Row) -> None:
         self._events.put(self._asking.ask(row))
@@ -183,9 +187,12 @@ class Shift:
             return
 
     def _seconds_to_wait(self) -> float:
-        if not self._later or self._under_way >= self._pace.limit:
+        now = time.monotonic()
+        is_waiting = self._later or now < self._spacing.due
+        if not is_waiting or self._under_way >= self._pace.limit:
             return _TICK_SECONDS
-        due = max(self._paused_until, self._later[0][0]) - time.monotonic()
+        later = self._later[0][0] if self._later and not self._ready else now
+        due = max(self._paused_until, self._spacing.due, later) - now
         return min(_TICK_SECONDS, max(0.01, due))
 
     def _do(self, event: Event) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from llm_relay.admission import admit
 from llm_relay.batch.asking import Asking
 from llm_relay.batch.books import Books
 from llm_relay.batch.chunk_task import Task
@@ -26,23 +27,28 @@ from llm_relay.batch.rows import Rows, lines_of
 from llm_relay.batch.settlement import settle_holds
 from llm_relay.batch.shift import LEASE_LOST, Shift
 from llm_relay.batch.shift_report import tell
+from llm_relay.batch.spacing import Spacing
 from llm_relay.batch.store import store
 from llm_relay.deadline import Deadline
 from llm_relay.endpoints import endpoint_at
 from llm_relay.exchange import Exchange
 from llm_relay.objects import Bucket
-from llm_relay.relay import LISTING_SECONDS, catalogue, provider
+from llm_relay.relay import LISTING_SECONDS, providers
 from llm_relay.telemetry import log_internal_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from llm_relay.admission import Admission
     from llm_relay.batch.books import Tag, Totals
     from llm_relay.batch.leases import Lease
     from llm_relay.batch.progress import Progress
     from llm_relay.batch.record import Batch
+    from llm_relay.batch.rows import Row
     from llm_relay.batch.shift import Events
     from llm_relay.endpoints import Endpoint
+    from llm_relay.exchange import Whole
+    from llm_relay.source import Source
 
 # Kept back from the function's own time, to write and to count what came last.
 CLOSING_SECONDS = 10.0
@@ -102,7 +108,7 @@ class Invocation:
         self._lease = lease
         self._started = time.monotonic()
         # Half the time at the most is left to rows that are under way.
-        patience = provider().settings.first_byte_seconds
+        patience = providers().settings.first_byte_seconds
         self._row_seconds = min(patience, ends.remaining() / 2)
         self._last_call = ends.within(ends.remaining() - self._row_seconds)
         self._last_write = Deadline(ends.at + CLOSING_SECONDS / 2)
@@ -127,7 +133,7 @@ class Invocation:
             closing.callback(shift.drain)
             closing.callback(writer.close, self._last_write)
             closing.callback(shift.drain)
-            listed("")  # reads the provider's key, which many threads would do all at once
+            _read_key()
             shift.run(self._threads)
         stop = LEASE_LOST if writer.has_dropped else shift.stop
         return self._answer(stop, shift, books.totals, before)
@@ -149,15 +155,16 @@ class Invocation:
         )
 
     def _shift(self, books: Books, before: Progress, must_stop: Callable[[], Stop | None]) -> Shift:
-        batch, settings = self._batch, provider().settings
+        batch = self._batch
         lines = lines_of(self._bucket, batch, self._task.chunk, before.done)
-        exchange = Exchange(provider(), _endpoint(batch))
+        exchange = Exchange(providers(), _endpoint(batch))
         return Shift(
-            rows=Rows(batch, lines, listed, settings.dialect, books.refuse_unread),
+            rows=Rows(batch, lines, partial(admitted, batch), books.refuse_unread),
             asking=Asking(exchange, batch.id, self._row_seconds),
             books=books,
             purse=self._purse,
             pace=self._pace(),
+            spacing=Spacing(spacing),
             outlook=self._outlook,
             events=self._events,
             must_stop=must_stop,
@@ -205,9 +212,28 @@ class Invocation:
         return self._task.answer(left, stop.wait_seconds if stop else 0, idle)
 
 
-def listed(model: str) -> Mapping[str, Any] | None:
-    """Return what the provider lists of a model, if anything."""
-    return catalogue().entry(model, Deadline.after(LISTING_SECONDS))
+def admitted(batch: Batch, body: dict[str, Any]) -> Admission:
+    """Return a row as its client may ask it, of the providers that can take it."""
+    client, path = batch.client, batch.endpoint.removeprefix("/v1")
+    model = str(body.get("model"))
+
+    def by(source: Source) -> Admission:
+        soon = Deadline.after(LISTING_SECONDS)
+        entry = None if client.budget_nanos is None else source.entry(model, soon)
+        return admit(client, path, body, entry, source.dialect)
+
+    return providers().admission(model, by)
+
+
+def listed(whole: Whole, asked: str) -> Mapping[str, Any] | None:
+    """Return what the provider that has answered lists of its model, if anything."""
+    source = providers().named(whole.provider)
+    return source.entry_of_answer(whole.model, asked, Deadline.after(LISTING_SECONDS))
+
+
+def _read_key() -> None:
+    """Read the first provider's key, which many threads would do all at once."""
+    next(iter(providers())).entry("", Deadline.after(LISTING_SECONDS))
 
 
 def _endpoint(batch: Batch) -> Endpoint:
@@ -215,6 +241,11 @@ def _endpoint(batch: Batch) -> Endpoint:
     if endpoint is None:
         raise ValueError(batch.endpoint)
     return endpoint
+
+
+def spacing(row: Row) -> float:
+    """Return how much to leave after a row, by the limits of the provider that is asked first."""
+    return row.sources[0].provider.headroom.spacing(str(row.body.get("model")))
 
 
 def _concurrency() -> int:

@@ -12,6 +12,7 @@ from llm_relay.doctor.checklist import Checklist, fail, ok
 from llm_relay.doctor.secret_form import fault_of
 from llm_relay.doctor.visit import visit
 from llm_relay.provider_key import keys_in
+from llm_relay.provider_list import listed_providers
 from llm_relay.secrets_manager import SecretsManager, SecretUnreadableError
 from llm_relay.settings import ProviderKeySettings, UpstreamSettings
 from llm_relay.upstream import Upstream
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from llm_relay.doctor.checklist import Finding
     from llm_relay.doctor.visit import Visit
+    from llm_relay.provider_list import Listed
 
 ANSWER_SECONDS = 2.0  # kept back, to say what was found
 STORE = f"Store the bare key in it: {provider_findings.SET_KEY}"
@@ -37,20 +39,54 @@ OF_PROVIDER = (  # each needs the one that is named with it
 def examine(event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """Return what was found within that many seconds."""
     deadline = Deadline.after(seconds - ANSWER_SECONDS)
-    checks, inside = Checklist(), Inside(os.environ, event.get("model"), deadline)
-    checks.check("settings", inside.settings)
-    checks.check("secret", inside.secret, "settings")
-    for name, look, need in OF_PROVIDER:
-        checks.check(name, partial(inside.provider, look), need)
+    checks = Checklist()
+    checks.check("settings", partial(settings_of, os.environ))
+    providers = listed_in(os.environ) if checks.works("settings") else [None]
+    for place, listed in enumerate(providers):
+        share = deadline.within(deadline.remaining() / (len(providers) - place))
+        _examine_one(checks, Inside(os.environ, event.get("model"), share, listed))
     return checks.document()
 
 
-class Inside:
-    """What a function finds where it runs."""
+def _examine_one(checks: Checklist, inside: Inside) -> None:
+    """Look at one provider; where there are several, its name is in those of the checks."""
+    checks.check("secret" + inside.mark, inside.secret, "settings")
+    for name, look, need in OF_PROVIDER:
+        checks.check(name + inside.mark, partial(inside.provider, look), need + inside.mark)
 
-    def __init__(self, environ: Mapping[str, str], model: str | None, deadline: Deadline) -> None:
-        self._environ, self._model, self._deadline = environ, model, deadline
+
+def settings_of(environ: Mapping[str, str]) -> Finding:
+    """Whether the functions can read their settings."""
+    try:
+        settings = UpstreamSettings.from_mapping(environ)
+        dialects = [each.dialect for each in listed_in(environ) if each]
+    except ValueError as error:
+        return fail(f"A setting is wrong: {error}.", "Mend it, or leave it out. Then: sam deploy")
+    patience = max(settings.first_byte_seconds, settings.idle_seconds)
+    dialect = ", ".join(dialects) or settings.dialect.name
+    return ok(f"dialect {dialect}, patience {patience:g} s")
+
+
+def listed_in(environ: Mapping[str, str]) -> list[Listed | None]:
+    """Return the providers of the list, or None for the one of a stack without."""
+    text = environ.get("PROVIDERS")
+    return [*listed_providers(text)] if text else [None]
+
+
+class Inside:
+    """What a function finds where it runs, of one provider."""
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        model: str | None,
+        deadline: Deadline,
+        listed: Listed | None = None,
+    ) -> None:
+        self._environ, self._deadline, self._listed = environ, deadline, listed
+        self._model = listed.asked(model) if listed else model
         self._keys: list[str] = []
+        self.mark = f" of {listed.name}" if listed else ""
 
     def provider(self, look: Callable[[Visit], Finding]) -> Finding:
         """What one look says of the provider, which is asked once for all of them."""
@@ -58,21 +94,14 @@ class Inside:
 
     @cached_property
     def _visit(self) -> Visit:
-        upstream = Upstream(UpstreamSettings.from_mapping(self._environ))
-        return visit(upstream, self._keys, self._model, self._deadline)
-
-    def settings(self) -> Finding:
-        """Whether the functions can read their settings."""
-        try:
-            settings = UpstreamSettings.from_mapping(self._environ)
-        except ValueError as error:
-            return fail(f"A setting is wrong: {error}.", "Deploy the template as it is: sam deploy")
-        patience = max(settings.first_byte_seconds, settings.idle_seconds)
-        return ok(f"dialect {settings.dialect.name}, patience {patience:g} s")
+        settings = UpstreamSettings.from_mapping(self._environ)
+        settings = self._listed.upstream(settings) if self._listed else settings
+        return visit(Upstream(settings), self._keys, self._model, self._deadline)
 
     def secret(self) -> Finding:
         """Whether the secret can be read, and what it holds can be sent."""
         settings = ProviderKeySettings.from_mapping(self._environ)
+        settings = self._listed.key(settings) if self._listed else settings
         try:
             text = settings.key_for_sam_local or SecretsManager().text(settings.secret_arn)
         except SecretUnreadableError as error:

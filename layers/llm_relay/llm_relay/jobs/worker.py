@@ -23,7 +23,7 @@ from llm_relay.jobs.response_task import ResponseTask
 from llm_relay.jobs.single import SingleJob, message_in
 from llm_relay.jobs.task import Delivery, Postponed, Task, carry_out, pause_seconds
 from llm_relay.objects import Bucket, s3
-from llm_relay.relay import catalogue, provider
+from llm_relay.relay import providers
 from llm_relay.telemetry import log_internal_error
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def work_off(event: dict[str, Any], context: Any) -> Any:
 
 def _make_clients() -> None:
     """Make what the threads share: the first clients of boto3 cannot be made side by side."""
-    shared: tuple[Callable[[], Any], ...] = (dynamodb, s3, sqs, event_bridge, provider, catalogue)
+    shared: tuple[Callable[[], Any], ...] = (dynamodb, s3, sqs, event_bridge, providers)
     for make in shared:
         make()
 
