@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import openai
 import pytest
 import requests
+import yaml
 
 from local.provider.server import DEFAULT_KEY, Provider
 from tests.docs.blocks import ROOT, blocks_of
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 PAGE = ROOT / "docs" / "architecture.md"
 MODEL = "abliterated-model"
 HELD_AGAINST_IT = [
+    "tests/functions/test_openapi.py",
     "tests/functions/test_watched.py",
     "tests/functions/test_whoami.py",
     "tests/template/test_events.py::test_every_route_has_a_sample_event",
@@ -50,6 +52,8 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
             do(["patch", "--strip=1", "--no-backup-if-mismatch"], project, block.text)
         if block.language == "sh" and "events/" in block.text:
             do(["bash", "-e"], project, block.text)
+    served = yaml.safe_load((project / "docs" / "openapi.yaml").read_text())
+    (project / "functions" / "openapi" / "openapi.json").write_text(json.dumps(served))
     return project
 
 

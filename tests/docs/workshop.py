@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PROGRAMS = Path(shims.__file__)
-BLOCK_SECONDS = 100
+BLOCK_SECONDS = 200
 ADDRESS = "127.0.0.1:8080"  # as the pages have it
 YES = "y\n" * 20  # what a reader answers who is asked
 

@@ -1,0 +1,113 @@
+"""Whatever a request holds, it is put into the provider's words once, or refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_relay.api_gateway import request_of
+from llm_relay.batch.names import is_file_id
+from llm_relay.batch.pages import after_in, limit_in
+from llm_relay.chat import ChatCompletions
+from llm_relay.checks import body_object
+from llm_relay.clients import client_of
+from llm_relay.dialect import DIALECTS
+from llm_relay.errors import BadRequest
+from llm_relay.estimate import input_tokens
+from llm_relay.idempotency import key_of
+from llm_relay.responses import Responses
+from llm_relay.translation import Translation
+from tests.fuzz.tally import TRIED
+from tests.unit.bodies import CHAT, RESPONSES, spoilt
+
+if TYPE_CHECKING:
+    from llm_relay.dialect import Dialect
+    from llm_relay.endpoints import Endpoint
+
+# Without the item that refers to another, which not every provider takes.
+QUESTION = RESPONSES | {"input": [item for item in RESPONSES["input"] if item.keys() != {"id"}]}
+REQUESTS: dict[str, tuple[Endpoint, dict[str, Any]]] = {
+    "chat": (ChatCompletions(), CHAT),
+    "responses": (Responses(), QUESTION),
+}
+
+
+def sent(endpoint: Endpoint, dialect: Dialect, body: dict[str, Any]) -> dict[str, Any]:
+    """A request as the provider gets it."""
+    translation = Translation(dialect, json.dumps(body).encode(), body)
+    endpoint.translate(translation)
+    return body_object(translation.result().text)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_a_spoilt_request_is_sent_as_one_that_would_pass_again_or_is_refused(
+    kind: str, dialect: Dialect
+) -> None:
+    endpoint, valid = REQUESTS[kind]
+
+    @given(body=spoilt(valid))
+    def hold(body: dict[str, Any]) -> None:
+        TRIED[f"bodies of {kind}"] += 1
+        with suppress(BadRequest):
+            endpoint.check(body)
+            once = sent(endpoint, dialect, body)
+            endpoint.check(once)
+            assert sent(endpoint, dialect, once) == once
+            assert input_tokens(body, None) > 0
+            endpoint.watch(body, dialect)
+            json.dumps(endpoint.whole({}, body))
+
+    assert sent(endpoint, dialect, valid)
+    hold()
+
+
+TEXT = st.text(max_size=20) | st.sampled_from(
+    ["../..", "\r\nx: y", "file-1", "-1", "1e9", "\x00", "٣", "0", "101"]
+)
+NAMES = ("id", "limit", "after", "Idempotency-Key")
+NAMED = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, TEXT))
+BODY = TEXT | st.binary(max_size=40).map(lambda body: base64.b64encode(body).decode())
+EVENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "httpMethod": TEXT,
+        "resource": TEXT,
+        "headers": st.none() | NAMED,
+        "pathParameters": st.none() | NAMED,
+        "queryStringParameters": st.none() | NAMED,
+        "requestContext": st.fixed_dictionaries(
+            {},
+            optional={
+                "requestId": TEXT,
+                "identity": st.fixed_dictionaries({}, optional={"apiKeyId": st.none() | TEXT}),
+                "authorizer": st.fixed_dictionaries({}, optional={"client": TEXT, "models": TEXT}),
+            },
+        ),
+        "body": st.none() | BODY,
+        "isBase64Encoded": st.booleans(),
+    },
+)
+
+
+@given(event=EVENTS)
+def test_an_event_of_api_gateway_is_a_request_or_a_bad_one(event: dict[str, Any]) -> None:
+    TRIED["events"] += 1
+    request = request_of(event)
+    client_of(request)
+    with suppress(BadRequest):
+        assert isinstance(request.body(), bytes)
+        body_object(request.body())
+    with suppress(BadRequest, KeyError):
+        assert key_of(request).isprintable()
+    with suppress(BadRequest):
+        assert 1 <= limit_in(request.query, 100, 20) <= 100
+    with suppress(BadRequest):
+        after = after_in(request.query, is_file_id)
+        assert after is None or is_file_id(after)
