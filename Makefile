@@ -1,8 +1,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIN := $(BIN)/uv pip compile -q --universal --upgrade --generate-hashes --no-header --no-annotate
+# The bill says what is pinned; which of it wants which, a list of pins does not tell.
+BILL := .venv/audit/bin/python -W ignore -m cyclonedx_py requirements --output-reproducible --pyproject pyproject.toml
+SBOM ?= sbom
 .DEFAULT_GOAL := help
-.PHONY: help run demo test browser screenshot vectors check security bench clients format lock clean
+.PHONY: help run demo test soak mutants browser screenshot vectors openapi check audit sbom security fuzz bench clients format lock clean
 
 help: ## Show what there is to run
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -13,10 +16,16 @@ run: .venv/run ## Start the local stack, prove it, and serve until Ctrl-C
 demo: .venv/run ## Start the local stack, prove it, and stop
 	@exec $(BIN)/python -m local demo
 
-test: .venv/dev .venv/runtimes/all .venv/aws ## Run the whole test suite
+test: .venv/dev .venv/runtimes/all .venv/aws .venv/audit ## Run the whole test suite
 	@# More processes than most machines have cores to spare, as the tests wait more than they work.
 	$(BIN)/python -m pytest -n 4 --dist loadfile --ignore tests/browser
 	@if $(BIN)/python -m tests.browser.chromium; then $(MAKE) browser; else echo "The browser tests were left out."; fi
+
+soak: .venv/dev ## Walk over every fault, then let 200 callers call for MINUTES, by a SEED
+	@PYTHONPATH=layers/llm_relay $(BIN)/python -m tests.faults.soak $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+
+mutants: .venv/dev ## Break the build on purpose, and show which tests notice
+	@$(BIN)/python -m tests.mutations
 
 browser: .venv/dev ## Run the tests of the playground in a Chromium
 	@$(BIN)/python -m tests.browser.chromium
@@ -28,18 +37,38 @@ screenshot: .venv/dev ## Renew the picture of the playground in the README
 vectors: .venv/run ## Copy the test vectors of events/ into the playground
 	$(BIN)/python -m local.vectors > functions/playground/page/vectors.js
 
+openapi: .venv/run ## Copy docs/openapi.yaml to the function that serves it
+	$(BIN)/python -c 'import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout, indent=1)' \
+		< docs/openapi.yaml > functions/openapi/openapi.json
+
 check: .venv/dev ## Format, lint, types, template, tests: what CI calls
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml
+	$(MAKE) audit
 	$(MAKE) test
+
+audit: .venv/audit ## Look up known weaknesses of all that is pinned (STRICT=1: fail if nobody can tell)
+	@.venv/audit/bin/python .ci/audit.py $(if $(STRICT),--strict)
+
+sbom: $(SBOM)/layer.cdx.json $(SBOM)/run.cdx.json ## Write what the layer and the local stack are made of, as CycloneDX
+
+$(SBOM)/layer.cdx.json: layers/dependencies/requirements.txt
+$(SBOM)/run.cdx.json: requirements/run.txt
+$(SBOM)/%.cdx.json: .venv/audit
+	@mkdir -p $(@D)
+	@$(BILL) $(filter %.txt,$^) -o $@
+	@echo $@
 
 security: .venv/dev .venv/checkov ## Scan the template, as written and as translated, for unsafe settings
 	@mkdir -p .aws-sam
 	PYTHONPATH=. $(BIN)/python .ci/translated.py > .aws-sam/translated.json
 	$(BIN)/cfn-lint .aws-sam/translated.json
 	.venv/checkov/bin/checkov -f template.yaml .aws-sam/translated.json
+
+fuzz: .venv/dev .venv/fuzz ## Make up requests, events and bytes for MINUTES (3), from SEED on
+	@PYTHONPATH=.:layers/llm_relay:.venv/fuzz $(BIN)/python -m tests.fuzz.run $(or $(MINUTES),3) $(or $(SEED),$$(date +%s))
 
 bench: .venv/run ## Measure every figure that is claimed (QUICK=1: in short)
 	$(BIN)/python -m bench $(if $(QUICK),--quick)
@@ -58,12 +87,12 @@ lock: .venv/uv ## Resolve and pin every dependency afresh
 	$(PIN) --python-version 3.11 requirements/run.in -c layers/dependencies/requirements.txt -o requirements/run.txt
 	$(PIN) --python-version 3.11 requirements/dev.in -c requirements/run.txt -o requirements/dev.txt
 	$(PIN) --python-version 3.13 requirements/sam.in -o requirements/sam.txt
-	for tool in aws checkov; do $(PIN) --python-version 3.11 requirements/$$tool.in -o requirements/$$tool.txt || exit 1; done
+	for tool in aws audit checkov fuzz; do $(PIN) --python-version 3.11 requirements/$$tool.in -o requirements/$$tool.txt || exit 1; done
 	for peer in runtime guide openai; do $(PIN) --python-version 3.13 requirements/bench/$$peer.in -c requirements/run.txt -o requirements/bench/$$peer.txt || exit 1; done
 	for peer in litellm proxy; do $(PIN) --python-version 3.13 --override requirements/bench/overrides.txt requirements/bench/$$peer.in -o requirements/bench/$$peer.txt || exit 1; done
 
 clean: ## Remove everything that was made here
-	rm -rf .venv .aws-sam tests/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .relay-local*
+	rm -rf .venv .aws-sam sbom tests/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .relay-local*
 
 .venv/uv: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit("llm-relay needs Python 3.11 or newer; name one with: make PYTHON=python3.13 run" if sys.version_info < (3, 11) else 0)'
@@ -78,10 +107,15 @@ clean: ## Remove everything that was made here
 	@touch $@
 
 # Tools whose pins fit no other list: an environment for each.
-.venv/aws .venv/checkov: .venv/%: requirements/%.txt .venv/uv
+.venv/aws .venv/audit .venv/checkov: .venv/%: requirements/%.txt .venv/uv
 	@$(BIN)/uv venv -q --clear --python $(BIN)/python $@
 	@$(BIN)/uv pip install -q --compile-bytecode --python $@/bin/python --require-hashes -r $<
 	@touch $@
+
+# The coverage-guided fuzzer, for Linux alone; nothing else may meet it.
+.venv/fuzz: requirements/fuzz.txt .venv/uv
+	@if [ "$$(uname)" = Linux ]; then $(BIN)/uv pip install -q --python $(BIN)/python --require-hashes --target $@ -r $<; fi
+	@mkdir -p $@ && touch $@
 
 # The operator's command line. Paths given to it are the caller's: it finds the project itself.
 .venv/relay: .venv/uv Makefile

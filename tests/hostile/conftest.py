@@ -1,0 +1,23 @@
+"""What the tests of hostile callers share with those of the handlers."""
+
+from __future__ import annotations
+
+from tests.e2e.conftest import loop, running
+from tests.functions.batch_front import front, state_machine
+from tests.functions.batch_world import batch_world
+from tests.functions.conftest import ask, aws, environment, provider, secret
+from tests.functions.job_world import job_world
+
+__all__ = [  # fixtures
+    "ask",
+    "aws",
+    "batch_world",
+    "environment",
+    "front",
+    "job_world",
+    "loop",
+    "provider",
+    "running",
+    "secret",
+    "state_machine",
+]
