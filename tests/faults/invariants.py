@@ -1,0 +1,119 @@
+"""What holds whatever goes wrong; each function says what does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.faults.answers import ANSWER, PROMPT, PROVIDER_KEY
+from tests.faults.fault import Outcome
+from tests.faults.world import IDLE_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from local.stack import Stack
+    from tests.faults.callers import Told
+    from tests.faults.fault import Fault, Outcomes
+    from tests.faults.faulty_provider import FaultyProvider
+
+CANARIES = (PROVIDER_KEY, PROMPT, ANSWER.split()[0])
+LONGEST_SECONDS = 60.0  # of any call: the relay's patience is 8 s, and a machine may be busy
+_SPARE_FILES = 2  # a connection may be opened anew before the old one is collected
+_LATE: Outcomes = frozenset({Outcome.REFUSED, Outcome.BROKE, Outcome.CUT})
+
+
+def honest_outcomes(fault: Fault, told: Told) -> Outcomes:
+    """Which outcomes are honest; whatever takes so long may have been given up, and be told so."""
+    return fault.honest | _LATE if told.seconds >= IDLE_SECONDS else fault.honest
+
+
+def told_wrong(
+    told: Iterable[Told], around: Fault | None = None, longest_seconds: float = LONGEST_SECONDS
+) -> Iterator[str]:
+    """Calls that did not end as honest ones do, or not in time."""
+    for each in told:
+        fault = around or each.question.fault
+        if each.outcome not in honest_outcomes(fault, each):
+            yield f"{describe(each)} is not honest"
+        if each.seconds > longest_seconds:
+            yield f"{describe(each)} took too long"
+
+
+def paid_wrong(told: Iterable[Told], provider: FaultyProvider) -> Iterator[str]:
+    """Calls that were paid twice, or paid although their callers were told otherwise."""
+    for each in told:
+        times = provider.paid[each.question.name]
+        if times > (0 if each.outcome == Outcome.REFUSED else 1):
+            yield f"{describe(each)} was paid {times} times"
+    yield from (f"the provider was asked for {path}" for path in provider.led_astray)
+
+
+def charged_wrong(told: Iterable[Told], spent_nanos: int) -> Iterator[str]:
+    """An account that shows something else than what its calls came to."""
+    expected = sum(each.charge_nanos for each in told)
+    if spent_nanos != expected:
+        yield f"the account shows {spent_nanos} nanodollars, the calls came to {expected}"
+
+
+def printed(log: Path, *more: str) -> Iterator[str]:
+    """Secrets, prompts and answers in what was printed."""
+    text = log.read_bytes()
+    for canary in (*CANARIES, *more):
+        if canary.encode() in text:
+            yield f"{canary[:12]}… was printed to {log.name}"
+
+
+def describe(told: Told) -> str:
+    """A call in a few words."""
+    question = told.question
+    kind = f"{question.form.surface}{', streamed' if question.form.streamed else ''}"
+    return (
+        f"{question.name} ({question.fault.name}; {kind}): {told.outcome.value}, {told.why}, "
+        f"{told.seconds:.1f} s"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """What a function's process holds."""
+
+    files: int
+    threads: int
+    megabytes: float
+
+
+def processes(stack: Stack) -> dict[int, Process]:
+    """Every process of the stack's functions, by its id."""
+    ids = [pid for function in stack.functions.values() for pid in function.process_ids]
+    found = {pid: _process(Path(f"/proc/{pid}")) for pid in ids}
+    return {pid: process for pid, process in found.items() if process}
+
+
+def _process(place: Path) -> Process | None:
+    try:
+        status = dict(
+            line.split(":\t", 1)
+            for line in (place / "status").read_text().splitlines()
+            if ":\t" in line
+        )
+        return Process(
+            files=len(list((place / "fd").iterdir())),
+            threads=int(status["Threads"]),
+            megabytes=int(status["VmRSS"].split()[0]) / 1024,
+        )
+    except (OSError, KeyError):
+        return None  # it has ended
+
+
+def kept(before: dict[int, Process], after: dict[int, Process]) -> Iterator[str]:
+    """Processes that died, or that hold more than before."""
+    for pid, first in before.items():
+        last = after.get(pid)
+        if last is None:
+            yield f"process {pid} died"
+        elif last.files > first.files + _SPARE_FILES:
+            yield f"process {pid} has {last.files} files open, and had {first.files}"
+        elif last.threads > first.threads:
+            yield f"process {pid} has {last.threads} threads, and had {first.threads}"

@@ -1,0 +1,223 @@
+"""Batches and jobs while AWS fails: nothing lost, nothing asked twice, and the ledger right."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from functions.batch_plan.handler import handler as plan
+from functions.job_worker.handler import handler as hand_over
+from llm_relay.batch.manifest import Chunk, chunks_in
+from llm_relay.batch.names import manifest_key
+from llm_relay.dynamodb import dynamodb
+from llm_relay.ledger import ledger
+from llm_relay.objects import s3
+from tests.faults.aws_calls import MESSAGES
+from tests.faults.aws_faults import AWAY, DENIED, HALF, LOST, PASSING, THROTTLED, UNHEARD
+from tests.faults.aws_world import SECRETS, SEED, aws, door, environment, secret
+from tests.functions.accounts import Accounts, client, is_sound, make_table
+from tests.functions.announced import news
+from tests.functions.batch_world import batch_world
+from tests.functions.chunk_work import Work, office
+from tests.functions.conftest import Context, provider
+from tests.functions.dynamodb_door import Door
+from tests.functions.fated_provider import line
+from tests.functions.job_world import job_world
+from tests.functions.payloads import COMPLETION, QUESTION
+from tests.functions.test_batch_assemble import EXECUTION, assemble, ids_of, now_of
+from tests.scripted_provider import whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llm_relay.batch.record import Batch
+    from tests.faults.aws_faults import FaultyAws
+    from tests.functions.announced import News
+    from tests.functions.batch_world import BatchWorld
+    from tests.functions.chunk_work import Office
+    from tests.functions.job_world import JobWorld, Message
+
+__all__ = [
+    "aws",
+    "batch_world",
+    "door",
+    "environment",
+    "job_world",
+    "news",
+    "office",
+    "provider",
+    "secret",
+]
+
+ROWS, ROW_NANOS = 30, 25_000
+JOBS = 8
+PART = 8 * 1024 * 1024
+PATIENCE = 20
+
+
+def now_and_then(door: FaultyAws, seed: int, one_in: int) -> None:
+    """Let one of so many operations meet a fault that passes."""
+    chance = random.Random(seed)  # noqa: S311 - the same each time
+    nothing = [None] * (one_in - 1)
+    door.fault = lambda _: chance.choice([chance.choice(PASSING), *nothing])
+
+
+def until_done(work: Callable[[], Any]) -> Any:
+    """Do something again as long as it raises, as whoever invokes functions does."""
+    for _ in range(PATIENCE):
+        try:
+            return work()
+        except Exception as error:  # noqa: BLE001 - Step Functions asks for no reason either
+            failure = error
+    raise failure
+
+
+def test_a_batch_through_a_failing_aws_has_every_row_once(
+    door: FaultyAws, office: Office, news: News, capfd: pytest.CaptureFixture[str]
+) -> None:
+    world = office.world
+    table = make_table(dynamodb())
+    world.environment.setenv("CLIENTS_TABLE", table)
+    world.environment.setenv("BATCH_ROWS_PER_CHUNK", "12")
+    ledger.cache_clear()
+    lines = [line(row, messages=[MESSAGES[0] | {"name": f"row-{row}"}]) for row in range(ROWS)]
+    batch = world.add_batch(b"".join(lines), client=client(10**12))
+    now_and_then(door, SEED, one_in=5)
+    told = {"execution": EXECUTION, "input": {"owner": batch.owner, "batch": batch.id}}
+    assert until_done(lambda: plan(told, None))["outcome"] == "planned"
+    for chunk in until_done(lambda: chunks_in(world.bucket.get(manifest_key(batch.id)))):
+        work_through(office, batch, chunk)
+    until_done(lambda: assembled(world, batch))
+    met, printed = sum(door.met.values()), "".join(capfd.readouterr())
+    door.calm()
+    known = now_of(world, batch)
+    assert (known.status, known.completed, known.failed) == ("completed", ROWS, 0)
+    assert sorted(ids_of(world, batch, "output")) == sorted(f"row-{n}" for n in range(ROWS))
+    assert sum(office.provider.asked.values()) == ROWS
+    account = Accounts(Door(world.endpoint_url), table, dynamodb()).read()
+    assert is_sound(account)
+    assert account.spent == ROWS * ROW_NANOS
+    assert {event["detail-type"] for event in news.told()} == {"batch.completed"}
+    assert [word for word in SECRETS if word in printed] == []
+    assert met > 50
+
+
+def work_through(office: Office, batch: Batch, chunk: Chunk) -> None:
+    """Invoke workers until a chunk is done, each once the lease of the one before is over."""
+    work = Work(office.world, office.provider, batch, chunk)
+    for _ in range(PATIENCE):
+        if until_done(work.run)["left"] == 0:
+            return
+        until_done(lambda: let_leases_end(office.world))
+    pytest.fail("rows are left")
+
+
+def assembled(world: BatchWorld, batch: Batch) -> None:
+    let_leases_end(world)
+    assert assemble(batch) == 0
+
+
+def let_leases_end(world: BatchWorld) -> None:
+    for item in world.items():
+        if "holder" in item:
+            dynamodb().update_item(
+                TableName=world.table,
+                Key={name: item[name] for name in ("pk", "sk")},
+                UpdateExpression="SET #until = :zero",
+                ExpressionAttributeNames={"#until": "until"},
+                ExpressionAttributeValues={":zero": {"N": "0"}},
+            )
+
+
+@pytest.mark.parametrize("operation", ["CreateMultipartUpload", "UploadPart", "PutObject"])
+@pytest.mark.parametrize("fault", [THROTTLED, AWAY, LOST, UNHEARD])
+def test_a_long_object_is_whole_although_s3_fails_once(
+    door: FaultyAws, batch_world: BatchWorld, operation: str, fault: str
+) -> None:
+    size = 10 if operation == "PutObject" else PART + 10
+    planned = iter([fault])
+    door.fault = lambda name: next(planned, None) if name == f"s3.{operation}" else None
+    with batch_world.bucket.writer("a") as writer:
+        writer.write(bytes(size - 1))
+        writer.write(b"x")
+    assert door.met["s3", fault] == 1
+    assert batch_world.bucket.get("a") == bytes(size - 1) + b"x"
+
+
+@pytest.mark.parametrize("fault", [AWAY, HALF, LOST])
+def test_an_upload_that_s3_fails_to_complete_once_is_completed(
+    door: FaultyAws, batch_world: BatchWorld, fault: str
+) -> None:
+    planned = iter([fault])
+    complete = "s3.CompleteMultipartUpload"
+    door.fault = lambda name: next(planned, None) if name == complete else None
+    with batch_world.bucket.writer("a") as writer:
+        writer.write(bytes(PART))
+    assert door.operations.count(complete) == 2
+    assert batch_world.bucket.head("a")["ContentLength"] == PART
+
+
+@pytest.mark.parametrize("operation", ["UploadPart", "CompleteMultipartUpload"])
+def test_an_upload_that_s3_refuses_leaves_nothing_and_may_be_made_again(
+    door: FaultyAws, batch_world: BatchWorld, operation: str
+) -> None:
+    door.fault = lambda name: DENIED if name == f"s3.{operation}" else None
+    with pytest.raises(ClientError, match="AccessDenied"), batch_world.bucket.writer("a") as writer:
+        writer.write(bytes(PART))
+    door.calm()
+    assert list(batch_world.bucket.keys("")) == []
+    assert not s3().list_multipart_uploads(Bucket=batch_world.bucket.name).get("Uploads")
+    with batch_world.bucket.writer("a") as writer:
+        writer.write(bytes(PART))
+    assert batch_world.bucket.head("a")["ContentLength"] == PART
+
+
+@pytest.mark.parametrize("seed", [SEED, -SEED])
+def test_jobs_that_come_twice_out_of_order_and_through_a_failing_aws_are_done_once(
+    door: FaultyAws, job_world: JobWorld, seed: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    chance = random.Random(seed)  # noqa: S311 - the same each time
+    job_world.provider.scripts = [whole(200, COMPLETION)]
+    for number in range(JOBS):
+        body = QUESTION | {"messages": MESSAGES, "user": f"job-{number}"}
+        job_world.send({"id": f"job-{number}", "url": "/v1/chat/completions", "body": body})
+    messages = job_world.receive()
+    assert len(messages) == JOBS
+    now_and_then(door, seed, one_in=5)
+    for _ in range(4):  # SQS delivers at least once, and in any order
+        deliver(job_world, chance.sample(messages, JOBS // 2))
+    door.calm()
+    let_leases_end(job_world.batch)
+    deliver(job_world, messages)
+    deliver(job_world, messages[::-1])
+    users = sorted(asked_by(job_world))
+    assert users == sorted(f"job-{number}" for number in range(JOBS))
+    for number in range(JOBS):
+        assert job_world.result(f"job-{number}")["response"]["status_code"] == 200
+    assert [word for word in SECRETS if word in "".join(capfd.readouterr())] == []
+
+
+def test_an_answer_that_s3_will_not_take_at_first_is_put_down_and_not_asked_for_again(
+    door: FaultyAws, job_world: JobWorld
+) -> None:
+    job_world.provider.scripts = [whole(200, COMPLETION)]
+    job_world.send({"id": "job-1", "url": "/v1/chat/completions", "body": QUESTION})
+    planned = iter([DENIED, DENIED])  # botocore asks S3 no second time
+    door.fault = lambda name: next(planned, None) if name == "s3.PutObject" else None
+    assert job_world.deliver(job_world.receive()) == []
+    assert job_world.result("job-1")["response"]["status_code"] == 200
+    assert len(job_world.provider.requests) == 1
+
+
+def deliver(job_world: JobWorld, messages: list[Message]) -> None:
+    """Hand messages to the worker, whatever became of them before."""
+    hand_over({"Records": messages}, Context(60, time.monotonic()))
+
+
+def asked_by(job_world: JobWorld) -> list[str]:
+    return [json.loads(request.body)["user"] for request in job_world.provider.requests]

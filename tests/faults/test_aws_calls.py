@@ -1,0 +1,115 @@
+"""Calls while AWS fails in every way: one honest outcome each, and a ledger that is right."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.aws_calls import FIRST, MESSAGES, Call, asked, assert_ledger_is_right
+from tests.faults.aws_faults import AWAY, DENIED, LOST, PASSING, SLOW, THROTTLED, UNHEARD
+from tests.faults.aws_world import (
+    SECRETS,
+    SEED,
+    accounts,
+    aws,
+    callers,
+    door,
+    environment,
+    forget,
+    secret,
+)
+from tests.paying_provider import STREAMED, WHOLE, question
+
+if TYPE_CHECKING:
+    from tests.faults.aws_world import Callers
+
+__all__ = ["accounts", "aws", "callers", "door", "environment", "secret"]
+
+CALLS = 50
+ONE_IN = 18  # so many operations go well for six that meet a fault that passes
+OURS = {"budget_unavailable", "idempotency_unavailable", "prices_unavailable"}
+
+
+def calls(chance: random.Random) -> list[Call]:
+    """Calls of every kind; the cost tells one from another."""
+    made = []
+    for number in range(CALLS):
+        streamed = chance.random() < 0.5
+        fate = chance.choice([*(STREAMED if streamed else WHOLE)])
+        body = question(fate, 1_000 + number, stream=streamed, messages=MESSAGES)
+        made.append(Call(body, f"key-{number}" if chance.random() < 0.5 else None))
+    return made
+
+
+def test_every_call_has_one_honest_outcome_and_the_ledger_what_was_paid(
+    callers: Callers, capfd: pytest.CaptureFixture[str]
+) -> None:
+    chance = random.Random(SEED)  # noqa: S311 - the same each time
+    assert FIRST.ask().status == 200  # the prices are known from now on
+    made = calls(chance)
+    callers.door.fault = lambda _: chance.choice([*PASSING, *[None] * ONE_IN])
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(Call.ask, made))
+    callers.door.calm()
+    told = "".join(capfd.readouterr())
+    both = list(zip(made, answers, strict=True))
+    assert [call.name for call, answer in both if not call.is_honest(answer)] == []
+    assert [a.error["code"] for a in answers if a.status == 409] == []  # each key came once
+    assert len(asked(callers)) == len({*asked(callers)})
+    sent_in_vain = [call.name for call, a in both if a.status == 503 and a.error["code"] in OURS]
+    assert {*sent_in_vain}.isdisjoint(asked(callers))
+    assert_ledger_is_right(callers, made, told)
+    assert [word for word in SECRETS if word in told] == []
+    assert len(callers.door.met) > len(PASSING)
+
+
+def test_repeats_after_the_faults_pay_nothing_twice(
+    callers: Callers, capfd: pytest.CaptureFixture[str]
+) -> None:
+    chance = random.Random(SEED)  # noqa: S311 - the same each time
+    assert FIRST.ask().status == 200
+    made = [Call(question("answers", cost, stream=False), f"key-{cost}") for cost in range(2, 26)]
+    callers.door.fault = lambda _: chance.choice([*PASSING, *[None] * 6])
+    with ThreadPoolExecutor(8) as pool:
+        first = list(pool.map(Call.ask, made))
+    callers.door.calm()
+    with ThreadPoolExecutor(8) as pool:
+        again = list(pool.map(Call.ask, made))
+    assert len(asked(callers)) == len({*asked(callers)})
+    # A key whose answer could not be kept stays in use for the function's time.
+    assert {200} <= {answer.status for answer in again} <= {200, 409}
+    told_twice = [
+        (a.body, b.body) for a, b in zip(first, again, strict=True) if a.status == b.status
+    ]
+    assert [told for told, same in told_twice if told != same] == []
+    assert_ledger_is_right(callers, made, "".join(capfd.readouterr()))
+
+
+@pytest.mark.parametrize("fault", [THROTTLED, AWAY, LOST, UNHEARD, SLOW])
+def test_a_secret_that_is_hard_to_read_costs_time_alone(callers: Callers, fault: str) -> None:
+    planned = iter([fault])
+    callers.door.fault = lambda operation: (
+        next(planned, None) if operation.startswith("secretsmanager") else None
+    )
+    assert FIRST.ask().status == 200
+    assert callers.door.met["secretsmanager", fault] == 1
+
+
+@pytest.mark.parametrize("fault", [THROTTLED, DENIED, AWAY, LOST])
+def test_without_the_secret_nothing_is_sent_and_afterwards_all_is_well(
+    callers: Callers, fault: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    callers.door.fault = lambda operation: (
+        fault if operation == "secretsmanager.GetSecretValue" else None
+    )
+    refused = FIRST.ask()
+    assert refused.status == 503
+    assert asked(callers) == []
+    callers.door.calm()
+    forget()
+    assert FIRST.ask().status == 200
+    assert_ledger_is_right(callers, [], "")
+    assert [word for word in SECRETS if word in "".join(capfd.readouterr())] == []

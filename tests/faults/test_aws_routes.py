@@ -1,0 +1,96 @@
+"""Files and batches over the API while AWS fails: told as it is, and well again afterwards."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import openai
+import pytest
+
+from tests.faults.aws_faults import AWAY, DENIED, LOST, PASSING, THROTTLED
+from tests.faults.aws_world import SEED, aws, door, environment
+from tests.functions.batch_calls import created, started, uploaded, with_key
+from tests.functions.batch_front import front, state_machine
+from tests.functions.batch_world import batch_world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.faults.aws_faults import FaultyAws
+    from tests.functions.batch_front import Front
+
+__all__ = ["aws", "batch_world", "door", "environment", "front", "state_machine"]
+
+
+TRIES = 20
+
+
+def calls(client: openai.OpenAI, file: str, batch: str) -> dict[str, Callable[[], Any]]:
+    """Return a call of each route, by its name."""
+    return {
+        "upload": lambda: uploaded(client),
+        "list files": client.files.list,
+        "file": lambda: client.files.retrieve(file),
+        "content": lambda: client.files.content(file),
+        "create": lambda: created(client, file),
+        "list batches": client.batches.list,
+        "batch": lambda: client.batches.retrieve(batch),
+        "cancel": lambda: client.batches.cancel(batch),
+    }
+
+
+def outcome(call: Callable[[], Any]) -> str:
+    """Return what came of a call: `ok`, or the code of an error in OpenAI's shape."""
+    try:
+        call()
+    except openai.APIStatusError as error:
+        assert isinstance(error.body, dict)
+        return f"{error.status_code} {error.body['code']}"
+    return "ok"
+
+
+DYNAMODB, ALL = ("dynamodb",), ("dynamodb", "s3")
+
+
+@pytest.mark.parametrize(
+    ("fault", "services"),
+    [(LOST, DYNAMODB), (AWAY, DYNAMODB), (THROTTLED, DYNAMODB), (DENIED, DYNAMODB), (DENIED, ALL)],
+)
+def test_an_outage_is_told_as_one_on_every_route_and_leaves_no_trace(
+    door: FaultyAws, front: Front, state_machine: str, fault: str, services: tuple[str, ...]
+) -> None:
+    client = front.client()
+    file = uploaded(client)
+    batch = created(client, file).id
+    door.fault = lambda name: fault if name.partition(".")[0] in services else None
+    made = calls(client, file, batch)
+    with ThreadPoolExecutor(len(made)) as pool:
+        told = dict(zip(made, pool.map(outcome, made.values()), strict=True))
+    assert told == dict.fromkeys(made, "503 batches_unavailable")
+    door.calm()
+    assert {name: outcome(call) for name, call in made.items()} == dict.fromkeys(made, "ok")
+
+
+def test_a_batch_that_is_asked_for_until_it_is_there_is_there_once(
+    door: FaultyAws, front: Front, state_machine: str
+) -> None:
+    chance = random.Random(SEED)  # noqa: S311 - the same each time
+    client, keys = front.client(), [f"key-{number}" for number in range(8)]
+    file = uploaded(client)
+    door.fault = lambda _: chance.choice([*PASSING, *[None] * 8])
+
+    def insist(key: str) -> str:
+        for _ in range(TRIES):
+            with suppress(openai.InternalServerError):
+                batch: str = created(client, file, **with_key(key)).id
+                return batch
+        pytest.fail("it was never made")
+
+    with ThreadPoolExecutor(4) as pool:
+        made = [*pool.map(insist, keys)]
+    door.calm()
+    assert sorted(batch.id for batch in client.batches.list(limit=100)) == sorted(made)
+    assert len(started(state_machine)) == len(keys)

@@ -1,0 +1,104 @@
+"""What the walk has found, each by its name."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.certificate import make
+from llm_relay.deadline import Deadline
+from llm_relay.errors import UpstreamUnreachable
+from llm_relay.settings import UpstreamSettings
+from llm_relay.sse import LONGEST_FRAME_BYTES, FrameBuffer
+from llm_relay.upstream import Upstream, UpstreamRequest
+from tests.faults.answers import frames
+from tests.faults.connection_faults import TLS_FAULTS
+from tests.faults.fault import CHAT_STREAM, RESPONSE_STREAM, Outcome
+from tests.faults.faulty_provider import FaultyProvider
+from tests.faults.judge import judged
+from tests.faults.wire import ERROR, event, head
+from tests.functions.payloads import QUESTION, STREAMED_INPUT, STREAMED_QUESTION
+from tests.scripted_provider import stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.faults.faulty_provider import Greeting
+    from tests.functions.conftest import Answered
+    from tests.scripted_provider import ScriptedProvider
+
+
+@pytest.fixture(scope="module")
+def tls_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyProvider]:
+    with FaultyProvider(certificate=make(tmp_path_factory.mktemp("tls"))) as provider:
+        yield provider
+
+
+@pytest.mark.parametrize("greet", TLS_FAULTS.values(), ids=TLS_FAULTS)
+def test_a_handshake_that_fails_has_sent_nothing(
+    tls_provider: FaultyProvider, greet: Greeting
+) -> None:
+    assert tls_provider.certificate
+    said = tls_provider.certificate.trust | {
+        "UPSTREAM_BASE_URL": tls_provider.base_url,
+        "UPSTREAM_CONNECT_SECONDS": "1",
+    }
+    upstream = Upstream(UpstreamSettings.from_mapping(said))
+    request = UpstreamRequest(method="POST", path="/chat/completions", body=b"{}")
+    with tls_provider.greeting(greet), pytest.raises(UpstreamUnreachable):
+        upstream.send(request, "key", Deadline.after(60))
+
+
+def test_a_provider_s_headers_are_made_safe_for_the_caller_s(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    body = json.dumps({"choices": []}).encode()
+    odd = (b"X-RateLimit-Reset: a\x0b\xff", b"X-Request-Id: \xe2\x82\xac", b"Retry-After: 1\x00")
+    provider.scripts = [[head(f"Content-Length: {len(body)}", *odd) + body]]
+    headers = ask(QUESTION).headers
+    assert headers["x-ratelimit-reset"] == "a??"
+    assert all(value.isascii() and value.isprintable() for value in headers.values())
+
+
+def test_a_refusal_s_headers_are_made_safe_as_well(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    provider.scripts = [
+        [
+            head(
+                "Content-Length: 2", b"X-Request-Id: \x01", b"X-RateLimit-A: \x7f", status="400 No"
+            )
+            + b"{}"
+        ]
+    ]
+    headers = ask(QUESTION).headers
+    assert (headers["x-upstream-request-id"], headers["x-ratelimit-a"]) == ("?", "?")
+
+
+def test_an_error_after_the_end_of_a_response_does_not_take_the_end_back(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    events = frames(RESPONSE_STREAM, 1)
+    provider.scripts = [stream(*events, event(ERROR))]
+    answer = ask(STREAMED_INPUT, "responses")
+    assert judged(RESPONSE_STREAM, answer.status, answer.body) == (Outcome.ANSWERED, "200", True)
+
+
+def test_nothing_but_the_end_follows_the_end_of_a_chat(
+    provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    events = frames(CHAT_STREAM, 1)
+    provider.scripts = [stream(*events, event(ERROR), *events[:2])]
+    wants = STREAMED_QUESTION | {"stream_options": {"include_usage": True}}
+    assert ask(wants).body == b"".join(events)
+
+
+def test_an_event_in_many_chunks_is_not_copied_for_each_of_them() -> None:
+    buffer, chunk = FrameBuffer(), b"x" * 32768
+    before = time.thread_time()
+    held = [buffer.feed(chunk) for _ in range(LONGEST_FRAME_BYTES // len(chunk) - 1)]
+    assert time.thread_time() - before < 5  # of CPU, and 30 s if it is copied
+    assert not any(held)

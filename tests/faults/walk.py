@@ -1,0 +1,106 @@
+"""A seeded random walk: volleys of calls, each of which meets a fault, and a look at the books."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tests.faults.callers import ask
+from tests.faults.connection_faults import CONNECTION_FAULTS
+from tests.faults.deck import Deck
+from tests.faults.fault import FORMS, Outcome
+from tests.faults.invariants import charged_wrong, describe, paid_wrong, told_wrong
+from tests.faults.world import BudgetedClient
+from tests.scripted_provider import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llm_relay.account import Held
+    from tests.faults.callers import Question, Told
+    from tests.faults.fault import Fault, World
+
+VOLLEY = 16
+Outcomes = Counter[tuple[str, Outcome]]  # by the kind of fault
+
+
+class InvariantBrokenError(AssertionError):
+    """Something that must hold did not."""
+
+
+@dataclass
+class Walk:
+    """One way through the faults; the same seed asks the same questions in the same order."""
+
+    world: World
+    seed: int
+    around: tuple[Fault, ...] = CONNECTION_FAULTS
+    outcomes: Outcomes = field(default_factory=Counter)
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        self._deck = Deck(self.seed)
+        self._known_holds: set[str] = set()
+        self.client = BudgetedClient(self.world.stack)
+        wait_until(self.client.is_known, 60)
+
+    def warm_up(self) -> None:
+        """Have every process start, and fetch the key and the prices, before anything counts."""
+        questions = [self._deck.question() for _ in range(2 * VOLLEY)]
+        wait_until(lambda: all_answered(self._ask(questions)), 120)
+        self.world.provider.paid.clear()
+        self._settled()
+
+    def volley(self) -> None:
+        """Calls that meet a fault each, all at once."""
+        faults = [self._deck.fault() for _ in range(VOLLEY)]
+        self._step([self._deck.question(fault) for fault in faults], None)
+
+    def volley_amid(self, fault: Fault) -> None:
+        """Calls without a fault of their own, amid one that is around them all."""
+        self._step([self._deck.question(forms=(form,)) for form in FORMS], fault)
+
+    def _step(self, questions: list[Question], around: Fault | None) -> None:
+        self.steps += 1
+        before = self.client.account().spent
+        with around.around(self.world) if around and around.around else nullcontext():
+            told = self._ask(questions)
+        for each in told:
+            self.outcomes[(around or each.question.fault).kind, each.outcome] += 1
+        spent = self._settled() - before
+        if wrong := list(self._wrong(told, around, spent)):
+            where = f"seed {self.seed}, step {self.steps}{f': {around.name}' if around else ''}"
+            raise InvariantBrokenError("\n".join([where, *wrong, "", *map(describe, told)]))
+
+    def _wrong(self, told: list[Told], around: Fault | None, spent: int) -> Iterator[str]:
+        yield from told_wrong(told, around)
+        yield from paid_wrong(told, self.world.provider)
+        yield from charged_wrong(told, spent)
+        for name, hold in self._left_over().items():
+            self._known_holds.add(name)  # told of once
+            yield f"{name} still holds {hold.nanos} nanodollars until {hold.until}"
+
+    def _settled(self) -> int:
+        with suppress(AssertionError):
+            wait_until(lambda: not self._left_over(), 60)
+        return self.client.account().spent
+
+    def _left_over(self) -> dict[str, Held]:
+        holds = self.client.account().holds
+        return {name: hold for name, hold in holds.items() if name not in self._known_holds}
+
+    def _ask(self, questions: list[Question]) -> list[Told]:
+        return asyncio.run(self._ask_all(questions))
+
+    async def _ask_all(self, questions: list[Question]) -> list[Told]:
+        async with self.client.session() as session:
+            calls = (ask(session, self.client.base_url, question) for question in questions)
+            return await asyncio.gather(*calls)
+
+
+def all_answered(told: list[Told]) -> bool:
+    """Whether every call was answered whole."""
+    return all(each.outcome == Outcome.ANSWERED for each in told)

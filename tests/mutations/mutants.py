@@ -1,0 +1,94 @@
+"""Four builds that are broken on purpose, and the tests that must notice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What stands once in a file of the package, and what takes its place."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """A broken build; all of the tests must fail on it."""
+
+    name: str
+    changes: tuple[Change, ...]
+    caught_by: tuple[str, ...]
+
+
+_CHAT = "tests/functions/test_budgets.py::test_each_end_of_a_call_has_its_price"
+_LEDGER = "tests/functions/test_ledger.py"
+_CALLS = "tests/faults/test_aws_calls.py"
+_WORKER = "tests/functions/test_batch_worker.py"
+
+RETRIES_AFTER_THE_FIRST_BYTE = Mutant(
+    name="asks again after the first byte",
+    changes=(
+        Change(
+            "relay.py",
+            """\
+        return work(call)
+""",
+            """\
+        try:
+            return work(call)
+        except MAY_BE_PAID:
+            return work(call)
+""",
+        ),
+    ),
+    caught_by=(f"{_CHAT}[False-breaks off]", f"{_CHAT}[False-hangs up]"),
+)
+CHECKS_WITHOUT_RESERVING = Mutant(
+    name="checks the budget and reserves nothing",
+    changes=(
+        Change("entries.py", '":change": number(change),', '":change": number(budget - old),'),
+        Change("entries.py", '{"n": number(hold.nanos), "until"', '{"n": number(0), "until"'),
+    ),
+    caught_by=(
+        f"{_LEDGER}::test_what_a_call_may_cost_is_set_aside_and_its_cost_charged",
+        f"{_LEDGER}::test_a_budget_lowered_below_what_is_in_use_refuses_until_it_suffices",
+    ),
+)
+LOGS_THE_PROMPT = Mutant(
+    name="logs the prompt",
+    changes=(
+        Change(
+            "checks.py",
+            """\
+    if not isinstance(document, dict):
+        raise BadRequest('The body must be a JSON object, such as {"model": "..."}.')
+""",
+            """\
+    print(document)
+""",
+        ),
+    ),
+    caught_by=(
+        f"{_CALLS}::test_without_the_secret_nothing_is_sent_and_afterwards_all_is_well[denied]",
+    ),
+)
+LOSES_THE_LAST_ROW = Mutant(
+    name="flushes before the last row",
+    changes=(
+        Change(
+            "batch/part_writer.py",
+            "taken, self._held, self._held_bytes = self._held, [], 0",
+            "taken, self._held, self._held_bytes = self._held[:-1], [], 0",
+        ),
+    ),
+    caught_by=(f"{_WORKER}::test_every_row_is_answered_once_and_counted",),
+)
+MUTANTS = (
+    RETRIES_AFTER_THE_FIRST_BYTE,
+    CHECKS_WITHOUT_RESERVING,
+    LOGS_THE_PROMPT,
+    LOSES_THE_LAST_ROW,
+)
