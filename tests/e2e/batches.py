@@ -43,13 +43,13 @@ def submit(client: openai.OpenAI, content: bytes, endpoint: Any = CHAT, **more: 
     )
 
 
-def ended(client: openai.OpenAI, batch: Batch, seconds: float = 90) -> Batch:
+def ended(client: openai.OpenAI, batch: Batch, seconds: float = 200) -> Batch:
     """The batch, once it has ended."""
     wait_for(lambda: client.batches.retrieve(batch.id).status in ENDED, seconds)
     return client.batches.retrieve(batch.id)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 100) -> None:
     """Wait until a condition holds; TimeoutError if it never does."""
     end = time.monotonic() + seconds
     while not condition():

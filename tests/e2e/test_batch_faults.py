@@ -108,5 +108,5 @@ def test_every_row_is_answered_once_whatever_fails_and_whoever_is_killed(
             f"workers killed, {again} rows asked again ({again / ROWS:.2%})"
         )
     assert killer.kills > 0
-    # A kill costs the rows under way, however few rows there are.
-    assert again < max(ROWS / 100, 30 * killer.kills)
+    # A kill costs the rows under way, which may be so many at once, however few rows there are.
+    assert again < max(ROWS / 100, 128 * killer.kills)

@@ -67,7 +67,7 @@ def test_a_repeated_stream_is_one_call_and_the_same_events(
 
 def until_it_is_kept(ask: Any) -> Any:
     """Ask again as the client would by itself: it stops reading before the stream is over."""
-    for _ in range(100):
+    for _ in range(300):
         try:
             return ask()
         except openai.ConflictError as error:

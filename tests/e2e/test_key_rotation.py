@@ -79,7 +79,7 @@ def failures_under_load(stack: Stack, steps: list[Callable[[], None]]) -> list[s
     total = int(CALLS_PER_SECOND * CHANGE_SECONDS * (len(steps) + 1))
     calls: list[Future[str]] = []
     client = openai.OpenAI(
-        base_url=f"{stack.base_url}/v1", api_key=stack.client_key, max_retries=0, timeout=30
+        base_url=f"{stack.base_url}/v1", api_key=stack.client_key, max_retries=0, timeout=100
     )
     with client, ThreadPoolExecutor(CALLS_PER_SECOND) as pool:
         warm = [pool.submit(call, client, n, SLOW_MODEL) for n in range(ENVIRONMENTS)]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(300)  # a whole stack is used in all of its ways
 
 POOR = "ba9876543210"
-LAST_CALL_SECONDS = 20
+LAST_CALL_SECONDS = 100
 # So that a handful of rows is more than a worker asks at once.
 PARAMETERS = {"BatchRowsAtOnce": 4, "ThrottleRequestsPerSecond": 1000, "ThrottleBurst": 1000}
 

@@ -161,9 +161,9 @@ def test_a_rotated_provider_key_is_noticed_by_nobody(running: Running) -> None:
 def test_the_first_chunk_comes_while_the_provider_still_writes(client: openai.OpenAI) -> None:
     question: Any = [{"role": "user", "content": "Reply with: one two three four five"}]
     list(client.chat.completions.create(model=MODEL, messages=question, stream=True))
-    model = f"{MODEL}@chunks=10;chunk-delay=0.3;keep-alive=none"
+    model = f"{MODEL}@chunks=10;chunk-delay=0.6;keep-alive=none"
     first, whole = times(client, model, question)
-    assert first < whole / 2
+    assert whole - first > 0.3  # of 5.4, as much of which a busy machine may take before the first
 
 
 def times(client: openai.OpenAI, model: str, messages: Any) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from tests.functions.conftest import Context
 from tests.functions.fated_provider import FatedProvider, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from llm_relay.batch.record import Batch
     from tests.functions.batch_world import BatchWorld
@@ -40,12 +41,20 @@ class Work:
     chunk: Chunk
     answers: list[dict[str, Any]] = field(default_factory=list)
 
-    def run(self, seconds: float = 60, **changes: Any) -> dict[str, Any]:
+    def run(self, seconds: float = 600, **changes: Any) -> dict[str, Any]:
         """Invoke the function as Step Functions does; what is left is its next input."""
         event = (self.answers[-1] if self.answers else self.event()) | changes
         answer = handler(json.loads(json.dumps(event)), Context(seconds, time.monotonic()))
         self.answers.append(json.loads(json.dumps(answer)))
         return self.answers[-1]
+
+    def run_with(self, meanwhile: Callable[[], object]) -> dict[str, Any]:
+        """Invoke the function while something else is done, which waits for what it needs."""
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(meanwhile)
+            answer = self.run()
+            other.result()
+        return answer
 
     def event(self) -> dict[str, Any]:
         """The first input."""
@@ -104,11 +113,10 @@ def office(batch_world: BatchWorld, secret: Secret) -> Iterator[Office]:
         for name, value in {
             "UPSTREAM_BASE_URL": provider.base_url,
             "UPSTREAM_MAX_ATTEMPTS": "1",
-            "UPSTREAM_FIRST_BYTE_SECONDS": "20",
+            "UPSTREAM_FIRST_BYTE_SECONDS": "100",
             "UPSTREAM_CONNECTIONS": "32",
             "BATCH_CONCURRENCY": "32",
         }.items():
             batch_world.environment.setenv(name, value)
         yield Office(batch_world, provider)
-        relay.provider.cache_clear()
-        relay.catalogue.cache_clear()
+        relay.providers.cache_clear()

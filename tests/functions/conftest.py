@@ -6,12 +6,16 @@ import json
 import logging
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.awsrequest
 import pytest
+from botocore.awsrequest import AWSHTTPConnectionPool
 from moto.server import ThreadedMotoServer
+from urllib3.util import Timeout
 
 from llm_relay import relay
 from llm_relay.streaming import StreamResponse
@@ -20,11 +24,13 @@ from tests.functions.announced import news  # noqa: F401 - a fixture
 from tests.functions.batch_front import front, state_machine  # noqa: F401 - fixtures
 from tests.functions.batch_world import batch_world  # noqa: F401 - a fixture
 from tests.functions.payloads import COMPLETION, QUESTION
+from tests.functions.provider_pair import pair  # noqa: F401 - a fixture
 from tests.scripted_provider import ScriptedProvider, pieces, wait_until, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+MOTO_SECONDS = 100
 PROVIDER_KEY = "ak_canary_provider_key_0000000000"
 
 
@@ -73,8 +79,24 @@ def aws() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
+    with patience_with(port):
+        yield f"http://{host}:{port}"
     server.stop()
+
+
+@contextmanager
+def patience_with(moto_port: int) -> Iterator[None]:
+    """Let no client of AWS give moto up, and ask it again, because this machine is busy."""
+
+    class Pool(AWSHTTPConnectionPool):
+        def __init__(self, host: str, port: int | None = None, **more: Any) -> None:
+            if port == moto_port:
+                more["timeout"] = Timeout(MOTO_SECONDS)
+            super().__init__(host, port, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.awsrequest, "AWSHTTPConnectionPool", Pool)
+        yield
 
 
 @pytest.fixture
@@ -87,12 +109,12 @@ def environment(monkeypatch: pytest.MonkeyPatch, aws: str) -> pytest.MonkeyPatch
         "AWS_DEFAULT_REGION": "us-east-1",
         "POWERTOOLS_SERVICE_NAME": "llm-relay",
         "POWERTOOLS_METRICS_NAMESPACE": "LlmRelay",
+        "UPSTREAM_KEEP_SECONDS": "60",  # a busy machine makes no connection too old
     }.items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_SAM_LOCAL", "ABLIT_KEY", "ABLITERATION_API_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    relay.provider.cache_clear()
-    relay.catalogue.cache_clear()
+    relay.providers.cache_clear()
     _log_to_this_test_s_stdout()
     return monkeypatch
 
@@ -129,7 +151,7 @@ def provider(environment: pytest.MonkeyPatch, secret: Secret) -> Iterator[Script
     with ScriptedProvider() as scripted:
         environment.setenv("UPSTREAM_BASE_URL", scripted.base_url)
         yield scripted
-        relay.provider.cache_clear()
+        relay.providers.cache_clear()
 
 
 def proxy_event(method: str, path: str, payload: Any = None, **more: Any) -> dict[str, Any]:
@@ -186,8 +208,8 @@ def ask(provider: ScriptedProvider) -> Callable[..., Answered]:
 
 @pytest.fixture
 def impatient(environment: pytest.MonkeyPatch) -> None:
-    """Have the relay wait for a second for the head of an answer, from the request's coming on."""
-    environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "1")
+    """Have the relay wait four seconds for the head of an answer, from the request's coming on."""
+    environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "4")
 
 
 @pytest.fixture

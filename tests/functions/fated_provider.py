@@ -2,7 +2,7 @@
 
 `"503 200"` is refused once and then answered; the last word holds for all that follow. A word may
 have a number: `429:30` has a Retry-After, `slow:2` answers after so many seconds, and `late:2`
-refuses after so many, for an hour.
+refuses after so many, for an hour. `held` answers when `may_answer` is set.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.paying_provider import LISTED, MODEL
-from tests.scripted_provider import CLOSE, RESET, ScriptedProvider, _read_request, whole
+from tests.scripted_provider import (
+    CLOSE,
+    PATIENCE_SECONDS,
+    RESET,
+    ScriptedProvider,
+    _read_request,
+    whole,
+)
 
 if TYPE_CHECKING:
     import socket
@@ -55,12 +62,13 @@ def rows(fates: Iterable[str], **body: Any) -> bytes:
 
 @dataclass
 class FatedProvider(ScriptedProvider):
-    """Answers each row by its own fate, all at once; `most` is how many it had at once."""
+    """Answers each row by its own fate, all at once; `most` is how many it had `under_way`."""
 
     asked: Counter[str] = field(default_factory=Counter)  # by the row's message
     most: int = 0
+    under_way: int = 0
+    may_answer: threading.Event = field(default_factory=threading.Event)
     last_body: bytes = b""
-    _under_way: int = 0
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def _serve(self, connection: socket.socket) -> None:
@@ -74,14 +82,16 @@ class FatedProvider(ScriptedProvider):
             return self._play(connection, whole(200, {"object": "list", "data": [LISTED]}))
         self.last_body, body = text, json.loads(text)
         with self._turn:
-            self._under_way += 1
-            self.most = max(self.most, self._under_way)
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
             word = self._word(body)
-        try:
-            return self._play(connection, script_of(word))
-        finally:
-            with self._turn:
-                self._under_way -= 1
+        if word == "held":
+            self.may_answer.wait(PATIENCE_SECONDS)
+        *before, last = script_of(word)
+        is_open = self._play(connection, before)
+        with self._turn:  # before its caller can know of the end, and ask for another row
+            self.under_way -= 1
+        return is_open and self._play(connection, [last])
 
     def _word(self, body: dict[str, Any]) -> str:
         message = body["messages"][0]["content"]
@@ -105,6 +115,7 @@ def script_of(word: str) -> Script:
         return [whole(200, completion())[0][:-9], CLOSE]
     fixed: dict[str, Script] = {
         "200": whole(200, completion()),
+        "held": whole(200, completion()),
         "reset": [RESET],
         "nonsense": whole(200, b"<html>"),
         "hidden": whole(200, _ERROR),

@@ -166,13 +166,13 @@ def test_a_long_retry_after_is_handed_out(office: Office) -> None:
 def test_a_provider_that_cannot_be_reached_costs_no_row_an_attempt(office: Office) -> None:
     work = office.fated(*["200"] * 30)
     office.world.environment.setenv("UPSTREAM_BASE_URL", "http://127.0.0.1:1/v1")
-    relay.provider.cache_clear()
+    relay.providers.cache_clear()
     first = work.run()
     assert (first["left"], first["wait_seconds"], first["idle"]) == (30, 15, 1)
     assert not work.results()
     assert work.run()["wait_seconds"] == 30
     office.world.environment.setenv("UPSTREAM_BASE_URL", office.provider.base_url)
-    relay.provider.cache_clear()
+    relay.providers.cache_clear()
     assert work.run()["left"] == 0
     assert len(work.lines()) == 30
 
@@ -208,7 +208,7 @@ def test_a_key_that_is_missing_is_waited_for(office: Office, secret: Secret) -> 
     work = office.fated("200", "200")
     assert work.run()["left"] == 2
     secret.put(PROVIDER_KEY)
-    relay.provider.cache_clear()
+    relay.providers.cache_clear()
     assert work.run()["left"] == 0
 
 
@@ -296,28 +296,32 @@ def test_a_file_that_is_replaced_meanwhile_costs_the_rows_that_were_not_read(
 
 
 def test_no_call_is_cut_by_the_end_of_the_function(office: Office) -> None:
-    office.world.environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "6")
-    relay.provider.cache_clear()
-    relay.catalogue().entry("", Deadline.after(10))
-    work = office.fated(*["slow:1"] * 400)
+    office.world.environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "8")
+    relay.providers.cache_clear()
+    relay.providers().named(None).entry("", Deadline.after(60))
+    work = office.fated(*["slow:0.5"] * 2000)
     started = time.monotonic()
-    answer = work.run(seconds=18)
-    assert time.monotonic() - started < 18
+    answer = work.run(seconds=26)
+    assert time.monotonic() - started < 26
     assert answer["left"] > 0
     assert answer["wait_seconds"] == 0
-    assert sum(office.provider.asked.values()) == len(work.lines()) == 400 - answer["left"]
+    assert sum(office.provider.asked.values()) == len(work.lines()) == 2000 - answer["left"]
     assert {line["response"]["status_code"] for line in work.lines().values()} == {200}
 
 
 def test_a_cancelled_batch_gets_no_new_rows_and_keeps_those_under_way(office: Office) -> None:
-    work = office.fated(*["slow:0.5"] * 2000)
-    cancel = threading.Timer(1, lambda: _change(work, status="cancelling"))
-    cancel.start()
-    answer = work.run()
-    cancel.join()
-    assert answer["left"] == 0
+    work = office.fated(*["200"] * 40, *["held"] * 2000)
+
+    def cancel() -> None:
+        wait_until(lambda: "row 40" in office.provider.asked)
+        _change(work, status="cancelling")
+        for _ in range(2):  # of which the second follows a whole look at the batch
+            _wait_for_renewal(work)
+        office.provider.may_answer.set()
+
+    assert work.run_with(cancel)["left"] == 0
     lines = work.lines()
-    assert 0 < len(lines) < 1000
+    assert 40 < len(lines) <= 40 + 32
     assert len(lines) == sum(office.provider.asked.values()) == work.now().completed
 
 
@@ -328,14 +332,11 @@ def test_a_batch_that_expires_gets_no_new_rows(office: Office) -> None:
 
 
 def test_nothing_is_written_or_told_once_the_lease_is_lost(office: Office) -> None:
-    work = office.fated(*["slow:1"] * 500)
-    thief = threading.Timer(1.5, lambda: _steal(work))
-    thief.start()
-    answer = work.run()
-    thief.join()
+    work = office.fated(*["slow:1"] * 2000)
+    answer = work.run_with(lambda: _steal_once_asked(work))
     assert answer["wait_seconds"] == 15
     lines = work.lines()
-    assert len(lines) == 500 - answer["left"]
+    assert len(lines) == 2000 - answer["left"]
     assert len(lines) < sum(office.provider.asked.values())  # those under way were dropped
     item = work.chunk_item()
     assert item["holder"]["S"] == "thief"
@@ -343,13 +344,14 @@ def test_nothing_is_written_or_told_once_the_lease_is_lost(office: Office) -> No
 
 
 def test_progress_is_told_while_rows_are_under_way(office: Office) -> None:
-    work = office.fated(*["200"] * 20, *["slow:6"] * 2)
-    seen: list[int] = []
-    look = threading.Timer(4.5, lambda: seen.append(work.now().completed))
-    look.start()
-    work.run()
-    look.join()
-    assert seen == [20]
+    work = office.fated(*["200"] * 20, *["held"] * 2)
+
+    def look() -> None:
+        wait_until(lambda: work.now().completed == 20)
+        assert sum(office.provider.asked.values()) == 22
+        office.provider.may_answer.set()
+
+    work.run_with(look)
     assert work.now().completed == 22
 
 
@@ -371,6 +373,16 @@ def _replace(work: Work) -> None:
 def _replace_once_asked(work: Work) -> None:
     wait_until(lambda: bool(work.provider.asked))
     _replace(work)
+
+
+def _wait_for_renewal(work: Work) -> None:
+    before = work.chunk_item()["until"]
+    wait_until(lambda: work.chunk_item()["until"] != before)
+
+
+def _steal_once_asked(work: Work) -> None:
+    wait_until(lambda: bool(work.provider.asked))
+    _steal(work)
 
 
 def _steal(work: Work) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +25,7 @@ from tests.functions.chunk_work import office
 from tests.functions.dynamodb_door import Door
 from tests.functions.fated_provider import completion, line
 from tests.paying_provider import LISTED, MODEL
+from tests.scripted_provider import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,21 +80,14 @@ def test_what_may_be_paid_costs_the_worst_and_a_refusal_nothing(
 
 
 def test_money_is_set_aside_before_rows_are_asked(office: Office, accounts: Accounts) -> None:
-    work = owned(office, *["slow:1.5"] * 4)
-    seen: list[int] = []
-    is_over = threading.Event()
+    work = owned(office, *["held"] * 4)
 
     def look() -> None:
-        while not is_over.wait(0.05):
-            with suppress(LookupError):  # before there is an account
-                seen.append(accounts.read().reserved(time.time()))
+        wait_until(lambda: bool(office.provider.asked))
+        assert accounts.read().reserved(time.time()) == 4 * worst("held")
+        office.provider.may_answer.set()
 
-    looking = threading.Thread(target=look)
-    looking.start()
-    work.run()
-    is_over.set()
-    looking.join()
-    assert max(seen) == 4 * worst("slow:1.5")
+    assert work.run_with(look)["left"] == 0
 
 
 def test_a_budget_for_few_rows_at_once_runs_them_in_turns(
@@ -145,7 +137,7 @@ def test_rows_beyond_the_budget_become_error_lines(office: Office, accounts: Acc
 
 def test_what_other_calls_hold_is_waited_for(office: Office, accounts: Accounts) -> None:
     budget = worst() * 2
-    hold = ledger().reserve(client(budget), budget, time.time(), 60)
+    hold = ledger().reserve(client(budget), budget, time.time(), 600)
     assert hold
     work = owned(office, "200", budget=budget)
     answer = work.run()

@@ -58,9 +58,10 @@ def started(work: Work, *, measures: bool = False) -> subprocess.Popen[str]:
 def killed_after(work: Work, results: int) -> None:
     """Have a worker killed once it has written so many results; its lease ends."""
     with started(work) as process:
-        wait_until(lambda: len(work.results()) >= results, 60)
+        wait_until(lambda: len(work.results()) >= results, 100)
         process.send_signal(signal.SIGKILL)
         process.wait()
+    wait_until(work.provider.has_no_callers)  # it has read all that was sent to it
     end_lease(work)
 
 
@@ -76,15 +77,15 @@ def end_lease(work: Work) -> None:
 
 
 def test_after_a_kill_only_what_was_not_written_is_asked_again(office: Office) -> None:
-    work = office.fated(*["slow:0.2"] * 400)
+    work = office.fated(*["slow:0.4"] * 400)
     killed_after(work, 60)
     written = len(work.results())
     asked = sum(office.provider.asked.values())
     assert work.run()["left"] == 0
     assert len(work.lines()) == 400
-    # Those under way, and those that were answered within the last half second.
+    # Those under way, and those that were answered within the last half second, on a busy machine.
     assert sum(office.provider.asked.values()) == 400 + asked - written
-    assert asked - written < 32 + 32 / 0.2
+    assert asked - written < 32 + 4 * 0.5 * 32 / 0.4
     # Killed between its lease and the batch, a worker leaves a count short that the end makes anew.
     assert 400 - written <= work.now().completed <= 400
 

@@ -61,7 +61,7 @@ def test_what_others_hold_and_cannot_be_read_is_waited_for(
     accounts: Accounts, office: Office
 ) -> None:
     budget = 2 * worst()
-    assert ledger().reserve(client(budget), budget, time.time(), 60)
+    assert ledger().reserve(client(budget), budget, time.time(), 600)
     work = owned(office, "200", budget=budget)
     accounts.door.fault = away("GetItem", after=1)  # the batch
     answer = work.run()

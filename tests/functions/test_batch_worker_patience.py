@@ -14,6 +14,7 @@ from llm_relay.deadline import Deadline
 from tests.functions.batch_world import batch_world
 from tests.functions.chunk_work import office
 from tests.functions.fated_provider import rows
+from tests.scripted_provider import wait_until
 
 if TYPE_CHECKING:
     from tests.functions.chunk_work import Office
@@ -39,14 +40,17 @@ def test_after_silence_one_row_at_a_time_is_asked_until_one_is_answered(office: 
 
 
 def test_the_next_chunk_of_a_batch_begins_at_the_pace_that_was_found(office: Office) -> None:
-    first, second = rows(["slow:0.5"] * 60), rows(["slow:1"] * 16)
+    first, second = rows(["slow:0.5"] * 60), rows(["held"] * 16)
     work = office.work(first + second, 60)
     work.chunk = replace(work.chunk, end=len(first))
     work.run()
-    office.provider.most = 0
     following = Chunk(number=8, start=len(first), end=len(first + second), first_row=60, rows=16)
-    replace(work, chunk=following, answers=[]).run()
-    assert office.provider.most > 12  # the most from four on: eight, and the four just answered
+
+    def look() -> None:  # a new pace stays at four while nothing is answered
+        wait_until(lambda: office.provider.under_way > 4)
+        office.provider.may_answer.set()
+
+    assert replace(work, chunk=following, answers=[]).run_with(look)["left"] == 0
 
 
 def test_the_next_batch_begins_with_few_rows_at_once(office: Office) -> None:
@@ -57,11 +61,11 @@ def test_the_next_batch_begins_with_few_rows_at_once(office: Office) -> None:
 
 
 def test_calls_that_take_all_the_time_without_an_answer_are_waited_after(office: Office) -> None:
-    office.world.environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "1")
-    relay.provider.cache_clear()
-    relay.catalogue().entry("", Deadline.after(10))
-    work = office.fated(*["slow:5"] * 12)
-    answer = work.run(idle=2, seconds=13)
+    office.world.environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "2")
+    relay.providers.cache_clear()
+    relay.providers().named(None).entry("", Deadline.after(60))
+    work = office.fated(*["slow:60"] * 12)
+    answer = work.run(idle=2, seconds=18)
     assert 8 <= answer["left"] < 12
     assert (answer["wait_seconds"], answer["idle"]) == (60, 3)
 

@@ -14,6 +14,7 @@ from llm_relay.advice import advised
 from tests.functions.conftest import PROVIDER_KEY, Context, proxy_event
 from tests.functions.payloads import COMPLETION, DONE, QUESTION, STREAMED_QUESTION, USAGE, delta
 from tests.scripted_provider import CLOSE, PATIENCE_SECONDS, RESET, stream, whole
+from tests.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,10 +180,9 @@ def test_a_connection_that_may_have_gone_stale_is_replaced_and_nothing_is_sent_t
     environment.setenv("UPSTREAM_KEEP_SECONDS", "1")
     provider.scripts = [whole(200, COMPLETION)]
     ask(QUESTION)
-    ask(QUESTION)
     time.sleep(1.1)
     assert ask(QUESTION).status == 200
-    assert (provider.connections, len(provider.requests)) == (2, 3)
+    assert (provider.connections, len(provider.requests)) == (2, 2)
 
 
 @pytest.mark.parametrize(
@@ -237,11 +237,11 @@ def test_a_silent_provider_is_a_504_within_the_function_s_time(
     warm: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     warm.scripts = [[30.0]]
-    started = time.monotonic()
-    answer = ask(QUESTION, seconds=3)
+    with Stopwatch() as took:
+        answer = ask(QUESTION, seconds=3)
     assert (answer.status, answer.error["code"]) == (504, "upstream_timeout")
     assert answer.headers["x-should-retry"] == "false"
-    assert time.monotonic() - started < 3
+    assert took.seconds < 3
     assert len(warm.requests) == 1
 
 
@@ -251,9 +251,9 @@ def test_a_body_that_drips_is_a_504_within_the_function_s_time(
     (text,) = whole(200, COMPLETION)
     drip = [step for byte in text[-200:] for step in (bytes([byte]), 0.1)]
     warm.scripts = [[text[:-200], *drip]]
-    started = time.monotonic()
-    assert ask(QUESTION, seconds=3).status == 504
-    assert time.monotonic() - started < 3
+    with Stopwatch() as took:
+        assert ask(QUESTION, seconds=3).status == 504
+    assert took.seconds < 3
 
 
 @pytest.mark.parametrize("location", ["/elsewhere", "http://[x"])

@@ -26,6 +26,7 @@ from llm_relay.dynamodb import dynamodb
 from llm_relay.errors import IdempotencyInProgress, ProviderRefused
 from llm_relay.kept_answer import LONGEST_KEPT_BYTES
 from tests.functions.conftest import Context, proxy_event
+from tests.functions.dynamodb_door import UNHEARD, Door
 from tests.functions.payloads import (
     COMPLETED,
     COMPLETION,
@@ -474,6 +475,20 @@ def test_nothing_is_asked_while_nobody_can_say_whether_it_was_before(
     answer = ask(QUESTION, **keyed())
     assert (answer.status, answer.error["code"]) == (503, "idempotency_unavailable")
     assert provider.requests == []
+
+
+def test_a_key_whose_record_was_made_unheard_is_no_key_in_use(
+    environment: pytest.MonkeyPatch, aws: str, provider: ScriptedProvider, ask: Ask
+) -> None:
+    provider.scripts = [whole(200, COMPLETION)]
+    faults = iter([UNHEARD])
+    with Door(aws, fault=lambda _operation: next(faults, None)) as door:
+        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", door.url)
+        first, again = ask(QUESTION, **keyed()), ask(QUESTION, **keyed())
+    assert door.operations[:2] == ["PutItem", "PutItem"]
+    assert first.status == 200
+    assert_same(again, first)
+    assert len(provider.requests) == 1
 
 
 @pytest.mark.usefixtures("writes_fail")

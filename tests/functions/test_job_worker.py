@@ -16,6 +16,7 @@ from llm_relay.dynamodb import dynamodb
 from llm_relay.jobs.leases import Holder, leases
 from llm_relay.jobs.single import SingleJob
 from llm_relay.jobs.task import ROUTE
+from llm_relay.jobs.worker import RESULT_SECONDS
 from llm_relay.telemetry import Call
 from tests.functions.dynamodb_door import UNHEARD, Door
 from tests.functions.job_world import JobWorld, job_world
@@ -290,7 +291,8 @@ def test_when_the_result_cannot_be_put_down_the_message_stays(
     job_world.provider.scripts = [whole(200, COMPLETION)]
     job_world.batch.environment.setenv("BATCH_BUCKET", "no-such-bucket")
     job_world.send(JOB)
-    assert len(job_world.deliver(job_world.receive())) == 1
+    # For 5 s it is tried again, and once more after them.
+    assert len(job_world.deliver(job_world.receive(), RESULT_SECONDS + 5)) == 1
     assert job_world.told() == []
     assert "internal error" in capsys.readouterr().out
 

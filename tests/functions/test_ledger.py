@@ -245,11 +245,12 @@ def test_without_dynamodb_calls_pass_where_the_settings_say_so(
     assert "a budget could not be read" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize("fault", [AWAY, LOST])
 def test_a_cost_that_cannot_be_charged_is_logged_for_somebody_to_charge(
-    accounts: Accounts, ledger: Ledger, capfd: pytest.CaptureFixture[str]
+    accounts: Accounts, ledger: Ledger, fault: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     hold = reserve(ledger, 60)
-    accounts.door.fault = lambda _operation: AWAY
+    accounts.door.fault = lambda _operation: fault
     ledger.settle(hold, 25, USAGE, "m")
     line = capfd.readouterr().out
     assert [word for word in (hold.name, '"cost_nanos":25') if word not in line] == []

@@ -11,6 +11,7 @@ import pytest
 
 from llm_relay.object_writer import ObjectWriter, part_bytes
 from llm_relay.objects import Bucket, s3
+from tests.scripted_provider import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from tests.functions.batch_world import BatchWorld
@@ -79,13 +80,15 @@ def test_a_long_object_is_written_in_parts(batch_world: BatchWorld) -> None:
 
 def test_parts_go_up_a_few_at_once_and_come_out_in_order(batch_world: BatchWorld) -> None:
     under_way = most = 0
-    turn = threading.Lock()
+    turn, first_two = threading.Lock(), threading.Barrier(2)
 
     def begin(params: dict[str, Any], **_: Any) -> None:
         nonlocal under_way, most
         with turn:
             under_way += 1
             most = max(most, under_way)
+        if params["PartNumber"] <= 2:
+            first_two.wait(PATIENCE_SECONDS)
         time.sleep(0.4 / params["PartNumber"])  # the first ones last longest
 
     def end(**_: Any) -> None:

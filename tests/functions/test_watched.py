@@ -78,7 +78,7 @@ class Tour:
         self._a_batch()
 
     def _call(self, scripts: list[Script], *question: Any, **more: Any) -> None:
-        relay.provider.cache_clear()  # with its memory of rejected keys
+        relay.providers.cache_clear()  # with its memory of rejected keys
         self._provider.scripts = scripts
         self._provider.requests.clear()
         self._ask(*question, **more)
@@ -89,7 +89,7 @@ class Tour:
         for nanos in (10**12, 1):
             limits = {"principalId": "p", "client": CLIENT, "budget_nanos": str(nanos)}
             context = {"requestId": "r", "identity": {}, "authorizer": limits}
-            relay.catalogue.cache_clear()
+            relay.providers.cache_clear()
             scripts = [whole(200, LISTING), whole(200, COMPLETION)]
             question = QUESTION | {"model": MODEL, "max_tokens": 9}
             self._call(scripts, question, requestContext=context)
@@ -98,7 +98,7 @@ class Tour:
     def _a_batch(self) -> None:
         environment = self._office.world.environment
         environment.setenv("UPSTREAM_BASE_URL", self._office.provider.base_url)
-        relay.provider.cache_clear()
+        relay.providers.cache_clear()
         assert self._office.fated("200", "400", "429:30").run()["left"] == 1
 
 

@@ -11,7 +11,7 @@ from openai import OpenAI
 from local.provider.server import Provider
 
 MODEL = "abliterated-model"
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ async def function(
             "code": code,
             "layers": (),
             "memory_megabytes": 128,
-            "timeout_seconds": 20.0,
+            "timeout_seconds": 60.0,
             "environment": {},
             **changes,
         }

@@ -65,7 +65,7 @@ def has_begun(tmp_path: Path, invocations: int) -> bool:
 async def test_what_a_function_reports_as_failed_comes_again_and_then_is_a_dead_letter(
     tmp_path: Path,
 ) -> None:
-    async with batch_stack(tmp_path) as stack:
+    async with batch_stack(tmp_path, Visibility=3) as stack:
         await send(stack, "good")
         await until(lambda: done(tmp_path))  # a cold start may take longer than messages are hidden
         await send(stack, "fail", "fine")
@@ -93,7 +93,7 @@ async def test_a_batch_whose_function_fails_comes_again_as_a_whole(
 
 @in_loop
 async def test_a_message_comes_in_lambdas_form(tmp_path: Path) -> None:
-    async with batch_stack(tmp_path) as stack:
+    async with batch_stack(tmp_path, Visibility=60) as stack:
         await send(stack, "good")
         [note] = await until(lambda: lines(tmp_path / "jobs"))
         arn = stack.template.attribute("Jobs", "Arn")

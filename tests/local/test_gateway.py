@@ -128,7 +128,7 @@ async def test_a_function_error_is_an_integration_failure(tmp_path: Path, fault:
 @in_loop
 async def test_a_function_slower_than_its_route_goes_on_after_the_timeout(tmp_path: Path) -> None:
     async with small_stack(tmp_path) as stack, client(stack) as session:
-        async with session.post("/hasty", json={"sleep": 0.5}) as response:
+        async with session.post("/hasty", json={"sleep": 1.5}) as response:
             assert response.status == 504
             assert await response.json() == {"message": "Endpoint request timed out"}
         while not (tmp_path / "finished").exists():

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from local.provider.server import DEFAULT_KEY
-from tests.local.provider_caller import MODEL, ProviderCaller
+from tests.local.provider_caller import MODEL, TIMEOUT_SECONDS, ProviderCaller
 
 USER = [{"role": "user", "content": "hello"}]
 IMAGE = {"type": "image_url", "image_url": {"url": "https://x.org/a.png"}}
@@ -120,7 +120,9 @@ def test_previous_response_id_is_taken_unless_it_is_to_be_rejected(
 @pytest.mark.parametrize("path", ["/chat/completions", "/responses"])
 def test_a_wrong_or_missing_key_is_refused(provider: ProviderCaller, path: str) -> None:
     for headers in ({"Authorization": "Bearer ak_wrong"}, {}):
-        response = provider.session.post(provider.url + path, json={}, headers=headers, timeout=5)
+        response = provider.session.post(
+            provider.url + path, json={}, headers=headers, timeout=TIMEOUT_SECONDS
+        )
         assert response.status_code == 401
         assert response.json()["error"]["code"] == "invalid_api_key"
 
@@ -217,8 +219,8 @@ def test_every_answer_has_rate_limit_headers_and_a_request_id(provider: Provider
     ]
     assert len({answer.headers["x-request-id"] for answer in answers}) == 4
     left = [answer.headers["x-ratelimit-remaining-requests"] for answer in answers]
-    assert left == ["119", "118", "117", "116"]
-    assert answers[0].headers["x-ratelimit-limit-requests"] == "120"
+    assert left == ["999999", "999998", "999997", "999996"]
+    assert answers[0].headers["x-ratelimit-limit-requests"] == "1000000"
     assert answers[0].headers["x-ratelimit-reset-requests"].endswith("Z")
 
 
@@ -285,6 +287,6 @@ def test_the_key_can_be_rotated(provider: ProviderCaller) -> None:
     assert provider.admin("PUT", "/key", {"key": "ak_new"}).status_code == 200
     assert provider.server.key == "ak_new"
     assert provider.models().status_code == 200
-    refused = provider.session.get(f"{provider.url}/models", headers=old, timeout=5)
+    refused = provider.session.get(f"{provider.url}/models", headers=old, timeout=TIMEOUT_SECONDS)
     assert refused.status_code == 401
     assert provider.admin("PUT", "/key", ["x"]).status_code == 400

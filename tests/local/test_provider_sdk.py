@@ -9,7 +9,7 @@ from openai.types.chat import ChatCompletionMessageParam
 
 from local.provider.server import Provider
 from local.provider.switches import SWITCHES
-from tests.local.provider_caller import MODEL, ProviderCaller
+from tests.local.provider_caller import MODEL, TIMEOUT_SECONDS, ProviderCaller
 
 ASK: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Reply with: sdk verified."}]
 
@@ -103,7 +103,9 @@ def test_the_sdk_raises_the_error_of_a_stream(provider: ProviderCaller) -> None:
 
 def test_the_command_line_lists_every_switch() -> None:
     command = [sys.executable, "-m", "local.provider", "--switches"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)  # noqa: S603
+    listed = subprocess.run(  # noqa: S603
+        command, capture_output=True, text=True, check=True, timeout=TIMEOUT_SECONDS
+    )
     assert all(f"{switch.name} = " in listed.stdout for switch in SWITCHES)
 
 
@@ -113,13 +115,15 @@ def test_the_command_line_serves_until_it_is_interrupted() -> None:
         assert process.stdout
         assert process.stdout.readline().startswith("http://127.0.0.1:")
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=TIMEOUT_SECONDS) == 0
 
 
 def test_a_taken_port_is_a_clear_message(provider: ProviderCaller) -> None:
     port = provider.url.rpartition(":")[2].removesuffix("/v1")
     command = [sys.executable, "-m", "local.provider", "--port", port]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)  # noqa: S603
+    result = subprocess.run(  # noqa: S603
+        command, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS
+    )
     assert result.returncode == 1
     assert f"Cannot listen on 127.0.0.1:{port}" in result.stderr
     assert "Traceback" not in result.stderr

@@ -255,22 +255,19 @@ def test_latency_delays_the_headers(provider: ProviderCaller) -> None:
 def test_first_token_delay_comes_after_the_headers_and_the_keep_alive(
     provider: ProviderCaller,
 ) -> None:
+    with provider.chat("first-token-delay=600", stream=True) as response:
+        assert next(response.iter_lines(chunk_size=1)) == b": keep-alive"
     start = time.monotonic()
-    response = provider.chat("first-token-delay=0.6", stream=True)
-    lines = response.iter_lines(chunk_size=1)
-    assert next(lines) == b": keep-alive"
-    assert time.monotonic() - start < 0.5
-    assert next(line for line in lines if line).startswith(b"data: ")
-    assert time.monotonic() - start >= 0.6
-    response.close()
+    assert provider.chat("first-token-delay=0.3", stream=True).content
+    assert time.monotonic() - start >= 0.3
 
 
 def test_chunk_delay_spaces_the_pieces_only(provider: ProviderCaller) -> None:
     for call in (provider.chat, provider.responses):
         start = time.monotonic()
-        response = call("chunks=4;chunk-delay=0.1", stream=True)
-        assert response.content
-        assert 0.3 <= time.monotonic() - start < 0.9
+        assert call("chunks=4;chunk-delay=0.1", stream=True).content
+        assert time.monotonic() - start >= 0.3
+        assert call("chunks=1;chunk-delay=600", stream=True).content
 
 
 def test_a_whole_answer_can_be_slow_too(provider: ProviderCaller) -> None:

@@ -65,7 +65,7 @@ async def test_a_handler_gets_its_event_its_context_and_its_environment(
     assert said["context"]["name"] == "small"
     assert said["context"]["memory"] == "128"
     assert said["context"]["arn"] == running.spec.arn
-    assert 0 < said["context"]["left"] <= 20_000
+    assert 0 < said["context"]["left"] <= 60_000
     assert said["environment"]["OWN"] == "yes"
     assert said["environment"]["AWS_REGION"] == "us-east-1"
     assert "OF_THE_PARENT" not in said["environment"]
@@ -130,9 +130,9 @@ async def test_an_import_error_is_told_to_every_caller(tmp_path: Path, runtime: 
 async def test_a_timeout_kills_the_process_and_the_next_call_gets_a_new_one(
     tmp_path: Path, runtime: str
 ) -> None:
-    async with function(tmp_path, SLEEP, runtime=runtime, timeout_seconds=0.5) as running:
-        error = await failure(running, 60)
-        assert error.message == "Task timed out after 0.50 seconds"
+    async with function(tmp_path, SLEEP, runtime=runtime, timeout_seconds=3.0) as running:
+        error = await failure(running, 600)
+        assert error.message == "Task timed out after 3.00 seconds"
         assert await call(running, 0) == 0
 
 
@@ -178,10 +178,10 @@ async def test_a_caller_that_stops_waiting_does_not_stop_the_function(tmp_path: 
 
 @in_loop
 async def test_the_deadline_is_that_of_the_timeout(tmp_path: Path) -> None:
-    async with function(tmp_path, ECHO, timeout_seconds=7.0) as running:
+    async with function(tmp_path, ECHO, timeout_seconds=700.0) as running:
         invocation = running.invoke(b"null")
         await invocation.read()
-    assert invocation.deadline_seconds == pytest.approx(time.time() + 7, abs=5)
+    assert invocation.deadline_seconds == pytest.approx(time.time() + 700, abs=60)
 
 
 FLOOD = """

@@ -86,10 +86,10 @@ def test_other_paths_and_methods_find_none(api: Api, method: str, path: str) -> 
     assert api.match(method, path) is None
 
 
-def test_only_the_playground_and_health_are_open_and_they_are_throttled(api: Api) -> None:
+def test_only_playground_health_and_document_are_open_and_they_are_throttled(api: Api) -> None:
     open_routes = [route for route in api.routes if not route.authorizer]
-    assert [route.resource for route in open_routes] == ["/", "/health"]
-    assert [route.throttle and route.throttle.burst for route in open_routes] == [10, 10]
+    assert {route.resource for route in open_routes} == {"/", "/health", "/openapi.json"}
+    assert [route.throttle and route.throttle.burst for route in open_routes] == [10, 10, 10]
 
 
 def test_a_layer_folder_is_found_from_the_templates_own_place(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ class FlakyS3:
     is_free: threading.Event = field(default_factory=threading.Event)
 
     def put_object(self, *, Key: str, Body: bytes, **_: Any) -> None:  # noqa: N803 - boto3's
-        assert self.is_free.wait(10)
+        assert self.is_free.wait(100)
         fault = self.faults.pop(0) if self.faults else ""
         if fault == "before":
             raise ConnectionError
@@ -106,7 +106,7 @@ def test_results_that_may_not_be_written_now_are_kept_until_they_may() -> None:
 
     writer = writer_to(s3, written, may_write)
     writer.add(result(1), None)
-    assert all(asked.acquire(timeout=10) for _ in range(2))
+    assert all(asked.acquire(timeout=100) for _ in range(2))
     assert not s3.objects
     is_ours.set()
     writer.close(Deadline.after(60))
