@@ -70,6 +70,8 @@ def block(results: dict[str, Any], page: Page) -> Iterator[str]:
     heads = ["figure", "value", "target", "met", *(["spread", "beside it"] if page.in_full else [])]
     yield from (line(heads), line(["---", "--:", "--:", *["---"] * (len(heads) - 3)]))
     for name, figure in figures.items():
+        if figure["target"] == "none" and not page.in_full:
+            continue
         yield line([TARGETS[name].says, *cells(figure)][: len(heads)])
     yield from ("", measured(results["machine"]), "")
     for name, plot in PLOTS.items():
