@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import botocore.awsrequest
 import pytest
-from botocore.awsrequest import AWSHTTPConnectionPool
 from moto.server import ThreadedMotoServer
 from urllib3.util import Timeout
 
@@ -88,7 +87,9 @@ def aws() -> Iterator[str]:
 def patience_with(moto_port: int) -> Iterator[None]:
     """Let no client of AWS give moto up, and ask it again, because this machine is busy."""
 
-    class Pool(AWSHTTPConnectionPool):
+    outer: Any = botocore.awsrequest.AWSHTTPConnectionPool  # which may be patient with another
+
+    class Pool(outer):  # type: ignore[misc]
         def __init__(self, host: str, port: int | None = None, **more: Any) -> None:
             if port == moto_port:
                 more["timeout"] = Timeout(MOTO_SECONDS)
