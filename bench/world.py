@@ -163,12 +163,12 @@ def machine(python: Path) -> dict[str, str | int]:
         line.partition(": ")[2] for line in info.splitlines() if line.startswith("model name")
     ]
     version = subprocess.run(  # noqa: S603 - our own command
-        [str(python), "-VV"], capture_output=True, text=True, check=True
+        [str(python), "-V"], capture_output=True, text=True, check=True
     )
     return {
         "cpu": models[0] if models else os.uname().machine,
         "cores": os.cpu_count() or 1,
-        "system": f"{os.uname().sysname} {os.uname().release}",
+        "system": f"{os.uname().sysname} {'.'.join(os.uname().release.split('.')[:2])}",
         "python_of_the_functions": version.stdout.strip(),
         "python_of_the_bench": sys.version.partition(" ")[0],
     }
