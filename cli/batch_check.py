@@ -13,7 +13,7 @@ from cli.batch_screens import aside, show_errors
 from cli.target import Stack
 from llm_relay.batch.file_check import check_file
 from llm_relay.batch.lines import Line, blocks_of, lines_in
-from llm_relay.batch.row_check import Row, RowChecker
+from llm_relay.batch.row_check import Row, RowChecker, Terms
 from llm_relay.clients import Client
 from llm_relay.dialect import DIALECTS, OPENAI
 
@@ -35,12 +35,11 @@ def checked(
     """Reads a file once; a ClickException after its bad lines are shown, if there are any."""
     if not listed:  # budgets are reckoned in prices; the stack, which knows them, checks again
         client = replace(client, budget_nanos=None)
-    checker = RowChecker(
-        endpoint,
-        client=client,
+    terms = Terms(
         dialect=DIALECTS.get(stack.parameter("ProviderDialect"), OPENAI),
         listed=listed.get if listed else None,
     )
+    checker = RowChecker(endpoint, client=client, providers=[terms])
     estimate = Estimate(client.max_output_tokens)
 
     def see(line: Line, row: Row) -> None:

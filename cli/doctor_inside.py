@@ -25,4 +25,4 @@ def look_inside(stack: "Stack", model: str | None, checks: Checklist) -> Finding
     for check in told["checks"]:
         name = check.pop("name")
         checks.findings[name] = Finding(**check)
-    return ok("DoctorFunction has looked at the secret and asked the provider")
+    return ok("DoctorFunction has answered")

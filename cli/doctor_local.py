@@ -4,10 +4,12 @@ import re
 from dataclasses import replace
 
 from llm_relay.doctor.checklist import Checklist, Finding
+from llm_relay.doctor.list_cures import IN_LIST
 from llm_relay.doctor.provider_findings import SET_KEY, SET_URL
 
 CURES = {  # in this order: the last are parts of the others
     re.escape(SET_URL): "restart with UPSTREAM_BASE_URL=https://... make run",
+    re.escape(IN_LIST): "in the list, then: PROVIDERS='[...]' make run, and the rest as before",
     re.escape(SET_KEY): "restart with ABLIT_KEY=ak_... make run, and the rest as before",
     r"The stack's output ShowClientKey prints": "'make run' prints",
     r" \(in a VPC that takes a NAT gateway\)": "",

@@ -12,9 +12,10 @@ from typing import NoReturn
 from rich.console import Console
 from rich.markup import escape
 
+from local.alone import alone
 from local.report import Screen, say, show_failures, show_result, show_stack
 from local.settings import Settings
-from local.stack import Stack
+from local.stack import NOTE, Stack
 from local.terminal import ctrl_c_for_us_alone
 from local.vectors import Result, read_vectors, send_all
 
@@ -69,7 +70,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         settings = Settings.from_env(os.environ)
-        with ctrl_c_for_us_alone():
+        with ctrl_c_for_us_alone(), alone(settings.log, NOTE):
             return asyncio.run(until_stopped(settings, Screen(), stay=arguments == ["run"]))
     except ValueError as error:
         print(error, file=sys.stderr)

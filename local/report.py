@@ -54,11 +54,10 @@ def show_failures(console: Console, results: list[Result]) -> None:
 def show_stack(console: Console, stack: Stack) -> None:
     """Where the stack is and how to use it."""
     base_url = f"{stack.base_url}/v1"
-    provider = stack.settings.upstream_url or "the simulator (set ABLIT_KEY to call the real one)"
     say(console, "")
     say(console, f"[bold]Base URL[/]    {escape(base_url)}")
     say(console, f"[bold]Client key[/]  {escape(stack.client_key)}")
-    say(console, f"[bold]Provider[/]    {escape(provider)}")
+    say(console, f"[bold]Provider[/]    {escape(stack.settings.provider)}")
     say(console, f"[bold]AWS[/]         {escape(stack.aws_endpoint_url)}")
     say(console, f"[bold]Playground[/]  {stack.base_url}/")
     if stack.bucket:

@@ -1,8 +1,10 @@
 """What may be said to the local stack, and what holds if nothing is said."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from local.environments import CONCURRENCY_LIMIT
 
@@ -11,6 +13,7 @@ CLIENT_KEY = "sk-relay-local-000000000000000000000000"
 PROVIDER_URL = "https://api.abliteration.ai/v1"
 NO_KEY = "no-key-was-given"
 PORT = 8080
+HEDGING = {"HEDGE_PERCENT": "HedgePercent", "HEDGE_AFTER_SECONDS": "HedgeAfterSeconds"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,21 +37,35 @@ class Settings:
         """The settings of `make run`; raises ValueError with a sentence for the user."""
         key = environ.get("ABLIT_KEY") or environ.get("ABLITERATION_API_KEY")
         upstream = environ.get("UPSTREAM_BASE_URL") or (PROVIDER_URL if key else None)
-        # Another server is more likely to speak OpenAI's own dialect than our default provider's.
-        likely = "openai" if environ.get("UPSTREAM_BASE_URL") else "abliteration"
-        parameters = {
-            "ProviderDialect": environ.get("PROVIDER_DIALECT") or likely,
-            "Providers": environ.get("PROVIDERS") or "",
-        }
         ttl = environ.get("AUTHORIZER_TTL_SECONDS")
         return cls(
             port=read_port(environ.get("PORT") or str(PORT)),
             client_key=environ.get("RELAY_CLIENT_KEY") or CLIENT_KEY,
             upstream_url=with_version(upstream) if upstream else None,
             provider_key=key or (NO_KEY if upstream else None),
-            parameters=parameters,
-            authorizer_ttl_seconds=read_seconds(ttl) if ttl else None,
+            parameters=read_parameters(environ),
+            authorizer_ttl_seconds=read_number("AUTHORIZER_TTL_SECONDS", ttl) if ttl else None,
         )
+
+    @property
+    def provider(self) -> str:
+        """Who is called, for people to read."""
+        if listed := self.parameters.get("Providers"):
+            names = ", ".join(str(entry.get("name")) for entry in json.loads(str(listed)))
+            return f"{names}, from PROVIDERS"
+        return self.upstream_url or "the simulator (set ABLIT_KEY to call the real one)"
+
+
+def read_parameters(environ: Mapping[str, str]) -> dict[str, object]:
+    """The template's parameters of `make run`; those that nobody speaks of are as it says."""
+    # Another server is more likely to speak OpenAI's own dialect than our default provider's.
+    likely = "openai" if environ.get("UPSTREAM_BASE_URL") else "abliteration"
+    hedging = {HEDGING[name]: read_number(name, environ[name]) for name in HEDGING & environ.keys()}
+    return {
+        "ProviderDialect": environ.get("PROVIDER_DIALECT") or likely,
+        "Providers": read_providers(environ.get("PROVIDERS") or ""),
+        **hedging,
+    }
 
 
 def read_port(text: str) -> int:
@@ -58,14 +75,29 @@ def read_port(text: str) -> int:
     raise ValueError(f"PORT={text} is not a port number; try: PORT=18080 make run")
 
 
-def read_seconds(text: str) -> float:
-    """A number of seconds; raises ValueError with a sentence for the user."""
+def read_number(name: str, text: str) -> float:
+    """A whole number; raises ValueError with a sentence for the user."""
     if text.isdecimal():
         return float(text)
-    raise ValueError(f"AUTHORIZER_TTL_SECONDS={text} is not a whole number of seconds, like 300")
+    raise ValueError(f"{name}={text} is not a whole number, like 300")
+
+
+def read_providers(text: str) -> str:
+    """A list of providers, without the secrets that an account has and this machine has not."""
+    try:
+        entries = json.loads(text or "[]")
+    except ValueError as error:
+        raise ValueError(f"PROVIDERS is not JSON: {error}") from None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ValueError("PROVIDERS is not a JSON array of objects; docs/failover.md has one")
+    for entry in entries:
+        entry.pop("secret_arn", None)
+    return json.dumps(entries) if text else ""
 
 
 def with_version(url: str) -> str:
     """A provider's base URL, ending in /v1."""
+    if "@" in urlsplit(url).netloc:
+        raise ValueError("UPSTREAM_BASE_URL must hold no user or password: ABLIT_KEY is the key")
     bare = url.rstrip("/")
     return bare if bare.endswith("/v1") else f"{bare}/v1"

@@ -87,7 +87,7 @@ def _model(body: Json, switches: Switches) -> models.Model:
     model = models.find(str(name))
     if model is None:
         known = ", ".join(models.BY_NAME)
-        message = f"Unsupported model '{name}'. Use one that GET /v1/models lists: {known}."
+        message = f"Unsupported model '{name}'. There are {known}."
         raise ProviderError(400, message, code="model_not_found", param="model")
     if model.name == models.LOCKABLE and switches.on("locked-models"):
         message = f"The model '{name}' is locked for this project. Choose another model."

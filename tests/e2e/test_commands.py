@@ -43,6 +43,18 @@ def test_demo_proves_every_vector_and_ends_with_0(project: Path) -> None:
     assert "FAIL" not in printed
 
 
+def test_a_list_of_providers_is_told_by_its_names(project: Path, loop: Loop) -> None:
+    provider = Provider(key="sk-x")
+    there = {"name": "there", "base_url": loop.run(provider.start())}
+    listed = json.dumps([{"name": "gone", "base_url": "http://127.0.0.1:1"}, there])
+    with command(project, "demo", PORT="0", PROVIDERS=listed, ABLIT_KEY="sk-x") as process:
+        printed, errors = process.communicate(timeout=200)
+    loop.run(provider.stop())
+    assert (process.returncode, errors) == (0, "")
+    assert "gone, there, from PROVIDERS" in printed
+    assert "FAIL" not in printed
+
+
 def test_demo_ends_with_1_if_a_vector_fails(project: Path, loop: Loop) -> None:
     provider = Provider(key="sk-x")
     url = loop.run(provider.start())
@@ -90,6 +102,22 @@ def test_a_taken_port_is_one_sentence_and_no_traceback(project: Path) -> None:
     assert "PORT=18080 make run" in errors
     assert len(errors.splitlines()) == 1
     assert "Traceback" not in out
+
+
+def test_a_second_stack_in_the_folder_is_refused_with_the_place_of_the_first(
+    project: Path,
+) -> None:
+    with command(project, "run", PORT="0") as first:
+        lines_until(first, "Ctrl-C")
+        note, log = (project / f".relay-local.{kind}" for kind in ("json", "log"))
+        before = note.read_text(), log.stat().st_size
+        with command(project, "demo", PORT="0") as second:
+            out, errors = second.communicate(timeout=200)
+        assert (second.returncode, out) == (1, "")
+        assert f"runs here already ({json.loads(before[0])['base_url']})" in errors
+        assert len(errors.splitlines()) == 1
+        assert note.read_text() == before[0]
+        assert log.stat().st_size >= before[1]
 
 
 def test_a_reader_that_leaves_does_not_break_the_demo(project: Path) -> None:

@@ -1,5 +1,7 @@
 """What may be said to the local stack."""
 
+import json
+
 import pytest
 
 from local.settings import CLIENT_KEY, Settings, read_port, with_version
@@ -36,5 +38,43 @@ def test_a_base_url_ends_in_the_version_once() -> None:
 def test_the_authorizer_s_memory_may_be_set_and_is_else_the_template_s() -> None:
     assert Settings.from_env({}).authorizer_ttl_seconds is None
     assert Settings.from_env({"AUTHORIZER_TTL_SECONDS": "0"}).authorizer_ttl_seconds == 0
-    with pytest.raises(ValueError, match="like 300"):
+    with pytest.raises(ValueError, match="AUTHORIZER_TTL_SECONDS=soon is not a whole number"):
         Settings.from_env({"AUTHORIZER_TTL_SECONDS": "soon"})
+
+
+def test_a_list_of_providers_is_told_by_its_names_and_loses_the_secrets_of_an_account() -> None:
+    listed = [{"name": "dead", "base_url": "http://a"}, {"name": "live", "base_url": "http://b"}]
+    secret = {"secret_arn": "arn:aws:secretsmanager:us-east-1:111122223333:secret:live"}
+    settings = Settings.from_env({"PROVIDERS": json.dumps([listed[0], listed[1] | secret])})
+    assert json.loads(str(settings.parameters["Providers"])) == listed
+    assert settings.provider == "dead, live, from PROVIDERS"
+
+
+@pytest.mark.parametrize(
+    ("environ", "provider"),
+    [({"UPSTREAM_BASE_URL": "http://h"}, "http://h/v1"), ({"PROVIDERS": ""}, "the simulator")],
+)
+def test_without_a_list_the_one_provider_is_told(environ: dict[str, str], provider: str) -> None:
+    assert Settings.from_env(environ).provider.startswith(provider)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("[{", "not JSON: .*column 3"), ('{"name": "a"}', "array"), ("[1]", "array")]
+)
+def test_a_list_that_is_none_is_refused_with_what_is_wrong(text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Settings.from_env({"PROVIDERS": text})
+
+
+def test_a_base_url_with_a_password_is_refused_without_showing_it() -> None:
+    with pytest.raises(ValueError, match="ABLIT_KEY") as refused:
+        Settings.from_env({"UPSTREAM_BASE_URL": "https://user:hunter2@example.com/v1"})
+    assert "hunter2" not in str(refused.value)
+
+
+def test_hedging_may_be_set_and_is_else_the_template_s() -> None:
+    assert "HedgePercent" not in Settings.from_env({}).parameters
+    parameters = Settings.from_env({"HEDGE_PERCENT": "100", "HEDGE_AFTER_SECONDS": "2"}).parameters
+    assert (parameters["HedgePercent"], parameters["HedgeAfterSeconds"]) == (100, 2)
+    with pytest.raises(ValueError, match="HEDGE_PERCENT=all is not a whole number"):
+        Settings.from_env({"HEDGE_PERCENT": "all"})

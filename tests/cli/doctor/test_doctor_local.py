@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cli.doctor_local import at_home
 from llm_relay.deadline import Deadline
+from llm_relay.doctor.list_cures import cured_in_list
 from llm_relay.doctor.provider_findings import base_url
 from llm_relay.doctor.visit import visit
+from llm_relay.provider_list import Listed
 from llm_relay.settings import UpstreamSettings
 from llm_relay.upstream import Upstream
+
+if TYPE_CHECKING:
+    from llm_relay.doctor.checklist import Finding
 
 NOBODY = "http://127.0.0.1:1/v1"
 
 
-def test_a_provider_that_is_not_there_is_mended_by_a_restart() -> None:
+def not_there() -> Finding:
     settings = UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": NOBODY})
-    deployed = base_url(visit(Upstream(settings), ["sk-x"], None, Deadline.after(30)))
+    return base_url(visit(Upstream(settings), ["sk-x"], None, Deadline.after(30)))
+
+
+def test_a_provider_that_is_not_there_is_mended_by_a_restart() -> None:
+    deployed = not_there()
     here = at_home(deployed)
     assert "sam deploy" in (deployed.fix or "")
     assert "NAT gateway" in deployed.says
     assert "UPSTREAM_BASE_URL=https://... make run" in (here.fix or "")
     assert "sam deploy" not in (here.fix or "")
     assert "NAT gateway" not in here.says
+
+
+def test_one_of_a_list_is_mended_in_the_list() -> None:
+    here = at_home(cured_in_list(not_there(), Listed(name="dead", base_url=NOBODY)))
+    assert "set base_url of 'dead' in the list" in (here.fix or "")
+    assert "PROVIDERS='[...]' make run" in (here.fix or "")
+    for words in ("sam deploy", "UPSTREAM_BASE_URL", "Providers"):
+        assert words not in (here.fix or "")
