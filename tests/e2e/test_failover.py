@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Loop
 
 KEY = "sk-of-both-providers"
+OF_AN_ACCOUNT = "arn:aws:secretsmanager:us-east-1:111122223333:secret:there-a1b2c3"
 ASKED, THEIRS = "good-model", "abliterated-model"
 MESSAGES: Any = [{"role": "user", "content": "Reply with: it works"}]
 
@@ -35,11 +36,9 @@ class Both:
 @pytest.fixture(scope="module")
 def both(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     second = Provider(key=KEY)
-    models = {ASKED: THEIRS}
-    providers = [
-        {"name": "gone", "base_url": "http://127.0.0.1:1", "models": models},
-        {"name": "there", "base_url": loop.run(second.start()), "models": models},
-    ]
+    there = {"name": "there", "base_url": loop.run(second.start()), "secret_arn": OF_AN_ACCOUNT}
+    models = {"models": {ASKED: THEIRS}}
+    providers = [{"name": "gone", "base_url": "http://127.0.0.1:1"} | models, there | models]
     environ = {"PROVIDERS": json.dumps(providers), "ABLIT_KEY": KEY, "PORT": "0"}
     log: Path = tmp_path_factory.mktemp("stack") / "functions.log"
     stack = Stack(replace(Settings.from_env(environ), log=log))

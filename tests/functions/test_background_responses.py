@@ -16,6 +16,7 @@ from llm_relay import idempotency
 from llm_relay.dynamodb import dynamodb
 from llm_relay.jobs.leases import Holder, leases
 from llm_relay.jobs.record import answer_key, key_of, records
+from llm_relay.relay import providers
 from tests.functions.accounts import CLIENT, Accounts
 from tests.functions.job_world import JobWorld, job_world
 from tests.functions.payloads import INPUT, RESPONSE
@@ -269,6 +270,23 @@ def test_ten_deliveries_are_the_most_unless_the_function_is_told_otherwise(
         message["attributes"]["ApproximateReceiveCount"] = str(number)
         assert len(job_world.deliver([message])) == left
         assert retrieved(job_world, response_id)["status"] == status
+
+
+def test_wrong_settings_fail_it_at_the_last_delivery_alone(
+    job_world: JobWorld, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("JOBS_MOST_DELIVERIES", "2")
+    response_id = queued(job_world)
+    messages = job_world.receive()
+    environment.setenv("PROVIDERS", "[]")
+    providers.cache_clear()
+    assert len(job_world.deliver(messages)) == 1
+    assert retrieved(job_world, response_id)["status"] == "queued"
+    job_world.hurry(messages)
+    assert job_world.deliver(job_world.receive()) == []
+    shown = retrieved(job_world, response_id)
+    assert (shown["status"], shown["error"]["code"]) == ("failed", "internal_error")
+    assert "settings are wrong" in shown["error"]["message"]
 
 
 def test_a_message_delivered_again_is_asked_once(job_world: JobWorld) -> None:

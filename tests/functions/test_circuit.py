@@ -17,11 +17,19 @@ import pytest
 from functions.chat_completions.handler import handler as chat
 from llm_relay import circuit, relay
 from llm_relay.circuit import FAILURES, OPEN_SECONDS, PARTITION
-from tests.functions.conftest import PROVIDER_KEY, Context, proxy_event, taken
+from tests.functions.conftest import PROVIDER_KEY, Answered, Context, proxy_event, taken
 from tests.functions.dynamodb_door import AWAY, LOST
-from tests.functions.payloads import QUESTION
+from tests.functions.payloads import QUESTION, STREAMED_QUESTION, frame
 from tests.functions.provider_pair import DOWN, NO, OK
-from tests.scripted_provider import PATIENCE_SECONDS, RESET, ScriptedProvider, wait_until, whole
+from tests.functions.test_failover import CHUNK, DONE, STREAM
+from tests.scripted_provider import (
+    PATIENCE_SECONDS,
+    RESET,
+    ScriptedProvider,
+    stream,
+    wait_until,
+    whole,
+)
 
 if TYPE_CHECKING:
     from tests.functions.accounts import Accounts
@@ -98,6 +106,63 @@ def test_failures_in_a_row_open_the_circuit_and_the_first_is_left_alone(
     assert told["expires_at"] > time.time()
 
 
+@pytest.fixture
+def silence(pair: Pair) -> Pair:
+    """Providers whose silence is filled at once."""
+    pair.environment.setenv("KEEP_ALIVE_SECONDS", "0.1")
+    pair.second.scripts = [STREAM]
+    pair.say()
+    return pair
+
+
+def ask_stream(seconds: float = 60) -> Answered:
+    event = proxy_event("POST", "/v1/chat/completions", STREAMED_QUESTION)
+    return taken(chat(event, Context(seconds, time.monotonic())))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [stream(600), stream(0.2), stream(0.2, frame(NO))],
+    ids=["hangs", "ends", "refuses"],
+)
+def test_a_stream_that_fails_before_its_first_event_counts_however_late(
+    silence: Pair, accounts: Accounts, script: Any
+) -> None:
+    silence.environment.setenv("UPSTREAM_IDLE_SECONDS", "0.5")
+    silence.first.scripts = [script]
+    silence.say()
+    for _ in range(FAILURES):
+        ask_stream()
+    assert silence.asked[0] == FAILURES
+    assert circuit_of(silence, accounts)["state"] == "OPEN"
+    assert ask_stream().headers["x-relay-provider"] == silence.names[1]
+
+
+def test_a_first_event_that_comes_late_tells_that_the_provider_is_there(
+    silence: Pair, accounts: Accounts
+) -> None:
+    late = stream(0.2, CHUNK, DONE)
+    silence.first.scripts = ([FAILS] * (FAILURES - 1) + [late]) * 2
+    answers = [ask_stream() for _ in range(2 * FAILURES)]
+    assert {answer.status for answer in answers} == {200}
+    assert silence.asked[0] == 2 * FAILURES
+    assert circuit_of(silence, accounts) == {}
+
+
+def test_a_call_that_was_never_sent_tells_nothing_of_the_provider(
+    pair: Pair, accounts: Accounts
+) -> None:
+    pair.first.scripts = [FAILS]
+    assert {ask() for _ in range(FAILURES - 1)} == {pair.names[1]}
+    assert ask_stream(seconds=0).status == 504
+    assert ask() == pair.names[1]
+    assert circuit_of(pair, accounts)["state"] == "OPEN"
+    let_time_pass(pair, accounts)
+    assert ask_stream(seconds=0).status == 504
+    assert circuit_of(pair, accounts)["state"] != "CLOSED"
+    assert pair.asked[0] == FAILURES
+
+
 @pytest.mark.parametrize("script", [whole(429, NO), OK, None], ids=["busy", "there", "in between"])
 def test_a_provider_that_is_busy_or_answers_in_between_keeps_its_place(
     pair: Pair, accounts: Accounts, script: Any
@@ -163,6 +228,17 @@ def test_when_no_other_answers_the_one_that_was_left_alone_is_asked(pair: Pair) 
     pair.environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
     pair.say(second={"base_url": DOWN})
     assert ask() == pair.names[0]
+
+
+def test_the_last_provider_whose_circuit_is_closed_is_asked_with_all_patience(pair: Pair) -> None:
+    pair.say({"models": {"other": "other"}})
+    pair.second.scripts = [whole(503, NO, retry_after="600")]
+    assert {ask_stream().status for _ in range(FAILURES)} == {503}
+    del pair.entries[0]["models"]
+    pair.say()
+    pair.first.scripts = [whole(429, NO, retry_after="0.1"), OK]
+    assert ask() == pair.names[0]
+    assert pair.asked == [2, FAILURES]
 
 
 def test_a_call_that_broke_is_not_made_again_and_counts(pair: Pair, accounts: Accounts) -> None:

@@ -11,10 +11,12 @@ import pytest
 
 from functions.doctor.handler import handler
 from tests.functions.conftest import PROVIDER_KEY, Context
+from tests.functions.provider_pair import DOWN
 from tests.scripted_provider import CLOSE, RESET, stream, whole
 
 if TYPE_CHECKING:
     from tests.functions.conftest import Secret
+    from tests.functions.provider_pair import Pair
     from tests.scripted_provider import Script, ScriptedProvider
 
 MODEL = "abliterated-model"
@@ -151,6 +153,15 @@ def test_a_setting_that_is_none_is_told(
     assert only_fault()[0] == "settings"
 
 
+def test_a_list_that_is_no_json_is_told_with_the_place(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("PROVIDERS", '[{"name": "a",}]')
+    name, says, _ = only_fault()
+    assert (name, "line 1 column 1" in says) == ("settings", True)
+    assert "Providers is not JSON: " in says
+
+
 def test_a_key_that_is_refused_gets_the_checklist(provider: ScriptedProvider) -> None:
     provider.scripts = [refused(401, f"Incorrect API key: {PROVIDER_KEY}")]
     name, says, fix = only_fault()
@@ -238,6 +249,43 @@ def test_a_provider_that_cannot_be_reached_is_told(
     name, says, fix = only_fault()
     assert (name, "http://127.0.0.1:9/v1 gives no answer" in says) == ("base url", True)
     assert "UpstreamBaseUrl" in fix
+
+
+def test_the_base_url_of_a_listed_provider_is_mended_in_the_list(pair: Pair) -> None:
+    pair.say({"base_url": DOWN})
+    pair.second.scripts = [LISTING, CHAT]
+    name, _, fix = only_fault()
+    assert name == f"base url of {pair.names[0]}"
+    assert f"set base_url of '{pair.names[0]}' in Providers, then: sam deploy" in fix
+    assert "UpstreamBaseUrl" not in fix
+
+
+def test_the_key_of_a_listed_provider_is_stored_in_its_own_secret(pair: Pair) -> None:
+    pair.first.scripts, pair.second.scripts = [refused(401)], [LISTING, CHAT]
+    arn = pair.entries[0]["secret_arn"]
+    _, _, fix = only_fault()
+    assert f"put-secret-value --secret-string file://provider-key.txt --secret-id {arn}" in fix
+    assert "relay provider-key" not in fix
+
+
+def test_a_listed_provider_with_the_stack_s_own_secret_is_mended_there(
+    provider: ScriptedProvider, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("PROVIDERS", json.dumps([{"name": "a", "base_url": provider.base_url}]))
+    provider.scripts = [refused(401)]
+    assert "relay provider-key set" in only_fault()[2]
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_a_password_in_a_base_url_is_refused_and_not_shown(
+    environment: pytest.MonkeyPatch, is_listed: bool
+) -> None:
+    url = "https://user:hunter2@api.example.com/v1"
+    listed = json.dumps([{"name": "a", "base_url": url}])
+    environment.setenv(*(("PROVIDERS", listed) if is_listed else ("UPSTREAM_BASE_URL", url)))
+    name, says, _ = only_fault()
+    assert (name, "the key goes into the secret" in says) == ("settings", True)
+    assert "hunter2" not in json.dumps(examined())
 
 
 @pytest.mark.parametrize("status", [400, 404])

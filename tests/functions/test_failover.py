@@ -6,6 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 
 from functions.chat_completions.handler import handler as chat
@@ -153,6 +154,31 @@ def test_a_caller_who_has_to_wait_is_told_so_by_whom(pair: Pair) -> None:
     assert answer.headers["x-relay-provider"] == pair.names[0]
 
 
+def test_the_log_names_the_provider_whose_failure_is_told(
+    pair: Pair, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair.first.scripts = pair.second.scripts = [whole(503, NO, retry_after="600")]
+    answer = ask(QUESTION)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = [line["provider"] for line in lines if line.get("message") == "request"]
+    assert [answer.headers["x-relay-provider"]] == told == [pair.names[0]]
+
+
+@pytest.mark.parametrize("most", ["1", "3"])
+def test_each_key_of_a_provider_is_tried_before_the_next_is_asked(
+    pair: Pair, aws: str, most: str
+) -> None:
+    client = boto3.client("secretsmanager", endpoint_url=aws)
+    keys = json.dumps({"api_keys": [f"key-number-{number}" for number in range(5)]})
+    client.put_secret_value(SecretId=pair.entries[0]["secret_arn"], SecretString=keys)
+    client.close()
+    pair.environment.setenv("UPSTREAM_MAX_ATTEMPTS", most)
+    pair.first.scripts = [whole(429, NO)]
+    pair.say()
+    assert (ask(QUESTION).status, pair.asked) == (200, [5, 1])
+    assert len({request.headers["authorization"] for request in pair.first.requests}) == 5
+
+
 def test_when_none_answers_the_first_one_s_failure_is_told(pair: Pair) -> None:
     pair.environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
     pair.first.scripts = [whole(503, NO | {"error": {"message": "the first is down"}})]
@@ -212,6 +238,21 @@ def test_a_list_that_cannot_be_had_leaves_the_others(pair: Pair) -> None:
     pair.say({"base_url": DOWN})
     answer = taken(models(proxy_event("GET", "/v1/models"), Context(27, time.monotonic())))
     assert [each["id"] for each in answer.json()["data"]] == ["theirs"]
+
+
+def test_a_list_that_never_comes_leaves_the_others_their_time(pair: Pair) -> None:
+    pair.first.scripts = [[600]]
+    pair.second.scripts = [listed(priced("theirs", "2"))]
+    answer = taken(models(proxy_event("GET", "/v1/models"), Context(14, time.monotonic())))
+    assert [each["id"] for each in answer.json()["data"]] == ["theirs"]
+    assert len(pair.first.requests) == 1
+
+
+def test_a_provider_is_asked_for_its_list_once_if_there_are_others(pair: Pair) -> None:
+    pair.first.scripts = [whole(503, NO, retry_after="0")]
+    pair.second.scripts = [listed(priced("theirs", "2"))]
+    answer = taken(models(proxy_event("GET", "/v1/models"), Context(27, time.monotonic())))
+    assert (answer.status, len(pair.first.requests)) == (200, 1)
 
 
 def test_money_is_set_aside_for_the_dearest_and_the_one_who_serves_is_paid(

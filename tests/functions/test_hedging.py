@@ -13,12 +13,26 @@ import pytest
 from functions.chat_completions.handler import handler
 from llm_relay import relay
 from llm_relay.admission import admit
+from llm_relay.deadline import Deadline
 from llm_relay.dialect import ABLITERATION
+from llm_relay.errors import ProviderRefused
+from llm_relay.hedge import NAME
+from llm_relay.provider import Effort
+from llm_relay.upstream import UpstreamRequest
 from tests.functions.accounts import CLIENT, Accounts, client, is_sound
 from tests.functions.conftest import Answered, Context, proxy_event, taken
+from tests.functions.dynamodb_door import AWAY
 from tests.functions.measured import lines_in
 from tests.paying_provider import LISTED, MODEL, STREAMED, PayingProvider, _completion, question
-from tests.scripted_provider import PATIENCE_SECONDS, RESET, Script, chunk, wait_until, whole
+from tests.scripted_provider import (
+    PATIENCE_SECONDS,
+    RESET,
+    Script,
+    chunk,
+    stream,
+    wait_until,
+    whole,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +44,8 @@ COST = 12_345
 BODY = question("", stream=True)
 ANSWERS = STREAMED["answers"][0](COST / USD)
 HANGS: Script = [PATIENCE_SECONDS]
+JSON = whole(200, _completion(usage={"prompt_tokens": 3}, estimated_cost_usd=COST / USD))
+BUSY = whole(503, {"error": {"message": "no", "code": "overloaded"}})
 REFUSES = whole(503, {"error": {"message": "no", "code": "overloaded"}}, x_should_retry="false")
 
 
@@ -82,6 +98,11 @@ def told(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     lines = [line for line in lines_in(capsys.readouterr().out) if line["message"] == "request"]
     assert len(lines) == 1
     return lines[0]
+
+
+def has_ended() -> bool:
+    """Tell whether no try is under way."""
+    return not any(thread.name == NAME for thread in threading.enumerate())
 
 
 def test_the_second_try_answers_for_a_first_that_hangs_and_both_are_charged(
@@ -156,6 +177,83 @@ def test_a_budget_that_holds_one_call_but_not_two_is_not_hedged_with(
 def test_whole_answers_are_not_asked_for_twice(paid: Ordered) -> None:
     paid.plays = [[1, *whole(200, _completion())]]
     assert ask(question("")).status == 200
+    assert len(paid.asked) == 1
+
+
+def test_a_provider_that_says_nothing_but_its_head_does_not_win(
+    paid: Ordered, accounts: Accounts, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("KEEP_ALIVE_SECONDS", "0.1")
+    paid.plays = [stream(10 * PATIENCE_SECONDS), ANSWERS]
+    answer = ask()
+    assert answer.body.startswith(b"data: ")
+    assert answer.body.endswith(b"data: [DONE]\n\n")
+    assert spent(accounts) == worst() + COST
+    wait_until(has_ended, PATIENCE_SECONDS / 2)  # though the provider keeps it waiting
+    assert len(paid.asked) == 2
+
+
+def test_the_try_that_did_not_win_asks_nobody_more(paid: Ordered) -> None:
+    both, decided = threading.Barrier(2), threading.Barrier(2)
+    paid.plays = [[both, *ANSWERS], [both, decided, *BUSY], ANSWERS]
+    assert ask().headers["x-relay-attempts"] == "2"
+    decided.wait(PATIENCE_SECONDS)
+    wait_until(has_ended)
+    assert len(paid.asked) == 2
+
+
+def test_a_try_may_be_paid_from_its_request_on_until_the_provider_refuses(paid: Ordered) -> None:
+    paid.plays = [REFUSES, ANSWERS]
+    effort, deadline = Effort(), Deadline.after(PATIENCE_SECONDS)
+    text = json.dumps(BODY).encode()
+    request = UpstreamRequest(method="POST", path="/chat/completions", body=text)
+    provider = relay.providers().named(None).provider
+    with pytest.raises(ProviderRefused):
+        provider.call(request, deadline, effort)
+    assert not effort.is_asked
+    provider.call(request, deadline, effort).close()
+    assert effort.is_asked
+
+
+def test_a_first_event_while_money_is_set_aside_makes_a_second_try_needless(
+    paid: Ordered, accounts: Accounts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looks = threading.Barrier(2)
+    paid.plays = [[looks, *ANSWERS]]
+    wait_until(has_ended)
+
+    def first_answers(operation: str) -> None:
+        if operation == "UpdateItem" and not has_ended():  # the second one's money
+            looks.wait(PATIENCE_SECONDS)
+            wait_until(has_ended)
+
+    accounts.door.fault = first_answers
+    assert ask().status == 200
+    assert len(paid.asked) == 1
+    assert spent(accounts) == COST
+    assert "hedged" not in told(capsys)
+
+
+@pytest.mark.parametrize("other", [HANGS, JSON], ids=["hangs", "answers as well"])
+def test_a_stream_that_is_answered_whole_is_told_of_once_and_both_tries_are_charged(
+    paid: Ordered, accounts: Accounts, capsys: pytest.CaptureFixture[str], other: Script
+) -> None:
+    both = threading.Barrier(2)
+    paid.plays = [[both, *JSON], [both, *other]]
+    assert ask().json()["object"] == "chat.completion"
+    if other is JSON:
+        wait_until(has_ended)
+    assert spent(accounts) == COST + worst()
+    assert told(capsys)["hedged"] is True
+
+
+def test_a_budget_that_nobody_can_tell_is_not_hedged_with(
+    paid: Ordered, accounts: Accounts, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("ON_LEDGER_FAILURE", "allow")
+    accounts.door.fault = lambda _operation: AWAY
+    paid.plays = [[3, *ANSWERS]]
+    assert ask().status == 200
     assert len(paid.asked) == 1
 
 

@@ -17,6 +17,7 @@ from llm_relay.jobs.leases import Holder, leases
 from llm_relay.jobs.single import SingleJob
 from llm_relay.jobs.task import ROUTE
 from llm_relay.jobs.worker import RESULT_SECONDS
+from llm_relay.relay import providers
 from llm_relay.telemetry import Call
 from tests.functions.dynamodb_door import UNHEARD, Door
 from tests.functions.job_world import JobWorld, job_world
@@ -122,6 +123,21 @@ def test_a_job_survives_that_dynamodbs_replies_are_lost(
     assert door.operations == ["UpdateItem"] * 4  # taken and ended, each of them tried twice
     assert len(job_world.provider.requests) == 1
     assert [kind for kind, _ in job_world.told()] == ["job.completed"]
+
+
+def test_a_job_outlives_settings_that_are_wrong(
+    job_world: JobWorld, environment: pytest.MonkeyPatch
+) -> None:
+    job_world.provider.scripts = [whole(200, COMPLETION)]
+    job_world.send(JOB)
+    messages = job_world.receive()
+    with environment.context() as mistyped:
+        mistyped.setenv("PROVIDERS", '[{"name": "No Name"}]')
+        providers.cache_clear()
+        assert job_world.deliver(messages) == [messages[0]["messageId"]]
+    assert hidden_until(job_world, messages[0]) < time.time() + 60  # it comes again soon
+    assert job_world.deliver(messages) == []
+    assert job_world.result("job-1")["response"]["status_code"] == 200
 
 
 def die_while_asking(world: JobWorld, body: Any, message_id: str) -> SingleJob:

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from tests.functions.conftest import Answered
     from tests.scripted_provider import ScriptedProvider
 
+ON_A_BUDGET = {
+    "requestId": "r",
+    "identity": {},
+    "authorizer": {"client": "0123456789ab", "budget_nanos": "1000", "budget_per": "day"},
+}
 LARGE = "a number too large"  # its place in a document
 
 
@@ -58,6 +63,28 @@ def test_a_request_with_one_is_refused_before_anything_is_sent(
     answer = ask(body, surface, requestContext=context)
     assert (answer.status, answer.error["type"]) == (400, "invalid_request_error")
     assert "1e999" in answer.error["message"]
+    assert provider.requests == []
+
+
+@pytest.mark.parametrize(
+    ("question", "surface", "name"),
+    [
+        (QUESTION, "chat", "max_tokens"),
+        (QUESTION, "chat", "max_completion_tokens"),
+        (INPUT, "responses", "max_output_tokens"),
+    ],
+)
+def test_more_tokens_than_any_model_writes_are_refused_before_anything_is_reckoned(
+    provider: ScriptedProvider,
+    ask: Callable[..., Answered],
+    question: dict[str, Any],
+    surface: str,
+    name: str,
+) -> None:
+    for count in (10**9 + 1, 10**307):
+        answer = ask(question | {name: count}, surface, requestContext=ON_A_BUDGET)
+        assert (answer.status, answer.error["param"]) == (400, name)
+        assert "from 1 to 1000000000" in answer.error["message"]
     assert provider.requests == []
 
 

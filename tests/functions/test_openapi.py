@@ -96,6 +96,27 @@ def test_it_tells_every_error_of_api_gateway_and_no_other() -> None:
         assert answer.get("statusCode", kind.removeprefix("DEFAULT_")) in statuses, kind
 
 
+def lists_in(value: Any) -> Iterator[Json]:
+    """Every schema of an array."""
+    if isinstance(value, dict) and value.get("type") == "array":
+        yield value
+    for each in value.values() if isinstance(value, dict) else value:
+        if isinstance(each, dict | list):
+            yield from lists_in(each)
+
+
+def test_every_list_is_described_with_what_it_holds() -> None:
+    found = list(lists_in(SERVED))
+    assert found
+    assert [each for each in found if "items" not in each] == []
+
+
+def test_a_key_of_metadata_without_a_character_does_not_fit() -> None:
+    batch = {"input_file_id": "f", "endpoint": "/v1/responses", "completion_window": "24h"}
+    assert schema("BatchRequest").is_valid(batch | {"metadata": {"a": "x"}})
+    assert not schema("BatchRequest").is_valid(batch | {"metadata": {"": "x"}})
+
+
 def of_the_gateway() -> set[str]:
     return {code_of(answer) for answer in GATEWAY.values()}
 

@@ -80,7 +80,7 @@ def test_a_refusal_of_a_batch_s_row_is_told_without_the_key(
     provider.scripts = [answer]
     exchange = Exchange(relay.providers(), ChatCompletions())
     with pytest.raises(ProviderRefused) as caught:
-        exchange.ask([relay.providers().named(None)], QUESTION, Deadline.after(30), Effort())
+        exchange.ask({relay.providers().named(None): QUESTION}, Deadline.after(30), Effort())
     without_key(caught.value.body())
 
 

@@ -229,6 +229,17 @@ def test_a_stream_without_any_event_is_a_502(
     assert ask(STREAMED_QUESTION).status == 502
 
 
+def test_a_stream_that_ends_after_comments_alone_ends_in_an_error(
+    provider: ScriptedProvider, ask: Callable[..., Answered], environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("KEEP_ALIVE_SECONDS", "0.1")
+    begun = threading.Barrier(2)
+    provider.scripts = [stream(begun)]
+    answer = ask(STREAMED_QUESTION, at_first=begun.wait)
+    assert answer.status == 200
+    assert [each["error"]["code"] for each in events_in(answer.body)] == ["upstream_error"]
+
+
 def test_the_provider_s_own_error_event_passes_and_nothing_is_added(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:

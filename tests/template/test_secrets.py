@@ -92,6 +92,21 @@ def test_no_parameter_asks_for_a_key(stack: Stack) -> None:
     assert asking == ["ProviderKeySecretArn", "ProviderSecretArns"]
 
 
+@pytest.mark.parametrize(
+    ("url", "is_good"),
+    [
+        ("https://api.example.com", True),
+        ("http://127.0.0.1:8080/v1@2/?a=b@c", True),
+        ("https://user:password@api.example.com/v1", False),
+        ("https://password@api.example.com", False),
+        ("api.example.com", False),
+    ],
+)
+def test_the_base_url_holds_no_user_or_password(stack: Stack, url: str, is_good: bool) -> None:
+    pattern = stack.translated["Parameters"]["UpstreamBaseUrl"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, url)) == is_good
+
+
 def test_the_variables_for_a_key_on_a_laptop_are_empty_when_deployed(stack: Stack) -> None:
     found = [
         stack.environment(function)[variable]

@@ -48,6 +48,7 @@ def test_a_good_batch_passes(more: dict[str, Any]) -> None:
         ({"metadata": ["a"]}, "metadata"),
         ({"metadata": {str(number): "x" for number in range(17)}}, "metadata"),
         ({"metadata": {"x" * 65: "x"}}, "metadata"),
+        ({"metadata": {"": "x"}}, "metadata"),
         ({"metadata": {"k": "x" * 513}}, "metadata.k"),
         ({"metadata": {"k": 1}}, "metadata.k"),
         ({"output_expires_after": 3600}, "output_expires_after"),
@@ -61,4 +62,13 @@ def test_a_good_batch_passes(more: dict[str, Any]) -> None:
 def test_a_bad_batch_is_refused_by_the_name_of_its_field(more: dict[str, Any], param: str) -> None:
     with pytest.raises(BadRequest) as refused:
         check_batch(GOOD | more)
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("metadata", "param"), [({"a\ud800": "x"}, "metadata"), ({"k": "a\udfff"}, "metadata.k")]
+)
+def test_half_a_character_is_said_to_be_one(metadata: dict[str, str], param: str) -> None:
+    with pytest.raises(BadRequest, match=r"half a character \(\\u(d800|dfff)\)") as refused:
+        check_batch(GOOD | {"metadata": metadata})
     assert refused.value.param == param

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from llm_relay.batch.file_check import MOST_ERRORS, Findings, check_file
 from llm_relay.batch.lines import LONGEST_LINE_BYTES, Line, blocks_of, lines_in
-from llm_relay.batch.row_check import Row, RowChecker
+from llm_relay.batch.row_check import Row, RowChecker, Terms
 from llm_relay.clients import Client
 from llm_relay.dialect import ABLITERATION
 
@@ -185,14 +185,14 @@ def test_an_endpoint_that_nobody_serves_is_refused() -> None:
 def test_rows_are_checked_for_the_provider_s_dialect() -> None:
     line = row(body=BODY | {"max_tokens": 5, "max_completion_tokens": 6})
     assert errors(line) == []
-    checker = RowChecker(CHAT, dialect=ABLITERATION)
+    checker = RowChecker(CHAT, providers=[Terms(dialect=ABLITERATION)])
     assert [code for _, code, _ in errors(line, checker=checker)] == ["invalid_request"]
 
 
 def test_rows_are_checked_for_what_the_model_can_do() -> None:
     listed = {"m-1": {"sampling_limits": {"temperature": {"maximum": 1}}}}
     line = row(body=BODY | {"temperature": 1.5})
-    checker = RowChecker(CHAT, listed=listed.get)
+    checker = RowChecker(CHAT, providers=[Terms(listed=listed.get)])
     assert errors(line, checker=checker) == [(1, "invalid_request", "body.temperature")]
 
 
@@ -204,7 +204,7 @@ def test_rows_are_checked_for_what_the_client_may_ask() -> None:
 
 def test_on_a_budget_a_model_needs_a_price() -> None:
     client = Client(id="c", key_id="k", budget_nanos=1)
-    checker = RowChecker(CHAT, client=client, listed=lambda _: None)
+    checker = RowChecker(CHAT, client=client, providers=[Terms(listed=lambda _: None)])
     assert errors(row(), checker=checker) == [(1, "model_unpriced", "body.model")]
 
 

@@ -30,7 +30,7 @@ class ListingProvider:
         self.is_up = True
         self.calls = 0
 
-    def call(self, *_: Any) -> ListingProvider:
+    def call(self, *_: Any, **__: Any) -> ListingProvider:
         self.calls += 1
         if not self.is_up:
             raise UpstreamBroke("It is down.")

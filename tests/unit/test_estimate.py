@@ -83,6 +83,12 @@ def test_no_input_is_longer_than_the_context() -> None:
     assert input_tokens(chat("a" * 100_000), CONTEXT) == CONTEXT
 
 
+def test_a_context_beyond_all_reckoning_is_none() -> None:
+    body = {"previous_response_id": "r"}  # which may fill the context
+    usual = worst_case_nanos(body, 1, PRICED, 0.0)
+    assert worst_case_nanos(body, 1, PRICED | {"context_length": 10**309}, 0.0) == usual
+
+
 @pytest.mark.parametrize(("least", "nanos"), [(0.0, 1000 + 3000), (5e-6, 5000 + 5000)])
 def test_the_larger_of_the_list_s_price_and_the_least_one_counts(least: float, nanos: int) -> None:
     def worst(output_tokens: int, entry: dict[str, Any]) -> int:

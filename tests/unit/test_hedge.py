@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llm_relay.answer import Answer
-from llm_relay.errors import BudgetExceeded, UpstreamUnreachable
-from llm_relay.hedge import Race, Try
+from llm_relay.errors import BudgetExceeded, OutOfTime, UpstreamUnreachable
+from llm_relay.hedge import Try, first_of_two
+from llm_relay.provider import Effort
 from llm_relay.telemetry import Call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SOON, LONG, PATIENCE = 0.01, 60.0, 30.0
+KEY, NEXT_KEY = "ak_0", "ak_1"
 
 
 class Body:
@@ -48,8 +50,8 @@ def test_the_other_try_is_closed_when_it_comes_and_tells_nothing(
         return Answer(status=200, body=late)
 
     won = Answer(status=200, body=Body(other))
-    answer = Race(Try(first, slow)).answer(lambda: Try(other, lambda: won), SOON)
-    assert answer.body is won.body
+    winner = first_of_two(Try(first, slow), lambda: Try(other, lambda: won), SOON)
+    assert winner.told().body is won.body
     may_come.set()
     assert late.closed.wait(PATIENCE)
     assert capsys.readouterr().out == ""
@@ -60,8 +62,9 @@ def test_a_failure_before_the_second_try_is_the_call_s() -> None:
     def fail() -> Answer:
         raise UpstreamUnreachable("no")
 
+    one = first_of_two(Try(call(), fail), lambda: pytest.fail("asked again"), LONG)
     with pytest.raises(UpstreamUnreachable):
-        Race(Try(call(), fail)).answer(lambda: pytest.fail("asked again"), LONG)
+        one.told()
 
 
 def test_without_money_for_a_second_try_the_first_is_waited_for() -> None:
@@ -76,5 +79,45 @@ def test_without_money_for_a_second_try_the_first_is_waited_for() -> None:
         raise BudgetExceeded("no")
 
     first = call()
-    assert Race(Try(first, slow)).answer(second, SOON).status == 200
+    assert first_of_two(Try(first, slow), second, SOON).told().status == 200
     assert not first.hedged
+
+
+def test_a_call_that_waits_to_ask_again_after_a_refusal_gets_no_second_try() -> None:
+    first, second_was_made = call(), threading.Event()
+    first.effort.attempts = 1
+
+    def pausing() -> Answer:
+        second_was_made.wait(0.2)
+        return Answer(status=200, body=[])
+
+    def second() -> None:
+        second_was_made.set()
+
+    assert first_of_two(Try(first, pausing), second, SOON).told().status == 200
+    assert not second_was_made.is_set()
+
+
+def test_a_try_that_fails_in_our_own_code_after_it_asked_may_be_paid() -> None:
+    first, other, may_refuse = call(), call(), threading.Event()
+
+    def refuse() -> Answer:
+        may_refuse.wait(PATIENCE)
+        raise UpstreamUnreachable("no")
+
+    def fail() -> Answer:
+        other.effort.begin(KEY)
+        may_refuse.set()
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        first_of_two(Try(first, refuse), lambda: Try(other, fail), SOON)
+
+
+def test_a_call_that_is_called_off_asks_nobody_more_and_may_be_paid_for_what_it_asked() -> None:
+    effort = Effort()
+    effort.begin(KEY)
+    effort.is_called_off = True
+    with pytest.raises(OutOfTime):
+        effort.begin(NEXT_KEY)
+    assert (effort.attempts, effort.key, effort.is_asked) == (1, KEY, True)

@@ -36,6 +36,7 @@ def test_a_call_costs_its_tokens_at_the_listed_price(usage: Usage, cost: float) 
         {"pricing": {"prompt": "free", "completion": "0"}},
         {"pricing": {"prompt": "nan", "completion": "0"}},
         {"pricing": {"prompt": "-1", "completion": "0"}},
+        {"pricing": {"prompt": "1e300", "completion": "0"}},
         {"pricing": {"prompt": [], "completion": {}}},
     ],
 )

@@ -22,6 +22,13 @@ def test_a_base_url_gets_the_version_it_lacks(given: str, used: str) -> None:
     assert with_version(given) == used
 
 
+@pytest.mark.parametrize("url", ["https://user:hunter2@example.com", "https://hunter2@example/v1"])
+def test_a_base_url_with_a_user_or_password_is_refused_without_showing_it(url: str) -> None:
+    with pytest.raises(ValueError, match="the key goes into the secret") as refused:
+        UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": url})
+    assert "hunter2" not in str(refused.value)
+
+
 def test_the_settings_have_defaults_and_units() -> None:
     settings = UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": "https://x"})
     assert settings.base_url == "https://x/v1"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.errors import BadRequest, ModelNotAllowed, ModelUnpriced
@@ -31,7 +31,13 @@ class Admission:
 
     body: Body  # the very body that came, unless the client's cap had to be put in
     worst_nanos: int = 0  # 0 for clients without a budget, whose calls nobody adds up
-    sources: tuple[Source, ...] = ()  # the providers that can take it, in their order
+    # What each of the providers gets that can take it, in their order: caps may differ.
+    bodies: Mapping[Source, Body] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The providers that can take it, in their order."""
+        return tuple(self.bodies)
 
 
 def admit(

@@ -42,10 +42,10 @@ class Catalogue:
         """Whether there is no list for now, from a provider that may well have one."""
         return self._failure is not None and is_retryable(self._failure.status)
 
-    def listing(self, deadline: Deadline, effort: Effort) -> Listing:
+    def listing(self, deadline: Deadline, effort: Effort, *, waits: bool = True) -> Listing:
         """Return the list, at most a minute old; a RelayError if the provider has none."""
         if self._age() > FRESH_SECONDS:
-            self._fetch(deadline, effort)
+            self._fetch(deadline, effort, waits=waits)
         return self._listing
 
     def entry(
@@ -66,17 +66,17 @@ class Catalogue:
     def _age(self) -> float:
         return self._now() - self._fetched_at
 
-    def _fetch(self, deadline: Deadline, effort: Effort) -> None:
+    def _fetch(self, deadline: Deadline, effort: Effort, *, waits: bool = True) -> None:
         try:
-            self._listing = self._asked(deadline, effort)
+            self._listing = self._asked(deadline, effort, waits=waits)
         except RelayError as failure:
             self._failure, self._failed_at = failure, self._now()
             raise
         self._failure, self._fetched_at = None, self._now()
 
-    def _asked(self, deadline: Deadline, effort: Effort) -> Listing:
+    def _asked(self, deadline: Deadline, effort: Effort, *, waits: bool) -> Listing:
         request = UpstreamRequest(method="GET", path="/models")
-        reply = self._provider.call(request, deadline, effort)
+        reply = self._provider.call(request, deadline, effort, waits=waits)
         try:
             text = effort.waiting_for(lambda: reply.whole(deadline))
         finally:

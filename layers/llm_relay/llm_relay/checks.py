@@ -16,6 +16,8 @@ Fields = dict[str, Any]
 # Enough to recognise one's own word or path by, too little to hand a prompt back.
 _WORD_CHARACTERS = 40
 _PATH_CHARACTERS = 120
+# No model takes or writes so many, and what more of them cost could not be written down.
+MOST_TOKENS = 1_000_000_000
 _PLAIN_NAME = re.compile(rf"[A-Za-z0-9_$-]{{1,{_WORD_CHARACTERS}}}")
 
 
@@ -113,13 +115,6 @@ def may_be_whole(fields: Fields, name: str, low: int, high: int) -> None:
     value = fields.get(name)
     if value is not None and not (type(value) is int and low <= value <= high):
         refuse(name, f"must be a whole number from {low} to {high}.")
-
-
-def may_be_count(fields: Fields, name: str) -> None:
-    """Refuse a field that is given and is not a whole number of at least 1."""
-    value = fields.get(name)
-    if value is not None and (type(value) is not int or value < 1):
-        refuse(name, "must be a whole number of at least 1.")
 
 
 def may_be_list_of_objects(fields: Fields, name: str, within: str = "") -> list[tuple[str, Fields]]:

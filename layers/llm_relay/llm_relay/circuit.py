@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import threading
-from functools import lru_cache
+from contextlib import suppress
+from functools import lru_cache, partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.circuit_breaker import (
     CircuitBreakerConfig,
     CircuitBreakerOpenError,
+    CircuitState,
     circuit_breaker,
 )
 from aws_lambda_powertools.utilities.circuit_breaker.persistence import (
@@ -36,6 +38,7 @@ from llm_relay.errors import (
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
+from llm_relay.relayed_stream import RelayedStream
 from llm_relay.telemetry import log_internal_error
 
 if TYPE_CHECKING:
@@ -76,6 +79,14 @@ class _DownError(Exception):
         self.failure = failure
 
 
+class _SilentError(Exception):
+    """A stream that has begun and not said anything yet, which tells nothing of its provider."""
+
+    def __init__(self, answer: Any) -> None:
+        super().__init__()
+        self.answer = answer
+
+
 CONFIG = CircuitBreakerConfig(
     failure_threshold=FAILURES,
     recovery_timeout=OPEN_SECONDS,
@@ -93,28 +104,36 @@ class Circuits:
 
     def guard(self, name: str, work: Callable[[], T]) -> T:
         """Do the work and learn from it; CircuitOpen if the provider is to be left alone."""
-
-        def outcome() -> tuple[T | None, RelayError | None]:
-            try:
-                return work(), None
-            except RelayError as failure:
-                if is_down(failure):
-                    raise _DownError(failure) from None
-                return None, failure  # whoever refuses a request is there
-
         protected = circuit_breaker(
             name=name, persistence_store=self._store, on_transition=_tell, config=CONFIG
-        )(outcome)
+        )(partial(_judged, work))
         try:
-            answer, failure = protected()
+            answer: T | ProviderRefused = protected()
         except CircuitBreakerOpenError:
             raise CircuitOpen from None
         except _DownError as down:
             raise down.failure from None
-        if failure:
-            raise failure
-        found: T = answer
-        return found
+        except _SilentError as silent:
+            answer = silent.answer
+            silent.answer.body.heard = partial(self._hear, name)
+        if isinstance(answer, ProviderRefused):
+            raise answer
+        return answer
+
+    def is_closed(self, name: str) -> bool:
+        """Tell whether a provider is in its place, as far as is known."""
+        self._store.configure(CONFIG, name)
+        return self._store.get_state(name).state == CircuitState.CLOSED
+
+    def _hear(self, name: str, failure: RelayError | None) -> None:
+        """Learn from what became of a stream that began in silence."""
+
+        def outcome() -> None:
+            if failure:
+                raise failure
+
+        with suppress(CircuitOpen, RelayError):
+            self.guard(name, outcome)
 
 
 class Store(CircuitBreakerDynamoDBPersistence):
@@ -147,6 +166,22 @@ class Store(CircuitBreakerDynamoDBPersistence):
             super()._update_record(record)
         except Exception as error:  # noqa: BLE001 - likewise
             log_internal_error(error, PARTITION)
+
+
+def _judged(work: Callable[[], T]) -> T | ProviderRefused:
+    """Return what tells that the provider is there; what is raised tells otherwise, or nothing."""
+    try:
+        answer = work()
+    except RelayError as failure:
+        if is_down(failure):
+            raise _DownError(failure) from None
+        if isinstance(failure, ProviderRefused):
+            return failure
+        raise  # nothing was sent
+    body = getattr(answer, "body", None)
+    if isinstance(body, RelayedStream) and body.is_silent:
+        raise _SilentError(answer)
+    return answer
 
 
 def is_down(failure: RelayError) -> bool:

@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from llm_relay.patience import is_retryable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 _LONGEST_CODE = 100
@@ -356,6 +356,11 @@ class BackgroundUnavailable(RelayError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "background_unavailable"
+
+
+def foremost(refusals: Sequence[RelayError]) -> RelayError:
+    """Return the refusal to tell of: the first that may pass, as it leaves hope, or the first."""
+    return next((each for each in refusals if is_retryable(each.status)), refusals[0])
 
 
 # Once something was sent, the provider may have done its work before one of these.

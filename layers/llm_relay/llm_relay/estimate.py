@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from llm_relay.checks import MOST_TOKENS
 from llm_relay.money import nanos_covering
 from llm_relay.prices import priced
 from llm_relay.usage import Usage
@@ -64,7 +65,7 @@ def input_tokens(body: Document, context: int | None) -> int:
 def whole_number(entry: Document | None, name: str) -> int | None:
     """Return a count that the provider's list gives for a model, if it is one."""
     value = (entry or {}).get(name)
-    return value if type(value) is int and value > 0 else None
+    return value if type(value) is int and 0 < value <= MOST_TOKENS else None
 
 
 def _is_countable(body: Document) -> bool:

@@ -13,7 +13,7 @@ from llm_relay.upstream import UpstreamRequest
 from llm_relay.usage import Usage, usage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from llm_relay.deadline import Deadline
     from llm_relay.endpoints import Endpoint
@@ -47,14 +47,15 @@ class Exchange:
         self._providers = providers
         self._endpoint = endpoint
 
-    def ask(
-        self, sources: Sequence[Source], body: Document, deadline: Deadline, effort: Effort
-    ) -> Whole:
-        """Return the answer of the first of these providers that has one; else a RelayError."""
-        text = compact(body)
+    def ask(self, bodies: Mapping[Source, Document], deadline: Deadline, effort: Effort) -> Whole:
+        """Return the answer of the first of these providers that has one; else a RelayError.
+
+        Each gets its own body; one without a request left is asked last.
+        """
 
         def asked(source: Source, waits: bool) -> Whole:
-            translated = source.translated(self._endpoint, text, body)
+            body = bodies[source]
+            translated = source.translated(self._endpoint, compact(body), body)
             request = UpstreamRequest(
                 method="POST",
                 path=self._endpoint.path,
@@ -69,7 +70,10 @@ class Exchange:
             whole = whole_answer(self._endpoint, reply, content, body, effort.key)
             return replace(whole, provider=source.name) if self._providers.are_many else whole
 
-        return self._providers.ask(sources, asked)
+        def is_spent(source: Source) -> bool:
+            return source.provider.headroom.is_spent(str(bodies[source].get("model")))
+
+        return self._providers.ask(sorted(bodies, key=is_spent), asked)
 
 
 def whole_answer(

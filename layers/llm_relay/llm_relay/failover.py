@@ -42,17 +42,17 @@ def first_answer(sources: Sequence[Source], work: Callable[[Source, bool], T]) -
     """
     failures: list[RelayError] = []
     skipped: list[Source] = []
-    for place, source in enumerate(sources, 1):
-        waits = place == len(sources) and not skipped
+    patient = _last_closed(sources)
+    for source in sources:
         try:
-            return circuits().guard(source.name, partial(work, source, waits))
+            return circuits().guard(source.name, partial(work, source, source is patient))
         except CircuitOpen:
             skipped.append(source)
         except RelayError as failure:
             failures.append(_passed_over(source, failure))
-    for place, source in enumerate(skipped, 1):
+    for source in skipped:
         try:
-            return work(source, place == len(skipped))
+            return work(source, source is patient)
         except RelayError as failure:
             failures.append(_passed_over(source, failure))
     raise min(failures, key=_rank)
@@ -68,6 +68,12 @@ def may_be_asked_elsewhere(failure: RelayError) -> bool:
         return True
     says_no = failure.headers().get("x-should-retry") == "false"
     return failure.log_code == _NO_SUCH_MODEL or (is_retryable(failure.status) and not says_no)
+
+
+def _last_closed(sources: Sequence[Source]) -> Source:
+    """Return the one to be patient with: behind it are none, or none that is known to answer."""
+    closed = (source for source in reversed(sources) if circuits().is_closed(source.name))
+    return next(closed, sources[-1])
 
 
 def _passed_over(source: Source, failure: RelayError) -> RelayError:

@@ -61,12 +61,15 @@ class Headroom:
         """Tell whether a key has a request left, as far as is known."""
         return self.window(key, model).has_room(self._clock())
 
+    def is_spent(self, model: str) -> bool:
+        """Tell whether no key that was used for a model has a request left, as far as is known."""
+        now, windows = self._clock(), self._windows_of(model)
+        return bool(windows) and not any(window.has_room(now) for window in windows)
+
     def spacing(self, model: str) -> float:
         """Return the seconds between two rows of a batch that use what is left up evenly."""
         now = self._clock()
-        with self._turn:
-            windows = [window for (_, name), window in self._windows.items() if name == model]
-        shares = [share for window in windows if (share := window.share(now))]
+        shares = [share for window in self._windows_of(model) if (share := window.share(now))]
         if not shares:
             return 0.0
         rate = sum(left / seconds for left, seconds in shares)
@@ -80,3 +83,7 @@ class Headroom:
             if name not in self._windows and len(self._windows) >= _MOST_WINDOWS:
                 del self._windows[next(iter(self._windows))]
             return self._windows.setdefault(name, Window())
+
+    def _windows_of(self, model: str) -> list[Window]:
+        with self._turn:
+            return [window for (_, name), window in self._windows.items() if name == model]

@@ -8,10 +8,10 @@ from __future__ import annotations
 import queue
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from threading import Lock, Thread
+from threading import Thread
 from typing import TYPE_CHECKING
 
-from llm_relay.errors import MAY_BE_PAID, RelayError
+from llm_relay.errors import ProviderRefused, RelayError
 from llm_relay.usage import Usage
 
 if TYPE_CHECKING:
@@ -20,30 +20,60 @@ if TYPE_CHECKING:
     from llm_relay.answer import Answer
     from llm_relay.telemetry import Call
 
+    Ended = queue.SimpleQueue["Try"]
+
+
+NAME = "try"  # of a thread
+
 
 @dataclass(slots=True, eq=False)
 class Try:
-    """One way to the answer; `work` returns once there is something to hand on, or raises."""
+    """One way to the answer; `work` returns once there is an event of it, or raises."""
 
     call: Call
     work: Callable[[], Answer]
     answer: Answer | None = None
     failure: Exception | None = None
 
-    def run(self) -> None:
-        """Do the work, in a thread of its own."""
+    def start(self, ended: Ended) -> None:
+        """Do the work in a thread of its own, and tell when it has ended."""
+        Thread(target=self._run, args=(ended,), name=NAME, daemon=True).start()
+
+    def told(self) -> Answer:
+        """Return its answer, with what there is to tell by now; raise its failure."""
+        if self.answer is None:
+            raise self.failure or TimeoutError
+        return replace(self.answer, headers={**self.answer.headers, **self.call.headers()})
+
+    def may_be_paid(self) -> bool:
+        """Tell whether the provider may ask money for it: it was asked, and has not refused."""
+        return self.call.effort.is_asked and not isinstance(self.failure, ProviderRefused)
+
+    def is_refused(self) -> bool:
+        """Tell whether the provider has refused it, and it is about to ask again."""
+        return self.call.effort.attempts > 0 and not self.call.effort.is_asked
+
+    def release(self) -> None:
+        """Give back what was set aside for it: it was never started."""
+        if self.call.charge:
+            self.call.charge.pay(Usage(), None, may_be_paid=False)
+
+    def call_off(self) -> None:
+        """Have it ask nobody more, and leave it to the other try to tell of the call."""
+        self.call.disown()
+        self.call.effort.is_called_off = True
+        self._hang_up()
+
+    def _run(self, ended: Ended) -> None:
         try:
             self.answer = self.work()
         except Exception as error:  # noqa: BLE001 - for whoever waits for it
             self.failure = error
+        ended.put(self)
+        if self.call.effort.is_called_off:
+            self._hang_up()
 
-    def may_be_paid(self) -> bool:
-        """Tell whether the provider may ask money for it: also while nothing is known of it."""
-        return self.failure is None or isinstance(self.failure, MAY_BE_PAID)
-
-    def drop(self) -> None:
-        """Hang up, and leave it to the other try to tell of the call."""
-        self.call.disown()
+    def _hang_up(self) -> None:
         if self.answer:
             getattr(self.answer.body, "close", lambda: None)()
 
@@ -67,56 +97,43 @@ class BothCharges:
         return bool(self._charges)
 
 
-class Race:
-    """Two tries; whichever comes after the other has won hangs up by itself."""
+def first_of_two(first: Try, second: Callable[[], Try | None], after_seconds: float) -> Try:
+    """Return the first to answer; without a second try, the first however it ended.
 
-    def __init__(self, first: Try) -> None:
-        self._first = first
-        self._ended: queue.SimpleQueue[Try] = queue.SimpleQueue()
-        self._turn = Lock()
-        self._is_over = False
-        self._start(first)
+    If both fail, raises the failure that may have been paid.
+    """
+    ended: Ended = queue.SimpleQueue()
+    first.start(ended)
+    with suppress(queue.Empty):
+        return ended.get(timeout=after_seconds)
+    other = None if first.is_refused() else _started(second, ended)
+    one = ended.get()
+    if other is None:
+        return one
+    return _decided(one if one.answer else ended.get(), first, other)
 
-    def answer(self, second: Callable[[], Try], after_seconds: float) -> Answer:
-        """Return the answer of the first to have one; the first try's failure if neither has."""
-        with suppress(queue.Empty):
-            return _answer(self._ended.get(timeout=after_seconds))
-        try:
-            other = second()
-        except RelayError:  # there is no money for it, or nobody can tell
-            return _answer(self._ended.get())
-        self._start(other)
-        ended = self._ended.get()
-        if ended.failure:
-            ended = self._ended.get()
-        return self._decided(ended, other) if ended.answer else self._failed(other)
 
-    def _decided(self, winner: Try, other: Try) -> Answer:
-        loser = self._first if winner is other else other
-        with self._turn:
-            self._is_over = True
-        if loser.answer or loser.failure:
-            loser.drop()
-        _tell_of_both(winner, loser)
-        answer = _answer(winner)
-        return replace(answer, headers={**answer.headers, **winner.call.headers()})
+def _decided(one: Try, first: Try, other: Try) -> Try:
+    if one.answer is None:
+        _tell_of_both(first, other)
+        raise max((first, other), key=Try.may_be_paid).failure or TimeoutError
+    loser = first if one is other else other
+    loser.call_off()
+    _tell_of_both(one, loser)
+    return one
 
-    def _failed(self, other: Try) -> Answer:
-        """Raise the failure that says more of what may have been paid."""
-        _tell_of_both(self._first, other)
-        tells = other if other.may_be_paid() and not self._first.may_be_paid() else self._first
-        return _answer(tells)
 
-    def _start(self, one: Try) -> None:
-        Thread(target=self._run, args=(one,), daemon=True).start()
-
-    def _run(self, one: Try) -> None:
-        one.run()
-        with self._turn:
-            if not self._is_over:
-                self._ended.put(one)
-                return
-        one.drop()
+def _started(second: Callable[[], Try | None], ended: Ended) -> Try | None:
+    """Return the second try on its way; None if there is to be none, or no need for it now."""
+    other = None
+    with suppress(RelayError, RuntimeError):  # no money, or no thread: the first goes on
+        other = second()
+        if other and ended.empty():
+            other.start(ended)
+            return other
+    if other:
+        other.release()
+    return None
 
 
 def _tell_of_both(told: Try, other: Try) -> None:
@@ -125,9 +142,3 @@ def _tell_of_both(told: Try, other: Try) -> None:
     call.effort.attempts += other.call.effort.attempts
     call.effort.limited += other.call.effort.limited
     call.charge = BothCharges(told, other)
-
-
-def _answer(ended: Try) -> Answer:
-    if ended.answer is None:
-        raise ended.failure or TimeoutError
-    return ended.answer

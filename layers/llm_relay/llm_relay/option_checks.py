@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from llm_relay.checks import (
+    MOST_TOKENS,
     Fields,
     is_number,
-    may_be_count,
     may_be_flag,
     may_be_number,
     may_be_object,
@@ -37,7 +37,7 @@ def check_chat_options(body: Fields) -> None:
     may_be_number(body, "presence_penalty", -2, 2)
     may_be_number(body, "frequency_penalty", -2, 2)
     for name in ("max_tokens", "max_completion_tokens"):
-        may_be_count(body, name)
+        may_be_whole(body, name, 1, MOST_TOKENS)
     may_be_whole(body, "n", 1, _MAX_CHOICES)
     _check_seed(body)
     _check_stop(body)
@@ -50,7 +50,7 @@ def check_chat_options(body: Fields) -> None:
 def check_responses_options(body: Fields) -> None:
     """Refuse settings that /v1/responses cannot take."""
     check_shared_options(body)
-    may_be_count(body, "max_output_tokens")
+    may_be_whole(body, "max_output_tokens", 1, MOST_TOKENS)
 
 
 def _check_stream_options(body: Fields) -> None:

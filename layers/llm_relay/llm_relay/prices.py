@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from llm_relay.usage import Usage
+
+
+# In US dollars for a token; more is a mistake, and what many cost could not be written down.
+_DEAREST = 1_000_000
 
 
 def priced(usage: Usage, entry: Mapping[str, Any] | None) -> Usage:
@@ -32,4 +35,4 @@ def _per_token(price: Any) -> float | None:
         number = float(price)
     except (TypeError, ValueError):
         return None
-    return number if math.isfinite(number) and number >= 0 else None
+    return number if 0 <= number <= _DEAREST else None

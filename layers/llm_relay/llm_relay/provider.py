@@ -47,6 +47,22 @@ class Effort:
     limited: int = 0  # attempts that were refused with 429
     provider: str = ""  # the one that was asked last
     key: str = field(default="", repr=False)  # the last that was sent
+    is_asked: bool = False  # the last attempt has begun, and was not refused by its status
+    is_called_off: bool = False  # nobody waits for it any more
+
+    def begin(self, key: str) -> None:
+        """Note one more attempt; OutOfTime if the call is called off."""
+        was_asked, self.is_asked = self.is_asked, True  # first: who calls it off looks at this last
+        if self.is_called_off:
+            self.is_asked = was_asked
+        self.stop_if_called_off()
+        self.attempts += 1
+        self.key = key
+
+    def stop_if_called_off(self) -> None:
+        """Raise OutOfTime if nobody waits for it any more."""
+        if self.is_called_off:
+            raise OutOfTime("Another try has answered.")
 
     def waiting_for(self, work: Callable[[], T]) -> T:
         """Do the work and count its time as waiting."""
@@ -72,10 +88,10 @@ class Provider:
     ) -> Reply:
         """Return a 2xx reply, which the caller closes; a RelayError if there is none.
 
-        Without `waits`, a provider that fails is not asked again: there is another to ask.
+        Without `waits`, each key is asked once at most: there is another provider to ask.
         """
         effort.provider = self.name
-        most = self.settings.max_attempts if waits else 1
+        most = self.settings.max_attempts if waits else 0
         turn = Turn(self._key)
         turn.prefer(lambda key: self.headroom.has_room(key, request.model))
         return effort.waiting_for(lambda: self._persist(request, turn, deadline, effort, most))
@@ -89,10 +105,12 @@ class Provider:
             try:
                 return self._attempt(request, turn.key, deadline, effort)
             except ProviderRefused as refusal:
+                effort.is_asked = False
                 effort.limited += refusal.status == HTTPStatus.TOO_MANY_REQUESTS
-                is_last = effort.attempts - before >= self.settings.max_attempts
+                is_last = 0 < most <= effort.attempts - before
                 failure = turn.after(refusal, is_last=is_last)
             except UpstreamUnreachable as unreachable:
+                effort.is_asked = False
                 failure = unreachable
             if failure:
                 self._pause(failure, effort.attempts - before, most, deadline)
@@ -103,8 +121,7 @@ class Provider:
         place = self.headroom.enter(key, request.model, deadline)
         if not deadline.remaining():
             raise OutOfTime("There was no time left to ask the provider. Try again.")
-        effort.attempts += 1
-        effort.key = key
+        effort.begin(key)
         reply = self._upstream.send(request, key, deadline)
         place.heard(reply.status, reply.headers)
         if HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from llm_relay.dialect import DIALECTS, dialect_named
-from llm_relay.settings import ProviderKeySettings, with_version
+from llm_relay.settings import NO_USER, ProviderKeySettings, with_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,8 +52,8 @@ def listed_providers(text: str) -> list[Listed]:
     """Return the providers of a list in JSON; ValueError says what is wrong with it."""
     try:
         entries = json.loads(text)
-    except ValueError:
-        raise ValueError("Providers is not JSON") from None
+    except ValueError as error:
+        raise ValueError(f"Providers is not JSON: {error}") from None
     if not isinstance(entries, list) or not entries:
         raise ValueError("Providers must be a JSON array of one provider or more")
     found = [_listed(entry, f"Providers[{place}]") for place, entry in enumerate(entries)]
@@ -70,7 +70,7 @@ def _listed(entry: Any, place: str) -> Listed:
         raise ValueError(f"{place} has {min(unknown)!r}; there are {', '.join(sorted(_FIELDS))}")
     for name, is_good, wanted in (
         ("name", _is_name, "1 to 32 lower-case letters, digits and dashes"),
-        ("base_url", _is_url, "a URL such as https://api.example.com/v1"),
+        ("base_url", _is_url, f"a URL such as https://api.example.com/v1, and {NO_USER}"),
         ("secret_arn", _is_arn, "the ARN of a secret, or be left out"),
         ("dialect", _is_dialect, f"one of {', '.join(DIALECTS)}"),
         ("models", _is_map, 'an object such as {"asked-for": "its-own-name"}'),
@@ -92,7 +92,7 @@ def _is_url(value: Any) -> bool:
         url = urlsplit(value)
     except ValueError:
         return False
-    return url.scheme in ("http", "https") and bool(url.hostname)
+    return url.scheme in ("http", "https") and bool(url.hostname) and "@" not in url.netloc
 
 
 def _is_arn(value: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from llm_relay.errors import ModelNotFound, RelayError
+from llm_relay.errors import ModelNotFound, RelayError, foremost
 from llm_relay.provider import Provider
 from llm_relay.provider_key import ProviderKey
 from llm_relay.settings import ProviderKeySettings, UpstreamSettings
@@ -48,19 +48,20 @@ class Providers:
     def admission(self, model: str, admitted: Callable[[Source], Admission]) -> Admission:
         """Return a request as those may take it that can, at the price of the dearest.
 
-        Raises the first one's refusal if no provider can, ModelNotFound if none has the model.
+        Raises the foremost refusal if no provider can, ModelNotFound if none has the model.
         """
-        admissions, refusals = [], []
+        admissions: dict[Source, Admission] = {}
+        refusals = []
         for source in self._sources:
             if source.theirs(model) is None:
                 continue
             try:
-                admissions.append(replace(admitted(source), sources=(source,)))
+                admissions[source] = admitted(source)
             except RelayError as refusal:
                 refusals.append(refusal)
         if admissions:
             return _together(admissions)
-        raise refusals[0] if refusals else no_such_model(model)
+        raise foremost(refusals) if refusals else no_such_model(model)
 
     def ask(self, sources: Sequence[Source], work: Callable[[Source, bool], T]) -> T:
         """Do the work with the first of these that answers, as long as none may be paid twice.
@@ -79,9 +80,11 @@ class Providers:
             return self._sources[0].catalogue.listing(deadline, effort)
         models: dict[str, Document] = {}
         failures = []
-        for source in self._sources:
+        for place, source in enumerate(self._sources):
+            # Whoever hangs leaves the others their time.
+            share = deadline.within(deadline.remaining() / (len(self._sources) - place))
             try:
-                for entry in source.models(deadline, effort):
+                for entry in source.models(share, effort, waits=not self.are_many):
                     models.setdefault(str(entry.get("id")), entry)  # the first one's counts
             except RelayError as failure:
                 failures.append(failure)
@@ -120,12 +123,10 @@ def _provider(settings: UpstreamSettings, keys: ProviderKeySettings, name: str) 
     return Provider(upstream, ProviderKey(keys, upstream.open_ahead), name)
 
 
-def _together(admissions: list[Admission]) -> Admission:
+def _together(admissions: Mapping[Source, Admission]) -> Admission:
     """Return the first as one for all: whoever serves in the end, the money is set aside."""
-    if len(admissions) == 1:
-        return admissions[0]
     return replace(
-        admissions[0],
-        worst_nanos=max(each.worst_nanos for each in admissions),
-        sources=tuple(source for each in admissions for source in each.sources),
+        next(iter(admissions.values())),
+        worst_nanos=max(each.worst_nanos for each in admissions.values()),
+        bodies={source: each.body for source, each in admissions.items()},
     )

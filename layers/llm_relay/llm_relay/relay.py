@@ -19,7 +19,7 @@ from llm_relay.checks import body_object
 from llm_relay.clients import client_of
 from llm_relay.deadline import Deadline
 from llm_relay.documents import compact
-from llm_relay.errors import MAY_BE_PAID, InternalError, PricesUnavailable, RelayError
+from llm_relay.errors import MAY_BE_PAID, InternalError, RelayError
 from llm_relay.exchange import whole_answer
 from llm_relay.idempotency import answer_once
 from llm_relay.kept_answer import REPLAYED
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from llm_relay.api_gateway import ApiRequest
     from llm_relay.clients import Client
     from llm_relay.endpoints import Endpoint
+    from llm_relay.hedge import Try
     from llm_relay.source import Source
     from llm_relay.translation import Translated
     from llm_relay.usage import Usage
@@ -102,6 +103,7 @@ def answered(request: ApiRequest, work: Callable[[Call], Answer]) -> Answer:
     except Exception as error:  # noqa: BLE001 - nothing may reach the runtime, which prints it
         log_internal_error(error, call.request_id)
         failure = InternalError("The relay itself failed. Its log has the request id.")
+    call.effort.provider = failure.provider or call.effort.provider
     may_be_paid = call.effort.attempts > 0 and isinstance(failure, MAY_BE_PAID)
     call.finish(failure.status, failure.log_code, failure=failure, may_be_paid=may_be_paid)
     return error_answer(failure, call.headers())
@@ -126,6 +128,7 @@ class Relay:
         self._questions: dict[str, Question] = {}  # by the names of the providers
         self._deadline = deadline
         self._settings = providers().settings
+        self._races = False  # with another try of the same call
         self._soon = deadline.within(self._settings.first_byte_seconds)
 
     def answer(self, text: bytes) -> Answer:
@@ -134,7 +137,9 @@ class Relay:
         self._call.stream = body.get("stream") is True
         admission = self._admission(text, body)
         self._set_aside(admission.worst_nanos)
-        return self._hedged(admission) if self._is_hedged() else self._answer(admission.sources)
+        if self._is_hedged():
+            return self._hedged(admission)
+        return _finished(self._answer(admission.sources), self._call)
 
     def checked(self, body: Document) -> Document:
         """Return a request as its client may make it; a RelayError if it could not be asked."""
@@ -165,17 +170,27 @@ class Relay:
         return self._settings.hedge_percent > random.uniform(0, 100)  # noqa: S311 - a share of calls
 
     def _hedged(self, admission: Admission) -> Answer:
-        from llm_relay.hedge import Race, Try  # noqa: PLC0415 - off, it costs nothing
+        from llm_relay.hedge import first_of_two  # noqa: PLC0415 - off, it costs nothing
 
-        sources, seconds = admission.sources, self._settings.hedge_after_seconds
+        self._races = True
+        seconds, second = self._settings.hedge_after_seconds, partial(self._second_try, admission)
+        told = first_of_two(self._try(admission.sources), second, seconds)
+        return _finished(told.told(), told.call)
 
-        def second() -> Try:
-            twin = copy(self)
-            twin._call = self._call.twin(seconds)
-            twin._set_aside(admission.worst_nanos)
-            return Try(twin._call, partial(twin._answer, sources[1:] + sources[:1]))
+    def _try(self, sources: Sequence[Source]) -> Try:
+        from llm_relay.hedge import Try  # noqa: PLC0415 - likewise
 
-        return Race(Try(self._call, partial(self._answer, sources))).answer(second, seconds)
+        return Try(self._call, partial(self._answer, sources))
+
+    def _second_try(self, admission: Admission) -> Try | None:
+        """Return another try, at another provider if there is one; None without money for it."""
+        twin = copy(self)
+        twin._call = self._call.twin(self._settings.hedge_after_seconds)
+        twin._set_aside(admission.worst_nanos)
+        if self._client.budget_nanos is not None and not twin._call.charge:
+            return None  # nobody can tell whether the budget holds both
+        asked = self._call.effort.provider
+        return twin._try(sorted(admission.sources, key=lambda each: each.name == asked))
 
     def _set_aside(self, worst_nanos: int) -> None:
         if self._client.budget_nanos is None:
@@ -215,7 +230,7 @@ class Relay:
             self._deadline,
             self._settings.keep_alive_seconds,
         )
-        stream.open()
+        stream.open(self._soon if self._races else None)
         headers = {"content-type": _EVENT_STREAM, "cache-control": "no-cache"}
         return Answer(status=HTTPStatus.OK, headers=self._headers(reply, headers), body=stream)
 
@@ -225,7 +240,6 @@ class Relay:
         whole = whole_answer(self._endpoint, reply, content, body, self._call.effort.key)
         self._call.settle(whole.usage, whole.model)
         self._call.note_first_byte()
-        self._call.finish(reply.status)
         headers = {"content-type": _JSON} | cost_header(self._call.usage)
         return Answer(status=reply.status, headers=self._headers(reply, headers), body=[whole.text])
 
@@ -239,20 +253,21 @@ class Relay:
     def _priced_entry(self, source: Source) -> Document | None:
         seconds, retry_seconds = STAND_IN_PRICES if providers().are_many else PRICES
         soon = self._deadline.within(seconds)
-        look = partial(source.entry, self._model, soon, retry_seconds)
-        entry = self._call.effort.waiting_for(look)
-        if entry is None and source.catalogue.is_away:
-            raise PricesUnavailable(
-                "The provider's prices cannot be had now, and your budget needs them, so nothing "
-                "was sent. Try again in a moment."
-            )
-        return entry
+        look = partial(source.priced_entry, self._model, soon, retry_seconds)
+        return self._call.effort.waiting_for(look)
 
     def _priced(self, source: Source, usage: Usage, model: str | None) -> Usage:
         if usage.cost_usd is not None or usage.tokens_in is None:
             return usage
         soon = self._deadline.within(LISTING_SECONDS)
         return priced(usage, source.entry_of_answer(model, self._model, soon))
+
+
+def _finished(answer: Answer, call: Call) -> Answer:
+    """Tell of an answer that is handed on; a stream tells of itself at its end."""
+    if not isinstance(answer.body, RelayedStream):
+        call.finish(answer.status)
+    return answer
 
 
 def cost_header(usage: Usage) -> dict[str, str]:

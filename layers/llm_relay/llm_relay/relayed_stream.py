@@ -13,7 +13,7 @@ from llm_relay.telemetry import log_internal_error
 from llm_relay.upstream import too_slow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from llm_relay.deadline import Deadline
     from llm_relay.telemetry import Call
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # How long to wait for the connection's end after the stream's, so that it can be used again.
 _LINGER_SECONDS = 0.5
+# Between two looks whether somebody still waits for the first event.
+_LOOK_SECONDS = 1.0
 
 
 class RelayedStream:
@@ -49,23 +51,31 @@ class RelayedStream:
         self._over = False
         self._linger: Deadline | None = None
         self._failure: RelayError | None = None
+        # Is told, at the end, what came of it: a failure before the first event, or none.
+        self.heard: Callable[[RelayError | None], None] | None = None
 
-    def open(self) -> None:
+    @property
+    def is_silent(self) -> bool:
+        """Tell whether no event has come."""
+        return not self._watch.events
+
+    def open(self, event_by: Deadline | None = None) -> None:
         """Wait for the first event, or for the first comment that is due in its place.
 
+        With `event_by`, no comment takes its place: the stream is to be chosen by its event.
         Raises a RelayError for a provider that refuses in its first event or ends without any;
         nothing has been answered yet, so the caller can be told by the status.
         """
-        soon = self._deadline.within(self._keep_alive_seconds)
+        soon = event_by or self._deadline.within(self._keep_alive_seconds)
         while not self._watch.events and not self._over and soon.remaining():
             with suppress(TimeoutError):
-                self._first += self._read(soon.remaining())
+                self._first += self._read(min(soon.remaining(), _LOOK_SECONDS))
+            self._call.effort.stop_if_called_off()
         if self._watch.refusal:
             raise refusal_in(self._watch.refusal)
-        if self._over and not self._watch.events:
-            ended = UpstreamBroke("The provider ended its stream before the first event.")
-            raise self._failure or ended
-        if not self._deadline.remaining():
+        if self._failure and self.is_silent:
+            raise self._failure
+        if not self._deadline.remaining() or (event_by and self.is_silent):
             raise too_slow()
         self._first = self._first or KEEP_ALIVE
         self._call.note_first_byte()
@@ -130,8 +140,9 @@ class RelayedStream:
         if self._over:
             return rest
         closing = self._watch.closing()
-        if closing is None and self._watch.events:
-            return rest + self._fail(UpstreamBroke("The provider ended its stream too early."))
+        if closing is None:
+            when = "before the first event" if self.is_silent else "too early"
+            return rest + self._fail(UpstreamBroke(f"The provider ended its stream {when}."))
         self._over = True
         return rest + (closing or b"")
 
@@ -154,6 +165,18 @@ class RelayedStream:
         self._call.settle(self._watch.usage, self._watch.model)
         is_refused = self._watch.refusal is not None
         self._call.finish(HTTPStatus.OK, code, failure=self._failure, may_be_paid=not is_refused)
+        self._tell_who_waits_for_it()
+
+    def _tell_who_waits_for_it(self) -> None:
+        heard, self.heard = self.heard, None
+        if not heard:
+            return
+        if self._watch.refusal:
+            heard(refusal_in(self._watch.refusal))
+        elif not self.is_silent:
+            heard(None)
+        elif self._failure:
+            heard(self._failure)
 
 
 def refusal_in(error: dict[str, Any]) -> ProviderRefused:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BASE_URL = "https://api.abliteration.ai/v1"
 _VERSION_SEGMENT = re.compile(r"/v\d")
+NO_USER = "hold no user or password: the key goes into the secret"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,12 @@ class ProviderKeySettings:
 
 
 def with_version(base_url: str) -> str:
-    """Return the base URL without a trailing slash, and with /v1 if it names no version."""
+    """Return the base URL without a trailing slash, and with /v1 if it names no version.
+
+    ValueError for one with a user or a password, as it is shown.
+    """
     url = base_url.rstrip("/")
-    return url if _VERSION_SEGMENT.search(urlsplit(url).path) else f"{url}/v1"
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise ValueError(f"the base URL must {NO_USER}")
+    return url if _VERSION_SEGMENT.search(parts.path) else f"{url}/v1"

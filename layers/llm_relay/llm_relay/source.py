@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_relay.catalogue import RETRY_SECONDS, Catalogue
 from llm_relay.documents import compact
-from llm_relay.errors import RelayError
+from llm_relay.errors import PricesUnavailable, RelayError
 from llm_relay.filling import objects_in
 from llm_relay.translation import Translated, Translation
 
@@ -60,6 +60,18 @@ class Source:
         """Return what the provider lists of a model, by the name that is asked for."""
         return self.catalogue.entry(self.theirs(asked) or asked, deadline, retry_seconds)
 
+    def priced_entry(
+        self, asked: str, deadline: Deadline, retry_seconds: float = RETRY_SECONDS
+    ) -> Document | None:
+        """Return what is listed of a model for a budget; PricesUnavailable if that may yet come."""
+        entry = self.entry(asked, deadline, retry_seconds)
+        if entry is None and self.catalogue.is_away:
+            raise PricesUnavailable(
+                "The provider's prices cannot be had now, and your budget needs them, so nothing "
+                "was sent. Try again in a moment."
+            )
+        return entry
+
     def entry_of_answer(self, model: str | None, asked: str, deadline: Deadline) -> Document | None:
         """Return what is listed of the model that an answer names, or else of the one asked for.
 
@@ -68,12 +80,12 @@ class Source:
         found = self.catalogue.entry(model, deadline) if model else None
         return found or self.entry(asked, deadline)
 
-    def models(self, deadline: Deadline, effort: Effort) -> list[Document]:
+    def models(self, deadline: Deadline, effort: Effort, *, waits: bool) -> list[Document]:
         """Return the models that can be asked for here, with all that is listed of them."""
         if not self._models:
-            return objects_in(self.catalogue.listing(deadline, effort), "data")
+            return objects_in(self.catalogue.listing(deadline, effort, waits=waits), "data")
         try:
-            listing = self.catalogue.listing(deadline, effort)
+            listing = self.catalogue.listing(deadline, effort, waits=waits)
         except RelayError:
             listing = {}  # they can be asked for all the same
         known = {str(entry.get("id")): entry for entry in objects_in(listing, "data")}

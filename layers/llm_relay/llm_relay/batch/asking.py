@@ -67,7 +67,7 @@ class Asking:
         failure: RelayError
         try:
             deadline = Deadline.after(self._seconds)
-            whole = self._exchange.ask(row.sources, row.body, deadline, effort)
+            whole = self._exchange.ask(row.bodies, deadline, effort)
             return Outcome(row=row, started=started, ended=time.monotonic(), whole=whole)
         except RelayError as error:
             failure = error

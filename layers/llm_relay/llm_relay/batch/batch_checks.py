@@ -36,15 +36,16 @@ def check_metadata(fields: Fields) -> None:
     if len(metadata) > _MOST_PAIRS:
         refuse("metadata", f"must have {_MOST_PAIRS} pairs at most.")
     for key, value in metadata.items():
-        if not (0 < len(key) <= _LONGEST_KEY and _is_text(key)):
+        _refuse_half(key, "metadata")
+        if not 0 < len(key) <= _LONGEST_KEY:
             refuse("metadata", f"must have keys of 1 to {_LONGEST_KEY} characters.")
-        if not isinstance(value, str) or len(value) > _LONGEST_VALUE or not _is_text(value):
-            refuse(
-                path_to("metadata", key),
-                f"must be a string of {_LONGEST_VALUE} characters at most.",
-            )
+        path = path_to("metadata", key)
+        if not isinstance(value, str) or len(value) > _LONGEST_VALUE:
+            refuse(path, f"must be a string of {_LONGEST_VALUE} characters at most.")
+        _refuse_half(value, path)
 
 
-def _is_text(words: str) -> bool:
-    """Tell whether a text can be kept: JSON can spell halves of characters, DynamoDB cannot."""
-    return words.isascii() or not _HALF.search(words)
+def _refuse_half(words: str, path: str) -> None:
+    """Refuse what cannot be kept: JSON can spell halves of characters, DynamoDB cannot."""
+    if half := _HALF.search(words):
+        refuse(path, f"holds half a character (\\u{ord(half[0]):04x}): leave it out.")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from llm_relay.batch.lines import Line
     from llm_relay.batch.manifest import Chunk
-    from llm_relay.batch.row_check import Row, RowChecker, RowCheckers
+    from llm_relay.batch.row_check import Row, RowChecker
 
 MAX_ROWS = 1_000_000
 ROWS_PER_CHUNK = 2_000
@@ -51,7 +51,7 @@ def error_entry(
 
 def check_file(
     lines: Iterable[Line],
-    checker: RowChecker | RowCheckers,
+    checker: RowChecker,
     rows_per_chunk: int = ROWS_PER_CHUNK,
     see: Callable[[Line, Row], None] | None = None,
     most_rows: int = MAX_ROWS,

@@ -18,7 +18,7 @@ from llm_relay.batch.manifest import manifest_text
 from llm_relay.batch.names import manifest_key
 from llm_relay.batch.never_run import INPUT_CHANGED
 from llm_relay.batch.record import FAILED, IN_PROGRESS, VALIDATING
-from llm_relay.batch.row_check import BadLine, RowChecker, RowCheckers
+from llm_relay.batch.row_check import BadLine, RowChecker, Terms
 from llm_relay.batch.store import store
 from llm_relay.objects import Bucket
 from llm_relay.relay import providers
@@ -89,23 +89,20 @@ def _validated(batch: Batch) -> Batch:
     return changed or batch
 
 
-def _checker(batch: Batch) -> RowCheckers:
+def _checker(batch: Batch) -> RowChecker:
     is_needed = batch.client.budget_nanos is not None
-    return RowCheckers(
-        [
-            RowChecker(
-                batch.endpoint or None,
-                client=batch.client,
-                dialect=source.dialect,
-                listed=Listing(source, is_needed=is_needed).entry,
-                has=source.theirs,
-            )
-            for source in providers()
-        ]
-    )
+    terms = [
+        Terms(
+            dialect=source.dialect,
+            listed=Listing(source, is_needed=is_needed).entry,
+            has=source.theirs,
+        )
+        for source in providers()
+    ]
+    return RowChecker(batch.endpoint or None, client=batch.client, providers=terms)
 
 
-def _findings(batch: Batch, checker: RowCheckers) -> tuple[Findings, str | None]:
+def _findings(batch: Batch, checker: RowChecker) -> tuple[Findings, str | None]:
     """Return what is in the file, and the ETag of the object that was read."""
     rows_per_chunk = int(os.environ.get("BATCH_ROWS_PER_CHUNK", ROWS_PER_CHUNK))
     try:

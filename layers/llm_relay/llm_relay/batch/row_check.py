@@ -11,7 +11,14 @@ from llm_relay.checks import short
 from llm_relay.dialect import OPENAI
 from llm_relay.documents import UnfitError, parse
 from llm_relay.endpoints import endpoint_at
-from llm_relay.errors import BadRequest, ModelNotAllowed, ModelUnpriced, RelayError
+from llm_relay.errors import (
+    BadRequest,
+    ModelNotAllowed,
+    ModelNotFound,
+    ModelUnpriced,
+    RelayError,
+    foremost,
+)
 from llm_relay.translation import Translation
 
 if TYPE_CHECKING:
@@ -49,8 +56,17 @@ class Row:
     body: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What one provider takes, as far as it is told."""
+
+    dialect: Dialect = OPENAI
+    listed: Listed | None = None
+    has: Callable[[str], object] | None = None  # tells whether it is to be asked for a model
+
+
 class RowChecker:
-    """Checks rows as calls are checked, as far as it is told about provider and client.
+    """Checks rows as calls are checked: a provider that could answer is enough.
 
     Without a url, the first row names the endpoint of all.
     """
@@ -60,24 +76,21 @@ class RowChecker:
         url: str | None = None,
         *,
         client: Client | None = None,
-        dialect: Dialect = OPENAI,
-        listed: Listed | None = None,
-        has: Callable[[str], object] | None = None,
+        providers: Sequence[Terms] = (Terms(),),
     ) -> None:
         self.url = url
         self._endpoint = endpoint_at(url) if url else None
         self._client = client
-        self._dialect = dialect
-        self._listed = listed
-        self._has = has
+        self._providers = providers
 
     def check(self, line: Line) -> Row:
-        """Return the row in a line, or raise BadLine."""
+        """Return the row in a line, or raise BadLine; another RelayError if nobody can tell."""
         row = row_in(line)
         endpoint = self._endpoint_of(row)
         try:
-            self._check_body(endpoint, row.body)
-        except (BadRequest, ModelNotAllowed, ModelUnpriced) as refusal:
+            _check_alone(endpoint, row.body)
+            self._check_with_any(endpoint, row.body)
+        except (BadRequest, ModelNotAllowed, ModelNotFound, ModelUnpriced) as refusal:
             param = f"body.{refusal.param}" if refusal.param else "body"
             raise BadLine(refusal.code or "invalid_request", refusal.message, param) from None
         return row
@@ -91,44 +104,26 @@ class RowChecker:
             raise BadLine("mismatched_url", why, "url")
         return self._endpoint
 
-    def _check_body(self, endpoint: Endpoint, body: dict[str, Any]) -> None:
-        endpoint.check(body)
-        for name in ("stream", "background"):
-            if body.get(name):
-                why = f"'{name}' cannot be used in a batch. Leave it out."
-                raise BadLine("invalid_request", why, f"body.{name}")
-        if self._has and not self._has(body["model"]):
+    def _check_with_any(self, endpoint: Endpoint, body: dict[str, Any]) -> None:
+        refusals: list[RelayError] = []
+        for terms in self._providers:
+            try:
+                return self._check_with(terms, endpoint, body)
+            except RelayError as refusal:
+                refusals.append(refusal)
+        raise foremost(refusals)
+
+    def _check_with(self, terms: Terms, endpoint: Endpoint, body: dict[str, Any]) -> None:
+        if terms.has and not terms.has(body["model"]):
             why = "There is no such model. GET /v1/models lists what there is."
-            raise BadLine("model_not_found", why, "body.model")
-        endpoint.translate(Translation(self._dialect, b"", body))
-        if self._listed and limits.needs_listing(body):
-            limits.check(body, self._listed(body["model"]))
+            raise ModelNotFound(why, param="model")
+        endpoint.translate(Translation(terms.dialect, b"", body))
+        if terms.listed and limits.needs_listing(body):
+            limits.check(body, terms.listed(body["model"]))
         if self._client:
             needs_entry = self._client.budget_nanos is not None
-            entry = self._listed(body["model"]) if needs_entry and self._listed else None
-            admit(self._client, endpoint.path, body, entry, self._dialect)
-
-
-class RowCheckers:
-    """Checks rows for each provider: one that could answer a row is enough."""
-
-    def __init__(self, checkers: Sequence[RowChecker]) -> None:
-        self._checkers = checkers
-
-    @property
-    def url(self) -> str | None:
-        """The endpoint of all rows, as soon as it is known."""
-        return self._checkers[0].url
-
-    def check(self, line: Line) -> Row:
-        """Return the row in a line, or raise what is in the first provider's way."""
-        refusals: list[BadLine | RelayError] = []
-        for checker in self._checkers:
-            try:
-                return checker.check(line)
-            except (BadLine, RelayError) as refusal:
-                refusals.append(refusal)
-        raise refusals[0]
+            entry = terms.listed(body["model"]) if needs_entry and terms.listed else None
+            admit(self._client, endpoint.path, body, entry, terms.dialect)
 
 
 def row_in(line: Line) -> Row:
@@ -145,6 +140,13 @@ def row_in(line: Line) -> Row:
     if not isinstance(body, dict):
         _refuse(document, "body", 'an object such as {"model": "..."}')
     return Row(custom_id=custom_id, url=url, body=body)
+
+
+def _check_alone(endpoint: Endpoint, body: dict[str, Any]) -> None:
+    endpoint.check(body)
+    for name in ("stream", "background"):
+        if body.get(name):
+            raise BadRequest(f"'{name}' cannot be used in a batch. Leave it out.", param=name)
 
 
 def _object_in(line: Line) -> dict[str, Any]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.batch.lines import lines_in
 from llm_relay.batch.result_lines import refusal
 from llm_relay.batch.row_check import BadLine, row_in
-from llm_relay.errors import BadRequest, RelayError
+from llm_relay.errors import BadRequest, PricesUnavailable, RelayError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from llm_relay.admission import Admission
     from llm_relay.batch.lines import Line
@@ -40,7 +40,8 @@ class Row:
     body: Document
     bytes: int  # of its line
     worst_nanos: int  # what it may cost at the most; 0 for clients without a budget
-    sources: tuple[Source, ...] = ()  # the providers that can take it
+    # What each of the providers gets that can take it, in their order.
+    bodies: Mapping[Source, Document] = field(default_factory=dict)
     slice: Slice | None = None  # whose money it spends
     failures: int = 0  # that were its own
     successes_before: int = 0  # of others, when it first failed
@@ -67,7 +68,7 @@ class Rows:
         self.pending: deque[Row] = deque()  # read, and not yet taken
 
     def fill(self) -> bool:
-        """Read some rows ahead; return whether there are any."""
+        """Read some rows ahead; return whether there are any. PricesUnavailable if none can be."""
         held = sum(row.bytes for row in self.pending)
         while len(self.pending) < _PENDING_ROWS and held < _PENDING_BYTES:
             line = next(self._lines, None)
@@ -87,6 +88,8 @@ class Rows:
             return self._admitted(line, custom_id, row.body)
         except BadLine as bad:
             failure: RelayError = BadRequest(bad.message, param=bad.param)
+        except PricesUnavailable:
+            raise  # it passes, and the row is read again
         except RelayError as error:
             failure = error
         self._refuse(refusal(self._batch.id, line.row, custom_id, failure))
@@ -100,7 +103,7 @@ class Rows:
             body=admission.body,
             bytes=len(line.text),
             worst_nanos=admission.worst_nanos,
-            sources=admission.sources,
+            bodies=admission.bodies,
         )
 
 

@@ -17,7 +17,7 @@ from llm_relay.batch.leases import LEASE_SECONDS
 from llm_relay.batch.outlook import Stop
 from llm_relay.batch.purse import LeaseLost
 from llm_relay.batch.rows import InputChanged
-from llm_relay.errors import BudgetExceeded, InternalError, LedgerUnavailable
+from llm_relay.errors import BudgetExceeded, InternalError, LedgerUnavailable, PricesUnavailable
 from llm_relay.telemetry import log_internal_error
 
 if TYPE_CHECKING:
@@ -109,6 +109,9 @@ class Shift:
             return self._rows.fill()
         except InputChanged:
             self.stop = INPUT_CHANGED
+            return False
+        except PricesUnavailable as unavailable:
+            self.stop = self._outlook.down(unavailable)
             return False
         except Exception as error:  # noqa: BLE001 - what is under way must not be lost for it
             log_internal_error(error, "rows")

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from llm_relay import limits
 from llm_relay.admission import admit
 from llm_relay.batch.asking import Asking
 from llm_relay.batch.books import Books
@@ -35,6 +36,7 @@ from llm_relay.exchange import Exchange
 from llm_relay.objects import Bucket
 from llm_relay.relay import LISTING_SECONDS, providers
 from llm_relay.telemetry import log_internal_error
+from llm_relay.translation import Translation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -214,13 +216,16 @@ class Invocation:
 
 def admitted(batch: Batch, body: dict[str, Any]) -> Admission:
     """Return a row as its client may ask it, of the providers that can take it."""
-    client, path = batch.client, batch.endpoint.removeprefix("/v1")
+    client, endpoint = batch.client, _endpoint(batch)
     model = str(body.get("model"))
 
     def by(source: Source) -> Admission:
         soon = Deadline.after(LISTING_SECONDS)
-        entry = None if client.budget_nanos is None else source.entry(model, soon)
-        return admit(client, path, body, entry, source.dialect)
+        if limits.needs_listing(body):
+            limits.check(body, source.entry(model, soon))
+        entry = None if client.budget_nanos is None else source.priced_entry(model, soon)
+        endpoint.translate(Translation(source.dialect, b"", body))  # or it is refused
+        return admit(client, endpoint.path, body, entry, source.dialect)
 
     return providers().admission(model, by)
 
@@ -244,8 +249,9 @@ def _endpoint(batch: Batch) -> Endpoint:
 
 
 def spacing(row: Row) -> float:
-    """Return how much to leave after a row, by the limits of the provider that is asked first."""
-    return row.sources[0].provider.headroom.spacing(str(row.body.get("model")))
+    """Return how much to leave after a row, by the limits of the provider that has most room."""
+    model = str(row.body.get("model"))
+    return min(source.provider.headroom.spacing(model) for source in row.bodies)
 
 
 def _concurrency() -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llm_relay.deadline import Deadline
 from llm_relay.doctor import provider_findings
 from llm_relay.doctor.checklist import Checklist, fail, ok
+from llm_relay.doctor.list_cures import cured_in_list
 from llm_relay.doctor.secret_form import fault_of
 from llm_relay.doctor.visit import visit
 from llm_relay.provider_key import keys_in
@@ -50,9 +51,10 @@ def examine(event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
 
 def _examine_one(checks: Checklist, inside: Inside) -> None:
     """Look at one provider; where there are several, its name is in those of the checks."""
-    checks.check("secret" + inside.mark, inside.secret, "settings")
+    checks.check("secret" + inside.mark, partial(inside.cured, inside.secret), "settings")
     for name, look, need in OF_PROVIDER:
-        checks.check(name + inside.mark, partial(inside.provider, look), need + inside.mark)
+        of_provider = partial(inside.cured, partial(inside.provider, look))
+        checks.check(name + inside.mark, of_provider, need + inside.mark)
 
 
 def settings_of(environ: Mapping[str, str]) -> Finding:
@@ -87,6 +89,10 @@ class Inside:
         self._model = listed.asked(model) if listed else model
         self._keys: list[str] = []
         self.mark = f" of {listed.name}" if listed else ""
+
+    def cured(self, look: Callable[[], Finding]) -> Finding:
+        """What one look says, with what mends it where this provider is set."""
+        return cured_in_list(look(), self._listed) if self._listed else look()
 
     def provider(self, look: Callable[[Visit], Finding]) -> Finding:
         """What one look says of the provider, which is asked once for all of them."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from llm_relay.doctor.visit import Asked, Visit
 
 SET_KEY = "relay provider-key set --file provider-key.txt"
+ADD_KEY = "relay provider-key set --add"
 SET_URL = "sam deploy --parameter-overrides UpstreamBaseUrl=https://..."
 NO_SUCH_PLACE = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
 SAY_NOTHING_OF_MODELS = {HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS}
@@ -68,7 +69,7 @@ def provider_key(found: Visit) -> Finding:
         numbers = ", ".join(map(str, refused))
         return warn(
             f"Of {len(answers)} keys the provider does not accept number {numbers} (401).",
-            f"Store those that are good, the first without --add: {SET_KEY}",
+            f"Store those that are good: {SET_KEY} - and the further ones: {ADD_KEY}",
         )
     if silent := [str(n) for n, each in enumerate(answers, 1) if not each.status]:
         return warn(
@@ -189,7 +190,7 @@ def _more_room(asked: Asked) -> str:
     until = f" (there is room again: {after})" if after else ""
     return (
         f"Wait{until}; ask the provider for higher limits; lower BatchWorkers and JobsAtOnce; or "
-        "use more keys in turn: relay provider-key set --add"
+        f"use more keys in turn: {ADD_KEY}"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import (
@@ -17,6 +18,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from llm_relay.announce import event_bridge
 from llm_relay.deadline import Deadline
 from llm_relay.dynamodb import dynamodb
+from llm_relay.errors import InternalError
 from llm_relay.jobs.leases import Holder
 from llm_relay.jobs.queue import jobs_queue, sqs
 from llm_relay.jobs.response_task import ResponseTask
@@ -57,9 +59,11 @@ def work_off(event: dict[str, Any], context: Any) -> Any:
 
 def _make_clients() -> None:
     """Make what the threads share: the first clients of boto3 cannot be made side by side."""
-    shared: tuple[Callable[[], Any], ...] = (dynamodb, s3, sqs, event_bridge, providers)
+    shared: tuple[Callable[[], Any], ...] = (dynamodb, s3, sqs, event_bridge)
     for make in shared:
         make()
+    with suppress(InternalError):  # each message meets it again
+        providers()
 
 
 def _work(record: SQSRecord, seconds: float) -> None:
@@ -72,7 +76,10 @@ def _work(record: SQSRecord, seconds: float) -> None:
             number=number,
             is_last=number >= most,
         )
-        carry_out(_task_in(record), delivery)
+        task = _task_in(record)
+        if not (task.ends_at_last and delivery.is_last):
+            providers()  # while the settings are wrong, nothing fails for good
+        carry_out(task, delivery)
     except Postponed as postponed:
         _postpone(record, postponed.seconds)
     except Exception as error:  # noqa: BLE001 - a message may quote what came in
