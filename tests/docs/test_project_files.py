@@ -56,7 +56,7 @@ def test_a_workflow_calls_targets_that_there_are_and_all_that_ci_calls() -> None
     targets = {target for found in called for target in found}
     assert [command for command, found in zip(commands(), called, strict=True) if not found] == []
     assert [target for target in targets if not is_target(target)] == []
-    assert targets == set(re.findall(r"^make (\w+)", CI, re.MULTILINE))
+    assert targets == set(re.findall(r"^ *make (\w+)", CI, re.MULTILINE))
 
 
 def test_a_workflow_has_the_python_of_the_functions_and_the_oldest_that_serves() -> None:
@@ -76,7 +76,7 @@ def test_every_target_that_a_page_names_is_one_that_something_runs() -> None:
         for word in words
         if "=" not in word
     }
-    for target in named - {*re.findall(r"^make (\w+)", CI, re.MULTILINE)}:
+    for target in named - {*re.findall(r"^ *make (\w+)", CI, re.MULTILINE)}:
         assert f"$(MAKE) {target}" in MAKEFILE or (ROOT / SHOWN_OTHERWISE[target]).is_file()
 
 
