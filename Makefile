@@ -22,7 +22,7 @@ test: .venv/dev .venv/runtimes/all .venv/aws .venv/audit ## Run the whole test s
 	@if $(BIN)/python -m tests.browser.chromium; then $(MAKE) browser; else echo "The browser tests were left out."; fi
 
 soak: .venv/dev ## Walk over every fault, then let 200 callers call for MINUTES (10), by SEED (the time)
-	@PYTHONPATH=layers/llm_relay $(BIN)/python -m tests.faults.soak $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+	@PYTHONPATH=layers/llm_relay $(BIN)/python -m tests.faults.load.soak $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 mutants: .venv/dev ## Break the build on purpose, and show which tests notice
 	@$(BIN)/python -m tests.mutations

@@ -10,8 +10,8 @@ from urllib.request import Request, urlopen
 import boto3
 from seeds import sow
 
-from llm_relay.batch.store import Store
-from llm_relay.objects import Bucket
+from llm_relay.aws.s3 import Bucket
+from llm_relay.batch.model.store import Store
 
 if TYPE_CHECKING:
     from sample_events import Json

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from sample_events import answer_complaint, authorizer_complaint
 from seeds import custom_ids
 
-from llm_relay.batch import names
-from llm_relay.batch.execution import subject_of
-from llm_relay.batch.manifest import chunks_in
-from llm_relay.batch.parts import results_in
-from llm_relay.jobs.single import result_key
+from llm_relay.batch.model import names
+from llm_relay.batch.model.execution import subject_of
+from llm_relay.batch.model.manifest import chunks_in
+from llm_relay.batch.model.parts import results_in
+from llm_relay.jobs.single_job import result_key
 
 if TYPE_CHECKING:
     from sample_events import Case, Json
 
-    from llm_relay.objects import Bucket
+    from llm_relay.aws.s3 import Bucket
 
 
 def complaint(case: Case, result: Json, bucket: Bucket) -> str:

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from sample_events import EVENTS, Json, cases
 
-from llm_relay.batch import names
-from llm_relay.batch.execution import subject_of
-from llm_relay.batch.manifest import Chunk, manifest_text
-from llm_relay.batch.multipart import form_in
-from llm_relay.batch.parts import Result, part_text
-from llm_relay.batch.record import CANCELLING, IN_PROGRESS, VALIDATING, Batch
-from llm_relay.clients import Client
+from llm_relay.batch.api.multipart import form_in
+from llm_relay.batch.model import names
+from llm_relay.batch.model.execution import subject_of
+from llm_relay.batch.model.manifest import Chunk, manifest_text
+from llm_relay.batch.model.parts import Result, part_text
+from llm_relay.batch.model.record import CANCELLING, IN_PROGRESS, VALIDATING, Batch
+from llm_relay.core.client import Client
 
 if TYPE_CHECKING:
-    from llm_relay.batch.store import Store
-    from llm_relay.objects import Bucket
+    from llm_relay.aws.s3 import Bucket
+    from llm_relay.batch.model.store import Store
 
 FILE_ID = "file-19ac4d3a1800123456789abcdef"
 DAY_SECONDS = 86_400

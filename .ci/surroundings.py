@@ -43,7 +43,7 @@ def surroundings() -> Iterator[Surroundings]:
     """Keep a provider and an AWS up for the block."""
     python = (sys.executable, "-m")
     with (
-        serving(BRIDGE, *python, "local.provider") as provider,
+        serving(BRIDGE, *python, "local.provider_simulator") as provider,
         serving(BRIDGE, *python, "moto.server") as moto,
     ):
         template: Json = yaml_parse((BUILD / "template.yaml").read_text())  # type: ignore[no-untyped-call]

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from local.translation import load
+from local.cloudformation.translation import load
 
 if __name__ == "__main__":
     template = load(Path(__file__).parents[1] / "template.yaml")

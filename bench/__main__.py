@@ -14,13 +14,13 @@ from typing import TypeAlias
 from rich.console import Console
 from rich.table import Table
 
-from bench.batch import batch
-from bench.cold import cold
-from bench.figures import TARGETS, Figure, missed, write
-from bench.streams import streams
-from bench.table import RESULTS, publish
-from bench.warm import warm
-from bench.world import World, machine, world
+from bench.batch.batch import batch
+from bench.environment.environment import World, machine, world
+from bench.interactive.cold import cold
+from bench.interactive.streams import streams
+from bench.interactive.warm import warm
+from bench.report.figures import TARGETS, Figure, missed, write
+from bench.report.table import RESULTS, publish
 
 REPEATS, QUICK_REPEATS = 5, 1
 Measure: TypeAlias = Callable[[World], Iterator[tuple[str, Figure]]]

@@ -12,9 +12,9 @@ from typing import NoReturn
 from rich.console import Console
 from rich.markup import escape
 
-from local.alone import alone
 from local.report import Screen, say, show_failures, show_result, show_stack
 from local.settings import Settings
+from local.single_instance import alone
 from local.stack import NOTE, Stack
 from local.terminal import ctrl_c_for_us_alone
 from local.vectors import Result, read_vectors, send_all

@@ -6,7 +6,7 @@ from contextlib import suppress
 from rich.console import Console
 from rich.markup import escape
 
-from local.metrics.view import PATH as METRICS
+from local.metrics_page.view import PATH as METRICS
 from local.stack import Stack
 from local.vectors import Result
 

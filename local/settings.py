@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from local.environments import CONCURRENCY_LIMIT
+from local.lambda_runtime.environments import CONCURRENCY_LIMIT
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIENT_KEY = "sk-relay-local-000000000000000000000000"

@@ -11,20 +11,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from local.authorizer import Authorizers
-from local.aws import Work, moto
-from local.environments import LambdaFunction, Surroundings, default_runtime
-from local.events import Events
-from local.gateway import Gateway
-from local.intrinsics import REGION
-from local.maker import Maker
-from local.metrics.view import MetricsView
-from local.provider.server import DEFAULT_KEY, Provider
-from local.resources import make
-from local.routes import read_api
+from local.api_gateway.authorizers import Authorizers
+from local.api_gateway.gateway import Gateway
+from local.api_gateway.routes import read_api
+from local.api_gateway.usage_plans import ClientKeys
+from local.aws_emulator.events import Events
+from local.aws_emulator.moto_server import Work, moto
+from local.cloudformation.intrinsics import REGION
+from local.cloudformation.resource_maker import Maker
+from local.cloudformation.resources import make
+from local.cloudformation.translation import load
+from local.lambda_runtime.environments import LambdaFunction, Surroundings, default_runtime
+from local.metrics_page.view import MetricsView
+from local.provider_simulator.server import DEFAULT_KEY, Provider
 from local.settings import ROOT, Settings
-from local.translation import load
-from local.usage_plan import ClientKeys
 
 NOTE = ROOT / ".relay-local.json"
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from llm_relay.client_keys import authorize
+from llm_relay.api.authorizer import authorize
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from llm_relay.api_gateway import proxy_result, request_of
-from llm_relay.jobs.follow import follow
+from llm_relay.api.api_gateway import proxy_result, request_of
+from llm_relay.jobs.response_routes import follow
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:

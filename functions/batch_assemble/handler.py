@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from llm_relay.batch.assemble import assemble
+from llm_relay.batch.finalize.assemble import assemble
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

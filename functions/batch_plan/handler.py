@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from llm_relay.batch.plan import plan
+from llm_relay.batch.plan.plan import plan
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:

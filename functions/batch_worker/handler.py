@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from llm_relay.batch.worker import work
+from llm_relay.batch.worker.invocation import work
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

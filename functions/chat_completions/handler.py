@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from llm_relay.api_gateway import request_of
-from llm_relay.chat import ChatCompletions
-from llm_relay.relay import relay
-from llm_relay.snapstart import prepare
-from llm_relay.streaming import deliver
+from llm_relay.api.api_gateway import request_of
+from llm_relay.api.relay import relay
+from llm_relay.aws.lambda_streaming import deliver
+from llm_relay.aws.snapstart import prepare
+from llm_relay.endpoints.chat import ChatCompletions
 
 prepare()
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from llm_relay.doctor.examination import examine
+from llm_relay.diagnostics.inspection import examine
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from llm_relay.api_gateway import proxy_result, request_of
-from llm_relay.models import list_models, retrieve_model
+from llm_relay.api.api_gateway import proxy_result, request_of
+from llm_relay.api.models import list_models, retrieve_model
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from llm_relay.api_gateway import request_of
-from llm_relay.jobs.background import RelayOrQueue
-from llm_relay.relay import relay
-from llm_relay.responses import Responses
-from llm_relay.snapstart import prepare
-from llm_relay.streaming import deliver
+from llm_relay.api.api_gateway import request_of
+from llm_relay.api.relay import relay
+from llm_relay.aws.lambda_streaming import deliver
+from llm_relay.aws.snapstart import prepare
+from llm_relay.endpoints.responses import Responses
+from llm_relay.jobs.background_relay import RelayOrQueue
 
 prepare()
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from llm_relay.api_gateway import proxy_result, request_of
-from llm_relay.usage_report import show_usage
+from llm_relay.api.api_gateway import proxy_result, request_of
+from llm_relay.api.usage_report import show_usage
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:

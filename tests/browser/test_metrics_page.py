@@ -10,7 +10,7 @@ import openai
 import pytest
 from playwright.sync_api import expect
 
-from local.metrics.view import PATH
+from local.metrics_page.view import PATH
 from tests.browser.test_access import DESKTOP, SMALL, violations
 
 if TYPE_CHECKING:

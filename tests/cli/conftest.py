@@ -10,7 +10,7 @@ import pytest
 import requests
 from click.testing import CliRunner, Result
 
-from cli.app import main
+from cli.main import main
 from local.settings import Settings
 from local.stack import Stack
 from tests.cli.formation import deployed, formation  # noqa: F401 - fixtures

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from cli.target import ROOT
+from cli.aws.target_stack import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

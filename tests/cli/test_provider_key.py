@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.scripted_provider import ScriptedProvider, whole
+from tests.support.scripted_provider import ScriptedProvider, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

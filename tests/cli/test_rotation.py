@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tests.scripted_provider import wait_until
+from tests.support.scripted_provider import wait_until
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Office

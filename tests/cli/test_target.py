@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.app import main
+from cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from llm_relay.account import usage_of_client
+from llm_relay.billing.ledger_account import usage_of_client
 from tests.cli.conftest import TIMEOUT
 
 if TYPE_CHECKING:

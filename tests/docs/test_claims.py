@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from llm_relay import errors
+from llm_relay.core import errors
 from tests.docs.blocks import ROOT, blocks_of, pages
 from tests.template import stack as template
 

@@ -15,7 +15,7 @@ import pytest
 import requests
 import yaml
 
-from local.provider.server import DEFAULT_KEY, Provider
+from local.provider_simulator.server import DEFAULT_KEY, Provider
 from tests.docs.blocks import ROOT, blocks_of
 from tests.e2e.commands import command, copy_of_the_project, lines_until
 
@@ -29,11 +29,11 @@ PAGE = ROOT / "docs" / "architecture.md"
 MODEL = "abliterated-model"
 HELD_AGAINST_IT = [
     "tests/functions/test_openapi.py",
-    "tests/functions/test_watched.py",
+    "tests/functions/observability/test_watched.py",
     "tests/functions/test_whoami.py",
     "tests/template/test_events.py::test_every_route_has_a_sample_event",
     "tests/template/test_layout.py",
-    "tests/template/test_least_privilege.py::test_every_role_is_looked_at",
+    "tests/template/permissions/test_least_privilege.py::test_every_role_is_looked_at",
 ]
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from local.provider.server import DEFAULT_KEY
+from local.provider_simulator.server import DEFAULT_KEY
 from tests.docs import shims
 from tests.docs.blocks import ROOT, Block
 from tests.e2e.commands import command, copy_of_the_project, lines_until

@@ -9,9 +9,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from local.intrinsics import ACCOUNT, REGION
+from local.cloudformation.intrinsics import ACCOUNT, REGION
 from tests.template.calls import BUS
-from tests.template.policies import Request
+from tests.template.permissions.policies import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

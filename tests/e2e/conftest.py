@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
     from pathlib import Path
 
-    from local.provider.server import Provider
+    from local.provider_simulator.server import Provider
 
 
 class Loop:

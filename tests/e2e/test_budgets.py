@@ -20,14 +20,14 @@ import aiohttp
 import pytest
 import requests
 
-from llm_relay.account import Account, account_in, account_key
-from llm_relay.admission import admit
-from llm_relay.clients import Client
-from llm_relay.dialect import ABLITERATION
-from llm_relay.periods import period_at
+from llm_relay.billing.admission import admit
+from llm_relay.billing.budget_periods import period_at
+from llm_relay.billing.ledger_account import Account, account_in, account_key
+from llm_relay.core.client import Client
+from llm_relay.providers.dialects.dialect import ABLITERATION
 from local.settings import Settings
 from local.stack import Stack
-from tests.paying_provider import (
+from tests.support.paying_provider import (
     HANGS,
     LISTED,
     STALLS,
@@ -37,7 +37,7 @@ from tests.paying_provider import (
     expected_nanos,
     question,
 )
-from tests.scripted_provider import wait_until
+from tests.support.scripted_provider import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

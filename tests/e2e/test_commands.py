@@ -15,7 +15,7 @@ import openai
 import pytest
 import requests
 
-from local.provider.server import Provider
+from local.provider_simulator.server import Provider
 from tests.e2e.commands import (
     children,
     command,

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
-from tests.e2e.openai_callers import callers_of
-from tests.e2e.openai_surfaces import Chat, Responses
+from tests.e2e.openai_python.callers import callers_of
+from tests.e2e.openai_python.surfaces import Chat, Responses
 from tests.e2e.variants import ASK, MODEL, TEXT
-from tests.scripted_provider import wait_until
+from tests.support.scripted_provider import wait_until
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Running
-    from tests.e2e.openai_callers import Caller
+    from tests.e2e.openai_python.callers import Caller
 
 caller = callers_of(Chat, Responses)
 

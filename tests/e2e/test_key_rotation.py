@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
-from local.provider.server import DEFAULT_KEY
+from local.provider_simulator.server import DEFAULT_KEY
 from local.settings import Settings
 from local.stack import Stack
-from tests.functions.payloads import COMPLETION
+from tests.support.payloads import COMPLETION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from tests.e2e.batches import MODEL
-from tests.scripted_provider import wait_until
+from tests.e2e.batch.batches import MODEL
+from tests.support.scripted_provider import wait_until
 
 if TYPE_CHECKING:
     import openai

@@ -15,11 +15,11 @@ import pytest
 from local.settings import Settings
 from local.stack import Stack
 from tests.e2e.aws_recorder import AwsRecorder
-from tests.e2e.batches import wait_for
-from tests.e2e.using_everything import User, use_everything
+from tests.e2e.batch.batches import wait_for
+from tests.e2e.full_scenario import User, use_everything
 from tests.template.calls import CLIENT, Needed, covers
-from tests.template.needed import FUNCTIONS, calls_of
-from tests.template.policies import Request, role_of
+from tests.template.permissions.needed import FUNCTIONS, calls_of
+from tests.template.permissions.policies import Request, role_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

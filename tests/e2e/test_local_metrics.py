@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from local.metrics.view import PATH
-from tests.e2e.batches import chat_row, ended, jsonl, submit, wait_for
+from local.metrics_page.view import PATH
+from tests.e2e.batch.batches import chat_row, ended, jsonl, submit, wait_for
 
 if TYPE_CHECKING:
     import openai

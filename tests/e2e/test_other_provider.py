@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
-from local.provider.server import Provider
+from local.provider_simulator.server import Provider
 from local.settings import Settings
 from local.stack import Stack
 

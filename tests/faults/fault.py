@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from local.stack import Stack
-    from tests.faults.faulty_provider import FaultyProvider
-    from tests.scripted_provider import Script
+    from tests.faults.provider.faulty_provider import FaultyProvider
+    from tests.support.scripted_provider import Script
 
 
 class Outcome(Enum):

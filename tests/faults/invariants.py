@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.faults.answers import ANSWER, PROMPT, PROVIDER_KEY
+from tests.faults.environment import IDLE_SECONDS
 from tests.faults.fault import Outcome
-from tests.faults.world import IDLE_SECONDS
+from tests.faults.provider.answers import ANSWER, PROMPT, PROVIDER_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from local.stack import Stack
-    from tests.faults.callers import Told
     from tests.faults.fault import Fault, Outcomes
-    from tests.faults.faulty_provider import FaultyProvider
+    from tests.faults.load.callers import Told
+    from tests.faults.provider.faulty_provider import FaultyProvider
 
 CANARIES = (PROVIDER_KEY, PROMPT, ANSWER.split()[0])
 LONGEST_SECONDS = 60.0  # of any call: the relay's patience is 8 s, and a machine may be busy

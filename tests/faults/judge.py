@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.errors import UpstreamBroke, UpstreamTimedOut
-from tests.faults.answers import ANSWER
+from llm_relay.core.errors import UpstreamBroke, UpstreamTimedOut
 from tests.faults.fault import Outcome
+from tests.faults.provider.answers import ANSWER
 
 if TYPE_CHECKING:
     from tests.faults.fault import Form

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from llm_relay.streaming import StreamResponse
+from llm_relay.aws.lambda_streaming import StreamResponse
 from tests.functions.conftest import Context, patience_with
 
 if TYPE_CHECKING:

@@ -12,35 +12,35 @@ from botocore.exceptions import ClientError
 
 from functions.batch_plan.handler import handler as plan
 from functions.job_worker.handler import handler as hand_over
-from llm_relay.batch.manifest import Chunk, chunks_in
-from llm_relay.batch.names import manifest_key
-from llm_relay.dynamodb import dynamodb
-from llm_relay.ledger import ledger
-from llm_relay.objects import s3
-from tests.faults.aws_calls import MESSAGES
-from tests.faults.aws_faults import AWAY, DENIED, HALF, LOST, PASSING, THROTTLED, UNHEARD
-from tests.faults.aws_world import SECRETS, SEED, aws, door, environment, secret
-from tests.functions.accounts import Accounts, client, is_sound, make_table
-from tests.functions.announced import news
-from tests.functions.batch_world import batch_world
-from tests.functions.chunk_work import Work, office
+from llm_relay.aws.dynamodb import dynamodb
+from llm_relay.aws.s3 import s3
+from llm_relay.batch.model.manifest import Chunk, chunks_in
+from llm_relay.batch.model.names import manifest_key
+from llm_relay.billing.ledger import ledger
+from tests.faults.aws.calls import MESSAGES
+from tests.faults.aws.environment import SECRETS, SEED, aws, door, environment, secret
+from tests.faults.aws.faults import AWAY, DENIED, HALF, LOST, PASSING, THROTTLED, UNHEARD
 from tests.functions.conftest import Context, provider
-from tests.functions.dynamodb_door import Door
-from tests.functions.fated_provider import line
-from tests.functions.job_world import job_world
-from tests.functions.payloads import COMPLETION, QUESTION
 from tests.functions.test_batch_assemble import EXECUTION, assemble, ids_of, now_of
-from tests.scripted_provider import whole
+from tests.support.batch_environment import batch_world
+from tests.support.chunk_runs import Work, office
+from tests.support.dynamodb_proxy import Door
+from tests.support.event_recorder import news
+from tests.support.failing_provider import line
+from tests.support.job_environment import job_world
+from tests.support.ledger_accounts import Accounts, client, is_sound, make_table
+from tests.support.payloads import COMPLETION, QUESTION
+from tests.support.scripted_provider import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llm_relay.batch.record import Batch
-    from tests.faults.aws_faults import FaultyAws
-    from tests.functions.announced import News
-    from tests.functions.batch_world import BatchWorld
-    from tests.functions.chunk_work import Office
-    from tests.functions.job_world import JobWorld, Message
+    from llm_relay.batch.model.record import Batch
+    from tests.faults.aws.faults import FaultyAws
+    from tests.support.batch_environment import BatchWorld
+    from tests.support.chunk_runs import Office
+    from tests.support.event_recorder import News
+    from tests.support.job_environment import JobWorld, Message
 
 __all__ = [
     "aws",

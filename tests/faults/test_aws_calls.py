@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.aws_calls import FIRST, MESSAGES, Call, asked, assert_ledger_is_right
-from tests.faults.aws_faults import AWAY, DENIED, LOST, PASSING, SLOW, THROTTLED, UNHEARD
-from tests.faults.aws_world import (
+from tests.faults.aws.calls import FIRST, MESSAGES, Call, asked, assert_ledger_is_right
+from tests.faults.aws.environment import (
     SECRETS,
     SEED,
     accounts,
@@ -21,10 +20,11 @@ from tests.faults.aws_world import (
     forget,
     secret,
 )
-from tests.paying_provider import STREAMED, WHOLE, question
+from tests.faults.aws.faults import AWAY, DENIED, LOST, PASSING, SLOW, THROTTLED, UNHEARD
+from tests.support.paying_provider import STREAMED, WHOLE, question
 
 if TYPE_CHECKING:
-    from tests.faults.aws_world import Callers
+    from tests.faults.aws.environment import Callers
 
 __all__ = ["accounts", "aws", "callers", "door", "environment", "secret"]
 

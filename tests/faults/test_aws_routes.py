@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
-from tests.faults.aws_faults import AWAY, DENIED, LOST, PASSING, THROTTLED
-from tests.faults.aws_world import SEED, aws, door, environment
-from tests.functions.batch_calls import created, started, uploaded, with_key
-from tests.functions.batch_front import front, state_machine
-from tests.functions.batch_world import batch_world
+from tests.faults.aws.environment import SEED, aws, door, environment
+from tests.faults.aws.faults import AWAY, DENIED, LOST, PASSING, THROTTLED
+from tests.support.batch_api import front, state_machine
+from tests.support.batch_calls import created, started, uploaded, with_key
+from tests.support.batch_environment import batch_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.faults.aws_faults import FaultyAws
-    from tests.functions.batch_front import Front
+    from tests.faults.aws.faults import FaultyAws
+    from tests.support.batch_api import Front
 
 __all__ = ["aws", "batch_world", "door", "environment", "front", "state_machine"]
 

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.answers import recorded
-from tests.faults.callers import Question
 from tests.faults.catalogue import NO_FAULT
 from tests.faults.fault import ANSWERED, BROKE, BROKE_OR_CUT, FORMS, Form
 from tests.faults.judge import judged
-from tests.faults.wire import EVENTS, JSON, head, lengthy
-from tests.scripted_provider import CLOSE, RESET
+from tests.faults.load.callers import Question
+from tests.faults.provider.answers import recorded
+from tests.faults.provider.wire import EVENTS, JSON, head, lengthy
+from tests.support.scripted_provider import CLOSE, RESET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.functions.conftest import Answered
-    from tests.scripted_provider import Script, ScriptedProvider
+    from tests.support.scripted_provider import Script, ScriptedProvider
 
 COST_NANOS = 1000
 STRIDES = {("responses", True): 4}  # its events are long, and four bytes of them much alike

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llm_relay.relay import ANSWER_SECONDS
-from tests.faults.aws_calls import FIRST, Call, asked
-from tests.faults.aws_world import SEED, accounts, aws, callers, door, environment, secret
-from tests.functions.accounts import is_sound
-from tests.paying_provider import PayingProvider, question
+from llm_relay.api.relay import ANSWER_SECONDS
+from tests.faults.aws.calls import FIRST, Call, asked
+from tests.faults.aws.environment import SEED, accounts, aws, callers, door, environment, secret
+from tests.support.ledger_accounts import is_sound
+from tests.support.paying_provider import PayingProvider, question
 
 if TYPE_CHECKING:
-    from tests.faults.aws_world import Callers
+    from tests.faults.aws.environment import Callers
     from tests.functions.conftest import Answered
-    from tests.scripted_provider import Script
+    from tests.support.scripted_provider import Script
 
 __all__ = ["accounts", "aws", "callers", "door", "environment", "secret"]
 

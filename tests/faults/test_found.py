@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.certificate import make
-from llm_relay.deadline import Deadline
-from llm_relay.errors import UpstreamUnreachable
-from llm_relay.settings import UpstreamSettings
-from llm_relay.sse import LONGEST_FRAME_BYTES, FrameBuffer
-from llm_relay.upstream import Upstream, UpstreamRequest
-from tests.faults.answers import frames
-from tests.faults.connection_faults import TLS_FAULTS
+from bench.environment.certificate import make
+from llm_relay.core.deadline import Deadline
+from llm_relay.core.errors import UpstreamUnreachable
+from llm_relay.providers.settings import UpstreamSettings
+from llm_relay.streaming.sse import LONGEST_FRAME_BYTES, FrameBuffer
+from llm_relay.transport.http_transport import Upstream, UpstreamRequest
 from tests.faults.fault import CHAT_STREAM, RESPONSE_STREAM, Outcome
-from tests.faults.faulty_provider import FaultyProvider
 from tests.faults.judge import judged
-from tests.faults.wire import ERROR, event, head
-from tests.functions.payloads import QUESTION, STREAMED_INPUT, STREAMED_QUESTION
-from tests.scripted_provider import stream
+from tests.faults.provider.answers import frames
+from tests.faults.provider.connection_faults import TLS_FAULTS
+from tests.faults.provider.faulty_provider import FaultyProvider
+from tests.faults.provider.wire import ERROR, event, head
+from tests.support.payloads import QUESTION, STREAMED_INPUT, STREAMED_QUESTION
+from tests.support.scripted_provider import stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.faults.faulty_provider import Greeting
+    from tests.faults.provider.faulty_provider import Greeting
     from tests.functions.conftest import Answered
-    from tests.scripted_provider import ScriptedProvider
+    from tests.support.scripted_provider import ScriptedProvider
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llm_relay.dynamodb import dynamodb
-from llm_relay.ledger import ledger
-from tests.faults.aws_calls import MESSAGES, Call, asked
-from tests.faults.aws_world import (
+from llm_relay.aws.dynamodb import dynamodb
+from llm_relay.billing.ledger import ledger
+from tests.faults.aws.calls import MESSAGES, Call, asked
+from tests.faults.aws.environment import (
     SECRETS,
     SEED,
     Callers,
@@ -24,15 +24,8 @@ from tests.faults.aws_world import (
     secret,
 )
 from tests.faults.kills import Invocations
-from tests.functions.accounts import Accounts, client, is_sound, make_table
-from tests.functions.announced import news
-from tests.functions.batch_world import batch_world
-from tests.functions.chunk_work import office
+from tests.functions.batch.test_worker_kills import end_lease
 from tests.functions.conftest import provider
-from tests.functions.dynamodb_door import Door
-from tests.functions.fated_provider import line
-from tests.functions.job_world import job_world
-from tests.functions.payloads import COMPLETION, QUESTION
 from tests.functions.test_batch_assemble import (
     EXECUTION,
     assemble,
@@ -43,21 +36,28 @@ from tests.functions.test_batch_assemble import (
     put,
     result,
 )
-from tests.functions.test_batch_worker_kills import end_lease
-from tests.paying_provider import question
-from tests.scripted_provider import whole
+from tests.support.batch_environment import batch_world
+from tests.support.chunk_runs import office
+from tests.support.dynamodb_proxy import Door
+from tests.support.event_recorder import news
+from tests.support.failing_provider import line
+from tests.support.job_environment import job_world
+from tests.support.ledger_accounts import Accounts, client, is_sound, make_table
+from tests.support.paying_provider import question
+from tests.support.payloads import COMPLETION, QUESTION
+from tests.support.scripted_provider import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from llm_relay.batch.record import Batch
-    from tests.faults.aws_faults import FaultyAws
-    from tests.functions.announced import News
-    from tests.functions.batch_world import BatchWorld
-    from tests.functions.chunk_work import Office, Work
-    from tests.functions.job_world import JobWorld
-    from tests.scripted_provider import ScriptedProvider
+    from llm_relay.batch.model.record import Batch
+    from tests.faults.aws.faults import FaultyAws
+    from tests.support.batch_environment import BatchWorld
+    from tests.support.chunk_runs import Office, Work
+    from tests.support.event_recorder import News
+    from tests.support.job_environment import JobWorld
+    from tests.support.scripted_provider import ScriptedProvider
 
 __all__ = [
     "accounts",

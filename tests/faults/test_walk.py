@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults.catalogue import SCRIPTED
+from tests.faults.environment import world_in
 from tests.faults.invariants import kept, printed, processes
 from tests.faults.walk import VOLLEY, Walk
-from tests.faults.world import world_in
-from tests.scripted_provider import wait_until
+from tests.support.scripted_provider import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,20 +8,20 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.faults.callers import ask
-from tests.faults.connection_faults import CONNECTION_FAULTS
-from tests.faults.deck import Deck
+from tests.faults.environment import BudgetedClient
 from tests.faults.fault import FORMS, Outcome
+from tests.faults.fault_schedule import Deck
 from tests.faults.invariants import charged_wrong, describe, paid_wrong, told_wrong
-from tests.faults.world import BudgetedClient
-from tests.scripted_provider import wait_until
+from tests.faults.load.callers import ask
+from tests.faults.provider.connection_faults import CONNECTION_FAULTS
+from tests.support.scripted_provider import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llm_relay.account import Held
-    from tests.faults.callers import Question, Told
+    from llm_relay.billing.ledger_account import Held
     from tests.faults.fault import Fault, World
+    from tests.faults.load.callers import Question, Told
 
 VOLLEY = 16
 Outcomes = Counter[tuple[str, Outcome]]  # by the kind of fault

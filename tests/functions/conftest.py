@@ -16,15 +16,15 @@ import pytest
 from moto.server import ThreadedMotoServer
 from urllib3.util import Timeout
 
-from llm_relay import relay
-from llm_relay.streaming import StreamResponse
-from tests.functions.accounts import accounts  # noqa: F401 - a fixture
-from tests.functions.announced import news  # noqa: F401 - a fixture
-from tests.functions.batch_front import front, state_machine  # noqa: F401 - fixtures
-from tests.functions.batch_world import batch_world  # noqa: F401 - a fixture
-from tests.functions.payloads import COMPLETION, QUESTION
-from tests.functions.provider_pair import pair  # noqa: F401 - a fixture
-from tests.scripted_provider import ScriptedProvider, pieces, wait_until, whole
+from llm_relay.api import relay
+from llm_relay.aws.lambda_streaming import StreamResponse
+from tests.support.batch_api import front, state_machine  # noqa: F401 - fixtures
+from tests.support.batch_environment import batch_world  # noqa: F401 - a fixture
+from tests.support.event_recorder import news  # noqa: F401 - a fixture
+from tests.support.ledger_accounts import accounts  # noqa: F401 - a fixture
+from tests.support.payloads import COMPLETION, QUESTION
+from tests.support.provider_pair import pair  # noqa: F401 - a fixture
+from tests.support.scripted_provider import ScriptedProvider, pieces, wait_until, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

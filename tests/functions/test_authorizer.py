@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from functions.authorizer.handler import handler
-from llm_relay import client_keys
-from tests.functions.accounts import CLIENT, dynamodb_at, make_table
+from llm_relay.api import authorizer
+from tests.support.ledger_accounts import CLIENT, dynamodb_at, make_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,9 +69,9 @@ def clients(environment: pytest.MonkeyPatch, aws: str) -> Iterator[Any]:
     }
     dynamodb.put_item(TableName=name, Item=profile)
     environment.setenv("CLIENTS_TABLE", name)
-    client_keys._dynamodb.cache_clear()
+    authorizer._dynamodb.cache_clear()
     yield dynamodb
-    client_keys._dynamodb.cache_clear()
+    authorizer._dynamodb.cache_clear()
     dynamodb.close()
 
 

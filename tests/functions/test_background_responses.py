@@ -12,16 +12,16 @@ import httpx2 as httpx
 import openai
 import pytest
 
-from llm_relay import idempotency
-from llm_relay.dynamodb import dynamodb
+from llm_relay.api.idempotency.records import store as stored_answers
+from llm_relay.api.relay import providers
+from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.jobs.leases import Holder, leases
 from llm_relay.jobs.record import answer_key, key_of, records
-from llm_relay.relay import providers
-from tests.functions.accounts import CLIENT, Accounts
-from tests.functions.job_world import JobWorld, job_world
-from tests.functions.payloads import INPUT, RESPONSE
-from tests.paying_provider import LISTED, MODEL
-from tests.scripted_provider import CLOSE, whole
+from tests.support.job_environment import JobWorld, job_world
+from tests.support.ledger_accounts import CLIENT, Accounts
+from tests.support.paying_provider import LISTED, MODEL
+from tests.support.payloads import INPUT, RESPONSE
+from tests.support.scripted_provider import CLOSE, whole
 from tests.template.stack import ROOT
 
 if TYPE_CHECKING:
@@ -384,9 +384,9 @@ def answers(job_world: JobWorld) -> Iterator[str]:
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
     )
     job_world.batch.environment.setenv("ANSWERS_TABLE", name)
-    idempotency.store.cache_clear()
+    stored_answers.cache_clear()
     yield name
-    idempotency.store.cache_clear()
+    stored_answers.cache_clear()
 
 
 @pytest.mark.usefixtures("answers")

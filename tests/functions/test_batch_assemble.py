@@ -12,22 +12,22 @@ import pytest
 
 from functions.batch_assemble.handler import handler
 from functions.batch_plan.handler import handler as plan
-from llm_relay.batch.assemble import assemble as step_of
-from llm_relay.batch.condense import condense, needed_parts
-from llm_relay.batch.execution import StepFailed
-from llm_relay.batch.leases import Leases
-from llm_relay.batch.merge import merge
-from llm_relay.batch.names import parts_prefix, row_request_id
-from llm_relay.batch.parts import Result, part_text
-from llm_relay.batch.record import CANCELLING, IN_PROGRESS, VALIDATING, Batch
-from llm_relay.deadline import Deadline
-from llm_relay.objects import s3
-from tests.functions.batch_world import CHAT
+from llm_relay.aws.s3 import s3
+from llm_relay.batch.finalize.assemble import assemble as step_of
+from llm_relay.batch.finalize.compact import condense, needed_parts
+from llm_relay.batch.finalize.merge import merge
+from llm_relay.batch.model.execution import StepFailed
+from llm_relay.batch.model.leases import Leases
+from llm_relay.batch.model.names import parts_prefix, row_request_id
+from llm_relay.batch.model.parts import Result, part_text
+from llm_relay.batch.model.record import CANCELLING, IN_PROGRESS, VALIDATING, Batch
+from llm_relay.core.deadline import Deadline
 from tests.functions.conftest import Context
+from tests.support.batch_environment import CHAT
 
 if TYPE_CHECKING:
-    from tests.functions.announced import News
-    from tests.functions.batch_world import BatchWorld
+    from tests.support.batch_environment import BatchWorld
+    from tests.support.event_recorder import News
 
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:batch:one"
 BODY = {"model": "m-1", "messages": [{"role": "user", "content": "canary-prompt"}]}

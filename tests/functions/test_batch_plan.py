@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from functions.batch_plan.handler import handler
-from llm_relay.batch.execution import StepFailed
-from llm_relay.batch.lines import lines_in
-from llm_relay.batch.manifest import chunks_in
-from llm_relay.batch.record import CANCELLED, CANCELLING, VALIDATING, Batch
-from llm_relay.clients import Client
-from tests.functions.batch_world import CHAT, OWNER
-from tests.scripted_provider import whole
+from llm_relay.batch.model.execution import StepFailed
+from llm_relay.batch.model.lines import lines_in
+from llm_relay.batch.model.manifest import chunks_in
+from llm_relay.batch.model.record import CANCELLED, CANCELLING, VALIDATING, Batch
+from llm_relay.core.client import Client
+from tests.support.batch_environment import CHAT, OWNER
+from tests.support.scripted_provider import whole
 
 if TYPE_CHECKING:
-    from tests.functions.announced import News
-    from tests.functions.batch_world import BatchWorld
-    from tests.scripted_provider import ScriptedProvider
+    from tests.support.batch_environment import BatchWorld
+    from tests.support.event_recorder import News
+    from tests.support.scripted_provider import ScriptedProvider
 
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:batch:one"
 OTHER_EXECUTION = EXECUTION.replace(":one", ":two")

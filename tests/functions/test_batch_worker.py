@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llm_relay import relay
-from llm_relay.batch import names
-from llm_relay.batch.leases import Leases, live_until
-from llm_relay.batch.parts import Result, part_text
-from llm_relay.batch.record import IN_PROGRESS
-from llm_relay.deadline import Deadline
-from llm_relay.dynamodb import dynamodb
-from tests.functions.batch_world import batch_world
-from tests.functions.chunk_work import office
+from llm_relay.api import relay
+from llm_relay.aws.dynamodb import dynamodb
+from llm_relay.batch.model import names
+from llm_relay.batch.model.leases import Leases, live_until
+from llm_relay.batch.model.parts import Result, part_text
+from llm_relay.batch.model.record import IN_PROGRESS
+from llm_relay.core.deadline import Deadline
 from tests.functions.conftest import PROVIDER_KEY
-from tests.functions.fated_provider import line, rows
-from tests.scripted_provider import wait_until
+from tests.support.batch_environment import batch_world
+from tests.support.chunk_runs import office
+from tests.support.failing_provider import line, rows
+from tests.support.scripted_provider import wait_until
 
 if TYPE_CHECKING:
-    from tests.functions.chunk_work import Office, Work
     from tests.functions.conftest import Secret
+    from tests.support.chunk_runs import Office, Work
 
 __all__ = ["batch_world", "office"]
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import openai
 import pytest
 
-from llm_relay.batch.record import (
+from llm_relay.batch.model.record import (
     FAILED,
     RUNNING,
     VALIDATING,
 )
-from tests.functions.batch_calls import (
+from tests.support.batch_calls import (
     CHAT,
     DAY,
     ROWS,
@@ -23,8 +23,8 @@ from tests.functions.batch_calls import (
 )
 
 if TYPE_CHECKING:
-    from tests.functions.batch_front import Front
-    from tests.functions.batch_world import BatchWorld
+    from tests.support.batch_api import Front
+    from tests.support.batch_environment import BatchWorld
 
 pytestmark = pytest.mark.usefixtures("state_machine")
 

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from functions.chat_completions.handler import handler
-from llm_relay.advice import advised
+from llm_relay.providers.error_hints import advised
 from tests.functions.conftest import PROVIDER_KEY, Context, proxy_event
-from tests.functions.payloads import COMPLETION, DONE, QUESTION, STREAMED_QUESTION, USAGE, delta
-from tests.scripted_provider import CLOSE, PATIENCE_SECONDS, RESET, stream, whole
-from tests.stopwatch import Stopwatch
+from tests.support.payloads import COMPLETION, DONE, QUESTION, STREAMED_QUESTION, USAGE, delta
+from tests.support.scripted_provider import CLOSE, PATIENCE_SECONDS, RESET, stream, whole
+from tests.support.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.functions.conftest import Answered
-    from tests.scripted_provider import ScriptedProvider
+    from tests.support.scripted_provider import ScriptedProvider
 
 REFUSED = {"error": {"message": "no", "type": "t", "param": "p", "code": "c"}}
 

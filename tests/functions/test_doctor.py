@@ -11,13 +11,13 @@ import pytest
 
 from functions.doctor.handler import handler
 from tests.functions.conftest import PROVIDER_KEY, Context
-from tests.functions.provider_pair import DOWN
-from tests.scripted_provider import CLOSE, RESET, stream, whole
+from tests.support.provider_pair import DOWN
+from tests.support.scripted_provider import CLOSE, RESET, stream, whole
 
 if TYPE_CHECKING:
     from tests.functions.conftest import Secret
-    from tests.functions.provider_pair import Pair
-    from tests.scripted_provider import Script, ScriptedProvider
+    from tests.support.provider_pair import Pair
+    from tests.support.scripted_provider import Script, ScriptedProvider
 
 MODEL = "abliterated-model"
 LISTING = whole(200, {"data": [{"id": MODEL}, {"id": "another-model"}]})

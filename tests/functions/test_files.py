@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
-from llm_relay.batch.record import COMPLETED, FINALIZING, IN_PROGRESS, StoredFile
+from llm_relay.batch.model.record import COMPLETED, FINALIZING, IN_PROGRESS, StoredFile
 
 if TYPE_CHECKING:
     import httpx
 
-    from tests.functions.batch_front import Front
-    from tests.functions.batch_world import BatchWorld
+    from tests.support.batch_api import Front
+    from tests.support.batch_environment import BatchWorld
 
 ROWS = b'{"custom_id": "canary-row"}\n'
 DAY = 86_400

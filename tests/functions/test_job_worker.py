@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llm_relay.dynamodb import dynamodb
+from llm_relay.api.relay import providers
+from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.jobs.leases import Holder, leases
-from llm_relay.jobs.single import SingleJob
+from llm_relay.jobs.single_job import SingleJob
 from llm_relay.jobs.task import ROUTE
 from llm_relay.jobs.worker import RESULT_SECONDS
-from llm_relay.relay import providers
-from llm_relay.telemetry import Call
-from tests.functions.dynamodb_door import UNHEARD, Door
-from tests.functions.job_world import JobWorld, job_world
-from tests.functions.payloads import COMPLETION, INPUT, QUESTION, RESPONSE
-from tests.scripted_provider import CLOSE, whole
+from llm_relay.observability.call_record import Call
+from tests.support.dynamodb_proxy import UNHEARD, Door
+from tests.support.job_environment import JobWorld, job_world
+from tests.support.payloads import COMPLETION, INPUT, QUESTION, RESPONSE
+from tests.support.scripted_provider import CLOSE, whole
 from tests.template.stack import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.scripted_provider import Script
+    from tests.support.scripted_provider import Script
 
 __all__ = ["job_world"]  # a fixture
 

@@ -9,10 +9,10 @@ import pytest
 
 from functions.models.handler import handler
 from tests.functions.conftest import Answered, Context, proxy_event, taken
-from tests.scripted_provider import whole
+from tests.support.scripted_provider import whole
 
 if TYPE_CHECKING:
-    from tests.scripted_provider import ScriptedProvider
+    from tests.support.scripted_provider import ScriptedProvider
 
 LISTING = {"object": "list", "data": [{"id": "a", "object": "model"}, {"id": "org/b", "x": 1}]}
 

@@ -11,8 +11,8 @@ import yaml
 from jsonschema_rs import Draft202012Validator
 
 from functions.openapi.handler import DOCUMENT, handler
-from llm_relay import errors
-from local.provider.errors import ProviderError
+from llm_relay.core import errors
+from local.provider_simulator.errors import ProviderError
 from tests.template.stack import ROOT, translate
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.functions.payloads import INPUT, RESPONSE
-from tests.scripted_provider import whole
+from tests.support.payloads import INPUT, RESPONSE
+from tests.support.scripted_provider import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.functions.conftest import Answered
-    from tests.scripted_provider import ScriptedProvider
+    from tests.support.scripted_provider import ScriptedProvider
 
 
 def test_an_answer_passes_as_it_is(

@@ -6,12 +6,12 @@ import time
 from typing import Any
 
 from functions.usage.handler import handler
-from llm_relay.ledger import Ledger, LedgerSettings
-from llm_relay.periods import day_at, period_at
-from llm_relay.usage import Usage
-from tests.functions.accounts import CLIENT, Accounts, client
+from llm_relay.billing.budget_periods import day_at, period_at
+from llm_relay.billing.ledger import Ledger, LedgerSettings
+from llm_relay.core.usage import Usage
 from tests.functions.conftest import Answered, Context, proxy_event, taken
-from tests.functions.dynamodb_door import AWAY
+from tests.support.dynamodb_proxy import AWAY
+from tests.support.ledger_accounts import CLIENT, Accounts, client
 
 USD = 10**9
 BUDGET = {"budget_nanos": str(5 * USD), "budget_per": "month"}

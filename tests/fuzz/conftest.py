@@ -12,7 +12,7 @@ from local.settings import Settings
 from local.stack import Stack
 from tests.e2e.conftest import loop  # noqa: F401 - a fixture
 from tests.fuzz.tally import TRIED
-from tests.scripted_provider import wait_until
+from tests.support.scripted_provider import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

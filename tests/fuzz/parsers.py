@@ -10,21 +10,21 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.batch.file_check import ERRORS_SHOWN, check_file
-from llm_relay.batch.lines import lines_in
-from llm_relay.batch.multipart import form_in
-from llm_relay.batch.row_check import RowChecker
-from llm_relay.chat_stream import ChatStream
-from llm_relay.checks import body_object
-from llm_relay.dialect import ABLITERATION
-from llm_relay.documents import compact, parse, parse_object
-from llm_relay.errors import BadRequest, ProviderKeyMissing
-from llm_relay.framing import Chunked, Framing, Unchunked
-from llm_relay.provider import error_in, refused
-from llm_relay.provider_key import keys_in
-from llm_relay.responses_stream import ResponsesStream
-from llm_relay.secrets_manager import unreadable
-from llm_relay.sse import FrameBuffer, harmless, payloads, split
+from llm_relay.aws.secrets_manager import unreadable
+from llm_relay.batch.api.multipart import form_in
+from llm_relay.batch.model.lines import lines_in
+from llm_relay.batch.model.row_check import RowChecker
+from llm_relay.batch.plan.file_check import ERRORS_SHOWN, check_file
+from llm_relay.core.errors import BadRequest, ProviderKeyMissing
+from llm_relay.core.json_codec import compact, parse, parse_object
+from llm_relay.providers.client import error_in, refused
+from llm_relay.providers.dialects.dialect import ABLITERATION
+from llm_relay.providers.key_pool import keys_in
+from llm_relay.streaming.chat import ChatStream
+from llm_relay.streaming.responses.normalizer import ResponsesStream
+from llm_relay.streaming.sse import FrameBuffer, harmless, payloads, split
+from llm_relay.transport.body_framing import Chunked, Framing, Unchunked
+from llm_relay.validation.fields import body_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_relay.errors import ProviderKeyMissing
-from llm_relay.provider_key import keys_in
+from llm_relay.core.errors import ProviderKeyMissing
+from llm_relay.providers.key_pool import keys_in
 from tests.fuzz.parsers import CUTS, PARSERS
 from tests.fuzz.seeds import SEEDS, WORDS
 from tests.fuzz.tally import TRIED

@@ -11,24 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_relay.api_gateway import request_of
-from llm_relay.batch.names import is_file_id
-from llm_relay.batch.pages import after_in, limit_in
-from llm_relay.chat import ChatCompletions
-from llm_relay.checks import body_object
-from llm_relay.clients import client_of
-from llm_relay.dialect import DIALECTS
-from llm_relay.errors import BadRequest
-from llm_relay.estimate import input_tokens
-from llm_relay.idempotency import key_of
-from llm_relay.responses import Responses
-from llm_relay.translation import Translation
+from llm_relay.api.api_gateway import request_of
+from llm_relay.api.idempotency.records import key_of
+from llm_relay.batch.api.pagination import after_in, limit_in
+from llm_relay.batch.model.names import is_file_id
+from llm_relay.billing.estimate import input_tokens
+from llm_relay.core.client import client_of
+from llm_relay.core.errors import BadRequest
+from llm_relay.endpoints.chat import ChatCompletions
+from llm_relay.endpoints.responses import Responses
+from llm_relay.providers.dialects.dialect import DIALECTS
+from llm_relay.providers.dialects.translation import Translation
+from llm_relay.validation.fields import body_object
 from tests.fuzz.tally import TRIED
-from tests.unit.bodies import CHAT, RESPONSES, spoilt
+from tests.unit.validation.bodies import CHAT, RESPONSES, spoilt
 
 if TYPE_CHECKING:
-    from llm_relay.dialect import Dialect
-    from llm_relay.endpoints import Endpoint
+    from llm_relay.endpoints.endpoint import Endpoint
+    from llm_relay.providers.dialects.dialect import Dialect
 
 # Without the item that refers to another, which not every provider takes.
 QUESTION = RESPONSES | {"input": [item for item in RESPONSES["input"] if item.keys() != {"id"}]}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tests.e2e.conftest import loop, running
-from tests.functions.batch_front import front, state_machine
-from tests.functions.batch_world import batch_world
 from tests.functions.conftest import ask, aws, environment, provider, secret
-from tests.functions.job_world import job_world
+from tests.support.batch_api import front, state_machine
+from tests.support.batch_environment import batch_world
+from tests.support.job_environment import job_world
 
 __all__ = [  # fixtures
     "ask",

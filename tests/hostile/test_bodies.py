@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llm_relay.batch.lines import Line
-from llm_relay.batch.row_check import BadLine, RowChecker
-from tests.functions.payloads import COMPLETION, INPUT, QUESTION, RESPONSE
-from tests.scripted_provider import ScriptedProvider, whole
+from llm_relay.batch.model.lines import Line
+from llm_relay.batch.model.row_check import BadLine, RowChecker
+from tests.support.payloads import COMPLETION, INPUT, QUESTION, RESPONSE
+from tests.support.scripted_provider import ScriptedProvider, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable

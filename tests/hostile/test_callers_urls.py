@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.functions.payloads import COMPLETION, INPUT, QUESTION, RESPONSE
-from tests.scripted_provider import ScriptedProvider, whole
+from tests.support.payloads import COMPLETION, INPUT, QUESTION, RESPONSE
+from tests.support.scripted_provider import ScriptedProvider, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.functions.conftest import Answered
-    from tests.functions.job_world import JobWorld
+    from tests.support.job_environment import JobWorld
 
 URL = "URL"
 REFERENCE = {"$ref": URL, "$schema": URL, "$id": URL}

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llm_relay.batch.multipart import form_in
-from llm_relay.errors import BadRequest
+from llm_relay.batch.api.multipart import form_in
+from llm_relay.core.errors import BadRequest
 
 if TYPE_CHECKING:
-    from tests.functions.batch_front import Front
-    from tests.functions.batch_world import BatchWorld
+    from tests.support.batch_api import Front
+    from tests.support.batch_environment import BatchWorld
 
 KIND = "multipart/form-data; boundary=b"
 SIZE = 4 * 1024 * 1024  # about what Lambda is handed of a file

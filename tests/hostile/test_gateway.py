@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.functions.payloads import QUESTION
+from tests.support.payloads import QUESTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,16 +11,16 @@ import pytest
 from functions.batches.handler import handler as batches
 from functions.files.handler import handler as files
 from functions.models.handler import handler as models
-from llm_relay.batch import names
+from llm_relay.batch.model import names
 from tests.functions.conftest import Context, proxy_event, taken
-from tests.functions.payloads import INPUT, RESPONSE
-from tests.scripted_provider import ScriptedProvider, whole
+from tests.support.payloads import INPUT, RESPONSE
+from tests.support.scripted_provider import ScriptedProvider, whole
 
 if TYPE_CHECKING:
-    from tests.functions.batch_front import Front
-    from tests.functions.batch_world import BatchWorld
     from tests.functions.conftest import Answered
-    from tests.functions.job_world import JobWorld
+    from tests.support.batch_api import Front
+    from tests.support.batch_environment import BatchWorld
+    from tests.support.job_environment import JobWorld
 
 ROW = b'{"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {}}\n'
 OURS, THEIRS = "key-1", "key-2"

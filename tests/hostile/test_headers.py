@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llm_relay.batch.batch_checks import check_metadata
-from llm_relay.errors import BadRequest
+from llm_relay.batch.api.checks import check_metadata
+from llm_relay.core.errors import BadRequest
 from tests.functions.conftest import PROVIDER_KEY
-from tests.functions.payloads import COMPLETION, QUESTION
-from tests.scripted_provider import ScriptedProvider, whole
+from tests.support.payloads import COMPLETION, QUESTION
+from tests.support.scripted_provider import ScriptedProvider, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.functions.batch_front import Front
     from tests.functions.conftest import Answered
+    from tests.support.batch_api import Front
 
 INJECTED = [
     *("a\r\nX-Evil: 1", "a\nX-Evil: 1", "a\rX-Evil: 1", "a\r\n\r\nHTTP/1.1 200 OK\r\n\r\nevil"),

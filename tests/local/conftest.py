@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from local.provider.server import Provider
-from tests.local.provider_caller import ProviderCaller
+from local.provider_simulator.server import Provider
+from tests.local.provider_simulator.provider_caller import ProviderCaller
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from typing import Any, ParamSpec
 
 import aiohttp
 
-from local.cloudformation import FunctionSpec
-from local.environments import LambdaFunction, Surroundings
+from local.cloudformation.template import FunctionSpec
+from local.lambda_runtime.environments import LambdaFunction, Surroundings
 from local.settings import Settings
 from local.stack import Stack
 

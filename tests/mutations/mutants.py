@@ -23,8 +23,8 @@ class Mutant:
     caught_by: tuple[str, ...]
 
 
-_CHAT = "tests/functions/test_budgets.py::test_each_end_of_a_call_has_its_price"
-_LEDGER = "tests/functions/test_ledger.py"
+_CHAT = "tests/functions/billing/test_budgets.py::test_each_end_of_a_call_has_its_price"
+_LEDGER = "tests/functions/billing/test_ledger.py"
 _CALLS = "tests/faults/test_aws_calls.py"
 _WORKER = "tests/functions/test_batch_worker.py"
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from local.cloudformation import Template
-from local.intrinsics import ACCOUNT, REGION
-from tests.template.policies import Request, matches
+from local.cloudformation.intrinsics import ACCOUNT, REGION
+from local.cloudformation.template import Template
+from tests.template.permissions.policies import Request, matches
 
 CLIENT = "0123456789ab"
 BUS = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from local.cloudformation import Template
-from local.intrinsics import ACCOUNT, REGION
+from local.cloudformation.intrinsics import ACCOUNT, REGION
+from local.cloudformation.template import Template
 from tests.template.calls import BUS, CLIENT, arn
-from tests.template.policies import Request
+from tests.template.permissions.policies import Request
 
 LISTED_SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:listed-AbCdEf"
 GIVEN_SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:given-AbCdEf"

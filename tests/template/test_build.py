@@ -16,7 +16,13 @@ UNCHECKED_HASH = 1  # of the flags that follow the magic number
 IN_1980 = 315532800  # seconds: the date of everything in SAM's zips
 
 # Makefile, folder it runs in, target, where Lambda puts what it makes, a module of it.
-OWN_LAYER = ("layers/llm_relay", "layers/llm_relay", "LlmRelayLayer", "/opt", "llm_relay.money")
+OWN_LAYER = (
+    "layers/llm_relay",
+    "layers/llm_relay",
+    "LlmRelayLayer",
+    "/opt",
+    "llm_relay.billing.money",
+)
 FUNCTION = ("functions", "functions/usage", logical_id("usage"), "/var/task", "handler")
 
 

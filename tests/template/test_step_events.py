@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from llm_relay.batch.chunk_task import Task
-from llm_relay.batch.execution import subject_of
-from llm_relay.batch.multipart import form_in
-from llm_relay.batch.names import manifest_key
+from llm_relay.batch.api.multipart import form_in
+from llm_relay.batch.model.execution import subject_of
+from llm_relay.batch.model.names import manifest_key
+from llm_relay.batch.worker.chunk_task import Task
 from tests.template.stack import ROOT, Stack, logical_id
 
 Json = dict[str, Any]

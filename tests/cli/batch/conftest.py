@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.app import main
-from llm_relay.batch import names
-from llm_relay.batch.record import FAILED, IN_PROGRESS, VALIDATING, Batch
-from llm_relay.batch.store import Store
-from llm_relay.clients import Client
-from local.aws import moto
-from local.intrinsics import REGION
+from cli.main import main
+from llm_relay.batch.model import names
+from llm_relay.batch.model.record import FAILED, IN_PROGRESS, VALIDATING, Batch
+from llm_relay.batch.model.store import Store
+from llm_relay.core.client import Client
+from local.aws_emulator.moto_server import moto
+from local.cloudformation.intrinsics import REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

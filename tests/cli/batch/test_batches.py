@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.clients import Client, Clients, Terms
-from cli.target import running
-from local.aws import moto
+from cli.aws.target_stack import running
+from cli.services.clients import Client, Clients, Terms
+from local.aws_emulator.moto_server import moto
 from tests.cli.batch.conftest import AtTheKeyboard, BatchOffice
 
 if TYPE_CHECKING:

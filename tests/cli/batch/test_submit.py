@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.app import main
-from cli.clients import Client, Clients, Terms
-from cli.target import flags_of, running
-from llm_relay.batch.record import VALIDATING
-from local.aws import moto
+from cli.aws.target_stack import flags_of, running
+from cli.main import main
+from cli.services.clients import Client, Clients, Terms
+from llm_relay.batch.model.record import VALIDATING
+from local.aws_emulator.moto_server import moto
 from tests.cli.batch.conftest import CANARY, CHAT, AtTheKeyboard, BatchOffice, row
 
 if TYPE_CHECKING:

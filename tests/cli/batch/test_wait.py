@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.batch_desk import BatchDesk
-from cli.batch_progress import follow
-from cli.target import running
-from local.aws import moto
+from cli.aws.target_stack import running
+from cli.output.progress import follow
+from cli.services.batch_client import BatchDesk
+from local.aws_emulator.moto_server import moto
 from tests.cli.batch.conftest import PATIENCE, AtTheKeyboard, BatchOffice, row
-from tests.functions.dynamodb_door import AWAY, LOST, Door
+from tests.support.dynamodb_proxy import AWAY, LOST, Door
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from llm_relay.batch.record import Batch
+    from llm_relay.batch.model.record import Batch
 
     Engine = Callable[[Callable[[Batch], None]], None]
 
@@ -38,7 +38,7 @@ RELAY = """
 import fcntl, pathlib, signal, sys, termios
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a suite in the background ignores
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-from cli.app import main
+from cli.main import main
 main(obj=pathlib.Path(sys.argv.pop(1)))
 """
 CTRL_C = b"\x03"

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.app import main
-from llm_relay.periods import period_at
+from cli.main import main
+from llm_relay.billing.budget_periods import period_at
 from tests.cli.doctor.conftest import Checks, diagnosed
-from tests.scripted_provider import ScriptedProvider, wait_until, whole
+from tests.support.scripted_provider import ScriptedProvider, wait_until, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from local.environments import LambdaFunction
+    from local.lambda_runtime.environments import LambdaFunction
     from tests.cli.conftest import Office
     from tests.cli.formation import Formation
 

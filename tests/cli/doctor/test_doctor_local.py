@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.doctor_local import at_home
-from llm_relay.deadline import Deadline
-from llm_relay.doctor.list_cures import cured_in_list
-from llm_relay.doctor.provider_findings import base_url
-from llm_relay.doctor.visit import visit
-from llm_relay.provider_list import Listed
-from llm_relay.settings import UpstreamSettings
-from llm_relay.upstream import Upstream
+from cli.diagnostics.local_fixes import at_home
+from llm_relay.core.deadline import Deadline
+from llm_relay.diagnostics.provider_findings import base_url
+from llm_relay.diagnostics.provider_list_fixes import cured_in_list
+from llm_relay.diagnostics.provider_probe import visit
+from llm_relay.providers.provider_list import Listed
+from llm_relay.providers.settings import UpstreamSettings
+from llm_relay.transport.http_transport import Upstream
 
 if TYPE_CHECKING:
-    from llm_relay.doctor.checklist import Finding
+    from llm_relay.diagnostics.checklist import Finding
 
 NOBODY = "http://127.0.0.1:1/v1"
 

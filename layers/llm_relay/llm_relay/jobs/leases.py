@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from llm_relay.dynamodb import Table
+from llm_relay.aws.dynamodb import Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from llm_relay.dynamodb import Item
+    from llm_relay.aws.dynamodb import Item
 
     Facts: TypeAlias = Mapping[str, str | int]
 

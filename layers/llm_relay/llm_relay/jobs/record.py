@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.clients import Client
-from llm_relay.dynamodb import Table
+from llm_relay.aws.dynamodb import Table
+from llm_relay.core.client import Client
 from llm_relay.jobs.leases import (
     CANCELLED,
     IN_PROGRESS,
@@ -20,10 +20,10 @@ from llm_relay.jobs.leases import (
     number_of,
     text_of,
 )
-from llm_relay.response_shape import filled_response
+from llm_relay.streaming.responses.shape import filled_response
 
 if TYPE_CHECKING:
-    from llm_relay.dynamodb import Item
+    from llm_relay.aws.dynamodb import Item
 
 # In these a response shows what the provider answered; in all others it has no output.
 ANSWERED = frozenset({"completed", "incomplete", "failed"})

@@ -7,7 +7,9 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.api_gateway import ApiRequest
+from llm_relay.api.api_gateway import ApiRequest
+from llm_relay.api.relay import Relay, answered
+from llm_relay.endpoints.responses import Responses
 from llm_relay.jobs.leases import CANCELLED, QUEUED
 from llm_relay.jobs.record import (
     ANSWERED,
@@ -18,15 +20,13 @@ from llm_relay.jobs.record import (
     unanswered,
 )
 from llm_relay.jobs.task import ROUTE
-from llm_relay.relay import Relay, answered
-from llm_relay.responses import Responses
 
 if TYPE_CHECKING:
-    from llm_relay.answer import Answer
-    from llm_relay.deadline import Deadline
-    from llm_relay.dynamodb import Item
-    from llm_relay.objects import Bucket
-    from llm_relay.telemetry import Call
+    from llm_relay.aws.dynamodb import Item
+    from llm_relay.aws.s3 import Bucket
+    from llm_relay.core.answer import Answer
+    from llm_relay.core.deadline import Deadline
+    from llm_relay.observability.call_record import Call
 
 FAILED = "failed"
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from aws_lambda_powertools import Logger
 
-from llm_relay.announce import announce
 from llm_relay.jobs.leases import CANCELLED, QUEUED, UNENDED, Holder, leases, number_of, text_of
-from llm_relay.patience import is_retryable, retry_after_seconds
-from llm_relay.telemetry import log_internal_error
+from llm_relay.notifications.event_bridge import announce
+from llm_relay.observability.call_record import log_internal_error
+from llm_relay.providers.retry_policy import is_retryable, retry_after_seconds
 
 if TYPE_CHECKING:
-    from llm_relay.answer import Answer
-    from llm_relay.deadline import Deadline
-    from llm_relay.dynamodb import Item
+    from llm_relay.aws.dynamodb import Item
+    from llm_relay.core.answer import Answer
+    from llm_relay.core.deadline import Deadline
 
 ROUTE = "SQS job"
 FIRST_PAUSE_SECONDS = 15.0

@@ -15,18 +15,18 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from llm_relay.announce import event_bridge
-from llm_relay.deadline import Deadline
-from llm_relay.dynamodb import dynamodb
-from llm_relay.errors import InternalError
+from llm_relay.api.relay import providers
+from llm_relay.aws.dynamodb import dynamodb
+from llm_relay.aws.s3 import Bucket, s3
+from llm_relay.core.deadline import Deadline
+from llm_relay.core.errors import InternalError
 from llm_relay.jobs.leases import Holder
 from llm_relay.jobs.queue import jobs_queue, sqs
 from llm_relay.jobs.response_task import ResponseTask
-from llm_relay.jobs.single import SingleJob, message_in
+from llm_relay.jobs.single_job import SingleJob, message_in
 from llm_relay.jobs.task import Delivery, Postponed, Task, carry_out, pause_seconds
-from llm_relay.objects import Bucket, s3
-from llm_relay.relay import providers
-from llm_relay.telemetry import log_internal_error
+from llm_relay.notifications.event_bridge import event_bridge
+from llm_relay.observability.call_record import log_internal_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from llm_relay.streaming import StreamResponse
+from llm_relay.aws.lambda_streaming import StreamResponse
 
 
 def handler(event: dict[str, Any], context: object) -> Any:

@@ -1,0 +1,92 @@
+"""Plan and assemble over very many rows: memory, and rows per second of CPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.batch.rows import environ, planned
+from bench.environment.installs import ROOT
+from bench.report.figures import Figure, figure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.environment.environment import World
+    from bench.environment.runtime_api import Environment
+
+ROWS, QUICK_ROWS = (1_000, 100_000, 1_000_000), (1_000, 10_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one step took, the start of its process included."""
+
+    megabytes: float  # at the most
+    cpu_seconds: float
+    seconds: float
+
+
+def memory(world: World) -> Figure:
+    """Measure both steps at some numbers of rows, each time in new processes."""
+    megabytes: list[float] = []
+    peers: dict[str, float] = {}
+    paces: dict[str, float] = {}
+    seconds: dict[str, float] = {}
+    for rows in QUICK_ROWS if world.is_quick else ROWS:
+        steps = both(world, rows)
+        megabytes = [step.megabytes for step in steps.values()]
+        peers |= {f"{name}_at_{rows}": step.megabytes for name, step in steps.items()}
+        # Of the last alone: with few rows, it is the start of the process that takes the CPU.
+        paces = {f"{name}_rows_per_cpu_s": rows / step.cpu_seconds for name, step in steps.items()}
+        seconds = {f"{name}_seconds": step.seconds for name, step in steps.items()}
+    return figure([max(megabytes)], peers | paces | seconds)
+
+
+def both(world: World, rows: int) -> dict[str, Step]:
+    """Return what plan and assemble take, each in a new process."""
+    with endless_bucket(world, rows) as url:
+        here = environ(AWS_ENDPOINT_URL_S3=url)
+        with world.function(world.installs.batch_plan, **here) as plan:
+            begun = time.perf_counter()
+            batch = planned(plan, rows)
+            steps = {"plan": _step(plan, begun)}
+        with world.function(world.installs.batch_assemble, **here) as assemble:
+            begun = time.perf_counter()
+            answer = json.loads(assemble.invoke(batch.whole()).body)
+            steps["assemble"] = _step(assemble, begun)
+    if answer["wait_seconds"]:
+        raise RuntimeError(f"Not assembled: {answer}")
+    return steps
+
+
+def _step(function: Environment, begun: float) -> Step:
+    return Step(
+        megabytes=function.peak_megabytes(),
+        cpu_seconds=function.cpu_seconds(),
+        seconds=time.perf_counter() - begun,
+    )
+
+
+@contextmanager
+def endless_bucket(world: World, rows: int) -> Iterator[str]:
+    """Run an S3 in a process of its own, and yield its URL."""
+    path = os.pathsep.join(map(str, world.installs.layers))
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [str(world.installs.python), "-m", "bench.batch.endless_bucket", str(rows)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        port = process.stdout.readline().strip() if process.stdout else ""
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()

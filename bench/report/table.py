@@ -1,0 +1,108 @@
+"""What the README and docs/performance.md tell of the results: made of the file, never by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.report.figures import TARGETS
+from bench.report.plots import PLOTS, draw, is_there
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "bench" / "results.json"
+DRAWN = ROOT / "docs" / "plots"
+
+BLOCK = re.compile(r"(?<=<!-- bench -->\n).*?(?=<!-- /bench -->)", re.DOTALL)
+HAS_MANY_DIGITS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page with a place for the results; `plots` is where it finds those."""
+
+    path: Path
+    plots: str
+    in_full: bool
+
+    def filled(self, results: dict[str, Any] | None) -> str:
+        """Return it with what there is to tell; LookupError if it has no place for that.
+
+        The results of a quick run are not told.
+        """
+        text = self.path.read_text()
+        if not BLOCK.search(text):
+            raise LookupError(f"{self.path.name} has no <!-- bench --> and <!-- /bench -->")
+        if results and results["quick"]:
+            return text
+        told = "\n".join(block(results, self)) + "\n" if results else ""
+        return BLOCK.sub(lambda _: told, text)
+
+
+PAGES = (
+    Page(path=ROOT / "README.md", plots="docs/plots", in_full=False),
+    Page(path=ROOT / "docs" / "performance.md", plots="plots", in_full=True),
+)
+
+
+def last_results() -> dict[str, Any] | None:
+    """Return the results of the last run, if there was one."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else None
+
+
+def publish() -> None:
+    """Write what the pages tell, and the plots."""
+    results = last_results()
+    if results and not results["quick"]:
+        draw(DRAWN, results["figures"])
+    for page in PAGES:
+        page.path.write_text(page.filled(results))
+
+
+def block(results: dict[str, Any], page: Page) -> Iterator[str]:
+    """Yield the lines of a page: a table, how it was measured, and the plots."""
+    figures = results["figures"]
+    heads = ["figure", "value", "target", "met", *(["spread", "beside it"] if page.in_full else [])]
+    yield from (line(heads), line(["---", "--:", "--:", *["---"] * (len(heads) - 3)]))
+    for name, figure in figures.items():
+        if figure["target"] == "none" and not page.in_full:
+            continue
+        yield line([TARGETS[name].says, *cells(figure)][: len(heads)])
+    yield from ("", measured(results["machine"]), "")
+    for name, plot in PLOTS.items():
+        if is_there(plot, figures) and (page.in_full or plot.is_first_read):
+            yield f"![{plot.title}]({page.plots}/{name}.svg)"
+
+
+def line(row: list[str]) -> str:
+    """Return a line of a table in Markdown."""
+    return f"| {' | '.join(row)} |"
+
+
+def cells(figure: dict[str, Any]) -> Iterator[str]:
+    """Yield what is told of a figure."""
+    yield number(figure["value"])
+    yield figure["target"]
+    yield "–" if figure["target"] == "none" else "yes" if figure["met"] else "**no**"
+    yield " to ".join(map(number, figure["spread"]))
+    yield ", ".join(f"`{peer}` {number(value)}" for peer, value in figure["peers"].items())
+
+
+def measured(machine: dict[str, Any]) -> str:
+    """Return how the figures came about."""
+    return (
+        f"Measured by `make bench` on {machine['cpu']}, {machine['cores']} cores, "
+        f"{machine['system']}; the functions on {machine['python_of_the_functions']}. "
+        "A value is the median, the spread the lowest and the highest; what is compared was "
+        "measured in turns in the same run."
+    )
+
+
+def number(value: float) -> str:
+    """Return a number as one reads it."""
+    return f"{value:,.0f}" if abs(value) >= HAS_MANY_DIGITS else f"{value:g}"

@@ -1,0 +1,44 @@
+"""GET /v1/models and /v1/models/{id}: what the provider lists, never a list of our own."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from llm_relay.api.relay import ANSWER_SECONDS, answered, providers
+from llm_relay.core.answer import Answer, json_answer
+from llm_relay.core.deadline import Deadline
+from llm_relay.providers.router import no_such_model
+
+if TYPE_CHECKING:
+    from llm_relay.api.api_gateway import ApiRequest
+    from llm_relay.observability.call_record import Call
+
+
+def list_models(request: ApiRequest, seconds: float) -> Answer:
+    """Answer with the provider's models."""
+    return answered(request, lambda call: _ok(call, _listing(call, seconds)))
+
+
+def retrieve_model(request: ApiRequest, seconds: float) -> Answer:
+    """Answer with one model; the provider has no route of its own for that."""
+    wanted = unquote(request.path_parameters.get("id") or "")
+    return answered(request, lambda call: _ok(call, _model(wanted, _listing(call, seconds))))
+
+
+def _listing(call: Call, seconds: float) -> dict[str, Any]:
+    return providers().listing(Deadline.after(seconds - ANSWER_SECONDS), call.effort)
+
+
+def _model(wanted: str, listing: dict[str, Any]) -> dict[str, Any]:
+    for model in listing["data"]:
+        if isinstance(model, dict) and model.get("id") == wanted:
+            return model
+    raise no_such_model(wanted)
+
+
+def _ok(call: Call, document: dict[str, Any]) -> Answer:
+    call.note_first_byte()
+    call.finish(HTTPStatus.OK)
+    return json_answer(HTTPStatus.OK, document, call.headers())

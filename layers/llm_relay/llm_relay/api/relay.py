@@ -1,0 +1,277 @@
+"""Relays one request: check it, ask the provider, hand the answer on."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from llm_relay.api.idempotency.records import answer_once
+from llm_relay.api.idempotency.stored_answer import REPLAYED
+from llm_relay.billing.admission import admit
+from llm_relay.billing.ledger import ledger
+from llm_relay.billing.prices import priced
+from llm_relay.billing.settlement import Charge
+from llm_relay.core.answer import Answer, error_answer
+from llm_relay.core.client import client_of
+from llm_relay.core.deadline import Deadline
+from llm_relay.core.errors import MAY_BE_PAID, InternalError, RelayError
+from llm_relay.core.json_codec import compact
+from llm_relay.observability.call_record import Call, log_internal_error
+from llm_relay.providers.client import forwarded
+from llm_relay.providers.completion import whole_answer
+from llm_relay.providers.router import Providers, providers_from
+from llm_relay.streaming.streaming_body import RelayedStream
+from llm_relay.transport.http_transport import Reply, UpstreamRequest
+from llm_relay.validation import model_limits
+from llm_relay.validation.fields import body_object
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from llm_relay.api.api_gateway import ApiRequest
+    from llm_relay.api.hedge import Try
+    from llm_relay.billing.admission import Admission
+    from llm_relay.core.client import Client
+    from llm_relay.core.usage import Usage
+    from llm_relay.endpoints.endpoint import Endpoint
+    from llm_relay.providers.dialects.translation import Translated
+    from llm_relay.providers.provider import Source
+
+# Kept back from the function's own time, to say that the provider took all the rest.
+ANSWER_SECONDS = 2.0
+# A list of models that is slower than this is done without,
+LISTING_SECONDS = 3.0
+# unless a budget needs its prices: the first call of an environment fetches the key in that time.
+# The second number is how long nobody asks again. Another provider may stand in for one without.
+PRICES = (20.0, 2.0)
+STAND_IN_PRICES = (5.0, 15.0)
+_EVENT_STREAM = "text/event-stream"
+_JSON = "application/json"
+
+Document = dict[str, Any]
+
+
+@lru_cache(maxsize=1)
+def providers() -> Providers:
+    """Return the providers of this environment, made on first use."""
+    try:
+        return providers_from(os.environ)
+    except ValueError as error:
+        raise InternalError(
+            f"The relay's settings are wrong: {error}. Whoever runs this endpoint has to mend them."
+        ) from None
+
+
+def relay(
+    endpoint: Endpoint, request: ApiRequest, seconds: float, kind: type[Relay] | None = None
+) -> Answer:
+    """Answer a request within that many seconds, whatever happens."""
+    deadline = Deadline.after(seconds - ANSWER_SECONDS)
+
+    def work(call: Call) -> Answer:
+        def first() -> Answer:
+            relayed = (kind or Relay)(endpoint, call, deadline, client_of(request))
+            return relayed.answer(request.body())
+
+        answer = answer_once(request, seconds, first)
+        return told_again(answer, call) if REPLAYED in answer.headers else answer
+
+    return answered(request, work)
+
+
+def told_again(answer: Answer, call: Call) -> Answer:
+    """Return an answer that was kept, with the headers of this call, which asked nobody."""
+    call.replayed = True
+    call.note_first_byte()
+    call.finish(answer.status)
+    return replace(answer, headers={**call.headers(), **answer.headers})
+
+
+def answered(request: ApiRequest, work: Callable[[Call], Answer]) -> Answer:
+    """Do the work of one request; any failure becomes an answer and is told once."""
+    call = Call(route=request.route, request_id=request.request_id, client=request.client)
+    try:
+        return work(call)
+    except RelayError as error:
+        failure = error
+    except Exception as error:  # noqa: BLE001 - nothing may reach the runtime, which prints it
+        log_internal_error(error, call.request_id)
+        failure = InternalError("The relay itself failed. Its log has the request id.")
+    call.effort.provider = failure.provider or call.effort.provider
+    may_be_paid = call.effort.attempts > 0 and isinstance(failure, MAY_BE_PAID)
+    call.finish(failure.status, failure.log_code, failure=failure, may_be_paid=may_be_paid)
+    return error_answer(failure, call.headers())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A request as one provider gets it, and as its caller may make it."""
+
+    translated: Translated
+    body: Document
+
+
+class Relay:
+    """One request on its way."""
+
+    def __init__(self, endpoint: Endpoint, call: Call, deadline: Deadline, client: Client) -> None:
+        self._endpoint = endpoint
+        self._call = call
+        self._client = client
+        self._model = ""  # the one asked for
+        self._questions: dict[str, Question] = {}  # by the names of the providers
+        self._deadline = deadline
+        self._settings = providers().settings
+        self._races = False  # with another try of the same call
+        self._soon = deadline.within(self._settings.first_byte_seconds)
+
+    def answer(self, text: bytes) -> Answer:
+        """Return the provider's answer; a RelayError if there is none."""
+        body = body_object(text)
+        self._call.stream = body.get("stream") is True
+        admission = self._admission(text, body)
+        self._set_aside(admission.worst_nanos)
+        if self._is_hedged():
+            return self._hedged(admission)
+        return _finished(self._answer(admission.sources), self._call)
+
+    def checked(self, body: Document) -> Document:
+        """Return a request as its client may make it; a RelayError if it could not be asked."""
+        return self._admission(b"", body).body
+
+    def _admission(self, text: bytes, body: Document) -> Admission:
+        self._endpoint.check(body)
+        self._model = body["model"]
+        return providers().admission(self._model, partial(self._admitted, text, body))
+
+    def _admitted(self, text: bytes, body: Document, source: Source) -> Admission:
+        if model_limits.needs_listing(body):
+            model_limits.check(body, self._entry(source))
+        entry = None if self._client.budget_nanos is None else self._priced_entry(source)
+        admission = admit(self._client, self._endpoint.path, body, entry, source.dialect)
+        if admission.body is not body:
+            text = compact(admission.body)
+        translated = source.translated(self._endpoint, text, admission.body)
+        self._questions[source.name] = Question(translated=translated, body=admission.body)
+        return admission
+
+    def _answer(self, sources: Sequence[Source]) -> Answer:
+        return providers().ask(sources, self._ask)
+
+    def _is_hedged(self) -> bool:
+        if not self._call.stream:
+            return False
+        return self._settings.hedge_percent > random.uniform(0, 100)  # noqa: S311 - a share of calls
+
+    def _hedged(self, admission: Admission) -> Answer:
+        from llm_relay.api.hedge import first_of_two  # noqa: PLC0415 - off, it costs nothing
+
+        self._races = True
+        seconds, second = self._settings.hedge_after_seconds, partial(self._second_try, admission)
+        told = first_of_two(self._try(admission.sources), second, seconds)
+        return _finished(told.told(), told.call)
+
+    def _try(self, sources: Sequence[Source]) -> Try:
+        from llm_relay.api.hedge import Try  # noqa: PLC0415 - likewise
+
+        return Try(self._call, partial(self._answer, sources))
+
+    def _second_try(self, admission: Admission) -> Try | None:
+        """Return another try, at another provider if there is one; None without money for it."""
+        twin = copy(self)
+        twin._call = self._call.twin(self._settings.hedge_after_seconds)
+        twin._set_aside(admission.worst_nanos)
+        if self._client.budget_nanos is not None and not twin._call.charge:
+            return None  # nobody can tell whether the budget holds both
+        asked = self._call.effort.provider
+        return twin._try(sorted(admission.sources, key=lambda each: each.name == asked))
+
+    def _set_aside(self, worst_nanos: int) -> None:
+        if self._client.budget_nanos is None:
+            return
+        seconds = self._deadline.remaining() + ANSWER_SECONDS
+        hold = ledger().reserve(self._client, worst_nanos, time.time(), seconds)
+        if hold:
+            self._call.charge = Charge(ledger(), hold, self._model)
+
+    def _ask(self, source: Source, waits: bool) -> Answer:
+        """Return one provider's answer, as soon as there is something of it to hand on."""
+        question = self._questions[source.name]
+        self._call.dropped = question.translated.dropped
+        self._call.price = partial(self._priced, source)
+        request = UpstreamRequest(
+            method="POST",
+            path=self._endpoint.path,
+            body=question.translated.text,
+            model=self._model,
+            accept=_EVENT_STREAM if self._call.stream else _JSON,
+        )
+        reply = source.provider.call(request, self._soon, self._call.effort, waits=waits)
+        try:
+            self._call.provider_request_id = reply.headers.get("x-request-id")
+            if self._call.stream and reply.content_type != _JSON:
+                return self._streamed(reply, source, question.body)
+            return self._whole(reply, question.body)
+        except BaseException:
+            reply.close()
+            raise
+
+    def _streamed(self, reply: Reply, source: Source, body: Document) -> Answer:
+        stream = RelayedStream(
+            reply,
+            self._endpoint.watch(body, source.dialect),
+            self._call,
+            self._deadline,
+            self._settings.keep_alive_seconds,
+        )
+        stream.open(self._soon if self._races else None)
+        headers = {"content-type": _EVENT_STREAM, "cache-control": "no-cache"}
+        return Answer(status=HTTPStatus.OK, headers=self._headers(reply, headers), body=stream)
+
+    def _whole(self, reply: Reply, body: Document) -> Answer:
+        content = self._call.effort.waiting_for(lambda: reply.whole(self._soon))
+        reply.close()
+        whole = whole_answer(self._endpoint, reply, content, body, self._call.effort.key)
+        self._call.settle(whole.usage, whole.model)
+        self._call.note_first_byte()
+        headers = {"content-type": _JSON} | cost_header(self._call.usage)
+        return Answer(status=reply.status, headers=self._headers(reply, headers), body=[whole.text])
+
+    def _headers(self, reply: Reply, own: dict[str, str]) -> dict[str, str]:
+        return own | forwarded(reply.headers) | self._call.headers()
+
+    def _entry(self, source: Source) -> Document | None:
+        soon = self._deadline.within(LISTING_SECONDS)
+        return self._call.effort.waiting_for(lambda: source.entry(self._model, soon))
+
+    def _priced_entry(self, source: Source) -> Document | None:
+        seconds, retry_seconds = STAND_IN_PRICES if providers().are_many else PRICES
+        soon = self._deadline.within(seconds)
+        look = partial(source.priced_entry, self._model, soon, retry_seconds)
+        return self._call.effort.waiting_for(look)
+
+    def _priced(self, source: Source, usage: Usage, model: str | None) -> Usage:
+        if usage.cost_usd is not None or usage.tokens_in is None:
+            return usage
+        soon = self._deadline.within(LISTING_SECONDS)
+        return priced(usage, source.entry_of_answer(model, self._model, soon))
+
+
+def _finished(answer: Answer, call: Call) -> Answer:
+    """Tell of an answer that is handed on; a stream tells of itself at its end."""
+    if not isinstance(answer.body, RelayedStream):
+        call.finish(answer.status)
+    return answer
+
+
+def cost_header(usage: Usage) -> dict[str, str]:
+    """Return the header that tells what the call cost, if that is known."""
+    if usage.cost_usd is None:
+        return {}
+    return {"x-relay-cost-usd": f"{usage.cost_usd:.10f}".rstrip("0").rstrip(".")}

@@ -1,0 +1,104 @@
+"""GET /v1/usage: what the calling client has used, and what is left of its budget."""
+
+from __future__ import annotations
+
+import os
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from llm_relay.api.relay import answered
+from llm_relay.aws.dynamodb import Table
+from llm_relay.billing.budget_periods import day_at, period_at
+from llm_relay.billing.ledger import LedgerSettings
+from llm_relay.billing.ledger_account import account_in, account_key, unopened, usage_of_client
+from llm_relay.billing.money import usd_of
+from llm_relay.core.answer import Answer, json_answer
+from llm_relay.core.client import client_of
+from llm_relay.core.errors import LedgerUnavailable, NoClient
+
+if TYPE_CHECKING:
+    from llm_relay.api.api_gateway import ApiRequest
+    from llm_relay.core.client import Client
+    from llm_relay.observability.call_record import Call
+
+# As many as the longest budget has, today included.
+USAGE_DAYS = 31
+_DAY_SECONDS = 86_400
+
+Document = dict[str, Any]
+
+
+def show_usage(request: ApiRequest) -> Answer:
+    """Answer with the usage of the client that asks."""
+    return answered(request, lambda call: _shown(call, client_of(request)))
+
+
+def usage_report(client: Client, table: Table, now: float, days: int = USAGE_DAYS) -> Document:
+    """Return a client's budget and its usage of so many days, as DynamoDB has them."""
+    first = day_at(now - (days - 1) * _DAY_SECONDS)
+    rows = table.sorted_from(usage_of_client(client.id), first)
+    return {
+        "object": "usage",
+        "client": client.id,
+        "budget": _budget(client, table, now),
+        "data": [_used(row) for row in rows],
+    }
+
+
+def _shown(call: Call, client: Client) -> Answer:
+    if not client.id:
+        raise NoClient(
+            "Usage is kept for keys made with `relay keys create`, and yours is none of them. Ask "
+            "whoever runs this endpoint for a key of your own."
+        )
+    document = _report(client)
+    call.note_first_byte()
+    call.finish(HTTPStatus.OK)
+    return json_answer(HTTPStatus.OK, document, call.headers())
+
+
+def _report(client: Client) -> Document:
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - late, as boto3
+
+    table = Table(LedgerSettings.from_mapping(os.environ).table)
+    try:
+        return usage_report(client, table, time.time())
+    except (BotoCoreError, ClientError):
+        raise LedgerUnavailable(
+            "Your usage cannot be read now. Try again in a moment; if it lasts, tell whoever runs "
+            "this endpoint that DynamoDB does not answer."
+        ) from None
+
+
+def _budget(client: Client, table: Table, now: float) -> Document | None:
+    budget = client.budget_nanos
+    if budget is None:
+        return None
+    period = period_at(client.budget_per, now)
+    item = table.get(account_key(client.id, period.name))
+    account = account_in(item) if item else unopened(budget)
+    reserved = account.reserved(now)
+    return {
+        "usd": usd_of(budget),
+        "per": client.budget_per,
+        "spent_usd": usd_of(account.spent),
+        "reserved_usd": usd_of(reserved),
+        "remaining_usd": usd_of(max(0, budget - account.spent - reserved)),
+        "resets_at": period.end,
+    }
+
+
+def _used(row: Document) -> Document:
+    day, _, model = row["sk"]["S"].partition("#")
+    requests, tokens_in, tokens_out, cost = (
+        int(row[name]["N"]) for name in ("requests", "tokens_in", "tokens_out", "cost_nanos")
+    )
+    return {
+        "day": day,
+        "model": model,
+        "requests": requests,
+        "tokens_in": tokens_in,
+        "tokens_out": tokens_out,
+        "cost_usd": usd_of(cost),
+    }

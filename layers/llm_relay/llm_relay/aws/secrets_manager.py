@@ -1,0 +1,137 @@
+"""One value out of Secrets Manager, asked for without boto3.
+
+Making boto3's client takes longer than all the rest of a function's start together.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import time
+from dataclasses import replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import requests
+from requests.utils import get_environ_proxies
+
+from llm_relay.aws.credentials import NoCredentialsError, own_credentials
+from llm_relay.core.json_codec import parse_object
+from llm_relay.providers.settings import UpstreamSettings
+from llm_relay.transport.connections import Connections
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from llm_relay.aws.credentials import Credentials
+
+ATTEMPTS = 3
+TIMEOUTS_SECONDS = (2, 3)  # to connect, and to be answered
+_FIRST_PAUSE_SECONDS = 0.1
+_THROTTLED = "Throttling"  # comes with status 400
+_DOMAINS = {"cn": "amazonaws.com.cn", "eusc": "amazonaws.eu"}  # by the region's first part
+
+
+class SecretUnreadableError(Exception):
+    """The secret could not be read; `code` is AWS's word for why, if it said one."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class SecretsManager:
+    """Secrets Manager of this function's region."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self._environ = environ
+        self._region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION", "")
+        self._url = endpoint(self._region, environ)
+        settings = UpstreamSettings.from_mapping(environ)
+        bundle = environ.get("AWS_CA_BUNDLE") or settings.ca_bundle
+        self._session = requests.Session()
+        self._session.trust_env = False  # a .netrc would take the signature's place
+        self._session.proxies = dict(get_environ_proxies(self._url))
+        self._session.mount(
+            self._url, Connections(replace(settings, base_url=self._url, ca_bundle=bundle))
+        )
+
+    def text(self, secret_id: str) -> str | None:
+        """Return a secret's text, None if it is no text; SecretUnreadableError if it fails."""
+        body = json.dumps({"SecretId": secret_id}).encode()
+        for attempt in range(ATTEMPTS):
+            time.sleep(_FIRST_PAUSE_SECONDS * (2**attempt - 1))
+            status, answer = self._ask(body)
+            if status == HTTPStatus.OK:
+                document = parse_object(answer) or {}
+                text = document.get("SecretString")
+                return text if isinstance(text, str) else None
+            if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and (
+                _THROTTLED not in answer.decode(errors="replace")
+            ):
+                break
+        raise unreadable(status, answer)
+
+    def _ask(self, body: bytes) -> tuple[int, bytes]:
+        """Return status and body of one answer; status 0 if there was none."""
+        headers = {
+            "content-type": "application/x-amz-json-1.1",
+            "host": urlsplit(self._url).netloc,
+            "x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
+            "x-amz-target": "secretsmanager.GetSecretValue",
+        }
+        try:
+            signed = signed_headers(headers, body, self._region, own_credentials(self._environ))
+            response = self._session.post(
+                self._url,
+                data=body,
+                headers=signed,
+                timeout=TIMEOUTS_SECONDS,
+                allow_redirects=False,
+            )
+        except requests.RequestException:
+            return 0, b""
+        except NoCredentialsError as error:
+            return 0, json.dumps({"message": str(error)}).encode()
+        return response.status_code, response.content
+
+
+def unreadable(status: int, answer: bytes) -> SecretUnreadableError:
+    """Return the failure that AWS's own words tell of."""
+    said = parse_object(answer) or {}
+    why = said.get("message") or said.get("Message") or "It gave no reason."
+    code = str(said.get("__type", "")).rpartition("#")[2]
+    return SecretUnreadableError(f"Secrets Manager answered {status}. {why}", code)
+
+
+def endpoint(region: str, environ: Mapping[str, str]) -> str:
+    """Return the URL of Secrets Manager, which the environment may replace as for every SDK."""
+    domain = _DOMAINS.get(region.partition("-")[0], "amazonaws.com")
+    given = environ.get("AWS_ENDPOINT_URL_SECRETS_MANAGER") or environ.get("AWS_ENDPOINT_URL")
+    return (given or f"https://secretsmanager.{region}.{domain}").rstrip("/") + "/"
+
+
+def signed_headers(
+    headers: Mapping[str, str], body: bytes, region: str, credentials: Credentials
+) -> dict[str, str]:
+    """Return the headers of a POST to `/` with AWS's signature, version 4."""
+    token = {"x-amz-security-token": credentials.token} if credentials.token else {}
+    named = dict(sorted({**headers, **token}.items()))
+    names = ";".join(named)
+    lines = "".join(f"{name}:{value}\n" for name, value in named.items())
+    canonical = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
+    moment = headers["x-amz-date"]
+    scope = f"{moment[:8]}/{region}/secretsmanager/aws4_request"
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    key = f"AWS4{credentials.secret}".encode()
+    for part in (*scope.split("/"), f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    authorization = (
+        f"AWS4-HMAC-SHA256 Credential={credentials.key_id}/{scope}, "
+        f"SignedHeaders={names}, Signature={key.hex()}"
+    )
+    return {**named, "authorization": authorization}

@@ -1,0 +1,78 @@
+"""Files that come through the API."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from llm_relay.aws.s3 import Bucket
+from llm_relay.batch.api.multipart import Form, form_in
+from llm_relay.batch.api.pagination import Document, seconds_kept, whole_number
+from llm_relay.batch.api.routes import owner_of
+from llm_relay.batch.model import names
+from llm_relay.batch.model.record import StoredFile
+from llm_relay.batch.model.retention import kept_seconds
+from llm_relay.batch.model.store import store
+from llm_relay.core.client import client_of
+from llm_relay.core.errors import FileTooLarge
+from llm_relay.validation.fields import refuse
+
+if TYPE_CHECKING:
+    from llm_relay.api.api_gateway import ApiRequest
+
+# Lambda is handed no more than 6 MB, and Base64 makes four bytes of three.
+MOST_BYTES = 4 * 1024 * 1024
+
+
+def create_file(request: ApiRequest) -> Document:
+    """Keep a file that was uploaded."""
+    form = form_in(request.headers.get("content-type", ""), request.body())
+    content = _content_in(form)
+    now = time.time()
+    owner, file_id = owner_of(client_of(request)), names.new_id("file-", now=now)
+    file = StoredFile(
+        id=file_id,
+        owner=owner,
+        filename=form.file_name,
+        bytes=len(content),
+        key=names.upload_key(owner, file_id),
+        created_at=int(now),
+        expires_at=int(now) + _seconds_kept(form),
+    )
+    bucket().put(file.key, content)
+    store().add(file)
+    return file.document()
+
+
+@lru_cache(maxsize=1)
+def bucket() -> Bucket:
+    """Return the bucket of this environment."""
+    return Bucket(os.environ["BATCH_BUCKET"])
+
+
+def _content_in(form: Form) -> bytes:
+    if form.fields.get("purpose") != "batch":
+        refuse("purpose", "must be 'batch': files are kept here for batches alone.")
+    if form.file is None:
+        refuse("file", "must be a part with a file name, and the JSONL file in it.")
+    if not form.file:
+        refuse("file", "is empty. Send one request per line, as JSON.")
+    if len(form.file) > MOST_BYTES:
+        raise FileTooLarge(
+            f"The file is larger than the {MOST_BYTES} bytes that can be uploaded here. Whoever "
+            "runs this endpoint can hand it in, however large it is: relay batch submit FILE",
+            param="file",
+        )
+    return form.file
+
+
+def _seconds_kept(form: Form) -> int:
+    """Return how long a file is kept: no longer than S3 keeps anything."""
+    anchor = form.fields.get("expires_after[anchor]")
+    seconds = form.fields.get("expires_after[seconds]")
+    if anchor is None and seconds is None:
+        return kept_seconds()
+    asked = {"anchor": anchor, "seconds": whole_number(seconds or "")}
+    return kept_seconds(seconds_kept({"expires_after": asked}, "expires_after"))

@@ -1,0 +1,1 @@
+"""Ends a batch."""

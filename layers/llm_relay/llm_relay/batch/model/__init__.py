@@ -1,0 +1,1 @@
+"""Records, names and files of a batch."""

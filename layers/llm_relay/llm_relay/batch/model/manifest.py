@@ -1,0 +1,38 @@
+"""The manifest of a batch: which bytes of the file are which rows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from llm_relay.core.json_codec import compact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Rows that one worker takes: bytes `start` to `end` (not included) of the file."""
+
+    number: int
+    start: int
+    end: int
+    first_row: int  # counted from 0 over the whole file, blank lines left out
+    rows: int
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Chunk:
+        """Read a chunk as the manifest and Step Functions spell it."""
+        return cls(**{name: int(document[name]) for name in cls.__slots__})
+
+
+def manifest_text(chunks: Iterable[Chunk]) -> bytes:
+    """Return the manifest as Step Functions' ItemReader takes it: a JSON list."""
+    return compact([asdict(chunk) for chunk in chunks])
+
+
+def chunks_in(text: bytes) -> list[Chunk]:
+    """Read a manifest."""
+    return [Chunk.from_document(each) for each in json.loads(text)]

@@ -1,0 +1,1 @@
+"""Checks and splits an input file."""

@@ -1,0 +1,55 @@
+"""What workers before this one have written of a chunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from llm_relay.batch.model.names import parts_prefix
+from llm_relay.batch.model.parts import results_in
+from llm_relay.batch.model.prefetch import fetched
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from llm_relay.aws.s3 import Bucket
+    from llm_relay.batch.model.manifest import Chunk
+    from llm_relay.batch.model.parts import Result
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """Which rows of a chunk are done; the first result of a row counts."""
+
+    done: bytearray  # a byte for each row
+    completed: int = 0
+    failed: int = 0
+    kept: dict[int, list[Result]] = field(default_factory=dict)  # by generation
+
+    @property
+    def left(self) -> int:
+        """How many rows have no result."""
+        return len(self.done) - self.completed - self.failed
+
+
+def progress_of(
+    bucket: Bucket, batch_id: str, chunk: Chunk, generations: Collection[int]
+) -> Progress:
+    """Read the parts of a chunk; the results of some generations are kept."""
+    prefix = parts_prefix(batch_id, chunk.number)
+    progress = Progress(done=bytearray(chunk.rows))
+    for key, text in fetched(bucket, bucket.keys(prefix)):
+        generation = int(key.removeprefix(prefix).partition("-")[0])
+        results = list(results_in(text))
+        _count(progress, results, chunk.first_row)
+        if generation in generations:
+            progress.kept.setdefault(generation, []).extend(results)
+    return progress
+
+
+def _count(progress: Progress, results: list[Result], first_row: int) -> None:
+    for each in results:
+        if not progress.done[each.row - first_row]:
+            progress.done[each.row - first_row] = 1
+            progress.completed += each.is_answer
+            progress.failed += not each.is_answer

@@ -1,0 +1,32 @@
+"""What one call has set aside, and pays in the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llm_relay.billing.money import nanos_of
+
+if TYPE_CHECKING:
+    from llm_relay.billing.ledger import Ledger
+    from llm_relay.billing.ledger_account import Hold
+    from llm_relay.core.usage import Usage
+
+
+class Charge:
+    """What one call has set aside, and pays in the end."""
+
+    def __init__(self, ledger: Ledger, hold: Hold, model: str) -> None:
+        self._ledger = ledger
+        self._hold = hold
+        self._model = model  # the one asked for, in case the provider names none
+
+    def pay(self, usage: Usage, model: str | None, *, may_be_paid: bool) -> None:
+        """Charge the known cost; all that was set aside if it is unknown, nothing if unpaid."""
+        if usage.cost_usd is not None:
+            cost = nanos_of(usage.cost_usd)
+        elif may_be_paid:
+            cost = self._hold.nanos
+        else:
+            self._ledger.release(self._hold)
+            return
+        self._ledger.settle(self._hold, cost, usage, model or self._model)

@@ -1,0 +1,1 @@
+"""Values that every package uses: errors, deadlines, JSON, usage."""

@@ -1,0 +1,44 @@
+"""What goes back to the caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from llm_relay.core.json_codec import compact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from llm_relay.core.errors import RelayError
+
+
+_LONGEST_HEADER = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A status, headers, and the body's bytes as they come."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Iterable[bytes]
+
+
+def header_text(text: str) -> str:
+    """Return text that is safe in a header, whatever a caller or the provider has put into it."""
+    if text.isascii() and text.isprintable():
+        return text[:_LONGEST_HEADER]
+    plain = (char if char.isascii() and char.isprintable() else "?" for char in text)
+    return "".join(plain)[:_LONGEST_HEADER]
+
+
+def json_answer(status: int, document: Any, headers: Mapping[str, str]) -> Answer:
+    """Return a whole JSON answer."""
+    headers = {"content-type": "application/json", **headers}
+    return Answer(status=status, headers=headers, body=[compact(document)])
+
+
+def error_answer(error: RelayError, headers: Mapping[str, str]) -> Answer:
+    """Return a failure in OpenAI's error shape."""
+    return json_answer(error.status, error.body(), {**headers, **error.headers()})

@@ -1,0 +1,58 @@
+"""POST /v1/chat/completions."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from llm_relay.core.defaults import Document, filled, object_in, objects_in
+from llm_relay.streaming.chat import ChatStream
+from llm_relay.validation import chat
+
+if TYPE_CHECKING:
+    from llm_relay.providers.dialects.dialect import Dialect
+    from llm_relay.providers.dialects.translation import Translation
+    from llm_relay.streaming.normalizer import StreamWatch
+
+
+class ChatCompletions:
+    """The chat completions endpoint."""
+
+    path = "/chat/completions"
+
+    def check(self, body: Document) -> None:
+        """Refuse with BadRequest what no provider could answer."""
+        chat.check(body)
+
+    def translate(self, translation: Translation) -> None:
+        """Put the request into the provider's dialect."""
+        translation.refuse(self.path)
+        translation.rename_fields()
+        translation.drop_unknown_fields()
+        translation.rename_roles("messages")
+        translation.drop_strict("function")
+        translation.ask_for_usage()
+
+    def watch(self, body: Document, _dialect: Dialect) -> StreamWatch:
+        """Return the watch for one stream."""
+        wants_usage = bool(object_in(body, "stream_options").get("include_usage"))
+        return ChatStream(body["model"], wants_usage=wants_usage, choices=body.get("n") or 1)
+
+    def whole(self, document: Document, body: Document) -> Document:
+        """Return the answer with every field that OpenAI's types require."""
+        shape = {
+            "id": f"chatcmpl-{uuid.uuid4().hex}",
+            "object": "chat.completion",
+            "created": int(time.time()),
+            "model": body["model"],
+        }
+        choices = enumerate(objects_in(document, "choices"))
+        return filled(shape, document) | {"choices": [_whole_choice(*each) for each in choices]}
+
+
+def _whole_choice(index: int, choice: Document) -> Document:
+    message = object_in(choice, "message")
+    reason = "tool_calls" if message.get("tool_calls") else "stop"
+    whole = filled({"role": "assistant", "content": None}, message)
+    return filled({"index": index, "finish_reason": reason}, choice) | {"message": whole}

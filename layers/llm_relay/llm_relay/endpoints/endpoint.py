@@ -1,0 +1,39 @@
+"""The provider's two endpoints, as everything that asks it must know them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from llm_relay.providers.dialects.dialect import Dialect
+    from llm_relay.providers.dialects.translation import Translation
+    from llm_relay.streaming.normalizer import StreamWatch
+
+Document = dict[str, Any]
+
+
+class Endpoint(Protocol):
+    """What the relay must know of an endpoint."""
+
+    path: str
+
+    def check(self, body: Document) -> None:
+        """Refuse with BadRequest what no provider could answer."""
+
+    def translate(self, translation: Translation) -> None:
+        """Put the request into the provider's dialect."""
+
+    def watch(self, body: Document, dialect: Dialect) -> StreamWatch:
+        """Return the watch for one stream."""
+
+    def whole(self, document: Document, body: Document) -> Document:
+        """Return the answer with every field that OpenAI's types require."""
+
+
+def endpoint_at(url: str) -> Endpoint | None:
+    """Return the endpoint at a path such as /v1/responses; None if there is none."""
+    from llm_relay.endpoints.chat import ChatCompletions  # noqa: PLC0415 - a function needs one of the two
+    from llm_relay.endpoints.responses import Responses  # noqa: PLC0415 - likewise
+
+    endpoints: tuple[Endpoint, ...] = (ChatCompletions(), Responses())
+    return next((each for each in endpoints if f"/v1{each.path}" == url), None)

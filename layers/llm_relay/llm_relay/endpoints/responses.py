@@ -1,0 +1,41 @@
+"""POST /v1/responses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llm_relay.core.defaults import Document, filled
+from llm_relay.streaming.responses.normalizer import ResponsesStream
+from llm_relay.streaming.responses.shape import filled_response, whole_output
+from llm_relay.validation import responses
+
+if TYPE_CHECKING:
+    from llm_relay.providers.dialects.dialect import Dialect
+    from llm_relay.providers.dialects.translation import Translation
+    from llm_relay.streaming.normalizer import StreamWatch
+
+
+class Responses:
+    """The Responses endpoint."""
+
+    path = "/responses"
+
+    def check(self, body: Document) -> None:
+        """Refuse with BadRequest what no provider could answer."""
+        responses.check(body)
+
+    def translate(self, translation: Translation) -> None:
+        """Put the request into the provider's dialect."""
+        translation.refuse(self.path)
+        translation.refuse_references()
+        translation.rename_roles("input")
+        translation.drop_strict(None)
+
+    def watch(self, body: Document, dialect: Dialect) -> StreamWatch:
+        """Return the watch for one stream."""
+        return ResponsesStream(body, dialect)
+
+    def whole(self, document: Document, body: Document) -> Document:
+        """Return the answer with every field that OpenAI's types require."""
+        whole = filled({"status": "completed"}, document) | {"output": whole_output(document)}
+        return filled_response(whole, body)

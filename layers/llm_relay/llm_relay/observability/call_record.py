@@ -1,0 +1,201 @@
+"""One line per request, log and metrics at once; never a prompt, an answer or a key."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+
+from llm_relay.core.answer import header_text
+from llm_relay.core.errors import BudgetExceeded, Fault, ProviderKeyRejected, RelayError
+from llm_relay.core.usage import Usage
+from llm_relay.observability.metrics import write_line
+from llm_relay.providers.client import Effort
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llm_relay.api.hedge import BothCharges
+    from llm_relay.billing.settlement import Charge
+
+_CLIENT_ERROR = 400
+_CALLER_LEFT = "caller_left"  # who stops reading a stream does not complain of anything
+_FAULTS = {
+    Fault.CALLER: "ClientErrors",
+    Fault.RELAY: "RelayErrors",
+    Fault.PROVIDER: "ProviderErrors",
+}
+# Failures that somebody has to do something about.
+_OF_THEIR_OWN: dict[type[RelayError], str] = {
+    ProviderKeyRejected: "ProviderKeyRejected",
+    BudgetExceeded: "BudgetRefused",
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """What there is to tell of one request."""
+
+    route: str
+    request_id: str
+    client: str
+    model: str | None = None  # as the provider names it: what callers write is unbounded
+    stream: bool = False
+    replayed: bool = False  # answered from what was kept under an Idempotency-Key
+    hedged: bool = False  # asked twice, as the first answer was long in coming
+    usage: Usage = field(default_factory=Usage)
+    effort: Effort = field(default_factory=Effort)
+    provider_request_id: str | None = None
+    dropped: tuple[str, ...] = ()  # paths of what the provider would not have taken
+    first_byte_seconds: float | None = None
+    overhead_seconds: float | None = None  # our share of the time to the first byte
+    charge: Charge | BothCharges | None = None  # of a client with a budget
+    price: Callable[[Usage, str | None], Usage] = field(default=lambda usage, _model: usage)
+    _started: float = field(default_factory=time.monotonic)
+    _told: bool = False
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that tell the caller what the relay did."""
+        headers = {
+            "x-request-id": self.request_id,
+            "x-relay-attempts": str(self.effort.attempts),
+            "x-relay-overhead-ms": f"{self._overhead_seconds() * 1000:.1f}",
+        }
+        if self.effort.provider:
+            headers["x-relay-provider"] = self.effort.provider
+        if self.provider_request_id:
+            headers["x-upstream-request-id"] = header_text(self.provider_request_id)
+        if self.dropped:
+            headers["x-relay-dropped"] = header_text(", ".join(self.dropped))
+        return headers
+
+    def settle(self, usage: Usage, model: str | None) -> None:
+        """Keep what the call used, at its price."""
+        self.model = model
+        self.usage = self.price(usage, model)
+
+    def twin(self, waited_seconds: float) -> Call:
+        """Return the same call as it is made once more, after waiting for so long."""
+        return replace(self, effort=Effort(waiting_seconds=waited_seconds), charge=None)
+
+    def disown(self) -> None:
+        """Leave it to another to charge the call and to tell of it."""
+        self._told = True
+
+    def note_first_byte(self) -> None:
+        """Keep the moment at which the caller gets the first byte of the answer."""
+        self.first_byte_seconds = time.monotonic() - self._started
+        self.overhead_seconds = self._overhead_seconds()
+
+    def finish(
+        self,
+        status: int,
+        code: str | None = None,
+        *,
+        failure: RelayError | None = None,
+        may_be_paid: bool = True,
+    ) -> None:
+        """Charge the call and tell of it, once, however it ended."""
+        if self._told:
+            return
+        self._told = True
+        if self.charge:
+            self.charge.pay(self.usage, self.model, may_be_paid=may_be_paid)
+        times = self._times()
+        facts = self._facts(status, code) | times
+        figures = self._figures(times) | _failures(status, code, failure)
+        write_line("request", _known(facts), figures, self._dimensions())
+
+    def _overhead_seconds(self) -> float:
+        return max(0.0, time.monotonic() - self._started - self.effort.waiting_seconds)
+
+    def _times(self) -> dict[str, float | None]:
+        return {
+            "first_byte_ms": _milliseconds(self.first_byte_seconds),
+            "overhead_ms": _milliseconds(self.overhead_seconds),
+            "upstream_ms": _milliseconds(self.effort.waiting_seconds),
+            "total_ms": _milliseconds(time.monotonic() - self._started),
+        }
+
+    def _facts(self, status: int, code: str | None) -> dict[str, Any]:
+        return {
+            "route": self.route,
+            "request_id": self.request_id,
+            "provider": self.effort.provider or None,
+            "provider_request_id": self.provider_request_id,
+            "client": self.client,
+            "model": self.model,
+            "stream": self.stream,
+            "replayed": self.replayed or None,
+            "hedged": self.hedged or None,
+            "status": int(status),
+            "code": code,
+            "attempts": self.effort.attempts,
+            "tokens_in": self.usage.tokens_in,
+            "tokens_out": self.usage.tokens_out,
+            "cost_usd": self.usage.cost_usd,
+        }
+
+    def _figures(self, times: dict[str, float | None]) -> dict[str, float | None]:
+        figures = {
+            "Requests": 1,
+            "TotalTime": times["total_ms"],
+            "BudgetHolds": 1 if self.charge else None,
+        }
+        if not self.effort.attempts:  # what nobody had to wait for would flatter the percentiles
+            return figures
+        return figures | {
+            "Attempts": self.effort.attempts,
+            "RateLimited": self.effort.limited or None,
+            "TokensIn": self.usage.tokens_in,
+            "TokensOut": self.usage.tokens_out,
+            "CostUsd": self.usage.cost_usd,
+            "TimeToFirstByte": times["first_byte_ms"],
+            "OverheadTime": times["overhead_ms"],
+            "UpstreamTime": times["upstream_ms"],
+        }
+
+    def _dimensions(self) -> dict[str, str]:
+        """Return what is counted apart; clients are not, as each would be paid for as a metric."""
+        return {"route": self.route, "model": self.model} if self.model else {"route": self.route}
+
+
+def _failures(status: int, code: str | None, failure: RelayError | None) -> dict[str, int]:
+    if not code and status < _CLIENT_ERROR:
+        return {}
+    if code == _CALLER_LEFT:
+        return {"Failures": 1}
+    # A stream that the provider itself has ended with a failure raises none.
+    fault = failure.fault if failure else Fault.PROVIDER
+    told = {"Failures": 1, _FAULTS[fault]: 1}
+    if failure and (name := _OF_THEIR_OWN.get(type(failure))):
+        told[name] = 1
+    return told
+
+
+def log_internal_error(error: Exception, request_id: str) -> None:
+    """Log where our own code failed, without the message: it may quote what came in."""
+    traceback = error.__traceback__
+    places = []
+    while traceback:
+        code = traceback.tb_frame.f_code
+        places.append(f"{code.co_filename.rpartition('/')[2]}:{traceback.tb_lineno}")
+        traceback = traceback.tb_next
+    facts = {"request_id": request_id, "error": type(error).__name__, "places": places}
+    _logger().error("internal error", extra=facts)
+
+
+def _known(facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: fact for name, fact in facts.items() if fact is not None}
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
+
+
+@lru_cache(maxsize=1)
+def _logger() -> Logger:
+    return Logger()

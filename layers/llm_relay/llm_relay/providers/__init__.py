@@ -1,0 +1,1 @@
+"""The configured providers and how they are called."""

@@ -1,0 +1,195 @@
+"""Calls the provider: with the right key, as often as it helps, as long as there is time."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from llm_relay.core.answer import header_text
+from llm_relay.core.errors import (
+    OutOfTime,
+    ProviderRefused,
+    RelayError,
+    UpstreamBroke,
+    UpstreamUnreachable,
+)
+from llm_relay.core.json_codec import parse_object
+from llm_relay.providers.error_hints import advised
+from llm_relay.providers.key_pool import Turn
+from llm_relay.providers.rate_limit.limiter import Headroom
+from llm_relay.providers.redaction import redacted
+from llm_relay.providers.retry_policy import wait_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from llm_relay.core.deadline import Deadline
+    from llm_relay.providers.key_pool import ProviderKey
+    from llm_relay.transport.http_transport import Reply, Upstream, UpstreamRequest
+
+T = TypeVar("T")
+
+_LONGEST_ERROR_BYTES = 65536
+_ERROR_SECONDS = 5.0  # for the body of a refusal
+_STATUS_END = 600
+_FORWARDED = {"retry-after", "retry-after-ms", "x-should-retry"}
+
+
+@dataclass(slots=True)
+class Effort:
+    """What a call has taken so far."""
+
+    attempts: int = 0
+    waiting_seconds: float = 0.0  # for the provider, pauses between attempts included
+    limited: int = 0  # attempts that were refused with 429
+    provider: str = ""  # the one that was asked last
+    key: str = field(default="", repr=False)  # the last that was sent
+    is_asked: bool = False  # the last attempt has begun, and was not refused by its status
+    is_called_off: bool = False  # nobody waits for it any more
+
+    def begin(self, key: str) -> None:
+        """Note one more attempt; OutOfTime if the call is called off."""
+        was_asked, self.is_asked = self.is_asked, True  # first: who calls it off looks at this last
+        if self.is_called_off:
+            self.is_asked = was_asked
+        self.stop_if_called_off()
+        self.attempts += 1
+        self.key = key
+
+    def stop_if_called_off(self) -> None:
+        """Raise OutOfTime if nobody waits for it any more."""
+        if self.is_called_off:
+            raise OutOfTime("Another try has answered.")
+
+    def waiting_for(self, work: Callable[[], T]) -> T:
+        """Do the work and count its time as waiting."""
+        started = time.monotonic()
+        try:
+            return work()
+        finally:
+            self.waiting_seconds += time.monotonic() - started
+
+
+class Provider:
+    """The provider, its key and our patience with it."""
+
+    def __init__(self, upstream: Upstream, key: ProviderKey, name: str) -> None:
+        self.name = name
+        self.settings = upstream.settings
+        self.headroom = Headroom()
+        self._upstream = upstream
+        self._key = key
+
+    def call(
+        self, request: UpstreamRequest, deadline: Deadline, effort: Effort, *, waits: bool = True
+    ) -> Reply:
+        """Return a 2xx reply, which the caller closes; a RelayError if there is none.
+
+        Without `waits`, each key is asked once at most: there is another provider to ask.
+        """
+        effort.provider = self.name
+        most = self.settings.max_attempts if waits else 0
+        turn = Turn(self._key)
+        turn.prefer(lambda key: self.headroom.has_room(key, request.model))
+        return effort.waiting_for(lambda: self._persist(request, turn, deadline, effort, most))
+
+    def _persist(
+        self, request: UpstreamRequest, turn: Turn, deadline: Deadline, effort: Effort, most: int
+    ) -> Reply:
+        failure: RelayError | None
+        before = effort.attempts
+        while True:
+            try:
+                return self._attempt(request, turn.key, deadline, effort)
+            except ProviderRefused as refusal:
+                effort.is_asked = False
+                effort.limited += refusal.status == HTTPStatus.TOO_MANY_REQUESTS
+                is_last = 0 < most <= effort.attempts - before
+                failure = turn.after(refusal, is_last=is_last)
+            except UpstreamUnreachable as unreachable:
+                effort.is_asked = False
+                failure = unreachable
+            if failure:
+                self._pause(failure, effort.attempts - before, most, deadline)
+
+    def _attempt(
+        self, request: UpstreamRequest, key: str, deadline: Deadline, effort: Effort
+    ) -> Reply:
+        place = self.headroom.enter(key, request.model, deadline)
+        if not deadline.remaining():
+            raise OutOfTime("There was no time left to ask the provider. Try again.")
+        effort.begin(key)
+        reply = self._upstream.send(request, key, deadline)
+        place.heard(reply.status, reply.headers)
+        if HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
+            return reply
+        try:
+            raise _refusal(reply, key, deadline)
+        finally:
+            reply.close()
+
+    def _pause(self, failure: RelayError, tried: int, most: int, deadline: Deadline) -> None:
+        """Wait before the next attempt, or raise the failure if there is to be none."""
+        headers = failure.headers()
+        seconds = wait_seconds(tried, headers)
+        longest = min(self.settings.longest_wait_seconds, deadline.remaining())
+        if tried >= most or seconds >= longest or headers.get("x-should-retry") == "false":
+            raise failure
+        time.sleep(seconds)
+
+
+def forwarded(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the provider's headers that are the caller's business."""
+    names = ((name.lower(), value) for name, value in headers.items())
+    return {
+        name: header_text(value)
+        for name, value in names
+        if name in _FORWARDED or name.startswith("x-ratelimit-")
+    }
+
+
+def _refusal(reply: Reply, key: str, deadline: Deadline) -> RelayError:
+    """Return the provider's error as it is, or a readable one in its place."""
+    if not HTTPStatus.BAD_REQUEST <= reply.status < _STATUS_END:
+        return UpstreamBroke(
+            f"The provider answered with status {reply.status}, which is no answer. Check the "
+            "base URL."
+        )
+    try:
+        text = reply.whole(deadline.within(_ERROR_SECONDS), _LONGEST_ERROR_BYTES)
+    except RelayError:
+        text = b""  # the status tells enough
+    error = error_in(text) or {
+        "message": f"The provider answered {reply.status} without saying why.",
+    }
+    error = redacted(error, key)
+    return refused(reply.status, error, forwarded(reply.headers) | provider_request_id(reply))
+
+
+def refused(status: int, error: dict[str, Any], headers: Mapping[str, str]) -> ProviderRefused:
+    """Return the provider's error in OpenAI's shape, with a word on what to do about it."""
+    shape = {"type": "provider_error", "param": None, "code": None}
+    message = error.get("message")
+    text = message if isinstance(message, str) and message else "The provider failed."
+    if status == HTTPStatus.PAYMENT_REQUIRED:
+        headers = {**headers, "x-should-retry": "false"}
+    told = {"message": advised(status, text, error.get("code"))}
+    return ProviderRefused(status, shape | error | told, headers)
+
+
+def provider_request_id(reply: Reply) -> dict[str, str]:
+    """Return the header that names the provider's own id of a request, if it has one."""
+    request_id = reply.headers.get("x-request-id")
+    return {"x-upstream-request-id": header_text(request_id)} if request_id else {}
+
+
+def error_in(body: bytes) -> dict[str, Any] | None:
+    """Find OpenAI's error object in a body, or make one of {"detail"} and the like."""
+    document = parse_object(body) or {}
+    error = document.get("error") or document.get("detail") or document.get("message")
+    if isinstance(error, dict):
+        return error if isinstance(error.get("message"), str) else None
+    return {"message": error if isinstance(error, str) else json.dumps(error)} if error else None

@@ -1,0 +1,133 @@
+"""Puts a request into the provider's dialect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llm_relay.core.errors import BadRequest
+from llm_relay.core.json_codec import compact
+
+if TYPE_CHECKING:
+    from llm_relay.providers.dialects.dialect import Dialect
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Translated:
+    """A request as the provider gets it, and the paths of what was left out."""
+
+    text: bytes
+    dropped: tuple[str, ...] = ()
+
+
+class Translation:
+    """One request on its way into a dialect; what needs no change stays the caller's bytes."""
+
+    def __init__(self, dialect: Dialect, text: bytes, body: Body) -> None:
+        self._dialect = dialect
+        self._text = text
+        self._body = body
+        self._original = body
+        self._dropped: list[str] = []
+
+    def result(self) -> Translated:
+        """Return the request, re-encoded only if something had to change."""
+        if self._body is self._original:
+            return Translated(text=self._text)
+        return Translated(text=compact(self._body), dropped=tuple(self._dropped))
+
+    def refuse(self, path: str) -> None:
+        """Refuse with BadRequest fields whose loss would change what was asked for."""
+        for name, advice in self._dialect.refused_fields.get(path, {}).items():
+            if self._body.get(name):
+                raise BadRequest(f"This provider takes no '{name}' here. {advice}", param=name)
+
+        for one, other in self._dialect.exclusive_fields:
+            if self._body.get(one) and self._body.get(other) is not None:
+                why = f"'{other}' cannot go together with '{one}' here. Send one of them."
+                raise BadRequest(why, param=other)
+
+    def refuse_references(self) -> None:
+        """Refuse input that only refers to earlier output, where the provider keeps none."""
+        items = self._body.get("input")
+        if self._dialect.keeps_responses or not isinstance(items, list):
+            return
+        for index, item in enumerate(items):
+            if _is_reference(item):
+                raise BadRequest(
+                    "This provider keeps no responses, so nothing can be referred to. Send the "
+                    "whole item. (In Vercel's AI SDK: providerOptions.openai.store = false.)",
+                    param=f"input[{index}]",
+                )
+
+    def rename_fields(self) -> None:
+        """Give chat fields the names that the provider knows."""
+        for name, known_as in self._dialect.renamed_chat_fields.items():
+            if name not in self._body:
+                continue
+            value, body = self._body[name], self._without(name)
+            if value is not None and body.get(known_as) not in (None, value):
+                raise BadRequest(f"'{name}' and '{known_as}' differ. Send one of them.", param=name)
+            self._body = body if value is None else body | {known_as: value}
+
+    def drop_unknown_fields(self) -> None:
+        """Leave out chat fields that the provider would refuse the whole request for."""
+        known = self._dialect.chat_fields
+        for name in [name for name in self._body if known is not None and name not in known]:
+            self._body = self._without(name)
+            self._dropped.append(name)
+
+    def rename_roles(self, name: str) -> None:
+        """Give the roles in a list of messages the names that the provider knows."""
+        roles, messages = self._dialect.renamed_roles, self._body.get(name)
+        if isinstance(messages, list) and any(_role(message) in roles for message in messages):
+            renamed = [
+                message | {"role": roles[_role(message)]} if _role(message) in roles else message
+                for message in messages
+            ]
+            self._body = self._body | {name: renamed}
+
+    def drop_strict(self, nested_in: str | None) -> None:
+        """Leave out `strict` of the tools, where the provider does not know it."""
+        tools = self._body.get("tools")
+        if self._dialect.takes_strict_tools or not isinstance(tools, list):
+            return
+        kept = [self._without_strict(index, tool, nested_in) for index, tool in enumerate(tools)]
+        if kept != tools:
+            self._body = self._body | {"tools": kept}
+
+    def ask_for_usage(self) -> bool:
+        """Make a chat stream tell its usage; return whether the caller asked for that."""
+        options = self._body.get("stream_options")
+        options = options if isinstance(options, dict) else {}
+        if not self._body.get("stream") or options.get("include_usage"):
+            return True
+        self._body = self._body | {"stream_options": options | {"include_usage": True}}
+        return False
+
+    def _without(self, name: str) -> Body:
+        return {key: value for key, value in self._body.items() if key != name}
+
+    def _without_strict(self, index: int, tool: Body, nested_in: str | None) -> Body:
+        holder = tool.get(nested_in) if nested_in and isinstance(tool, dict) else tool
+        if not isinstance(holder, dict) or "strict" not in holder:
+            return tool
+        path = f"tools[{index}].{nested_in}.strict" if nested_in else f"tools[{index}].strict"
+        self._dropped.append(path)
+        bare = {key: value for key, value in holder.items() if key != "strict"}
+        return tool | {nested_in: bare} if nested_in else bare
+
+
+def _role(message: Any) -> Any:
+    role = message.get("role") if isinstance(message, dict) else None
+    return role if isinstance(role, str) else None
+
+
+def _is_reference(item: Any) -> bool:
+    """Tell whether an item of the input stands for another, which needs no type."""
+    if not isinstance(item, dict):
+        return False
+    kind, is_bare = item.get("type"), item.keys() <= {"id", "type"}
+    return kind == "item_reference" or (kind is None and "id" in item and is_bare)

@@ -1,0 +1,100 @@
+"""What a provider's rate-limit headers tell: how many requests are left, and for how long."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from llm_relay.providers.retry_policy import retry_after_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# A limit that starts afresh later than that is a quota, and no pace.
+LONGEST_WINDOW_SECONDS = 120.0
+_EPOCH = 1_000_000_000  # larger numbers of seconds are dates
+_NUMBER = re.compile(r"[0-9]{1,15}")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
+_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """Requests that are left, of how many, until so many seconds from now."""
+
+    left: int
+    limit: int | None
+    seconds: float
+
+
+def allowance_in(status: int, headers: Mapping[str, str]) -> Allowance | None:
+    """Return what an answer's headers leave room for; None if they do not tell."""
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        seconds = retry_after_seconds(headers)
+        if seconds is None:
+            seconds = _reset(headers, "requests")
+        return _plausible(Allowance(0, None, seconds or 0.0))
+    left, seconds = _count(headers, "remaining-requests"), _reset(headers, "requests")
+    if left is None or seconds is None:
+        return None
+    requests = Allowance(left, _count(headers, "limit-requests"), seconds)
+    return _plausible(_by_tokens(requests, headers) or requests)
+
+
+def seconds_until(text: str) -> float | None:
+    """Read a reset in any of its forms: a date, `6m0s`, `12ms`, or seconds, also of the epoch."""
+    if "T" in text:
+        return _seconds_to(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        return _duration(text)
+    return seconds - time.time() if seconds > _EPOCH else seconds
+
+
+def _by_tokens(requests: Allowance, headers: Mapping[str, str]) -> Allowance | None:
+    """Return how many requests of the usual size the tokens are enough for, if that binds first."""
+    tokens, limit = _count(headers, "remaining-tokens"), _count(headers, "limit-tokens")
+    if tokens is None or limit is None or requests.limit is None:
+        return None
+    asked, used = requests.limit - requests.left, limit - tokens
+    if asked <= 0 or used <= 0 or tokens * asked >= requests.left * used:
+        return None
+    seconds = _reset(headers, "tokens")
+    return Allowance(
+        left=tokens * asked // used,
+        limit=min(requests.limit, limit * asked // used),
+        seconds=requests.seconds if seconds is None else seconds,
+    )
+
+
+def _plausible(allowance: Allowance) -> Allowance | None:
+    return allowance if 0 < allowance.seconds <= LONGEST_WINDOW_SECONDS else None
+
+
+def _count(headers: Mapping[str, str], name: str) -> int | None:
+    text = headers.get(f"x-ratelimit-{name}") or ""
+    return int(text) if _NUMBER.fullmatch(text) else None
+
+
+def _reset(headers: Mapping[str, str], what: str) -> float | None:
+    text = headers.get(f"x-ratelimit-reset-{what}")
+    return seconds_until(text.strip()) if text else None
+
+
+def _seconds_to(date: str) -> float | None:
+    try:
+        return datetime.fromisoformat(date).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _duration(text: str) -> float | None:
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)

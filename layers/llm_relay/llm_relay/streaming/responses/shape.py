@@ -1,0 +1,103 @@
+"""The fields that OpenAI's types require of a response, where a provider leaves them out."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from typing import Any
+
+from llm_relay.core.defaults import Document, filled, object_in, objects_in, text_in
+from llm_relay.core.usage import usage_of
+
+# Of items' ids.
+PREFIXES = {"message": "msg", "function_call": "fc", "reasoning": "rs", "web_search_call": "ws"}
+_NO_INPUT_DETAILS = {"cached_tokens": 0, "cache_write_tokens": 0}
+_NO_OUTPUT_DETAILS = {"reasoning_tokens": 0}
+
+
+def filled_response(response: Document, body: Document) -> Document:
+    """Return a response with every field; what the caller asked for is told from the request."""
+    defaults = {
+        "id": f"resp_{uuid.uuid4().hex}",
+        "object": "response",
+        "created_at": int(time.time()),
+        "status": "in_progress",
+        "model": body.get("model"),
+        "output": [],
+        "parallel_tool_calls": body.get("parallel_tool_calls") is not False,
+        "tool_choice": body.get("tool_choice") or "auto",
+        "tools": body.get("tools") or [],
+        "error": None,
+        "incomplete_details": None,
+        "instructions": body.get("instructions"),
+        "text": body.get("text") or {"format": {"type": "text"}},
+        "usage": None,  # unless the provider tells it: none is made up
+        "metadata": body.get("metadata") or {},
+    }
+    whole = filled(defaults, response)
+    usage = whole["usage"]
+    whole["usage"] = filled_usage(usage) if isinstance(usage, dict) else None
+    return whole | {"id": str(whole["id"])}
+
+
+def filled_usage(usage: Document) -> Document:
+    """Return the usage with its details, zero where the provider counts none."""
+    counted = usage_of({"usage": usage})
+    tokens_in, tokens_out = counted.tokens_in or 0, counted.tokens_out or 0
+    total = usage.get("total_tokens")
+    return usage | {
+        "input_tokens": tokens_in,
+        "output_tokens": tokens_out,
+        "total_tokens": total if type(total) is int else tokens_in + tokens_out,
+        "input_tokens_details": filled(_NO_INPUT_DETAILS, object_in(usage, "input_tokens_details")),
+        "output_tokens_details": filled(
+            _NO_OUTPUT_DETAILS, object_in(usage, "output_tokens_details")
+        ),
+    }
+
+
+def whole_output(response: Document) -> list[Document]:
+    """Return the items of a whole answer, each with the fields that its kind requires."""
+    return [_whole_item(index, item) for index, item in enumerate(objects_in(response, "output"))]
+
+
+def kind_of(item: Document) -> str:
+    """Return the kind of an output item; one without a type is known by OpenAI's prefixes."""
+    prefix = text_in(item, "id").partition("_")[0]
+    kind = next((kind for kind, known in PREFIXES.items() if prefix == known), "message")
+    return text_in(item, "type") or ("function_call" if "call_id" in item else kind)
+
+
+def parts_of(content: Any) -> list[Document]:
+    """Return the parts of a content, which may be a bare text."""
+    if isinstance(content, str):
+        return [{"text": content}]
+    return objects_in({"content": content}, "content")
+
+
+def _whole_item(index: int, item: Document) -> Document:
+    kind = kind_of(item)
+    if kind == "message":
+        content = [_filled_part(part) for part in parts_of(item.get("content"))]
+        own: Document = {"role": "assistant", "status": "completed"}
+        item = item | {"content": content}
+    elif kind == "function_call":
+        call_id = text_in(item, "id") or f"call_{index}"
+        own = {"call_id": call_id, "name": "", "arguments": "{}", "status": "completed"}
+        item = item | _arguments_as_text(item)
+    else:
+        own = {"summary": []} if kind == "reasoning" else {}
+    return filled({"id": f"item_{index}", "type": kind} | own, item)
+
+
+def _arguments_as_text(item: Document) -> Document:
+    given = item.get("arguments")
+    return {"arguments": json.dumps(given)} if isinstance(given, dict) else {}
+
+
+def _filled_part(part: Document) -> Document:
+    kind = text_in(part, "type") or "output_text"
+    if kind == "output_text":
+        return filled({"annotations": []}, part) | {"type": kind, "text": text_in(part, "text")}
+    return part

@@ -1,0 +1,84 @@
+"""Checks of images: where they come from, their type and size, and how many there are."""
+
+from __future__ import annotations
+
+import binascii
+from typing import TYPE_CHECKING, Any
+
+from llm_relay.validation.fields import Fields, refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# The provider takes 12 MB; where its pages leave open which megabyte, the larger one is meant.
+MAX_IMAGE_BYTES = 12 * 1024 * 1024
+# As many as OpenAI takes in one request. Fewer images answer better, but long conversations
+# carry theirs along, and what fits the model's context works.
+MAX_IMAGES = 1500
+# What stands before a data URL's comma is short.
+_HEAD_CHARACTERS = 256
+_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif")
+# Not a registered type, and common all the same.
+_KNOWN_TYPES = {*_TYPES, "image/jpg"}
+# What cannot stand where a host begins.
+_NO_HOST = ("", "/", "?", "#", " ")
+_PART_TYPES = ("image_url", "input_image")
+
+
+def is_web_address(url: str) -> bool:
+    """Tell whether a URL has the scheme and the beginning of a host."""
+    scheme, separator, rest = url[:300].partition("://")
+    return scheme.lower() in ("https", "http") and bool(separator) and rest[:1] not in _NO_HOST
+
+
+def check_url(url: str, path: str) -> None:
+    """Refuse an image that is neither at a web address nor in a data URL that can be read."""
+    if is_web_address(url):
+        return
+    if url[:5].lower() != "data:":
+        refuse(path, "must be an https:// URL or a data URL: 'data:image/png;base64,...'.")
+    head, _, data = url.partition(",")
+    media_type, *parameters = head[5:_HEAD_CHARACTERS].lower().split(";")
+    if media_type.strip() not in _KNOWN_TYPES:
+        refuse(path, f"must hold {', '.join(_TYPES)}. Convert the image.")
+    if not parameters or parameters[-1].strip() != "base64":
+        refuse(path, "must be in base64: 'data:image/png;base64,...'.")
+    _check_base64(data, path)
+
+
+def check_count(body: Fields) -> None:
+    """Refuse a body with more images than any provider takes."""
+    for count, path in enumerate(images_in(body), start=1):
+        if count > MAX_IMAGES:
+            refuse(path, f"is one image too many: {MAX_IMAGES} fit in a request. Leave some out.")
+
+
+def images_in(body: Fields) -> Iterator[str]:
+    """Yield the path of every image part of either endpoint's body, checked or not."""
+    for name in ("messages", "input"):
+        for index, turn in enumerate(_list(body.get(name))):
+            for member in ("content", "output") if isinstance(turn, dict) else ():
+                for number, part in enumerate(_list(turn.get(member))):
+                    if isinstance(part, dict) and part.get("type") in _PART_TYPES:
+                        yield f"{name}[{index}].{member}[{number}]"
+
+
+def _check_base64(data: str, path: str) -> None:
+    if any(space in data for space in "\n\r\t "):
+        data = "".join(data.split())  # data URLs may be wrapped
+    size = len(data) * 3 // 4
+    if size > MAX_IMAGE_BYTES:
+        megabytes = MAX_IMAGE_BYTES // 1024**2
+        refuse(
+            path, f"holds an image over {megabytes} MB. Send a smaller one, or its https:// URL."
+        )
+    try:
+        image = binascii.a2b_base64(data, strict_mode=True)
+    except ValueError:
+        refuse(path, "is not valid base64. Send the file's bytes, encoded once and not cut off.")
+    if not image:
+        refuse(path, "holds no image after 'base64,'.")
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

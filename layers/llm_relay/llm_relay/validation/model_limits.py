@@ -1,0 +1,77 @@
+"""Checks of a request against what the provider's list says of its model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from llm_relay.validation.fields import is_number, refuse, short
+from llm_relay.validation.images import images_in
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TypeGuard
+
+# The lowest ceiling that any model is known to have.
+_TEMPERATURE_FOR_ALL = 1
+# A limit beyond this is no limit that a request could meet.
+_PLAUSIBLE = 1_000_000
+
+
+def needs_listing(body: dict[str, Any]) -> bool:
+    """Tell whether a body asks for something that not every model can do."""
+    temperature = body.get("temperature")
+    is_hot = is_number(temperature) and temperature > _TEMPERATURE_FOR_ALL
+    return is_hot or any(True for _ in images_in(body))
+
+
+def check(body: dict[str, Any], listed: Mapping[str, Any] | None) -> None:
+    """Refuse what the model, as GET /v1/models lists it, cannot do; unsure means no refusal."""
+    if listed is None:
+        return
+    _check_access(_object(listed, "access"))
+    limits = _object(listed, "sampling_limits")
+    for name in ("temperature", "top_p"):
+        if is_number(body.get(name)):
+            _check_range(body[name], name, _object(limits, name))
+    _check_images(body, listed.get("input_modalities"))
+
+
+def _check_access(access: Mapping[str, Any]) -> None:
+    if access.get("locked") is True or access.get("available") is False:
+        refuse(
+            "model",
+            "is locked for the provider's key. Choose another of GET /v1/models, whose entry "
+            "for this one says what is missing.",
+        )
+
+
+def _check_range(value: float, name: str, limits: Mapping[str, Any]) -> None:
+    low, high = limits.get("minimum"), limits.get("maximum")
+    below, above = (limits.get(f"{end}_inclusive") is False for end in ("maximum", "minimum"))
+    if _is_limit(high) and (value > high or (value == high and below)):
+        refuse(name, f"must be {'below' if below else 'at most'} {high:g} for this model.")
+    if _is_limit(low) and (value < low or (value == low and above)):
+        refuse(name, f"must be {'above' if above else 'at least'} {low:g} for this model.")
+
+
+def _check_images(body: dict[str, Any], modalities: Any) -> None:
+    is_known = isinstance(modalities, list) and all(isinstance(name, str) for name in modalities)
+    if not is_known or not modalities or "image" in modalities:
+        return
+    for path in images_in(body):
+        model = body.get("model")
+        name = short(model) if isinstance(model, str) else "this model"
+        refuse(
+            path,
+            f"is an image, and {name} takes none. Choose a model whose 'input_modalities' in "
+            "GET /v1/models names 'image', or leave the image out.",
+        )
+
+
+def _is_limit(value: Any) -> TypeGuard[float]:
+    return is_number(value) and abs(value) <= _PLAUSIBLE
+
+
+def _object(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = holder.get(name)
+    return value if isinstance(value, dict) else {}

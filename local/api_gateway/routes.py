@@ -1,0 +1,200 @@
+"""The REST API of the template: its routes, and which one a request is for."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+from urllib.parse import unquote
+
+from local.cloudformation.intrinsics import UnresolvableError
+from local.cloudformation.template import Template
+
+INTEGRATION = "x-amazon-apigateway-integration"
+FUNCTION_URI = re.compile(
+    r"/functions/(?P<arn>(?:[^:/]+:){6}[^:/]+)(?::[^:/]+)?"
+    r"/(?:response-streaming-)?invocations$"
+)
+API_KEY = "api_key"
+DEFAULT_TIMEOUT_MILLISECONDS = 29_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttle:
+    """Requests per second in the long run, and how many may come at once."""
+
+    rate: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenAuthorizer:
+    """A TOKEN authorizer: which function it asks, about which header."""
+
+    name: str
+    function: str
+    header: str
+    expression: re.Pattern[str]
+    ttl_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method of one resource, and what answers it."""
+
+    method: str
+    resource: str
+    function: str
+    uri: str  # of the integration
+    streaming: bool
+    timeout_seconds: float
+    authorizer: TokenAuthorizer | None
+    needs_api_key: bool
+    throttle: Throttle | None
+
+    @property
+    def segments(self) -> list[str]:
+        """The resource's path in pieces."""
+        return self.resource.strip("/").split("/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """A REST API on its stage."""
+
+    id: str
+    stage: str
+    key_from_authorizer: bool
+    routes: tuple[Route, ...]
+    gateway_responses: Mapping[str, Any]
+    binary_media_types: tuple[str, ...] = ()
+
+    def is_binary(self, header: str | None) -> bool:
+        """Whether the first media type of a Content-Type or Accept header counts as binary."""
+        media_type = re.split("[,;]", header or "application/json")[0].strip().lower()
+        return any(fnmatchcase(media_type, pattern) for pattern in self.binary_media_types)
+
+    def match(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+        """The route of a request with its path parameters, most particular route first."""
+        given = path.strip("/").split("/")
+        for route in sorted(self.routes, key=particularity):
+            parameters = capture(route.segments, given)
+            if parameters is not None and route.method in {method, "ANY"}:
+                return route, parameters
+        return None
+
+
+def capture(segments: list[str], given: list[str]) -> dict[str, str] | None:
+    """Path parameters if a resource's segments fit a path's, else None."""
+    parameters: dict[str, str] = {}
+    for place, segment in enumerate(segments):
+        if place >= len(given):
+            return None
+        if segment.endswith("+}"):
+            rest = "/".join(given[place:])
+            return {**parameters, segment[1:-2]: unquote(rest)} if rest else None
+        if segment.startswith("{") and given[place]:
+            parameters[segment[1:-1]] = unquote(given[place])
+        elif segment != given[place]:
+            return None
+    return parameters if len(given) == len(segments) else None
+
+
+def particularity(route: Route) -> list[int]:
+    """Sorts literal segments before parameters, parameters before greedy ones."""
+    return [
+        2 if segment.endswith("+}") else int(segment.startswith("{")) for segment in route.segments
+    ]
+
+
+def read_api(template: Template) -> Api:
+    """The template's only REST API; raises UnresolvableError for what cannot be served here."""
+    logical_id = only(template, "AWS::ApiGateway::RestApi")
+    stage = template.properties(only(template, "AWS::ApiGateway::Stage"))
+    properties = template.properties(logical_id)
+    functions = {spec.arn: spec.logical_id for spec in template.functions()}
+    body = properties["Body"]
+    return Api(
+        id=template.ref(logical_id),
+        stage=stage["StageName"],
+        key_from_authorizer=properties.get("ApiKeySourceType") == "AUTHORIZER",
+        routes=tuple(read_routes(body, stage.get("MethodSettings", []), functions)),
+        gateway_responses=body.get("x-amazon-apigateway-gateway-responses", {}),
+        binary_media_types=tuple(body.get("x-amazon-apigateway-binary-media-types", [])),
+    )
+
+
+def only(template: Template, kind: str) -> str:
+    """Logical id of the one resource of a type."""
+    names = list(template.ids(kind))
+    if len(names) != 1:
+        raise UnresolvableError(f"the local stack serves one {kind}, the template has {len(names)}")
+    return names[0]
+
+
+def read_routes(
+    body: Mapping[str, Any], settings: list[dict[str, Any]], functions: Mapping[str, str]
+) -> Iterator[Route]:
+    """Every route of an OpenAPI document."""
+    schemes = body.get("components", body).get("securitySchemes") or body.get(
+        "securityDefinitions", {}
+    )
+    authorizers = {
+        name: read_authorizer(name, scheme, functions)
+        for name, scheme in schemes.items()
+        if "x-amazon-apigateway-authorizer" in scheme
+    }
+    for resource, operations in body["paths"].items():
+        for method, operation in operations.items():
+            integration = operation[INTEGRATION]
+            if integration["type"] != "aws_proxy":
+                raise UnresolvableError(f"{method} {resource}: only Lambda proxies are served here")
+            names = [name for scheme in operation.get("security", []) for name in scheme]
+            if strange := {*names} - {*authorizers, API_KEY}:
+                raise UnresolvableError(f"{method} {resource}: no authorizer {', '.join(strange)}")
+            timeout = integration.get("timeoutInMillis", DEFAULT_TIMEOUT_MILLISECONDS)
+            yield Route(
+                method=method.upper().replace("X-AMAZON-APIGATEWAY-ANY-METHOD", "ANY"),
+                resource=resource,
+                function=invoked(integration["uri"], functions),
+                uri=integration["uri"],
+                streaming=integration.get("responseTransferMode") == "STREAM",
+                timeout_seconds=timeout / 1000,
+                authorizer=next((authorizers[name] for name in names if name in authorizers), None),
+                needs_api_key=API_KEY in names,
+                throttle=read_throttle(method, resource, settings),
+            )
+
+
+def read_authorizer(
+    name: str, scheme: Mapping[str, Any], functions: Mapping[str, str]
+) -> TokenAuthorizer:
+    """One authorizer of an OpenAPI document."""
+    details = scheme["x-amazon-apigateway-authorizer"]
+    if details["type"] != "token":
+        raise UnresolvableError(f"{name}: only TOKEN authorizers are served here")
+    return TokenAuthorizer(
+        name=name,
+        function=invoked(details["authorizerUri"], functions),
+        header=scheme["name"],
+        expression=re.compile(details.get("identityValidationExpression", ".*")),
+        ttl_seconds=details.get("authorizerResultTtlInSeconds", 300),
+    )
+
+
+def invoked(uri: str, functions: Mapping[str, str]) -> str:
+    """Logical id of the function that an integration's URI names."""
+    match = FUNCTION_URI.search(uri)
+    if not match or match["arn"] not in functions:
+        raise UnresolvableError(f"no function of the template answers {uri}")
+    return functions[match["arn"]]
+
+
+def read_throttle(method: str, resource: str, settings: list[dict[str, Any]]) -> Throttle | None:
+    """What the stage allows a method, all its callers together."""
+    for setting in settings:
+        same = setting["ResourcePath"] == resource and setting["HttpMethod"] == method.upper()
+        if same and "ThrottlingRateLimit" in setting:
+            burst = setting.get("ThrottlingBurstLimit", setting["ThrottlingRateLimit"])
+            return Throttle(rate=setting["ThrottlingRateLimit"], burst=burst)
+    return None

@@ -1,0 +1,58 @@
+"""API Gateway's GetResources, in front of moto: the routes that stacks serve."""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from local.api_gateway.routes import Api, Route
+from local.aws_emulator.lambda_api import Application
+
+RESOURCES = re.compile(r"/restapis/(?P<id>[^/]+)/resources")
+
+
+class ApiGateway:
+    """A WSGI application that tells of APIs and leaves all else to another one."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._apis: dict[str, Api] = {}
+
+    def serve(self, api: Api) -> None:
+        """Tells of an API whoever asks for it by its id."""
+        self._apis[api.id] = api
+
+    def forget(self, api: Api) -> None:
+        """Knows an API no more."""
+        self._apis.pop(api.id, None)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answers a request."""
+        asked = RESOURCES.fullmatch(environ["PATH_INFO"])
+        if not asked or asked["id"] not in self._apis:
+            return self._application(environ, start_response)
+        start_response("200 OK", [("content-type", "application/json")])
+        return [json.dumps({"item": resources(self._apis[asked["id"]])}).encode()]
+
+
+def resources(api: Api) -> list[dict[str, Any]]:
+    """Every resource with its methods and their integrations."""
+    found: dict[str, dict[str, Any]] = {}
+    for route in api.routes:
+        resource = {"id": route.resource, "path": route.resource, "resourceMethods": {}}
+        methods = found.setdefault(route.resource, resource)["resourceMethods"]
+        methods[route.method] = {
+            "httpMethod": route.method,
+            "methodIntegration": integration(route),
+        }
+    return [*found.values()]
+
+
+def integration(route: Route) -> dict[str, Any]:
+    """How a route calls its function."""
+    return {
+        "type": "AWS_PROXY",
+        "uri": route.uri,
+        "timeoutInMillis": round(route.timeout_seconds * 1000),
+        "responseTransferMode": "STREAM" if route.streaming else "BUFFERED",
+    }

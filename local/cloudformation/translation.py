@@ -1,0 +1,48 @@
+"""From template.yaml to plain CloudFormation, by SAM's own translator and offline."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from local.cloudformation.intrinsics import REGION, UnresolvableError
+from local.cloudformation.template import Template
+
+FOLDER = "s3://folder/"  # SAM wants code in S3; the key then names the folder it really is in
+
+
+def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Template:
+    """The template in a file, with its parameters' defaults and the overrides given."""
+    from samtranslator.yaml_helper import yaml_parse  # noqa: PLC0415 - takes a second
+
+    source: dict[str, Any] = yaml_parse(path.read_text())  # type: ignore[no-untyped-call]
+    declared = source.get("Parameters", {})
+    if unknown := set(overrides or {}) - set(declared):
+        raise UnresolvableError(f"{path.name} has no parameter {', '.join(sorted(unknown))}")
+    defaults = {name: spec["Default"] for name, spec in declared.items() if "Default" in spec}
+    given = defaults | dict(overrides or {})
+    parameters = {name: _typed(value, declared[name]["Type"]) for name, value in given.items()}
+    return Template(root=path.parent, document=translate(source, parameters), parameters=parameters)
+
+
+def _typed(value: Any, kind: str) -> Any:
+    """A parameter's value as `Ref` gives it."""
+    is_list = kind == "CommaDelimitedList" and isinstance(value, str)
+    return value.split(",") if is_list else value
+
+
+def translate(source: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A SAM template as plain CloudFormation."""
+    import boto3  # noqa: PLC0415 - with the next two, a second and a half
+    from samtranslator.parser.parser import Parser  # noqa: PLC0415
+    from samtranslator.translator.translator import Translator  # noqa: PLC0415
+
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)
+    for resource in source["Resources"].values():
+        for key in {"CodeUri", "ContentUri", "DefinitionUri"} & set(resource.get("Properties", {})):
+            resource["Properties"][key] = FOLDER + resource["Properties"][key]
+    session = boto3.Session(region_name=REGION)
+    translated: dict[str, Any] = Translator({}, Parser(), None, session).translate(
+        source, {"AWS::Region": REGION, **parameters}
+    )
+    return translated

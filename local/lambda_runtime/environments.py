@@ -1,0 +1,231 @@
+"""Execution environments: each a process that answers one invocation of a function at a time."""
+
+import asyncio
+import importlib.util
+import os
+import sys
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from local.cloudformation.intrinsics import REGION
+from local.cloudformation.template import FunctionSpec
+from local.lambda_runtime.invocation import FunctionFailedError, Invocation
+from local.lambda_runtime.runtime_api import CREDENTIALS, RuntimeApi
+
+ENTRY = Path(__file__).with_name("function_process.py")
+INIT_SECONDS = 10.0  # Lambda's patience with imports, before the function's own begins
+CONCURRENCY_LIMIT = 10
+
+
+# What Lambda tells a process that starts for an invocation, as most do.
+STARTED = {
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+    "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+    "AWS_SECRET_ACCESS_KEY": "local",
+}
+
+
+def copied(address: str) -> dict[str, str]:
+    """What Lambda tells a process that it takes a snapshot of: copies ask for their credentials."""
+    return {
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": "local",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://{address}{CREDENTIALS}",
+        "AWS_LAMBDA_FUNCTION_VERSION": "1",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start",
+    }
+
+
+def default_runtime() -> str:
+    """`awslambdaric`, or `python` where it is not installed or RELAY_LOCAL_RUNTIME says so."""
+    asked = os.environ.get("RELAY_LOCAL_RUNTIME", "")
+    found = importlib.util.find_spec("awslambdaric") is not None
+    return asked or ("awslambdaric" if found else "python")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What every function's process of a stack has in common."""
+
+    environment: Mapping[str, str]
+    log: IO[bytes]
+    runtime: str
+
+
+def variables(spec: FunctionSpec, surroundings: Surroundings, address: str) -> dict[str, str]:
+    """Environment variables of a function's process: Lambda's, the template's, the stack's."""
+    name = spec.arn.rsplit(":", 1)[-1]
+    return {
+        "_HANDLER": spec.handler,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory_megabytes),
+        "AWS_LAMBDA_FUNCTION_NAME": name,
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": "local",
+        "AWS_LAMBDA_RUNTIME_API": address,
+        "AWS_REGION": REGION,
+        "LAMBDA_TASK_ROOT": str(spec.code),
+        "LANG": "en_US.UTF-8",
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "PYTHONPATH": os.pathsep.join(map(str, (spec.code, *spec.layers))),
+        "TZ": ":UTC",
+        **(copied(address) if spec.starts_from_snapshot else STARTED),
+        **spec.environment,
+        **surroundings.environment,
+    }
+
+
+class Environment:
+    """One process and its Runtime API, from its start to its end."""
+
+    def __init__(self, function: "LambdaFunction") -> None:
+        self._function = function
+        self._spec = function.spec
+        self._fault: FunctionFailedError | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.api = RuntimeApi(self._spec.arn, self._take)
+        self.warm = False
+        self.process_id: int | None = None
+
+    async def live(self) -> FunctionFailedError:
+        """Runs the process to its end; returns what to say of an invocation it left behind."""
+        address = await self.api.start()
+        try:
+            self._process = await self._spawn(address)
+            self.process_id = self._process.pid
+            self._watch(INIT_SECONDS + self._spec.timeout_seconds)
+            try:
+                code = await self._process.wait()
+            finally:
+                await self._kill()
+        finally:
+            self._unwatch()
+            await self.api.stop()
+        return self._fault or self.api.init_error or exited(code)
+
+    async def _spawn(self, address: str) -> asyncio.subprocess.Process:
+        surroundings = self._function.surroundings
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # the folder of the script is no place to import from
+            "-u",  # the log is read while it is written
+            str(ENTRY),
+            surroundings.runtime,
+            self._spec.handler,
+            cwd=self._spec.code,
+            env=variables(self._spec, surroundings, address),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=surroundings.log,
+            stderr=surroundings.log,
+            start_new_session=True,  # Ctrl-C is for the stack, which then ends its functions
+        )
+
+    async def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+    async def _take(self) -> Invocation:
+        self._unwatch()
+        self.warm = True
+        invocation = await self._function.next_invocation()
+        invocation.taken(self._spec.timeout_seconds)
+        self._watch(self._spec.timeout_seconds)
+        return invocation
+
+    def _watch(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
+
+    def _unwatch(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+
+    def _expire(self) -> None:
+        self._fault = FunctionFailedError(
+            "Sandbox.Timedout", f"Task timed out after {self._spec.timeout_seconds:.2f} seconds"
+        )
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+
+class LambdaFunction:
+    """A function that scales as Lambda does: a free environment, else a new one, else a queue."""
+
+    def __init__(
+        self, spec: FunctionSpec, surroundings: Surroundings, limit: int = CONCURRENCY_LIMIT
+    ) -> None:
+        self.spec, self.surroundings = spec, surroundings
+        self._limit = limit
+        self._waiting: deque[Invocation] = deque()
+        self._idle: deque[asyncio.Future[Invocation]] = deque()
+        self._environments: dict[Environment, asyncio.Task[None]] = {}
+
+    def invoke(self, event: bytes) -> Invocation:
+        """Sends an event to the function; the invocation goes on even if nobody waits for it."""
+        invocation = Invocation(event=event)
+        self._waiting.append(invocation)
+        self._dispatch()
+        return invocation
+
+    @property
+    def warm_environments(self) -> int:
+        """How many environments have started and not ended."""
+        return sum(environment.warm for environment in self._environments)
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The processes of its environments."""
+        found = [environment.process_id for environment in self._environments]
+        return [process_id for process_id in found if process_id is not None]
+
+    async def next_invocation(self) -> Invocation:
+        """What a free environment works on next."""
+        turn: asyncio.Future[Invocation] = asyncio.get_running_loop().create_future()
+        self._idle.append(turn)
+        self._dispatch()
+        return await turn
+
+    async def close(self) -> None:
+        """Ends every process."""
+        self._limit = 0
+        lives = list(self._environments.values())
+        for life in lives:
+            life.cancel()
+        await asyncio.gather(*lives, return_exceptions=True)
+        while self._waiting:
+            self._waiting.popleft().finish(exited(0))
+
+    def _dispatch(self) -> None:
+        while self._waiting and self._idle:
+            turn = self._idle.pop()  # the one used last, as Lambda lets the others grow cold
+            if not turn.done():
+                turn.set_result(self._waiting.popleft())
+        starting = sum(not environment.warm for environment in self._environments)
+        room = self._limit - len(self._environments)
+        for _ in range(min(room, len(self._waiting) - starting)):
+            environment = Environment(self)
+            self._environments[environment] = asyncio.create_task(self._live(environment))
+
+    async def _live(self, environment: Environment) -> None:
+        failure = exited(0)
+        try:
+            failure = await environment.live()
+        finally:
+            del self._environments[environment]
+            left = environment.api.current
+            if not environment.warm and self._waiting:
+                left = self._waiting.popleft()
+            if left:
+                left.finish(failure)
+            self._dispatch()
+
+
+def exited(code: int) -> FunctionFailedError:
+    """What Lambda says of a process that ended by itself."""
+    how = f"signal: {-code}" if code < 0 else f"exit status {code}"
+    return FunctionFailedError("Runtime.ExitError", f"Runtime exited with error: {how}")

@@ -1,0 +1,137 @@
+"""Lambda's SQS event sources: queues whose messages invoke functions."""
+
+import asyncio
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from local.aws_emulator.lambda_api import ask
+from local.aws_emulator.queues import WAIT_SECONDS, AwsCaller, Queue
+from local.cloudformation.intrinsics import REGION, UnresolvableError
+from local.cloudformation.template import Template
+from local.lambda_runtime.environments import CONCURRENCY_LIMIT, LambdaFunction
+
+DEFAULT_BATCH_SIZE = 10
+PAUSE_SECONDS = 1.0  # after SQS has failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventSource:
+    """An event source mapping of the template."""
+
+    queue: str
+    queue_arn: str
+    function: str
+    batch_size: int
+    window_seconds: float
+    reports_failures: bool
+    concurrency: int
+
+
+def read_event_sources(template: Template) -> Iterator[EventSource]:
+    """The template's enabled mappings; raises UnresolvableError for one that is not of SQS."""
+    queues = {template.attribute(name, "Arn"): name for name in template.ids("AWS::SQS::Queue")}
+    functions = {template.ref(name): name for name in template.ids("AWS::Lambda::Function")}
+    for name in template.ids("AWS::Lambda::EventSourceMapping"):
+        properties = template.properties(name)
+        arn = properties["EventSourceArn"]
+        if arn not in queues:
+            raise UnresolvableError(f"{name}: only queues of the template are event sources here")
+        if not properties.get("Enabled", True):
+            continue
+        scaling = properties.get("ScalingConfig", {})
+        yield EventSource(
+            queue=queues[arn],
+            queue_arn=arn,
+            function=functions[properties["FunctionName"].rpartition(":")[2]],
+            batch_size=int(properties.get("BatchSize", DEFAULT_BATCH_SIZE)),
+            window_seconds=float(properties.get("MaximumBatchingWindowInSeconds", 0)),
+            reports_failures="ReportBatchItemFailures"
+            in properties.get("FunctionResponseTypes", []),
+            concurrency=int(scaling.get("MaximumConcurrency", CONCURRENCY_LIMIT)),
+        )
+
+
+class Poller:
+    """Empties a queue into a function, a batch at a time and several batches at once."""
+
+    def __init__(
+        self, source: EventSource, aws: AwsCaller, url: str, function: LambdaFunction
+    ) -> None:
+        self._source, self._function = source, function
+        self._queue = Queue(aws, url)
+        self._free = asyncio.Semaphore(source.concurrency)
+
+    async def run(self) -> None:
+        """Polls until it is cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._free.acquire()
+                group.create_task(self._deliver(await self._collect()))
+
+    async def _collect(self) -> list[dict[str, Any]]:
+        clock = asyncio.get_running_loop().time
+        messages: list[dict[str, Any]] = []
+        wait_seconds, until = WAIT_SECONDS, math.inf
+        while len(messages) < self._source.batch_size and clock() < until:
+            try:
+                most = self._source.batch_size - len(messages)
+                messages += await self._queue.receive(most, wait_seconds)
+            except aiohttp.ClientError:
+                await asyncio.sleep(PAUSE_SECONDS)
+            if messages:
+                until = min(until, clock() + self._source.window_seconds)
+                wait_seconds = 1
+        return messages
+
+    async def _deliver(self, messages: list[dict[str, Any]]) -> None:
+        try:
+            records = [record(message, self._source.queue_arn) for message in messages]
+            event = json.dumps({"Records": records}, ensure_ascii=False).encode()
+            answer, failed = await ask(self._function, event)
+            left = {record["messageId"] for record in records}
+            if not failed:
+                left &= failures(answer, left) if self._source.reports_failures else set()
+            # What is left comes back after its visibility timeout, and in the end to the DLQ.
+            done = [message for message in messages if message["MessageId"] not in left]
+            with suppress(aiohttp.ClientError):  # they come twice then, as on AWS
+                await self._queue.delete(done)
+        finally:
+            self._free.release()
+
+
+def failures(answer: bytes, sent: set[str]) -> set[str]:
+    """Ids of the messages that a function could not do: all, if its answer makes no sense."""
+    try:
+        report = json.loads(answer) or {}
+        named = {item["itemIdentifier"] for item in report.get("batchItemFailures") or []}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return sent
+    return named if named <= sent else sent
+
+
+def record(message: Mapping[str, Any], queue_arn: str) -> dict[str, Any]:
+    """A message in the form in which Lambda hands it to a function."""
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message.get("Attributes", {}),
+        "messageAttributes": {
+            name: {
+                "stringListValues": [],
+                "binaryListValues": [],
+                **{key[0].lower() + key[1:]: part for key, part in value.items()},
+            }
+            for name, value in message.get("MessageAttributes", {}).items()
+        },
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": queue_arn,
+        "awsRegion": REGION,
+    }

@@ -1,0 +1,161 @@
+"""A Lambda runtime in plain Python, for machines that awslambdaric has no wheel for.
+
+A script: it runs in the function's process and imports nothing of the stack.
+"""
+
+import http.client
+import importlib
+import importlib.util
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.message import Message
+from typing import Any
+
+API = "/2018-06-01/runtime"
+Handler = Callable[[Any, "Context"], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What Lambda tells a handler about its invocation."""
+
+    aws_request_id: str
+    invoked_function_arn: str
+    deadline_milliseconds: int
+    function_name: str
+    function_version: str
+    memory_limit_in_mb: str
+    log_group_name: str
+    log_stream_name: str
+    identity: None = None
+    client_context: None = None
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda kills the invocation."""
+        return max(0, self.deadline_milliseconds - int(time.time() * 1000))
+
+
+class Marshaller:
+    """How events and results are written down."""
+
+    def unmarshal_request(self, body: bytes) -> Any:
+        """An event as Python values."""
+        return json.loads(body)
+
+    def marshal_response(self, response: Any) -> tuple[Any, str]:
+        """A handler's result as (payload, content type)."""
+        if isinstance(response, bytes):
+            return response, "application/unknown"
+        return json.dumps(response, ensure_ascii=False), "application/json"
+
+
+class RuntimeClient:
+    """Speaks the Lambda Runtime API; `marshaller` may be replaced on the class."""
+
+    marshaller = Marshaller()
+
+    def __init__(self, lambda_runtime_address: str) -> None:
+        self.lambda_runtime_address = lambda_runtime_address
+
+    def wait_next_invocation(self) -> tuple[bytes, Message]:
+        """The next event and what came with it; raises OSError when the stack is gone."""
+        return self._call("GET", "/invocation/next")
+
+    def post_invocation_result(
+        self,
+        invoke_id: str,
+        result_data: Any,
+        content_type: str = "application/json",
+        *_more: object,
+    ) -> None:
+        """Hands in a result."""
+        body = result_data if isinstance(result_data, bytes) else result_data.encode()
+        path = f"/invocation/{invoke_id}/response"
+        self._call("POST", path, body, {"Content-Type": content_type})
+
+    def post_error(self, path: str, error: Mapping[str, object]) -> None:
+        """Hands in what went wrong."""
+        headers = {"Lambda-Runtime-Function-Error-Type": str(error["errorType"])}
+        self._call("POST", path, json.dumps(error).encode(), headers)
+
+    def _call(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> tuple[bytes, Message]:
+        connection = http.client.HTTPConnection(self.lambda_runtime_address)
+        try:
+            connection.request(method, API + path, body or None, dict(headers or {}))
+            response = connection.getresponse()
+            return response.read(), response.headers
+        finally:
+            connection.close()
+
+
+def run(handler_name: str, client: RuntimeClient) -> None:
+    """Answers invocations until the stack goes away."""
+    try:
+        handler = load(handler_name)
+    except Exception as error:  # noqa: BLE001 - whatever a handler's import raises is reported
+        client.post_error("/init/error", described(error))
+        raise SystemExit(1) from None
+    while True:
+        try:
+            event, headers = client.wait_next_invocation()
+        except (OSError, http.client.HTTPException):
+            return
+        answer(handler, client, event, headers)
+
+
+def load(handler_name: str) -> Handler:
+    """The handler named `module.function`."""
+    module, _, name = handler_name.rpartition(".")
+    handler: Handler = getattr(importlib.import_module(module.replace("/", ".")), name)
+    return handler
+
+
+def answer(handler: Handler, client: RuntimeClient, event: bytes, headers: Message) -> None:
+    """Answers one invocation."""
+    invoke_id = headers["Lambda-Runtime-Aws-Request-Id"]
+    try:
+        response = handler(client.marshaller.unmarshal_request(event), context(headers))
+        payload, content_type = client.marshaller.marshal_response(response)
+    except Exception as error:  # noqa: BLE001 - whatever a handler raises is reported
+        client.post_error(f"/invocation/{invoke_id}/error", described(error))
+    else:
+        client.post_invocation_result(invoke_id, payload, content_type)
+
+
+def context(headers: Message) -> Context:
+    """The context object of an invocation."""
+    return Context(
+        aws_request_id=headers["Lambda-Runtime-Aws-Request-Id"],
+        invoked_function_arn=headers["Lambda-Runtime-Invoked-Function-Arn"],
+        deadline_milliseconds=int(headers["Lambda-Runtime-Deadline-Ms"]),
+        function_name=os.environ["AWS_LAMBDA_FUNCTION_NAME"],
+        function_version=os.environ["AWS_LAMBDA_FUNCTION_VERSION"],
+        memory_limit_in_mb=os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"],
+        log_group_name=os.environ["AWS_LAMBDA_LOG_GROUP_NAME"],
+        log_stream_name=os.environ["AWS_LAMBDA_LOG_STREAM_NAME"],
+    )
+
+
+def described(error: Exception) -> dict[str, object]:
+    """An error the way Lambda reports it, which also goes to the log."""
+    stack = traceback.format_tb(error.__traceback__)
+    print(f"[ERROR] {type(error).__name__}: {error}", *stack, sep="\n", flush=True)
+    return {"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": stack}
+
+
+def main() -> None:
+    """Runs the handler named on the command line."""
+    if importlib.util.find_spec("llm_relay"):
+        importlib.import_module("llm_relay.aws.lambda_streaming").attach(RuntimeClient)
+    run(sys.argv[1], RuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"]))
+
+
+if __name__ == "__main__":
+    main()

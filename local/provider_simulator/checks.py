@@ -1,0 +1,167 @@
+"""Which requests the provider refuses, and what it says about them."""
+
+from typing import Any
+
+from local.provider_simulator import models
+from local.provider_simulator.content.questions import TEXT_PARTS, media_url
+from local.provider_simulator.errors import ProviderError
+from local.provider_simulator.switches import Switches
+from local.provider_simulator.wire import Json
+
+CHAT_KEYS = {
+    "audio", "cache_salt", "flagged_categories", "frequency_penalty", "function_call", "functions",
+    "include_reasoning", "logit_bias", "logprobs", "max_tokens", "messages", "metadata",
+    "modalities", "model", "n", "parallel_tool_calls", "prediction", "presence_penalty",
+    "prompt_cache_key", "prompt_cache_retention", "reasoning", "reasoning_effort",
+    "response_format", "safety_identifier", "seed", "service_tier", "stop", "store", "stream",
+    "stream_options", "temperature", "thinking", "tool_choice", "tools", "top_logprobs", "top_p",
+    "user", "verbosity", "web_search_options",
+}  # fmt: skip
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+RANGES = {
+    "top_p": (0, 1),
+    "presence_penalty": (-2, 2),
+    "frequency_penalty": (-2, 2),
+    "n": (1, 128),
+    "max_tokens": (1, 10**9),
+    "max_output_tokens": (1, 10**9),
+}
+OBJECTS = (
+    ("response_format", "json_schema"),
+    ("stream_options", ""),
+    ("text", "format"),
+    ("reasoning", ""),
+)
+COUNTS = ("n", "max_tokens", "max_output_tokens")
+
+
+def check_chat(body: Json, switches: Switches) -> None:
+    """Raise what the provider answers to a faulty chat completion request."""
+    unknown = sorted(body.keys() - CHAT_KEYS)
+    if unknown and switches["unknown-keys"] == "422":
+        raise ProviderError(422, f"Unknown parameter: {unknown[0]}.", param=unknown[0])
+    model = _model(body, switches)
+    messages = body.get("messages")
+    _require(isinstance(messages, list), "messages", "must be an array of {role, content}")
+    _require(bool(messages), "messages", "must hold at least one message")
+    for index, message in enumerate(messages or []):
+        _message(message, f"messages[{index}]", model)
+    _settings(body, model)
+    effort = body.get("reasoning_effort", "high")
+    _require(effort in EFFORTS, "reasoning_effort", f"must be one of {', '.join(EFFORTS)}")
+    both = body.get("tools") and body.get("web_search_options")
+    _require(not both, "web_search_options", "cannot be used together with tools")
+    for name, key in (("tools", "function"), ("functions", "")):
+        _functions(body.get(name) or [], name, key)
+
+
+def check_responses(body: Json, switches: Switches) -> None:
+    """Raise what the provider answers to a faulty Responses request."""
+    model = _model(body, switches)
+    given = body.get("input", "")
+    _require(isinstance(given, str | list), "input", "must be a string or an array of items")
+    _require(given != [], "input", "must hold at least one item")
+    for index, item in enumerate(given if isinstance(given, list) else []):
+        where = f"input[{index}]"
+        _require(isinstance(item, dict), where, "must be an object")
+        if item.get("type", "message") == "message":
+            _message(item, where, model)
+        elif "output" in item:
+            _content(item["output"], f"{where}.output", model)
+    _settings(body, model)
+    _functions(body.get("tools") or [], "tools", "")
+    if body.get("previous_response_id") and switches["previous-response"] == "reject":
+        message = "previous_response_id is not kept here: this endpoint is stateless. Send the "
+        raise ProviderError(400, message + "whole input.", param="previous_response_id")
+
+
+def _require(holds: bool, param: str, rule: str) -> None:
+    if not holds:
+        raise ProviderError(400, f"Invalid value for '{param}': it {rule}.", param=param)
+
+
+def _model(body: Json, switches: Switches) -> models.Model:
+    name = body.get("model")
+    _require(isinstance(name, str) and bool(name), "model", "must be the id of a model")
+    model = models.find(str(name))
+    if model is None:
+        known = ", ".join(models.BY_NAME)
+        message = f"Unsupported model '{name}'. There are {known}."
+        raise ProviderError(400, message, code="model_not_found", param="model")
+    if model.name == models.LOCKABLE and switches.on("locked-models"):
+        message = f"The model '{name}' is locked for this project. Choose another model."
+        raise ProviderError(403, message, code="model_locked", param="model")
+    return model
+
+
+def _message(message: Any, where: str, model: models.Model) -> None:
+    _require(isinstance(message, dict), where, "must be an object with role and content")
+    role = message.get("role")
+    _require(role in ROLES, f"{where}.role", f"must be one of {', '.join(ROLES)}")
+    if message.get("content") is not None or role != "assistant":
+        _content(message.get("content"), f"{where}.content", model)
+
+
+def _content(content: Any, where: str, model: models.Model) -> None:
+    _require(isinstance(content, str | list), where, "must be a string or an array of parts")
+    for index, part in enumerate(content if isinstance(content, list) else []):
+        _part(part, f"{where}[{index}]", model)
+
+
+def _part(part: Any, where: str, model: models.Model) -> None:
+    _require(isinstance(part, dict), where, "must be an object with a type")
+    kind = part.get("type")
+    if kind in (*TEXT_PARTS, "refusal"):
+        text = part.get("refusal" if kind == "refusal" else "text")
+        _require(isinstance(text, str), f"{where}.text", "must be a string")
+        return
+    is_chat = where.startswith("messages")
+    media = ("image_url", "video_url") if is_chat else ("input_image",)
+    _require(kind in media, f"{where}.type", f"must be a kind of text or {', '.join(media)}")
+    if not model.sees:
+        message = f"The model '{model.name}' does not accept image inputs."
+        raise ProviderError(400, message, code="media_images_not_supported", param=where)
+    url = media_url(part)
+    is_url = url.startswith(("https://", "http://", "data:"))
+    _require(is_url, f"{where}.image_url", "must hold an https or data URL")
+
+
+def _settings(body: Json, model: models.Model) -> None:
+    for outer, inner in OBJECTS:
+        value = body.get(outer)
+        _require(isinstance(value, dict | None), outer, "must be an object")
+        within = (value or {}).get(inner)
+        _require(isinstance(within, dict | None), f"{outer}.{inner}", "must be an object")
+    _require(isinstance(body.get("instructions"), str | None), "instructions", "must be a string")
+    _require(isinstance(body.get("stream"), bool | None), "stream", "must be true or false")
+    stop = body.get("stop") or []
+    stops = [stop] if isinstance(stop, str) else stop
+    fits = isinstance(stops, list) and all(isinstance(stop, str) for stop in stops)
+    _require(fits, "stop", "must be a string or an array of strings")
+    _numbers(body, model)
+
+
+def _numbers(body: Json, model: models.Model) -> None:
+    ranges = {**RANGES, "temperature": (0, model.temperature_ceiling)}
+    for name, (low, high) in ranges.items():
+        value = body.get(name)
+        if value is not None:
+            is_number = isinstance(value, int if name in COUNTS else int | float)
+            fits = is_number and not isinstance(value, bool) and low <= value <= high
+            _require(fits, name, f"must be a number from {low} to {high} for {model.name}")
+
+
+def _functions(entries: Any, param: str, key: str) -> None:
+    _require(isinstance(entries, list), param, "must be an array")
+    for index, entry in enumerate(entries):
+        where = f"{param}[{index}]"
+        is_object = isinstance(entry, dict)
+        if is_object and not key and entry.get("type", "function") != "function":
+            continue  # web search and the like
+        function = entry.get(key) if is_object and key else entry
+        function = function if isinstance(function, dict) else {}
+        named = isinstance(function.get("name"), str)
+        _require(named, where, "must describe a function with name, description and parameters")
+        parameters = function.get("parameters")
+        _require(isinstance(parameters, dict | None), f"{where}.parameters", "must be a schema")

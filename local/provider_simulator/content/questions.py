@@ -1,0 +1,135 @@
+"""What a checked request asks for, the same for both endpoints."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from local.provider_simulator.wire import Json
+
+TEXT_PARTS = ("text", "input_text", "output_text")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A request, reduced to what the answer depends on; `word_limit` counts words as tokens."""
+
+    text: str
+    prompt_words: int
+    media: Sequence[str] = ()
+    tool_output: str | None = None
+    function: Json | None = None
+    legacy_function: bool = False
+    wants_json: bool = False
+    schema: Json | None = None
+    word_limit: int | None = None
+    stops: Sequence[str] = ()
+    choices: int = 1
+    reasons: bool = True
+
+
+def from_chat(body: Json) -> Question:
+    """Read a chat completion request."""
+    messages: list[Json] = body["messages"]
+    asked = _last(messages)
+    last = messages[-1]
+    stop = body.get("stop") or ()
+    return Question(
+        text=text_of(asked.get("content")),
+        prompt_words=sum(_words(message.get("content")) for message in messages),
+        media=media_of(asked.get("content")),
+        tool_output=text_of(last.get("content")) if last["role"] in ("tool", "function") else None,
+        function=_chat_function(body) if last["role"] == "user" else None,
+        legacy_function=bool(body.get("functions")) and not body.get("tools"),
+        word_limit=body.get("max_tokens"),
+        stops=(stop,) if isinstance(stop, str) else tuple(stop),
+        choices=body.get("n") or 1,
+        reasons=body.get("reasoning_effort") != "none" and body.get("thinking") is not False,
+        **_format(body.get("response_format") or {}, "json_schema"),
+    )
+
+
+def from_responses(body: Json) -> Question:
+    """Read a Responses request."""
+    given = body.get("input") or ""
+    items: list[Json] = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    asked = _last(items)
+    last = items[-1]
+    is_output = last.get("type") == "function_call_output"
+    prompt_words = sum(_words(item.get("content", item.get("output"))) for item in items)
+    return Question(
+        text=text_of(asked.get("content")),
+        prompt_words=prompt_words + _words(body.get("instructions")),
+        media=media_of(asked.get("content")),
+        tool_output=text_of(last.get("output")) if is_output else None,
+        function=_responses_function(body) if last.get("role") == "user" else None,
+        word_limit=body.get("max_output_tokens"),
+        reasons=(body.get("reasoning") or {}).get("effort") != "none",
+        **_format((body.get("text") or {}).get("format") or {}, ""),
+    )
+
+
+def text_of(content: Any) -> str:
+    """Return the text of a message's content, parts joined by line ends."""
+    if isinstance(content, list):
+        return "\n".join(part["text"] for part in content if part["type"] in TEXT_PARTS)
+    return content or ""
+
+
+def media_of(content: Any) -> tuple[str, ...]:
+    """Return a phrase for each image or video: its file name, or its type and size."""
+    parts = content if isinstance(content, list) else []
+    return tuple(
+        f"{'an image' if 'image' in kind else 'a video'}: {_name(media_url(part))}"
+        for part in parts
+        if (kind := part.get("type", "")).endswith(("image", "image_url", "video_url"))
+    )
+
+
+def media_url(part: Json) -> str:
+    """Return the URL in an image or video part of either endpoint."""
+    value = part.get("image_url", part.get("video_url"))
+    return str(value.get("url", "") if isinstance(value, dict) else value or "")
+
+
+def _name(url: str) -> str:
+    if not url.startswith("data:"):
+        return url.partition("?")[0].rstrip("/").rpartition("/")[2]
+    media_type, _, data = url.removeprefix("data:").partition(";base64,")
+    return f"{media_type}, {len(data) * 3 // 4 - data[-2:].count('=')} bytes"
+
+
+def _last(items: list[Json]) -> Json:
+    return next((item for item in reversed(items) if item.get("role") == "user"), {})
+
+
+def _words(content: Any) -> int:
+    return len(text_of(content).split())
+
+
+def _chat_function(body: Json) -> Json | None:
+    tools = [tool["function"] for tool in body.get("tools") or []]
+    choice = body.get("tool_choice") if tools else body.get("function_call")
+    if isinstance(choice, dict):
+        choice = choice.get("function", choice)
+    return _pick(tools or body.get("functions") or [], choice)
+
+
+def _responses_function(body: Json) -> Json | None:
+    functions = [tool for tool in body.get("tools") or [] if tool.get("type") == "function"]
+    return _pick(functions, body.get("tool_choice"))
+
+
+def _pick(functions: list[Json], choice: Any) -> Json | None:
+    if choice == "none" or not functions:
+        return None
+    name = choice.get("name") if isinstance(choice, dict) else None
+    return next((f for f in functions if f["name"] == name), functions[0])
+
+
+def _format(form: Json, wrapper: str) -> Json:
+    kind = form.get("type")
+    schema = (form.get(wrapper) or {} if wrapper else form).get("schema")
+    return {
+        "wants_json": kind in ("json_object", "json_schema"),
+        "schema": schema if kind == "json_schema" else None,
+    }

@@ -1,0 +1,132 @@
+"""The provider simulator as a server."""
+
+import asyncio
+from contextlib import suppress
+
+from aiohttp import web
+
+from local.provider_simulator import faults
+from local.provider_simulator.call_handler import Call, Desk
+from local.provider_simulator.errors import ProviderError, error_reply
+from local.provider_simulator.request import read_request
+from local.provider_simulator.switches import Switches
+from local.provider_simulator.wire import Reply
+
+DEFAULT_KEY = "ak_local_simulator_0000000000000000"
+MAX_BODY_BYTES = 32 * 1024 * 1024
+SHUTDOWN_SECONDS = 0.1
+
+
+class Provider:
+    """An OpenAI-compatible provider that answers from its own head; it prints nothing."""
+
+    def __init__(self, key: str = DEFAULT_KEY, rate_limit: int = 0) -> None:
+        self._desk = Desk(key=key, rate_limit=rate_limit)
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def key(self) -> str:
+        """The one key that is accepted; set it to rotate."""
+        return self._desk.key
+
+    @key.setter
+    def key(self, key: str) -> None:
+        self._desk.key = key
+
+    @property
+    def calls(self) -> list[Call]:
+        """Every request under any path but the simulator's own, in order."""
+        return self._desk.calls
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
+        """Listen, on a free port if none is given, and return the base URL, ending in /v1."""
+        self._runner = web.AppRunner(
+            self._application(),
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=SHUTDOWN_SECONDS,
+        )
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError:
+            await self.stop()
+            raise
+        return f"http://{host}:{self._runner.addresses[0][1]}/v1"
+
+    async def stop(self) -> None:
+        """Stop listening and cut what is still being answered."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    def _application(self) -> web.Application:
+        application = web.Application(client_max_size=MAX_BODY_BYTES)
+        application.router.add_get("/_simulator/calls", self._list_calls)
+        application.router.add_delete("/_simulator/calls", self._forget_calls)
+        application.router.add_put("/_simulator/key", self._rotate_key)
+        application.router.add_route("*", "/{path:.*}", self._answer)
+        return application
+
+    async def _list_calls(self, _request: web.Request) -> web.Response:
+        calls = [
+            {"path": c.path, "model": c.model, "status": c.status, "switches": dict(c.switches)}
+            for c in self.calls
+        ]
+        return web.json_response({"calls": calls, "count": len(calls)})
+
+    async def _forget_calls(self, _request: web.Request) -> web.Response:
+        self._desk.forget()
+        return web.json_response({"calls": [], "count": 0})
+
+    async def _rotate_key(self, request: web.Request) -> web.Response:
+        try:
+            self.key = str((await request.json())["key"])
+        except (ValueError, LookupError, TypeError):
+            error = ProviderError(400, 'Send {"key":"..."}.', param="key")
+            return web.json_response(error.body(), status=error.status)
+        return web.json_response({"rotated": True})
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        try:
+            raw = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return await _send(request, error_reply(ProviderError(413), "openai"), Switches())
+        incoming = read_request(request.method, request.path, request.headers, raw)
+        reply, switches = self._desk.reply(incoming)
+        return await _send(request, reply, switches)
+
+
+async def _send(request: web.Request, reply: Reply, switches: Switches) -> web.StreamResponse:
+    response = web.StreamResponse(status=reply.status, headers=reply.headers)
+    response.headers["Content-Type"] = reply.content_type
+    response.content_length = reply.length
+    await asyncio.sleep(switches.seconds("latency"))
+    # A caller that has gone is no news; a traceback would only alarm.
+    with suppress(ConnectionError):
+        if switches["fault"] in faults.SILENT:
+            _hang_up(request, resets=switches["fault"] == "reset")
+        else:
+            await _write(request, response, reply)
+    return response
+
+
+async def _write(request: web.Request, response: web.StreamResponse, reply: Reply) -> None:
+    await response.prepare(request)
+    for step in reply.steps:
+        await asyncio.sleep(step.wait_seconds)
+        if step.cuts:
+            _hang_up(request, resets=True)
+            return
+        await response.write(step.data)
+    await response.write_eof()
+
+
+def _hang_up(request: web.Request, *, resets: bool) -> None:
+    transport = request.transport
+    if transport is None:
+        return
+    if resets:
+        faults.reset(transport)
+    else:
+        transport.close()

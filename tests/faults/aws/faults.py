@@ -1,0 +1,123 @@
+"""What AWS does on a bad day: faults at a door in front of moto, as each service words them."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+from tests.support.aws_proxy import Answer, AwsDoor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.aws_proxy import Sent
+
+THROTTLED = "throttled"
+DENIED = "denied"
+AWAY = "away"  # it fails
+LOST = "lost"  # the connection breaks before anything is done
+UNHEARD = "unheard"  # the connection breaks after it was done
+CONFLICT = "conflict"  # another change is in the way
+SLOW = "slow"
+HALF = "half"  # S3 says 200, and in the body that it failed after all
+PASSING = (THROTTLED, AWAY, LOST, UNHEARD, CONFLICT, SLOW)
+SLOW_SECONDS = 0.2
+
+_SIGNED_FOR = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request")
+_TARGETS = {"dynamodb": "com.amazonaws.dynamodb.v20120810#", "sqs": "com.amazonaws.sqs#"}
+_WORDS = {
+    ("dynamodb", THROTTLED): (400, "ProvisionedThroughputExceededException"),
+    ("dynamodb", AWAY): (500, "InternalServerError"),
+    ("dynamodb", CONFLICT): (400, "TransactionConflictException"),
+    ("secretsmanager", AWAY): (500, "InternalServiceError"),
+    ("sqs", THROTTLED): (400, "RequestThrottled"),
+    ("s3", THROTTLED): (503, "SlowDown"),
+    ("s3", AWAY): (500, "InternalError"),
+    ("s3", DENIED): (403, "AccessDenied"),
+    ("s3", HALF): (200, "InternalError"),
+    ("s3", CONFLICT): (409, "OperationAborted"),
+}
+_COMMON = {
+    THROTTLED: (400, "ThrottlingException"),
+    AWAY: (500, "InternalFailure"),
+    DENIED: (400, "AccessDeniedException"),
+    CONFLICT: (400, "ThrottlingException"),
+}
+_CANCELLED = {THROTTLED: "ThrottlingError", CONFLICT: "TransactionConflict"}
+_UPLOADS = {
+    ("POST", "uploads"): "CreateMultipartUpload",
+    ("PUT", "uploadId"): "UploadPart",
+    ("POST", "uploadId"): "CompleteMultipartUpload",
+    ("DELETE", "uploadId"): "AbortMultipartUpload",
+}
+_OBJECTS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
+
+
+@dataclass
+class FaultyAws(AwsDoor):
+    """Every service behind one address; `fault` says what an operation such as s3.PutObject meets.
+
+    `passed` is called with each operation that was done, before anybody hears of it.
+    """
+
+    fault: Callable[[str], str | None] = field(default=lambda _operation: None)
+    passed: Callable[[str], object] = field(default=lambda _operation: None)
+    operations: list[str] = field(default_factory=list)
+    met: Counter[tuple[str, str]] = field(default_factory=Counter)  # service and fault
+    _turn: threading.Lock = field(default_factory=threading.Lock)  # moto works in two steps
+
+    def calm(self) -> None:
+        """Let everything pass from now on."""
+        self.fault = lambda _operation: None
+
+    def answer(self, sent: Sent) -> Answer | None:
+        """Return the answer, or None for a connection that breaks."""
+        service, operation = operation_of(sent)
+        with self._turn:
+            self.operations.append(f"{service}.{operation}")
+            fault = self.fault(f"{service}.{operation}")
+            self.met[service, fault or ""] += 1
+        if fault == SLOW:
+            time.sleep(SLOW_SECONDS)
+        elif fault == LOST:
+            return None
+        elif fault and fault != UNHEARD:
+            return refusal(service, operation, fault)
+        with self._turn:
+            answer = self.done(sent)
+        self.passed(f"{service}.{operation}")
+        return None if fault == UNHEARD else answer
+
+
+def operation_of(sent: Sent) -> tuple[str, str]:
+    """Return what a request asks for, as AWS calls it."""
+    found = _SIGNED_FOR.search(sent.headers.get("authorization", ""))
+    service = found[1] if found else "s3"  # a presigned link
+    if target := sent.headers.get("x-amz-target"):
+        return service, target.rpartition(".")[2]
+    url = urlsplit(sent.path)
+    asked = parse_qs(url.query, keep_blank_values=True)
+    for (method, name), operation in _UPLOADS.items():
+        if method == sent.method and name in asked:
+            return service, operation
+    return service, "ListObjectsV2" if "list-type" in asked else _OBJECTS.get(sent.method, "")
+
+
+def refusal(service: str, operation: str, fault: str) -> Answer:
+    """Return a fault in the words of a service."""
+    status, code = _WORDS.get((service, fault)) or _COMMON[fault]
+    if service == "s3":
+        text = f"<Error><Code>{code}</Code><Message>{fault}</Message></Error>"
+        return Answer(status, text.encode(), {"Content-Type": "application/xml"})
+    document: dict[str, object] = {"__type": _TARGETS.get(service, "") + code, "message": fault}
+    if operation == "TransactWriteItems" and fault in _CANCELLED:
+        document["__type"] = _TARGETS[service] + "TransactionCanceledException"
+        document["CancellationReasons"] = [{"Code": _CANCELLED[fault]}, {"Code": "None"}]
+    body = json.dumps(document).encode()
+    return Answer(status, body, {"Content-Type": "application/x-amz-json-1.1"})

@@ -1,0 +1,109 @@
+"""How a worker keeps its chunk: while it reads, and when its lease has lapsed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from llm_relay.aws.s3 import s3
+from llm_relay.batch.model import names
+from llm_relay.batch.model.leases import Leases
+from llm_relay.batch.model.parts import Result, part_text
+from llm_relay.batch.worker.heartbeat import Clerk
+from tests.support.batch_environment import batch_world
+from tests.support.chunk_runs import office
+from tests.support.failing_provider import line
+from tests.support.s3_proxy import S3Door
+from tests.support.scripted_provider import wait_until
+
+if TYPE_CHECKING:
+    from llm_relay.batch.model.leases import Lease
+    from tests.support.chunk_runs import Office, Work
+
+__all__ = ["batch_world", "office"]
+
+
+def test_the_parts_of_a_chunk_are_read_many_at_once_and_the_lease_is_kept_meanwhile(
+    office: Office,
+) -> None:
+    work = office.fated(*["200"] * 12)
+    for row in range(10):
+        part = part_text([Result(row=row, line=line(row), is_answer=True)])
+        work.world.bucket.put(names.part_key(work.batch.id, 7, 1, row), part)
+    with S3Door(work.world.endpoint_url) as door:
+        _go_through(door, office)
+        worker = threading.Thread(target=work.run)
+        worker.start()
+        wait_until(lambda: door.held >= 8)
+        until = _until(work)
+        wait_until(lambda: _until(work) > until)
+        door.open.set()
+        worker.join()
+    assert work.answers[0]["left"] == 0
+    assert sorted(office.provider.asked) == ["row 10", "row 11"]
+    assert (work.now().completed, work.now().failed) == (12, 0)
+
+
+def test_a_lease_that_has_lapsed_lives_again_if_nobody_has_had_the_chunk(office: Office) -> None:
+    work = office.fated("200")
+    clerk = _clerk(work, _lapsed(work))
+    clerk.tally(1, 0)
+    assert not clerk.lives()
+    wait_until(lambda: clerk.lives() or clerk.is_lost)
+    clerk.close()
+    assert not clerk.is_lost
+    assert work.now().completed == 1
+    assert _until(work) == 0
+
+
+@pytest.mark.parametrize("status", ["cancelling", "finalizing", "completed"])
+def test_a_lease_that_has_lapsed_is_lost_if_the_batch_may_have_been_put_together(
+    office: Office, status: str
+) -> None:
+    work = office.fated("200", status=status)
+    clerk = _clerk(work, _lapsed(work))
+    clerk.tally(1, 0)
+    clerk.close()
+    assert clerk.is_lost
+    assert not clerk.lives()
+    assert work.now().completed == 0
+    assert _until(work) == 0
+
+
+def test_a_lease_that_has_lapsed_is_lost_if_somebody_else_has_the_chunk(office: Office) -> None:
+    work = office.fated("200")
+    lease = work.lease()
+    Leases(work.world.table).give_back(lease)
+    clerk, others = _clerk(work, lease), work.lease()
+    clerk.close()
+    assert clerk.is_lost
+    assert work.chunk_item()["holder"]["S"] == others.holder
+    assert _until(work) > time.time()
+
+
+def _go_through(door: S3Door, office: Office) -> None:
+    s3().close()
+    s3.cache_clear()
+    office.world.environment.setenv("AWS_ENDPOINT_URL_S3", door.url)
+
+
+def _lapsed(work: Work) -> Lease:
+    return replace(work.lease(), lives_until=time.monotonic())
+
+
+def _clerk(work: Work, lease: Lease) -> Clerk:
+    return Clerk(
+        leases=Leases(work.world.table),
+        lease=lease,
+        store=work.world.store,
+        owner=work.batch.owner,
+        on_news=lambda: None,
+    )
+
+
+def _until(work: Work) -> int:
+    return int(work.chunk_item()["until"]["N"])

@@ -1,0 +1,151 @@
+"""Batches that are asked for again, or could not be started."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Any
+
+import openai
+import pytest
+
+from llm_relay.batch.api.submit import step_functions, submit
+from llm_relay.batch.model.record import (
+    FAILED,
+    VALIDATING,
+)
+from tests.support.batch_calls import (
+    CHAT,
+    ROWS,
+    created,
+    started,
+    uploaded,
+    with_key,
+)
+
+if TYPE_CHECKING:
+    from tests.support.batch_api import Front
+    from tests.support.batch_environment import BatchWorld
+
+pytestmark = pytest.mark.usefixtures("state_machine")
+
+
+def test_a_batch_with_a_key_is_submitted_once(front: Front, state_machine: str) -> None:
+    client = front.client()
+    file_id = uploaded(client)
+    first = created(client, file_id, **with_key("k"))
+    client.files.list()
+    assert created(client, file_id, **with_key("k")) == first
+    assert created(client, file_id, **with_key("other")).id != first.id
+    assert created(client, file_id).id != first.id
+    assert len(started(state_machine)) == 3
+
+
+def test_a_key_is_good_for_its_first_batch_alone(front: Front, state_machine: str) -> None:
+    client = front.client()
+    file_id = uploaded(client)
+    created(client, file_id, **with_key("k"))
+    with pytest.raises(openai.ConflictError) as refused:
+        created(client, file_id, endpoint="/v1/responses", **with_key("k"))
+    assert refused.value.code == "idempotency_key_reused"
+    other = front.client("key-2")
+    assert created(other, **with_key("k")).endpoint == CHAT
+    assert len(started(state_machine)) == 2
+
+
+def test_a_batch_with_a_key_is_found_when_its_input_is_gone(
+    front: Front, batch_world: BatchWorld
+) -> None:
+    client = front.client()
+    file_id = uploaded(client)
+    first = created(client, file_id, **with_key("k"))
+    batch_world.store.delete_file("key-1", file_id)
+    assert created(client, file_id, **with_key("k")) == first
+
+
+def test_a_key_is_free_again_after_a_refusal(front: Front, batch_world: BatchWorld) -> None:
+    client = front.client()
+    file = batch_world.store.file("key-1", uploaded(client))
+    assert file
+    later = dataclasses.replace(file, id="file-later")
+    with pytest.raises(openai.NotFoundError):
+        created(client, later.id, **with_key("k"))
+    batch_world.store.add(later)
+    assert created(client, later.id, **with_key("k")).status == VALIDATING
+
+
+@pytest.mark.parametrize("look", ["retrieve", "list"])
+def test_a_batch_whose_submitter_died_is_started_by_a_look_at_it(
+    front: Front, batch_world: BatchWorld, state_machine: str, look: str
+) -> None:
+    long_ago = int(time.time()) - 600
+    stranded = batch_world.add_batch(ROWS, created_at=long_ago)
+    batch_world.add_batch(ROWS)
+    batch_world.add_batch(ROWS, created_at=long_ago, execution="arn:of-one-that-runs-it")
+    batch_world.add_batch(ROWS, created_at=long_ago, status=FAILED)
+    batches = front.client().batches
+    for _ in range(2):
+        found = batches.retrieve(stranded.id) if look == "retrieve" else list(batches.list())[-1]
+        assert (found.id, found.status) == (stranded.id, VALIDATING)
+    assert started(state_machine) == {stranded.id: {"owner": "key-1", "batch": stranded.id}}
+
+
+def test_a_batch_that_cannot_be_started_now_either_is_shown(
+    front: Front, batch_world: BatchWorld, state_machine: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stranded = batch_world.add_batch(ROWS, created_at=int(time.time()) - 600)
+    batch_world.environment.setenv("STATE_MACHINE_ARN", f"{state_machine}-none")
+    assert front.client().batches.retrieve(stranded.id).status == VALIDATING
+    assert "StateMachineDoesNotExist" in capsys.readouterr().out
+
+
+def test_a_batch_that_cannot_be_started_is_failed_and_not_hidden(
+    front: Front,
+    batch_world: BatchWorld,
+    state_machine: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    client = front.client()
+    file_id = uploaded(client)
+    batch_world.environment.setenv("STATE_MACHINE_ARN", f"{state_machine}-none")
+    with pytest.raises(openai.InternalServerError) as refused:
+        created(client, file_id, **with_key("k"))
+    assert (refused.value.status_code, refused.value.code) == (503, "batches_unavailable")
+    assert "StateMachine" not in refused.value.message
+    assert "StateMachineDoesNotExist" in capsys.readouterr().out
+    (left,) = client.batches.list().data
+    assert (left.status, left.id in refused.value.message) == (FAILED, True)
+    assert left.errors
+    assert left.errors.data
+    assert left.errors.data[0].code == "not_started"
+    batch_world.environment.setenv("STATE_MACHINE_ARN", state_machine)
+    again = created(client, file_id, **with_key("k"))
+    assert (again.id == left.id, list(started(state_machine))) == (False, [again.id])
+
+
+class Killed(BaseException):
+    """What ends a function from outside."""
+
+
+class Dies:
+    """A Step Functions that the function does not live to hear of."""
+
+    def start_execution(self, **_: Any) -> None:
+        raise Killed
+
+
+def test_a_batch_whose_start_was_cut_off_is_started_by_a_repeat(
+    batch_world: BatchWorld, state_machine: str
+) -> None:
+    batch = dataclasses.replace(batch_world.add_batch(ROWS), id="batch_new")
+    with pytest.raises(Killed):
+        submit(batch_world.store, Dies(), state_machine, batch)
+    assert not started(state_machine)
+    assert submit(batch_world.store, step_functions(), state_machine, batch) == batch
+    assert list(started(state_machine)) == ["batch_new"]
+    assert submit(batch_world.store, step_functions(), state_machine, batch) == batch
+    step_functions().stop_execution(
+        executionArn=f"{state_machine.replace(':stateMachine:', ':execution:')}:batch_new"
+    )
+    assert submit(batch_world.store, step_functions(), state_machine, batch) == batch
+    assert list(started(state_machine)) == ["batch_new"]

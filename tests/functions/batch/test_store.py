@@ -1,0 +1,162 @@
+"""Records of batches in DynamoDB."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import time
+from typing import TYPE_CHECKING
+
+import boto3
+
+from llm_relay.batch.model.record import (
+    CANCELLING,
+    COMPLETED,
+    FINALIZING,
+    IN_PROGRESS,
+    RUNNING,
+    VALIDATING,
+    StoredFile,
+)
+from llm_relay.batch.model.store import Store
+from llm_relay.core.client import Client
+from tests.support.dynamodb_proxy import UNHEARD, Door
+
+if TYPE_CHECKING:
+    from tests.support.batch_environment import BatchWorld
+
+CLIENT = Client(
+    id="0123456789ab",
+    key_id="key-1",
+    budget_nanos=12_345_678_901_234_567,
+    budget_per="month",
+    models=frozenset({"a", "b"}),
+    max_output_tokens=7,
+)
+ERROR = {"code": "invalid_json", "line": 3, "message": "The line is no JSON.", "param": None}
+
+
+def test_a_record_comes_back_as_it_was_kept(batch_world: BatchWorld) -> None:
+    batch = batch_world.add_batch(
+        b"",
+        client=CLIENT,
+        metadata={"a": "", "b": "2"},
+        results_seconds=3600,
+        errors=(ERROR,),
+        error_count=101,
+        usage={"input_tokens": 5, "input_tokens_details": {"cached_tokens": 0}},
+        cost_nanos=10**15 + 1,
+        times={"in_progress_at": 1},
+    )
+    assert batch_world.store.batch(batch.owner, batch.id) == batch
+
+
+def test_an_id_is_given_once(batch_world: BatchWorld) -> None:
+    batch = batch_world.add_batch(b"")
+    assert not batch_world.store.add(dataclasses.replace(batch, total=5))
+    assert batch_world.store.batch(batch.owner, batch.id) == batch
+
+
+def test_a_record_whose_reply_was_lost_is_kept(batch_world: BatchWorld) -> None:
+    every_other = itertools.cycle([UNHEARD, None])
+    with Door(batch_world.endpoint_url, fault=lambda _: next(every_other)) as door:
+        client = boto3.client("dynamodb", endpoint_url=door.url)
+        store = Store(batch_world.table, lambda: client)
+        kept = dataclasses.replace(batch_world.add_batch(b""), id="batch_another")
+        assert store.add(kept)
+        client.close()
+    assert door.operations == ["UpdateItem"] * 2
+    assert batch_world.store.batch(kept.owner, kept.id) == kept
+
+
+def test_a_batch_changes_from_the_states_named_alone(batch_world: BatchWorld) -> None:
+    store, batch = batch_world.store, batch_world.add_batch(b"")
+    done, changed = store.change(batch.owner, batch.id, RUNNING, status=IN_PROGRESS, total=3)
+    assert done
+    assert changed == dataclasses.replace(batch, status=IN_PROGRESS, total=3)
+    done, found = store.change(batch.owner, batch.id, {VALIDATING}, status=COMPLETED)
+    assert (done, found) == (False, changed)
+    assert store.change(batch.owner, "batch_none", RUNNING, total=1) == (False, None)
+
+
+def test_a_batch_changes_without_another_state(batch_world: BatchWorld) -> None:
+    batch = batch_world.add_batch(b"")
+    done, changed = batch_world.store.change(batch.owner, batch.id, RUNNING, total=4)
+    assert (done, changed) == (True, dataclasses.replace(batch, total=4))
+
+
+def test_moments_are_added_to_those_there_are(batch_world: BatchWorld) -> None:
+    store, batch = batch_world.store, batch_world.add_batch(b"")
+    store.change(batch.owner, batch.id, RUNNING, times={"in_progress_at": 1})
+    both = {"cancelling_at": 2, "finalizing_at": 3}
+    _, changed = store.change(batch.owner, batch.id, RUNNING, status=FINALIZING, times=both)
+    assert changed
+    assert changed.times == {"in_progress_at": 1, **both}
+    assert store.batch(batch.owner, batch.id) == changed
+
+
+def test_counting_adds_up_and_tells_the_state(batch_world: BatchWorld) -> None:
+    store, batch = batch_world.store, batch_world.add_batch(b"")
+    store.count(batch.owner, batch.id, 5, 0)
+    store.change(batch.owner, batch.id, RUNNING, status=CANCELLING)
+    counted = store.count(batch.owner, batch.id, 2, 1)
+    assert counted
+    assert (counted.completed, counted.failed, counted.status) == (7, 1, CANCELLING)
+    assert store.count(batch.owner, "batch_none", 1, 1) is None
+
+
+def test_a_batch_is_claimed_by_one_execution(batch_world: BatchWorld) -> None:
+    store, batch = batch_world.store, batch_world.add_batch(b"")
+    assert store.claim(batch.owner, "batch_none", "arn:first") is None
+    claimed = store.claim(batch.owner, batch.id, "arn:first")
+    assert claimed == dataclasses.replace(batch, execution="arn:first")
+    assert store.claim(batch.owner, batch.id, "arn:second") is None
+    assert store.claim(batch.owner, batch.id, "arn:first") == claimed
+
+
+def test_a_page_is_full_however_large_its_batches_are(batch_world: BatchWorld) -> None:
+    large = {"note": "x" * 350_000}  # three of them are as much as one query gives
+    ids = [batch_world.add_batch(b"", metadata=large).id for _ in range(5)]
+    store, newest_first = batch_world.store, sorted(ids, reverse=True)
+    assert [batch.id for batch in store.batches("key-1", None, 4)] == newest_first[:4]
+    rest = store.batches("key-1", newest_first[0], 6)
+    assert [batch.id for batch in rest] == newest_first[1:]
+    assert not store.batches("key-2", None, 6)
+
+
+def test_a_key_stands_for_what_came_with_it_first(batch_world: BatchWorld) -> None:
+    store, ttl = batch_world.store, int(time.time()) + 600
+    first = {"batch": "batch_1", "ttl": ttl}
+    assert first.items() <= store.first("key-1", "k", first).items()
+    assert store.first("key-1", "k", {"batch": "batch_2", "ttl": ttl})["batch"] == "batch_1"
+    assert store.first("key-2", "k", {"batch": "batch_3", "ttl": ttl})["batch"] == "batch_3"
+    store.forget("key-1", "k")
+    assert store.first("key-1", "k", {"batch": "batch_4", "ttl": ttl})["batch"] == "batch_4"
+
+
+def test_a_key_may_come_afresh_after_its_time(batch_world: BatchWorld) -> None:
+    store, now = batch_world.store, int(time.time())
+    store.first("key-1", "k", {"batch": "batch_1", "ttl": now - 10})
+    assert store.first("key-1", "k", {"batch": "batch_2", "ttl": now + 600})["batch"] == "batch_2"
+
+
+def test_a_file_is_deleted_by_dynamodb_after_its_time(batch_world: BatchWorld) -> None:
+    file = StoredFile(
+        id="file-1",
+        owner="key-1",
+        filename="f",
+        bytes=1,
+        key="files/key-1/file-1",
+        created_at=5,
+        expires_at=3_000_000_000,
+    )
+    assert batch_world.store.add(file)
+    (item,) = batch_world.items()
+    assert 0 < int(item["ttl"]["N"]) - 3_000_000_000 <= 86_400
+    assert batch_world.store.file("key-1", "file-1") == file
+
+
+def test_records_are_deleted_by_dynamodb_in_the_end(batch_world: BatchWorld) -> None:
+    batch_world.add_batch(b"")
+    (item,) = batch_world.items()
+    assert int(item["ttl"]["N"]) > time.time() + 300 * 86_400

@@ -1,0 +1,225 @@
+"""The client's budget in a batch: set aside for rows at once, settled once, killed or not."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from llm_relay.aws.dynamodb import dynamodb
+from llm_relay.batch.model import names
+from llm_relay.batch.model.leases import Leases, SliceHold
+from llm_relay.batch.model.parts import Result, part_text
+from llm_relay.batch.model.result_lines import answer
+from llm_relay.billing.admission import admit
+from llm_relay.billing.ledger import ledger
+from llm_relay.core.client import Client
+from llm_relay.core.usage import Usage
+from llm_relay.providers.completion import Whole
+from llm_relay.providers.dialects.dialect import ABLITERATION
+from tests.support.batch_environment import batch_world
+from tests.support.chunk_runs import office
+from tests.support.dynamodb_proxy import Door
+from tests.support.failing_provider import completion, line
+from tests.support.ledger_accounts import CLIENT, Accounts, client, is_sound, make_table
+from tests.support.paying_provider import LISTED, MODEL
+from tests.support.scripted_provider import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.chunk_runs import Office, Work
+
+__all__ = ["batch_world", "office"]
+
+COST = 25_000  # nanodollars of each answer
+PLENTY = 10**12
+
+
+@pytest.fixture
+def accounts(office: Office) -> Iterator[Accounts]:
+    table = make_table(dynamodb())
+    office.world.environment.setenv("CLIENTS_TABLE", table)
+    ledger.cache_clear()
+    yield Accounts(Door(office.world.endpoint_url), table, dynamodb())
+    ledger.cache_clear()
+
+
+def worst(fate: str = "200") -> int:
+    """What a row may cost at the most."""
+    body = json.loads(line(0, fate))["body"]
+    return admit(client(PLENTY), "/chat/completions", body, LISTED, ABLITERATION).worst_nanos
+
+
+def owned(office: Office, *fates: str, budget: int = PLENTY) -> Work:
+    return office.fated(*fates, client=client(budget))
+
+
+def test_a_batch_pays_what_its_rows_cost_and_no_more(office: Office, accounts: Accounts) -> None:
+    work = owned(office, *["200"] * 300)
+    assert work.run()["left"] == 0
+    account = accounts.read()
+    assert account.spent == 300 * COST
+    assert not account.holds
+    assert is_sound(account)
+    assert accounts.used()[0]["requests"] == 300
+    assert accounts.used()[0]["tokens_out"] == 1200
+    assert work.chunk_item()["holds"]["M"] == {}
+
+
+def test_what_may_be_paid_costs_the_worst_and_a_refusal_nothing(
+    office: Office, accounts: Accounts
+) -> None:
+    work = owned(office, "200", "reset", "400", "cut")
+    assert work.run()["left"] == 0
+    expected = COST + worst("reset") + worst("cut")
+    assert accounts.read().spent == expected
+    assert sum(result.cost_nanos for result in work.results()) == expected
+
+
+def test_money_is_set_aside_before_rows_are_asked(office: Office, accounts: Accounts) -> None:
+    work = owned(office, *["held"] * 4)
+
+    def look() -> None:
+        wait_until(lambda: bool(office.provider.asked))
+        assert accounts.read().reserved(time.time()) == 4 * worst("held")
+        office.provider.may_answer.set()
+
+    assert work.run_with(look)["left"] == 0
+
+
+def test_a_budget_for_few_rows_at_once_runs_them_in_turns(
+    office: Office, accounts: Accounts
+) -> None:
+    work = owned(office, *["200"] * 20, budget=3 * worst() + 20 * COST)
+    assert work.run()["left"] == 0
+    assert work.now().completed == 20
+    assert accounts.read().spent == 20 * COST
+    assert office.provider.most <= 3
+
+
+def test_rows_beyond_the_budget_are_refused_without_a_look_at_it_for_each(
+    office: Office, accounts: Accounts
+) -> None:
+    looks: list[Any] = []
+    dynamodb().meta.events.register(
+        "before-call.dynamodb.UpdateItem", lambda params, **_: looks.append(params["body"])
+    )
+    work = owned(office, *["200"] * 300, budget=worst() - 1)
+    assert work.run()["left"] == 0
+    assert work.now().failed == 300
+    assert len([look for look in looks if b"ledger#" in look]) < 30
+
+
+def test_without_time_for_a_row_none_is_refused_for_want_of_money(
+    office: Office, accounts: Accounts
+) -> None:
+    work = owned(office, *["200"] * 300, budget=worst() - 1)
+    answer = work.run(seconds=0)
+    assert answer["left"] == 300
+    assert work.results() == []
+
+
+def test_rows_beyond_the_budget_become_error_lines(office: Office, accounts: Accounts) -> None:
+    work = owned(office, *["200"] * 10, budget=worst() + 4 * COST)
+    assert work.run()["left"] == 0
+    statuses = [each["response"]["status_code"] for _, each in sorted(work.lines().items())]
+    assert statuses.count(200) == 5
+    assert statuses.count(402) == 5
+    codes = {
+        each["response"]["body"].get("error", {}).get("code") for each in work.lines().values()
+    }
+    assert codes == {None, "budget_exceeded"}
+    assert accounts.read().spent == 5 * COST
+
+
+def test_what_other_calls_hold_is_waited_for(office: Office, accounts: Accounts) -> None:
+    budget = worst() * 2
+    hold = ledger().reserve(client(budget), budget, time.time(), 600)
+    assert hold
+    work = owned(office, "200", budget=budget)
+    answer = work.run()
+    assert (answer["left"], answer["wait_seconds"], answer["idle"]) == (1, 30, 1)
+    assert not office.provider.asked
+    ledger().release(hold)
+    assert work.run()["left"] == 0
+
+
+def test_a_budget_that_cannot_be_read_is_waited_for(office: Office, accounts: Accounts) -> None:
+    work = owned(office, "200")
+    office.world.environment.setenv("CLIENTS_TABLE", "no-such-table")
+    ledger.cache_clear()
+    answer = work.run()
+    assert (answer["left"], answer["wait_seconds"]) == (1, 15)
+    assert not office.provider.asked
+
+
+def test_money_for_rows_that_were_not_run_comes_back(office: Office, accounts: Accounts) -> None:
+    work = owned(office, "200", "200", "429:60 200", *["200"] * 200)
+    answer = work.run()
+    assert answer["left"] > 0
+    account = accounts.read()
+    assert account.spent == len(work.lines()) * COST
+    assert not account.holds
+    assert is_sound(account)
+
+
+def test_a_successor_settles_what_a_killed_worker_left(office: Office, accounts: Accounts) -> None:
+    work = owned(office, *["200"] * 6)
+    _killed_with_two_rows_written(work)
+    assert work.run()["left"] == 0
+    account = accounts.read()
+    assert account.spent == 6 * COST
+    assert not account.holds
+    assert sum(office.provider.asked.values()) == 4
+    assert accounts.used()[0]["requests"] == 6
+    assert work.run()["left"] == 0  # and is settled once
+    assert accounts.read().spent == 6 * COST
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+def test_what_a_killed_worker_left_is_settled_also_if_the_batch_is_over(
+    office: Office, accounts: Accounts, is_cancelled: bool
+) -> None:
+    over = {"status": "cancelling"} if is_cancelled else {"expires_at": int(time.time()) - 1}
+    work = office.fated(*["200"] * 6, client=client(PLENTY), **over)
+    _killed_with_two_rows_written(work)
+    assert work.run()["left"] == 0
+    account = accounts.read()
+    assert account.spent == 2 * COST
+    assert not account.holds
+    assert not office.provider.asked
+    assert work.chunk_item()["holds"]["M"] == {}
+    assert work.chunk_item()["until"]["N"] == "0"
+
+
+def _killed_with_two_rows_written(work: Work) -> None:
+    leases, lease = Leases(work.world.table), work.lease()
+    hold = ledger().reserve(work.batch.client, 6 * worst(), time.time(), 60, "h_killed")
+    assert hold
+    kept = SliceHold(hold=hold, generation=1, first_row=0, last_row=5, model=MODEL)
+    assert leases.keep_hold(lease, kept)
+    written = [_answered(work, row) for row in (0, 3)]
+    work.world.bucket.put(names.part_key(work.batch.id, 7, 1, 0), part_text(written))
+    leases.give_back(lease)
+
+
+def _answered(work: Work, row: int) -> Result:
+    whole = Whole(
+        status=200,
+        text=b'{"model":"%b"}' % MODEL.encode(),
+        document=completion(),
+        usage=Usage(tokens_in=3, tokens_out=4),
+        model=MODEL,
+        provider_request_id=None,
+    )
+    return answer(work.batch.id, row, f"row-{row}", whole, COST)
+
+
+def test_a_client_s_cap_on_tokens_goes_into_the_request(office: Office, accounts: Accounts) -> None:
+    capped = Client(id=CLIENT, key_id="k", budget_nanos=PLENTY, max_output_tokens=5)
+    work = office.work(line(0, max_tokens=None), client=capped)
+    work.run()
+    assert b'"max_tokens":5' in office.provider.last_body

@@ -1,0 +1,147 @@
+"""Batch workers that are killed, and what the next one does; and how much memory they need."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from llm_relay.aws.dynamodb import dynamodb
+from llm_relay.billing.ledger import ledger
+from tests.support.batch_environment import batch_world
+from tests.support.chunk_runs import office
+from tests.support.dynamodb_proxy import Door
+from tests.support.failing_provider import line
+from tests.support.ledger_accounts import Accounts, client, is_sound, make_table
+from tests.support.scripted_provider import wait_until
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.support.chunk_runs import Office, Work
+
+__all__ = ["batch_world", "office"]
+
+_COST = 25_000
+_INVOCATION = """
+import json, sys, time, tracemalloc
+from functions.batch_worker.handler import handler
+
+class Context:
+    def get_remaining_time_in_millis(self):
+        return int((ends - time.monotonic()) * 1000)
+
+ends = time.monotonic() + 120
+event, measures = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+if measures:
+    tracemalloc.start()
+answer = handler(event, Context())
+peak = tracemalloc.get_traced_memory()[1] if measures else 0
+print(json.dumps({"left": answer["left"], "peak_megabytes": peak / 2**20}))
+"""
+
+
+def started(work: Work, *, measures: bool = False) -> subprocess.Popen[str]:
+    """A process that runs the function as Lambda does."""
+    asked = [json.dumps(work.event()), json.dumps(measures)]
+    return subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", _INVOCATION, *asked],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(["", *filter(None, sys.path)])},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def killed_after(work: Work, results: int) -> None:
+    """Have a worker killed once it has written so many results; its lease ends."""
+    with started(work) as process:
+        wait_until(lambda: len(work.results()) >= results, 100)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    wait_until(work.provider.has_no_callers)  # it has read all that was sent to it
+    end_lease(work)
+
+
+def end_lease(work: Work) -> None:
+    """Let the time of a dead worker's lease be over."""
+    dynamodb().update_item(
+        TableName=work.world.table,
+        Key={"pk": {"S": f"chunks#{work.batch.id}"}, "sk": {"S": "000007"}},
+        UpdateExpression="SET #until = :zero",
+        ExpressionAttributeNames={"#until": "until"},
+        ExpressionAttributeValues={":zero": {"N": "0"}},
+    )
+
+
+def test_after_a_kill_only_what_was_not_written_is_asked_again(office: Office) -> None:
+    work = office.fated(*["slow:0.4"] * 400)
+    killed_after(work, 60)
+    written = len(work.results())
+    asked = sum(office.provider.asked.values())
+    assert work.run()["left"] == 0
+    assert len(work.lines()) == 400
+    # Those under way, and those that were answered within the last half second, on a busy machine.
+    assert sum(office.provider.asked.values()) == 400 + asked - written
+    assert asked - written < 32 + 4 * 0.5 * 32 / 0.4
+    # Killed between its lease and the batch, a worker leaves a count short that the end makes anew.
+    assert 400 - written <= work.now().completed <= 400
+
+
+def test_after_a_kill_the_budget_is_charged_for_each_row_once(office: Office) -> None:
+    table = make_table(dynamodb())
+    office.world.environment.setenv("CLIENTS_TABLE", table)
+    ledger.cache_clear()
+    work = office.fated(*["slow:0.2"] * 300, client=client(10**12))
+    killed_after(work, 40)
+    assert work.run()["left"] == 0
+    account = Accounts(Door(office.world.endpoint_url), table, dynamodb()).read()
+    ledger.cache_clear()
+    assert account.spent == 300 * _COST
+    assert not account.holds
+    assert is_sound(account)
+
+
+def test_after_three_kills_in_a_row_one_row_at_a_time_is_asked(office: Office) -> None:
+    work = office.fated(*["slow:0.02"] * 20)
+    _kill(work, times=3)
+    assert work.run()["left"] == 0
+    assert office.provider.most == 1
+    assert work.now().completed == 20
+    assert work.lease().deaths == 0
+
+
+def test_after_two_kills_the_worker_is_as_bold_as_ever(office: Office) -> None:
+    work = office.fated(*["slow:0.2"] * 20)
+    _kill(work, times=2)
+    assert work.run()["left"] == 0
+    assert office.provider.most > 1
+
+
+def test_after_six_kills_in_a_row_the_chunk_is_ended(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = office.fated("200", "200")
+    _kill(work, times=6)
+    assert work.run()["left"] == 0
+    assert not office.provider.asked
+    assert work.chunk_item()["until"]["N"] == "0"
+    assert '"stopped":"workers_died"' in capsys.readouterr().out
+
+
+def _kill(work: Work, times: int) -> None:
+    """Leave the chunk as workers do that are killed before they have asked anything."""
+    for _ in range(times):
+        work.lease()
+        end_lease(work)
+
+
+def test_memory_is_less_than_the_file(office: Office) -> None:
+    asked = [{"role": "user", "content": "x" * 300_000}]
+    work = office.work(b"".join(line(row, messages=asked) for row in range(300)))
+    with started(work, measures=True) as process:
+        answer = json.loads(process.communicate()[0].splitlines()[-1])
+    assert answer["left"] == 0
+    assert answer["peak_megabytes"] < 80

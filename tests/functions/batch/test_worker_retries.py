@@ -1,0 +1,104 @@
+"""The batch worker from one invocation to the next: how long it waits, and when it gives up."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from llm_relay.api import relay
+from llm_relay.batch.model.manifest import Chunk
+from llm_relay.core.deadline import Deadline
+from tests.support.batch_environment import batch_world
+from tests.support.chunk_runs import office
+from tests.support.failing_provider import rows
+from tests.support.scripted_provider import wait_until
+
+if TYPE_CHECKING:
+    from tests.support.chunk_runs import Office
+
+__all__ = ["batch_world", "office"]
+
+
+def test_an_outage_of_calls_that_break_off_is_waited_for_longer_each_time(office: Office) -> None:
+    work = office.fated(*["reset"] * 120)
+    answers = [work.run() for _ in range(3)]
+    assert [answer["wait_seconds"] for answer in answers] == [15, 30, 60]
+    assert [answer["idle"] for answer in answers] == [1, 2, 3]
+    assert answers[0]["left"] - answers[2]["left"] == 40  # one at a time, after the first
+
+
+def test_after_silence_one_row_at_a_time_is_asked_until_one_is_answered(office: Office) -> None:
+    work = office.fated(*["reset"] * 6)
+    work.run(idle=1)
+    assert office.provider.most == 1
+    work = office.fated(*["slow:0.1"] * 40)
+    assert work.run(idle=1)["left"] == 0
+    assert office.provider.most > 1
+
+
+def test_the_next_chunk_of_a_batch_begins_at_the_pace_that_was_found(office: Office) -> None:
+    first, second = rows(["slow:0.5"] * 60), rows(["held"] * 16)
+    work = office.work(first + second, 60)
+    work.chunk = replace(work.chunk, end=len(first))
+    work.run()
+    following = Chunk(number=8, start=len(first), end=len(first + second), first_row=60, rows=16)
+
+    def look() -> None:  # a new pace stays at four while nothing is answered
+        wait_until(lambda: office.provider.under_way > 4)
+        office.provider.may_answer.set()
+
+    assert replace(work, chunk=following, answers=[]).run_with(look)["left"] == 0
+
+
+def test_the_next_batch_begins_with_few_rows_at_once(office: Office) -> None:
+    office.fated(*["slow:0.1"] * 60).run()
+    office.provider.most = 0
+    office.fated(*["slow:0.5"] * 16).run()
+    assert office.provider.most <= 12
+
+
+def test_calls_that_take_all_the_time_without_an_answer_are_waited_after(office: Office) -> None:
+    office.world.environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "2")
+    relay.providers.cache_clear()
+    relay.providers().named(None).entry("", Deadline.after(60))
+    work = office.fated(*["slow:60"] * 12)
+    answer = work.run(idle=2, seconds=18)
+    assert 8 <= answer["left"] < 12
+    assert (answer["wait_seconds"], answer["idle"]) == (60, 3)
+
+
+def test_rows_are_not_given_up_in_an_invocation_that_was_answered(office: Office) -> None:
+    work = office.fated(*["200"] * 50, "429:60", *["200"] * 100)
+    answer = work.run(idle=20)
+    assert answer["left"] > 0
+    assert (answer["wait_seconds"], answer["idle"]) == (60, 0)
+    assert all(result.is_answer for result in work.results())
+
+
+@pytest.mark.parametrize("seconds", ["90000", "1e300"])
+def test_no_retry_after_is_waited_out_beyond_the_end_of_the_batch(
+    office: Office, seconds: str
+) -> None:
+    work = office.fated(f"429:{seconds}", expires_at=int(time.time()) + 3600)
+    answer = work.run()
+    assert answer["left"] == 1
+    assert 3000 < answer["wait_seconds"] <= 3600
+
+
+def test_turns_are_counted_and_slow_once_there_were_many(office: Office) -> None:
+    work = office.fated("429:10")
+    assert [work.run(idle=0)["turns"] for _ in range(2)] == [1, 2]
+    assert work.run(idle=0, turns=499)["wait_seconds"] == 10
+    assert work.run(idle=0)["wait_seconds"] == 45
+    lease = work.lease()
+    assert work.run()["wait_seconds"] == 45
+    assert lease.generation == 5
+
+
+def test_the_last_of_many_turns_waits_for_nothing(office: Office) -> None:
+    work = office.fated("200")
+    answer = work.run(turns=2000)
+    assert (answer["left"], answer["wait_seconds"]) == (0, 0)

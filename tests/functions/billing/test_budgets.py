@@ -1,0 +1,246 @@
+"""Budgets through the relay functions: every way in which a call can end, and its price."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from functions.chat_completions.handler import handler
+from llm_relay.api import relay
+from llm_relay.aws.lambda_streaming import StreamResponse
+from llm_relay.billing.admission import admit
+from llm_relay.providers.dialects.dialect import ABLITERATION
+from tests.functions.conftest import Answered, Context, proxy_event, taken
+from tests.support.dynamodb_proxy import AWAY
+from tests.support.ledger_accounts import CLIENT, Accounts, client, is_sound
+from tests.support.paying_provider import (
+    HANGS,
+    LISTED,
+    MODEL,
+    STALLS,
+    STREAMED,
+    WHOLE,
+    PayingProvider,
+    expected_nanos,
+    question,
+)
+from tests.support.scripted_provider import ScriptedProvider, wait_until, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.functions.conftest import Secret
+
+USD = 10**9
+PLENTY = {"budget_nanos": str(1000 * USD), "budget_per": "day"}
+
+
+@pytest.fixture
+def paid(
+    environment: pytest.MonkeyPatch, secret: Secret, accounts: Accounts
+) -> Iterator[PayingProvider]:
+    provider = PayingProvider()
+    with provider:
+        environment.setenv("UPSTREAM_BASE_URL", provider.base_url)
+        yield provider
+        relay.providers.cache_clear()
+
+
+def event(body: dict[str, Any], **limits: str) -> dict[str, Any]:
+    asked = proxy_event("POST", "/v1/chat/completions", body)
+    asked["requestContext"]["authorizer"] = {"principalId": "p", "client": CLIENT} | limits
+    return asked
+
+
+def sent(body: dict[str, Any], **limits: str) -> Any:
+    return handler(event(body, **limits), Context(60, time.monotonic()))
+
+
+def ask(body: dict[str, Any], **limits: str) -> Answered:
+    return taken(sent(body, **limits))
+
+
+def worst(body: dict[str, Any]) -> int:
+    admission = admit(client(USD), "/chat/completions", body, LISTED, ABLITERATION)
+    return admission.worst_nanos
+
+
+def spent(accounts: Accounts) -> int:
+    """What a settled account says is spent."""
+    account = accounts.read()
+    assert is_sound(account)
+    assert account.holds == {}
+    return account.spent
+
+
+@pytest.mark.parametrize(
+    ("streamed", "fate"), [*((False, fate) for fate in WHOLE), *((True, fate) for fate in STREAMED)]
+)
+def test_each_end_of_a_call_has_its_price(
+    paid: PayingProvider, accounts: Accounts, fate: str, streamed: bool
+) -> None:
+    body = question(fate, 12_345, stream=streamed)
+    ask(body, **PLENTY)
+    assert paid.asked == [fate]
+    assert spent(accounts) == expected_nanos(body, worst(body))
+    charged = [used["cost_nanos"] for used in accounts.used()]
+    assert sum(charged) == spent(accounts)
+
+
+@pytest.mark.parametrize("pieces", [0, 1])
+def test_a_stream_whose_caller_leaves_costs_all_that_was_set_aside(
+    paid: PayingProvider, accounts: Accounts, pieces: int
+) -> None:
+    body = question(STALLS, stream=True)
+    answer = sent(body, **PLENTY)
+    stream = answer.body if isinstance(answer, StreamResponse) else pytest.fail("no stream")
+    for _ in range(pieces):
+        next(iter(stream))
+    for _ in range(2):
+        answer.close()
+    assert spent(accounts) == worst(body)
+
+
+def test_a_provider_too_slow_may_have_been_paid(
+    environment: pytest.MonkeyPatch, paid: PayingProvider, accounts: Accounts
+) -> None:
+    environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "5")
+    # The key and the prices are known from then on.
+    wait_until(lambda: ask(question("answers"), **PLENTY).status == 200)
+    body = question(HANGS)
+    assert ask(body, **PLENTY).status == 504
+    assert paid.asked == ["answers", HANGS]
+    assert spent(accounts) == worst(body)
+
+
+def test_a_call_that_had_no_time_left_to_be_sent_costs_nothing(
+    environment: pytest.MonkeyPatch, paid: PayingProvider, accounts: Accounts
+) -> None:
+    environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "0")
+    assert ask(question(HANGS), **PLENTY).status == 504
+    assert paid.asked == []
+    assert spent(accounts) == 0
+
+
+def test_a_provider_that_cannot_be_reached_costs_nothing(
+    environment: pytest.MonkeyPatch, paid: PayingProvider, accounts: Accounts
+) -> None:
+    environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
+    environment.setenv("UPSTREAM_KEEP_SECONDS", "0")
+    assert ask(question("answers", 1), **PLENTY).status == 200  # prices are known from now on
+    paid.__exit__()
+    answer = ask(question("answers"), **PLENTY)
+    assert (answer.status, answer.error["code"]) == (502, "upstream_unreachable")
+    assert spent(accounts) == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_fates_leave_the_sum_of_their_costs(
+    paid: PayingProvider, accounts: Accounts, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311 - the same each time
+    expected = 0
+    for _ in range(25):
+        streamed = chance.random() < 0.5
+        fate = chance.choice([*(STREAMED if streamed else WHOLE)])
+        body = question(fate, chance.randint(0, 50_000), stream=streamed)
+        ask(body, **PLENTY)
+        expected += expected_nanos(body, worst(body))
+    assert spent(accounts) == expected
+    assert sum(used["cost_nanos"] for used in accounts.used()) == expected
+
+
+def test_a_call_over_budget_is_refused_before_the_provider_hears_of_it(
+    paid: PayingProvider, accounts: Accounts
+) -> None:
+    body = question("answers", 1_000)
+    budget = {"budget_nanos": str(worst(body)), "budget_per": "month"}
+    assert ask(body, **budget).status == 200
+    refusal = ask(body, **budget)
+    assert (refusal.status, refusal.error["code"]) == (402, "budget_exceeded")
+    assert refusal.headers["x-should-retry"] == "false"
+    assert "starts afresh at" in refusal.error["message"]
+    assert paid.asked == ["answers"]
+
+
+def test_a_client_without_a_budget_costs_no_request_to_dynamodb(
+    paid: PayingProvider, accounts: Accounts
+) -> None:
+    assert ask(question("answers", 1)).status == 200
+    assert accounts.door.operations == []
+    assert [request.path for request in paid.requests] == ["/v1/chat/completions"]
+
+
+@pytest.mark.parametrize(("setting", "status"), [("refuse", 503), ("allow", 200)])
+def test_without_dynamodb_a_call_goes_as_the_setting_says(
+    environment: pytest.MonkeyPatch,
+    paid: PayingProvider,
+    accounts: Accounts,
+    setting: str,
+    status: int,
+) -> None:
+    environment.setenv("ON_LEDGER_FAILURE", setting)
+    accounts.door.fault = lambda _operation: AWAY
+    answer = ask(question("answers", 1), **PLENTY)
+    assert (answer.status, len(paid.asked)) == (status, int(status == 200))
+    if status == 503:
+        assert answer.error["code"] == "budget_unavailable"
+
+
+def test_a_model_that_is_not_the_client_s_is_refused(paid: PayingProvider) -> None:
+    answer = ask(question("answers"), models="a,b")
+    assert (answer.status, answer.error["code"]) == (403, "model_not_allowed")
+    assert paid.requests == []
+
+
+def test_more_tokens_than_the_client_may_have_are_refused(paid: PayingProvider) -> None:
+    answer = ask(question("answers", max_tokens=11), max_output_tokens="10")
+    assert (answer.status, answer.error["param"]) == (400, "max_tokens")
+    assert paid.requests == []
+
+
+def test_a_client_s_cap_is_put_into_a_request_without_one(paid: PayingProvider) -> None:
+    ask(question("answers", max_tokens=None), max_output_tokens="10")
+    assert json.loads(paid.requests[0].body)["max_tokens"] == 10
+
+
+def test_a_model_without_a_price_is_refused_on_a_budget_alone(
+    paid: PayingProvider, accounts: Accounts
+) -> None:
+    body = question("answers", model="unpriced-model")
+    refusal = ask(body, **PLENTY)
+    assert (refusal.status, refusal.error["code"]) == (402, "model_unpriced")
+    assert paid.asked == []
+    assert ask(body).status == 200
+
+
+def test_a_cost_that_the_provider_does_not_tell_is_reckoned_at_its_list_price(
+    environment: pytest.MonkeyPatch, secret: Secret, accounts: Accounts
+) -> None:
+    counts = {"prompt_tokens": 100, "completion_tokens": 10}
+    answer = {"object": "chat.completion", "model": "another-name", "choices": [], "usage": counts}
+    with ScriptedProvider() as provider:
+        provider.scripts = [whole(200, {"data": [LISTED]}), whole(200, answer)]
+        environment.setenv("UPSTREAM_BASE_URL", provider.base_url)
+        assert ask({"model": MODEL, "messages": [{"role": "user", "content": "a"}]}, **PLENTY)
+        wait_until(lambda: len(provider.requests) == 2)
+        relay.providers.cache_clear()
+    assert spent(accounts) == 130_000
+
+
+def test_a_call_on_a_budget_is_refused_for_now_while_the_prices_cannot_be_had(
+    environment: pytest.MonkeyPatch, secret: Secret, accounts: Accounts
+) -> None:
+    environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
+    with ScriptedProvider() as provider:
+        provider.scripts = [whole(503, {"error": {"message": "busy"}})]
+        environment.setenv("UPSTREAM_BASE_URL", provider.base_url)
+        refusal = ask({"model": MODEL, "messages": [{"role": "user", "content": "a"}]}, **PLENTY)
+        assert (refusal.status, refusal.error["code"]) == (503, "prices_unavailable")
+        assert "x-should-retry" not in refusal.headers
+        assert len(provider.requests) == 1  # for the list
+        relay.providers.cache_clear()

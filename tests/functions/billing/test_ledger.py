@@ -1,0 +1,310 @@
+"""What is set aside, charged and given back, with many at once and a DynamoDB that fails."""
+
+from __future__ import annotations
+
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from llm_relay.billing.ledger import Ledger, LedgerSettings
+from llm_relay.billing.ledger_account import FORGET_SECONDS, GRACE_SECONDS, Hold
+from llm_relay.core.errors import BudgetExceeded, LedgerUnavailable
+from llm_relay.core.usage import Usage
+from tests.support.dynamodb_proxy import AWAY, CONFLICT, LOST, UNHEARD
+from tests.support.ledger_accounts import Accounts, client, is_sound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOW = 1_795_262_400.0  # 2026-11-21T12:00:00Z
+USAGE = Usage(tokens_in=3, tokens_out=4)
+MANY = 200
+
+
+@pytest.fixture
+def ledger(accounts: Accounts) -> Iterator[Ledger]:
+    with ledger_behind(accounts) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def patient_ledger(accounts: Accounts) -> Iterator[Ledger]:
+    with ledger_behind(accounts, attempts=8) as ledger:
+        yield ledger
+
+
+@contextmanager
+def ledger_behind(
+    accounts: Accounts, *, allows: bool = False, attempts: int = 3
+) -> Iterator[Ledger]:
+    retries: Any = {"mode": "standard", "total_max_attempts": attempts}
+    patience = Config(max_pool_connections=MANY, retries=retries)
+    settings = LedgerSettings(table=accounts.table, allows_on_failure=allows)
+    with closing(
+        boto3.client("dynamodb", endpoint_url=accounts.door.url, config=patience)
+    ) as behind:
+        yield Ledger(settings, lambda: behind)
+
+
+def reserve(ledger: Ledger, nanos: int, budget: int = 100, now: float = NOW) -> Hold:
+    hold = ledger.reserve(client(budget), nanos, now, 10)
+    assert hold
+    return hold
+
+
+def read(accounts: Accounts) -> tuple[int, int, int]:
+    """What is available, spent and held of a sound account."""
+    account = accounts.read(now=NOW)
+    assert is_sound(account)
+    held = sum(hold.nanos for hold in account.holds.values())
+    return account.available, account.spent, held
+
+
+def once(*faults: str | None) -> Iterator[str | None]:
+    """Each fault for one request, then none."""
+    yield from faults
+    while True:
+        yield None
+
+
+def put_in_the_way(accounts: Accounts, *faults: str | None) -> None:
+    planned = once(*faults)
+    accounts.door.fault = lambda _operation: next(planned)
+
+
+def test_what_a_call_may_cost_is_set_aside_and_its_cost_charged(
+    accounts: Accounts, ledger: Ledger
+) -> None:
+    hold = reserve(ledger, 60)
+    assert read(accounts) == (40, 0, 60)
+    ledger.settle(hold, 25, USAGE, "m")
+    assert read(accounts) == (75, 25, 0)
+    (used,) = accounts.used()
+    counted = {"requests": 1, "tokens_in": 3, "tokens_out": 4, "cost_nanos": 25}
+    assert {name: used[name] for name in counted} == counted
+    assert accounts.door.operations == ["UpdateItem", "TransactWriteItems"]
+
+
+def test_what_is_released_is_there_again_and_counts_as_no_use(
+    accounts: Accounts, ledger: Ledger
+) -> None:
+    ledger.release(reserve(ledger, 60))
+    assert (read(accounts), accounts.used()) == ((100, 0, 0), [])
+
+
+def test_a_cost_above_what_was_set_aside_is_charged_all_the_same(
+    accounts: Accounts, ledger: Ledger
+) -> None:
+    ledger.settle(reserve(ledger, 60), 130, USAGE, "m")
+    assert read(accounts) == (-30, 130, 0)
+
+
+def test_a_call_over_budget_is_told_what_is_left_and_when_it_resets(
+    accounts: Accounts, ledger: Ledger
+) -> None:
+    usd = 10**9
+    ledger.settle(reserve(ledger, 3 * usd, 10 * usd), 2 * usd, USAGE, "m")
+    reserve(ledger, 5 * usd, 10 * usd)
+    with pytest.raises(BudgetExceeded) as refusal:
+        reserve(ledger, 4 * usd, 10 * usd)
+    error = refusal.value
+    told = ("up to $4", "$3 is left", "budget of $10", "$2 is spent", "$5 reserved")
+    assert [words for words in told if words not in error.message] == []
+    assert "2026-11-22T00:00:00Z" in error.message
+    assert error.headers()["x-should-retry"] == "false"
+
+
+def test_a_first_call_above_the_whole_budget_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(BudgetExceeded, match="is left of your budget"):
+        reserve(ledger, 101)
+
+
+@pytest.mark.parametrize(("budget", "nanos", "left"), [(150, 90, 0), (150, 91, None), (70, 10, 0)])
+def test_a_changed_budget_counts_from_the_next_call_on(
+    accounts: Accounts, ledger: Ledger, budget: int, nanos: int, left: int | None
+) -> None:
+    reserve(ledger, 60)
+    if left is None:
+        with pytest.raises(BudgetExceeded):
+            reserve(ledger, nanos, budget)
+        return
+    reserve(ledger, nanos, budget)
+    assert read(accounts)[0] == left
+
+
+def test_a_budget_lowered_below_what_is_in_use_refuses_until_it_suffices(
+    accounts: Accounts, ledger: Ledger
+) -> None:
+    hold = reserve(ledger, 60)
+    with pytest.raises(BudgetExceeded, match=r"\$0 is left"):
+        reserve(ledger, 1, 50)
+    ledger.settle(hold, 10, USAGE, "m")
+    reserve(ledger, 40, 50)
+    assert read(accounts) == (0, 10, 40)
+
+
+def test_a_monthly_budget_outlasts_the_day(accounts: Accounts, ledger: Ledger) -> None:
+    monthly = client(100, budget_per="month")
+    for day in range(2):
+        hold = ledger.reserve(monthly, 50, NOW + day * 86_400, 10)
+        assert hold
+        ledger.settle(hold, 50, USAGE, "m")
+    with pytest.raises(BudgetExceeded, match="2026-12-01T00:00:00Z"):
+        ledger.reserve(monthly, 1, NOW + 2 * 86_400, 10)
+    assert accounts.read("month", NOW).available == 0
+    assert [used["requests"] for used in accounts.used()] == [1, 1]
+
+
+def test_the_hold_of_a_dead_call_comes_back_when_it_is_needed(
+    accounts: Accounts, ledger: Ledger
+) -> None:
+    reserve(ledger, 80)
+    dead = NOW + 10 + GRACE_SECONDS
+    with pytest.raises(BudgetExceeded):
+        reserve(ledger, 30, now=dead)
+    reserve(ledger, 30, now=dead + 1)
+    assert read(accounts) == (70, 0, 30)
+
+
+def test_the_hold_of_a_dead_call_comes_back_with_the_next_call_anyway(
+    accounts: Accounts, ledger: Ledger
+) -> None:
+    reserve(ledger, 20)
+    reserve(ledger, 30, now=NOW + 100)
+    assert read(accounts) == (70, 0, 30)
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_a_cost_that_comes_after_the_hold_was_taken_back_is_charged_once(
+    accounts: Accounts, ledger: Ledger, repeats: int
+) -> None:
+    hold = reserve(ledger, 80)
+    reserve(ledger, 30, now=NOW + 100)
+    for _ in range(repeats):
+        ledger.settle(hold, 50, USAGE, "m")
+    assert read(accounts) == (20, 50, 30)
+    assert [used["requests"] for used in accounts.used()] == [1]
+
+
+def test_nothing_is_settled_or_released_twice(accounts: Accounts, ledger: Ledger) -> None:
+    hold = reserve(ledger, 60)
+    for _ in range(2):
+        ledger.settle(hold, 25, USAGE, "m")
+        ledger.release(hold)
+    assert read(accounts) == (75, 25, 0)
+
+
+def test_what_is_left_of_dead_calls_is_forgotten_in_the_end(
+    accounts: Accounts, ledger: Ledger
+) -> None:
+    for late in (0, 100, 200 + FORGET_SECONDS):
+        last = reserve(ledger, 10, now=NOW + late)
+    assert list(accounts.read(now=NOW).holds) != [last.name]  # one was swept only now
+    ledger.release(last)
+    reserve(ledger, 10, now=NOW + 300 + 2 * FORGET_SECONDS)
+    assert len(accounts.read(now=NOW).holds) == 1
+
+
+@pytest.mark.parametrize("fault", [UNHEARD, LOST, CONFLICT, AWAY])
+def test_a_fault_that_passes_changes_nothing(
+    accounts: Accounts, ledger: Ledger, fault: str
+) -> None:
+    put_in_the_way(accounts, fault)
+    hold = reserve(ledger, 60)
+    assert read(accounts) == (40, 0, 60)
+    put_in_the_way(accounts, fault)
+    ledger.settle(hold, 25, USAGE, "m")
+    other = reserve(ledger, 60)
+    put_in_the_way(accounts, fault)
+    ledger.release(other)
+    assert read(accounts) == (75, 25, 0)
+    assert [used["requests"] for used in accounts.used()] == [1]
+
+
+def test_without_dynamodb_calls_are_refused(
+    accounts: Accounts, ledger: Ledger, capfd: pytest.CaptureFixture[str]
+) -> None:
+    accounts.door.fault = lambda _operation: AWAY
+    with pytest.raises(LedgerUnavailable):
+        reserve(ledger, 60)
+    assert "a budget could not be read" in capfd.readouterr().out
+
+
+def test_without_dynamodb_calls_pass_where_the_settings_say_so(
+    accounts: Accounts, capfd: pytest.CaptureFixture[str]
+) -> None:
+    accounts.door.fault = lambda _operation: AWAY
+    with ledger_behind(accounts, allows=True) as ledger:
+        assert ledger.reserve(client(100), 60, NOW, 10) is None
+    assert "a budget could not be read" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("fault", [AWAY, LOST])
+def test_a_cost_that_cannot_be_charged_is_logged_for_somebody_to_charge(
+    accounts: Accounts, ledger: Ledger, fault: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    hold = reserve(ledger, 60)
+    accounts.door.fault = lambda _operation: fault
+    ledger.settle(hold, 25, USAGE, "m")
+    line = capfd.readouterr().out
+    assert [word for word in (hold.name, '"cost_nanos":25') if word not in line] == []
+    accounts.door.fault = lambda _operation: None
+    assert read(accounts) == (40, 0, 60)
+
+
+def test_two_hundred_calls_at_once_and_a_budget_for_fifty_let_fifty_pass(
+    accounts: Accounts, ledger: Ledger
+) -> None:
+    start = threading.Barrier(MANY)
+
+    def call(_: int) -> bool:
+        start.wait()
+        try:
+            hold = reserve(ledger, 7, 7 * 50 + 6)
+        except BudgetExceeded:
+            return False
+        ledger.settle(hold, 7, USAGE, "m")
+        return True
+
+    with ThreadPoolExecutor(MANY) as callers:
+        passed = sum(callers.map(call, range(MANY)))
+    assert passed == 50
+    assert read(accounts) == (6, 350, 0)
+    assert [used["requests"] for used in accounts.used()] == [50]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_calls_at_once_through_a_failing_dynamodb_leave_the_sum_of_their_costs(
+    accounts: Accounts, patient_ledger: Ledger, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311 - the same each time
+    faults = [UNHEARD, LOST, CONFLICT, *[None] * 20]
+    accounts.door.fault = lambda _operation: chance.choice(faults)
+    plans = [(chance.randint(1, 60), chance.random()) for _ in range(MANY)]
+
+    def call(plan: tuple[int, float]) -> int | None:
+        worst, share = plan
+        try:
+            hold = reserve(patient_ledger, worst, 2_000)
+        except (BudgetExceeded, LedgerUnavailable):
+            return None
+        if share < 0.1:
+            patient_ledger.release(hold)
+            return 0
+        cost = round(worst * share)
+        patient_ledger.settle(hold, cost, USAGE, "m")
+        return cost
+
+    with ThreadPoolExecutor(32) as callers:
+        costs = [cost for cost in callers.map(call, plans) if cost is not None]
+    accounts.door.fault = lambda _operation: None
+    _, spent, held = read(accounts)
+    assert (spent, held) == (sum(costs), 0)
+    assert spent <= 2_000
+    assert sum(used["cost_nanos"] for used in accounts.used()) == spent

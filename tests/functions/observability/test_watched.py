@@ -1,0 +1,175 @@
+"""What dashboard, alarms and queries look at is what handlers print, and the other way round."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from llm_relay.api import relay
+from llm_relay.aws.dynamodb import dynamodb
+from llm_relay.billing.ledger import ledger
+from llm_relay.observability.metrics import UNITS
+from tests.functions.conftest import proxy_event
+from tests.support.chunk_runs import office
+from tests.support.ledger_accounts import CLIENT, make_table
+from tests.support.measured import Line, lines_in, points_in, units_in
+from tests.support.paying_provider import LISTED, MODEL
+from tests.support.payloads import COMPLETION, INPUT, QUESTION, RESPONSE
+from tests.support.scripted_provider import RESET, whole
+from tests.template.operations.watched import (
+    alarm_metrics,
+    alarms,
+    dashboard_metrics,
+    dashboard_searches,
+    queries,
+)
+from tests.template.stack import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.functions.conftest import Answered
+    from tests.support.chunk_runs import Office
+    from tests.support.scripted_provider import Script, ScriptedProvider
+
+__all__ = ["office"]
+
+NO = {"error": {"message": "no", "code": "no"}}
+LISTING = {"object": "list", "data": [LISTED]}
+# A new environment, which is asked twice; it need not call anybody to refuse that.
+IN_A_NEW_PROCESS = """
+import json, sys
+from functions.chat_completions.handler import handler
+class Context:
+    get_remaining_time_in_millis = staticmethod(lambda: 60_000)
+for _ in range(2):
+    handler(json.loads(sys.argv[1]), Context)
+"""
+# What is CloudWatch's own: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html
+_WORDS = "and as asc avg by count desc fields filter ispresent latest limit max or sort stats sum"
+WORDS = {*_WORDS.split()}
+_PRINTED: list[Line] = []
+
+
+class Tour:
+    """Has the functions do whatever there is to measure."""
+
+    def __init__(
+        self, office: Office, provider: ScriptedProvider, ask: Callable[..., Answered]
+    ) -> None:
+        self._office = office
+        self._provider = provider
+        self._ask = ask
+
+    def whole(self) -> None:
+        """Go everywhere."""
+        answered = whole(200, COMPLETION, x_request_id="req_up")
+        for script in (answered, whole(400, NO), whole(429, NO), [RESET]):
+            self._call([script], QUESTION)
+        for script in (whole(200, RESPONSE), whole(429, NO)):
+            self._call([script], INPUT, "responses")
+        self._call([whole(401, NO)], QUESTION)
+        self._on_a_budget()
+        self._a_batch()
+
+    def _call(self, scripts: list[Script], *question: Any, **more: Any) -> None:
+        relay.providers.cache_clear()  # with its memory of rejected keys
+        self._provider.scripts = scripts
+        self._provider.requests.clear()
+        self._ask(*question, **more)
+
+    def _on_a_budget(self) -> None:
+        self._office.world.environment.setenv("CLIENTS_TABLE", make_table(dynamodb()))
+        ledger.cache_clear()
+        for nanos in (10**12, 1):
+            limits = {"principalId": "p", "client": CLIENT, "budget_nanos": str(nanos)}
+            context = {"requestId": "r", "identity": {}, "authorizer": limits}
+            relay.providers.cache_clear()
+            scripts = [whole(200, LISTING), whole(200, COMPLETION)]
+            question = QUESTION | {"model": MODEL, "max_tokens": 9}
+            self._call(scripts, question, requestContext=context)
+        ledger.cache_clear()
+
+    def _a_batch(self) -> None:
+        environment = self._office.world.environment
+        environment.setenv("UPSTREAM_BASE_URL", self._office.provider.base_url)
+        relay.providers.cache_clear()
+        assert self._office.fated("200", "400", "429:30").run()["left"] == 1
+
+
+@pytest.fixture
+def printed(request: pytest.FixtureRequest) -> list[Line]:
+    """All that there is to print, printed once for all tests here."""
+    if not _PRINTED:
+        tools = [request.getfixturevalue(name) for name in ("office", "provider", "ask", "capfd")]
+        Tour(*tools[:3]).whole()
+        _PRINTED.extend([*lines_in(tools[3].readouterr().out), *of_a_new_process()])
+    return _PRINTED
+
+
+def of_a_new_process() -> list[Line]:
+    event = json.dumps(proxy_event("POST", "/v1/chat/completions", "{"))
+    path = f"import sys; sys.path[:0] = ['.', 'layers/llm_relay']{IN_A_NEW_PROCESS}"
+    command = [sys.executable, "-c", path, event]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
+    return lines_in(done.stdout)
+
+
+def test_a_cold_start_is_counted_once_in_each_environment(environment: pytest.MonkeyPatch) -> None:
+    assert [line.get("ColdStart") for line in of_a_new_process()] == [[1], None]
+
+
+def test_what_is_watched_is_measured(printed: list[Line]) -> None:
+    measured = set(points_in(printed))
+    watched = {metric for alarm in alarms().values() for metric, _ in alarm_metrics(alarm).values()}
+    ours = {m for m in watched | dashboard_metrics() if m.namespace == "LlmRelay"}
+    assert ours - measured == set()
+    assert dashboard_searches() - {(m.namespace, m.name, m.keys) for m in measured} == set()
+
+
+def test_what_is_measured_is_documented(printed: list[Line]) -> None:
+    assert units_in(printed) == UNITS
+    assert sorted(documented()) == sorted(UNITS)
+
+
+def test_every_metric_is_of_the_stack_and_of_one_thing_more_at_the_most(
+    printed: list[Line],
+) -> None:
+    keys = {metric.keys for metric in points_in(printed)}
+    sets = [{"service"}, {"service", "route"}, {"service", "model"}]
+    assert keys == {frozenset(each) for each in sets}
+    services = {
+        value for m in points_in(printed) for key, value in m.dimensions if key == "service"
+    }
+    assert services == {"llm-relay"}
+
+
+def test_queries_ask_for_fields_that_lines_have(printed: list[Line]) -> None:
+    fields = {field for line in printed for field in line}
+    missing = {name: asked_for(query) - fields for name, query in queries().items()}
+    assert {name: asked for name, asked in missing.items() if asked} == {}
+
+
+def asked_for(query: str) -> set[str]:
+    """The fields of our lines that a query names."""
+    plain = re.sub(r"""'[^']*'|"[^"]*"|\d+|@\w+""", " ", query)
+    names = set(re.findall(r"\b[a-z_]\w*\b", plain, re.IGNORECASE))
+    return names - WORDS - set(re.findall(r"\bas (\w+)", plain))
+
+
+def documented() -> list[str]:
+    """The metrics in the guide's table."""
+    guide = (ROOT / "docs" / "operate.md").read_text()
+    rows = [row for row in guide.splitlines() if row.startswith("| `")]
+    return [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+
+
+def test_a_query_that_asks_for_what_is_not_there_is_found() -> None:
+    assert asked_for("filter a = 'b c' and @log = \"d\" | stats sum(e) as f by g | sort f") == {
+        "a", "e", "g",
+    }  # fmt: skip

@@ -1,0 +1,317 @@
+"""Several providers: who is asked in whose place, and when nobody may be."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from functions.chat_completions.handler import handler as chat
+from functions.doctor.handler import handler as doctor
+from functions.models.handler import handler as models
+from tests.functions.conftest import Answered, Context, proxy_event, taken
+from tests.support.ledger_accounts import CLIENT, Accounts
+from tests.support.payloads import COMPLETION, QUESTION, STREAMED_QUESTION, frame
+from tests.support.provider_pair import DOWN, FIRST_KEY, NO, OK, SECOND_KEY
+from tests.support.scripted_provider import CLOSE, RESET, stream, whole
+
+if TYPE_CHECKING:
+    from tests.support.provider_pair import Pair
+    from tests.support.scripted_provider import Script
+
+CHUNK = frame(
+    {
+        "id": "c",
+        "object": "chat.completion.chunk",
+        "model": "m",
+        "choices": [{"index": 0, "delta": {"content": "Hi"}}],
+    }
+)
+DONE = b"data: [DONE]\n\n"
+STREAM = stream(CHUNK, DONE)
+PLENTY = {"budget_nanos": str(10**12), "budget_per": "day"}
+NO_MODEL = {
+    "error": {
+        "message": "no such model",
+        "type": "invalid_request_error",
+        "code": "model_not_found",
+    }
+}
+
+
+def ask(body: dict[str, Any], **limits: str) -> Answered:
+    event = proxy_event("POST", "/v1/chat/completions", body)
+    if limits:
+        client = {"principalId": "p", "client": CLIENT}
+        event["requestContext"]["authorizer"] = client | limits
+    return taken(chat(event, Context(60, time.monotonic())))
+
+
+def listed(*models: dict[str, Any]) -> Script:
+    return whole(200, {"object": "list", "data": list(models)})
+
+
+def priced(name: str, usd: str) -> dict[str, Any]:
+    pricing = {"prompt": usd, "completion": usd}
+    return {"id": name, "object": "model", "pricing": pricing, "max_output_length": 100}
+
+
+def test_the_first_provider_answers_as_long_as_it_can(pair: Pair) -> None:
+    answer = ask(QUESTION)
+    assert (answer.status, pair.asked) == (200, [1, 0])
+    assert answer.headers["x-relay-provider"] == pair.names[0]
+    assert pair.first.requests[0].headers["authorization"] == f"Bearer {FIRST_KEY}"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("status", [402, 408, 429, 500, 503])
+def test_a_refusal_that_costs_nothing_is_answered_by_the_next_at_once(
+    pair: Pair, status: int, streamed: bool
+) -> None:
+    pair.first.scripts = [whole(status, NO, retry_after="1")]
+    pair.second.scripts = [STREAM if streamed else OK]
+    answer = ask(STREAMED_QUESTION if streamed else QUESTION)
+    assert (answer.status, pair.asked) == (200, [1, 1])
+    assert answer.headers["x-relay-provider"] == pair.names[1]
+    assert answer.headers["x-relay-attempts"] == "2"
+    sent = [provider.requests[0].headers["authorization"] for provider in (pair.first, pair.second)]
+    assert sent == [f"Bearer {FIRST_KEY}", f"Bearer {SECOND_KEY}"]
+
+
+def test_a_provider_that_cannot_be_reached_is_answered_for(pair: Pair) -> None:
+    pair.say({"base_url": DOWN})
+    answer = ask(QUESTION)
+    assert (answer.status, pair.asked) == (200, [0, 1])
+
+
+def test_a_key_that_is_rejected_or_missing_is_no_reason_to_refuse(pair: Pair) -> None:
+    pair.first.scripts = [whole(401, NO)]
+    assert (ask(QUESTION).status, pair.asked) == (200, [1, 1])
+    pair.say({"secret_arn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:gone"})
+    assert (ask(QUESTION).status, pair.asked) == (200, [1, 2])
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [
+        ([RESET], 502),
+        ([CLOSE], 502),
+        (whole(200, b'{"choices": [', content_length="99") + [CLOSE], 502),
+        (whole(400, NO), 400),
+        (whole(403, NO), 403),
+        (whole(404, NO), 404),
+        (whole(422, NO), 422),
+        (whole(503, NO, x_should_retry="false"), 503),
+    ],
+)
+def test_what_may_be_paid_or_is_the_caller_s_fault_ends_with_the_first(
+    pair: Pair, script: Script, status: int, streamed: bool
+) -> None:
+    pair.first.scripts = [script]
+    answer = ask(STREAMED_QUESTION if streamed else QUESTION)
+    assert (answer.status, pair.asked) == (status, [1, 0])
+    assert answer.headers["x-relay-provider"] == pair.names[0]
+
+
+def test_a_provider_that_is_too_slow_may_have_been_paid(pair: Pair) -> None:
+    pair.environment.setenv("UPSTREAM_IDLE_SECONDS", "0.3")
+    pair.first.scripts = [[600]]
+    pair.say()
+    assert (ask(QUESTION).status, pair.asked) == (504, [1, 0])
+
+
+def test_a_stream_that_refuses_in_its_first_event_is_answered_by_the_next(pair: Pair) -> None:
+    pair.first.scripts = [stream(frame(NO))]
+    pair.second.scripts = [STREAM]
+    answer = ask(STREAMED_QUESTION)
+    assert (answer.status, pair.asked) == (200, [1, 1])
+    assert b"Hi" in answer.body
+
+
+def test_a_stream_that_has_begun_is_nobody_else_s(pair: Pair) -> None:
+    pair.first.scripts = [stream(CHUNK, CLOSE, end=False)]
+    answer = ask(STREAMED_QUESTION)
+    assert (answer.status, pair.asked) == (200, [1, 0])
+    assert b"upstream_error" in answer.body
+
+
+def test_the_last_provider_is_asked_with_all_patience(pair: Pair) -> None:
+    pair.say({"base_url": DOWN})
+    pair.second.scripts = [whole(500, NO, retry_after="0"), OK]
+    assert (ask(QUESTION).status, pair.asked) == (200, [0, 2])
+
+
+def test_a_caller_who_has_to_wait_is_told_so_by_whom(pair: Pair) -> None:
+    pair.environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
+    pair.first.scripts = [whole(429, NO, retry_after="7")]
+    pair.say(second={"base_url": DOWN})
+    answer = ask(QUESTION)
+    assert (answer.status, answer.headers["retry-after"]) == (429, "7")
+    assert answer.headers["x-relay-provider"] == pair.names[0]
+
+
+def test_the_log_names_the_provider_whose_failure_is_told(
+    pair: Pair, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair.first.scripts = pair.second.scripts = [whole(503, NO, retry_after="600")]
+    answer = ask(QUESTION)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = [line["provider"] for line in lines if line.get("message") == "request"]
+    assert [answer.headers["x-relay-provider"]] == told == [pair.names[0]]
+
+
+@pytest.mark.parametrize("most", ["1", "3"])
+def test_each_key_of_a_provider_is_tried_before_the_next_is_asked(
+    pair: Pair, aws: str, most: str
+) -> None:
+    client = boto3.client("secretsmanager", endpoint_url=aws)
+    keys = json.dumps({"api_keys": [f"key-number-{number}" for number in range(5)]})
+    client.put_secret_value(SecretId=pair.entries[0]["secret_arn"], SecretString=keys)
+    client.close()
+    pair.environment.setenv("UPSTREAM_MAX_ATTEMPTS", most)
+    pair.first.scripts = [whole(429, NO)]
+    pair.say()
+    assert (ask(QUESTION).status, pair.asked) == (200, [5, 1])
+    assert len({request.headers["authorization"] for request in pair.first.requests}) == 5
+
+
+def test_when_none_answers_the_first_one_s_failure_is_told(pair: Pair) -> None:
+    pair.environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
+    pair.first.scripts = [whole(503, NO | {"error": {"message": "the first is down"}})]
+    pair.second.scripts = [whole(404, NO_MODEL)]
+    pair.say()
+    answer = ask(QUESTION)
+    assert (answer.status, answer.error["message"].split(".")[0]) == (503, "the first is down")
+
+
+def test_a_model_goes_by_each_provider_s_own_name(pair: Pair) -> None:
+    pair.first.scripts = [whole(500, NO)]
+    pair.say({"models": {"good": "first-good"}}, {"models": {"good": "second/good"}})
+    assert ask(QUESTION | {"model": "good"}).status == 200
+    sent = [json.loads(p.requests[0].body)["model"] for p in (pair.first, pair.second)]
+    assert sent == ["first-good", "second/good"]
+
+
+def test_a_provider_that_has_not_got_the_model_is_passed_over(pair: Pair) -> None:
+    pair.say({"models": {"other": "other"}})
+    assert (ask(QUESTION).status, pair.asked) == (200, [0, 1])
+    pair.say({"models": {QUESTION["model"]: "gone"}})
+    pair.first.scripts = [whole(404, NO_MODEL)]
+    assert (ask(QUESTION).status, pair.asked) == (200, [1, 2])
+
+
+def test_a_model_that_none_has_is_not_found_and_nobody_is_asked(pair: Pair) -> None:
+    pair.say({"models": {"a": "a"}}, {"models": {"b": "b"}})
+    answer = ask(QUESTION)
+    assert (answer.status, answer.error["code"], pair.asked) == (404, "model_not_found", [0, 0])
+
+
+def test_each_provider_is_asked_in_its_own_dialect(pair: Pair) -> None:
+    pair.say({"dialect": "abliteration"})
+    pair.first.scripts = [whole(500, NO)]
+    assert ask(QUESTION | {"max_completion_tokens": 9}).status == 200
+    fields = [json.loads(p.requests[0].body).keys() for p in (pair.first, pair.second)]
+    assert ["max_tokens" in sent for sent in fields] == [True, False]
+
+
+def test_a_request_that_one_dialect_cannot_say_is_the_other_s(pair: Pair) -> None:
+    pair.say({"dialect": "abliteration"})
+    assert (ask(QUESTION | {"instructions": "Be brief."}).status, pair.asked) == (200, [0, 1])
+
+
+def test_the_models_of_all_can_be_asked_for_and_each_is_listed_once(pair: Pair) -> None:
+    pair.first.scripts = [listed(priced("own-name", "1"))]
+    pair.second.scripts = [listed(priced("shared", "1"), priced("theirs", "2"))]
+    pair.say({"models": {"shared": "own-name", "hidden": "not-listed"}})
+    answer = taken(models(proxy_event("GET", "/v1/models"), Context(27, time.monotonic())))
+    assert [each["id"] for each in answer.json()["data"]] == ["shared", "hidden", "theirs"]
+    assert answer.json()["data"][0]["pricing"] == {"prompt": "1", "completion": "1"}
+    assert answer.json()["data"][1]["owned_by"] == pair.names[0]
+
+
+def test_a_list_that_cannot_be_had_leaves_the_others(pair: Pair) -> None:
+    pair.second.scripts = [listed(priced("theirs", "2"))]
+    pair.say({"base_url": DOWN})
+    answer = taken(models(proxy_event("GET", "/v1/models"), Context(27, time.monotonic())))
+    assert [each["id"] for each in answer.json()["data"]] == ["theirs"]
+
+
+def test_a_list_that_never_comes_leaves_the_others_their_time(pair: Pair) -> None:
+    pair.first.scripts = [[600]]
+    pair.second.scripts = [listed(priced("theirs", "2"))]
+    answer = taken(models(proxy_event("GET", "/v1/models"), Context(14, time.monotonic())))
+    assert [each["id"] for each in answer.json()["data"]] == ["theirs"]
+    assert len(pair.first.requests) == 1
+
+
+def test_a_provider_is_asked_for_its_list_once_if_there_are_others(pair: Pair) -> None:
+    pair.first.scripts = [whole(503, NO, retry_after="0")]
+    pair.second.scripts = [listed(priced("theirs", "2"))]
+    answer = taken(models(proxy_event("GET", "/v1/models"), Context(27, time.monotonic())))
+    assert (answer.status, len(pair.first.requests)) == (200, 1)
+
+
+def test_money_is_set_aside_for_the_dearest_and_the_one_who_serves_is_paid(
+    pair: Pair, accounts: Accounts
+) -> None:
+    bare = {name: value for name, value in COMPLETION.items() if name != "estimated_cost_usd"}
+    model = QUESTION["model"]
+    pair.first.scripts = [listed(priced("cheap", "0.000001")), whole(500, NO)]
+    pair.second.scripts = [listed(priced(model, "0.001")), whole(200, bare)]
+    pair.say({"models": {model: "cheap"}})
+    answer = ask(QUESTION | {"max_tokens": 10}, **PLENTY)
+    assert (answer.status, answer.headers["x-relay-cost-usd"]) == (200, "0.03")
+    assert accounts.read().spent == 30_000_000
+    tight = {"budget_nanos": str(10**7), "budget_per": "month"}
+    refused = ask(QUESTION | {"max_tokens": 10}, **tight)
+    assert (refused.status, refused.error["code"]) == (402, "budget_exceeded")
+    assert pair.asked == [1, 1]
+
+
+def test_a_provider_without_a_price_is_none_for_a_client_with_a_budget(
+    pair: Pair, accounts: Accounts
+) -> None:
+    pair.first.scripts = [listed(), OK]
+    pair.second.scripts = [listed(priced(QUESTION["model"], "0.001")), OK]
+    assert ask(QUESTION | {"max_tokens": 10}, **PLENTY).status == 200
+    assert pair.asked == [0, 1]
+    assert accounts.read().holds == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("[{", "not JSON"),
+        ("[]", "one provider or more"),
+        ('[{"name": "a"}]', r"Providers[0].base_url"),
+        ('[{"name": "A b", "base_url": "https://a"}]', "Providers[0].name"),
+        ('[{"name": "a", "base_url": "a"}]', "Providers[0].base_url"),
+        ('[{"name": "a", "base_url": "https://a", "url": 1}]', "'url'"),
+        ('[{"name": "a", "base_url": "https://a", "dialect": "x"}]', "Providers[0].dialect"),
+        ('[{"name": "a", "base_url": "https://a", "secret_arn": "x"}]', "Providers[0].secret_arn"),
+        ('[{"name": "a", "base_url": "https://a", "models": ["x"]}]', "Providers[0].models"),
+        ('[{"name": "a", "base_url": "https://a"}, {"name": "a", "base_url": "https://b"}]', "two"),
+    ],
+)
+def test_a_list_that_is_wrong_is_said_to_be_so(pair: Pair, said: str, told: str) -> None:
+    pair.environment.setenv("PROVIDERS", said)
+    answer = ask(QUESTION)
+    assert (answer.status, answer.error["code"]) == (500, "internal_error")
+    assert told in answer.error["message"]
+
+
+def test_the_doctor_looks_at_every_provider(pair: Pair) -> None:
+    answers = [listed(priced("m", "1")), STREAM]
+    pair.first.scripts = answers
+    pair.second.scripts = [listed(), whole(401, NO)]
+    pair.say({"models": {"good": "m"}}, {"models": {"good": "m"}})
+    report = doctor({}, Context(90, time.monotonic()))
+    states = {check["name"]: check["state"] for check in report["checks"]}
+    assert states["settings"] == "ok"
+    found = [states[f"{what} of {name}"] for name in pair.names for what in ("secret", "model")]
+    assert found == ["ok", "ok", "ok", "not checked"]
+    assert states[f"provider key of {pair.names[1]}"] == "fail"

@@ -1,0 +1,148 @@
+"""Connections to the provider that are kept, shared among threads, and dropped in time."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from llm_relay.core.deadline import Deadline
+from llm_relay.core.errors import UpstreamBroke, UpstreamUnreachable
+from llm_relay.providers.settings import UpstreamSettings
+from llm_relay.transport.connections import OneWriteConnection
+from llm_relay.transport.http_transport import Upstream, UpstreamRequest
+from tests.support.scripted_provider import CLOSE, PATIENCE_SECONDS, RESET, ScriptedProvider, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_OK = whole(200, {"data": []})
+
+
+def upstream_of(provider: ScriptedProvider, **environment: str) -> Upstream:
+    base = {"UPSTREAM_BASE_URL": provider.base_url}
+    return Upstream(UpstreamSettings.from_mapping(base | environment))
+
+
+def call(upstream: Upstream) -> int:
+    deadline = Deadline.after(PATIENCE_SECONDS)
+    request = UpstreamRequest(method="GET", path="/models")
+    reply = upstream.send(request, "key", deadline)
+    try:
+        reply.whole(deadline)
+    finally:
+        reply.close()
+    return reply.status
+
+
+def calls_at_once(upstream: Upstream, count: int) -> Iterable[int]:
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(lambda _: call(upstream), range(count)))
+
+
+def test_a_connection_that_idled_too_long_is_not_used_though_others_are_busy() -> None:
+    together = [threading.Barrier(2), *_OK]
+    with ScriptedProvider([together, together, _OK]) as provider:
+        upstream = upstream_of(provider, UPSTREAM_KEEP_SECONDS="5")
+        calls_at_once(upstream, 2)
+        assert provider.connections == 2
+        ends = time.monotonic() + 5.5
+        while time.monotonic() < ends:  # one of them stays busy, the other grows old
+            call(upstream)
+            time.sleep(0.05)
+        assert provider.connections == 2
+        provider.scripts = [together]
+        calls_at_once(upstream, 2)
+        assert provider.connections == 3
+
+
+def test_as_many_connections_are_kept_as_the_settings_say() -> None:
+    with ScriptedProvider([[threading.Barrier(20), *_OK]]) as provider:
+        upstream = upstream_of(provider, UPSTREAM_CONNECTIONS="20", UPSTREAM_KEEP_SECONDS="60")
+        assert set(calls_at_once(upstream, 20)) == {200}
+        assert set(calls_at_once(upstream, 20)) == {200}
+        assert provider.connections == 20
+
+
+def test_a_proxy_that_the_environment_names_is_asked_in_the_provider_s_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ScriptedProvider([_OK]) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.base_url.removesuffix("/v1"))
+        settings = UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": "http://provider.test/v1"})
+        upstream = Upstream(settings)
+        assert [call(upstream), call(upstream)] == [200, 200]
+        assert {each.path for each in proxy.requests} == {"http://provider.test/v1/models"}
+        assert proxy.connections == 1
+
+
+@pytest.mark.parametrize("end", [CLOSE, RESET])
+def test_a_proxy_that_hangs_up_after_the_request_may_have_passed_it_on(
+    monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    with ScriptedProvider([[end]]) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.base_url.removesuffix("/v1"))
+        settings = UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": "http://provider.test/v1"})
+        with pytest.raises(UpstreamBroke):
+            call(Upstream(settings))
+
+
+def test_a_proxy_that_refuses_to_connect_has_passed_nothing_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ScriptedProvider([whole(407, {})]) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.base_url.removesuffix("/v1"))
+        settings = UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": "https://provider.test/v1"})
+        with pytest.raises(UpstreamUnreachable):
+            call(Upstream(settings))
+        assert [each.method for each in proxy.requests] == ["CONNECT"]
+
+
+@pytest.mark.parametrize("host", ["api..example.com", "*.example.com"])
+def test_a_host_that_cannot_be_one_cannot_be_reached(host: str) -> None:
+    upstream = Upstream(UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": f"https://{host}/v1"}))
+    with pytest.raises(UpstreamUnreachable):
+        call(upstream)
+
+
+@pytest.mark.parametrize("head", [b"200 OK\r\nContent-Length: 0", b"204 No Content"])
+def test_what_comes_behind_an_answer_without_a_body_is_no_answer_to_the_next_call(
+    head: bytes,
+) -> None:
+    with ScriptedProvider([[b"HTTP/1.1 %b\r\n\r\n" % head + _OK[0]], _OK]) as provider:
+        upstream = upstream_of(provider)
+        call(upstream)
+        assert call(upstream) == 200
+        assert provider.connections == 2
+
+
+def test_each_request_has_its_own_key_and_body_and_tells_its_length() -> None:
+    with ScriptedProvider([_OK]) as provider:
+        upstream = upstream_of(provider)
+        for key, body in (("key-1", b"{}"), ("key-2", b'{"a": 1}'), ("key-3", None)):
+            request = UpstreamRequest(method="POST" if body else "GET", path="/a", body=body)
+            upstream.send(request, key, Deadline.after(20)).close()
+        sent = [(each.headers["authorization"], each.body) for each in provider.requests]
+        assert sent == [
+            ("Bearer key-1", b"{}"),
+            ("Bearer key-2", b'{"a": 1}'),
+            ("Bearer key-3", b""),
+        ]
+        lengths = [each.headers.get("content-length") for each in provider.requests]
+        assert lengths == ["2", "8", None]
+        assert {each.headers["user-agent"] for each in provider.requests} == {"llm-relay"}
+
+
+def test_a_request_leaves_in_one_piece() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # keeps pieces apart
+    with ours, theirs:
+        connection = OneWriteConnection("provider")
+        connection.sock = ours
+        connection.request("POST", "/v1/responses", body=b"{}", headers={"accept": "*/*"})
+        sent = theirs.recv(65536)
+    assert sent.startswith(b"POST /v1/responses HTTP/1.1\r\n")
+    assert sent.endswith(b"\r\n\r\n{}")

@@ -1,0 +1,80 @@
+"""Dashboards, alarms and their topics, as the template has them, in moto."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local.aws_emulator.moto_server import moto
+from local.cloudformation.resource_maker import Maker
+from local.cloudformation.resources import MAKERS
+from tests.template.operations.watched import alarms, template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from local.cloudformation.template import Template
+
+WATCHING = (
+    "AWS::KMS::Key",
+    "AWS::SNS::Topic",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+)
+
+
+@pytest.fixture(scope="module")
+def watching(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """What watches the product, made in moto, and of all the rest the names alone."""
+    read = template()
+    read.token = "watched"
+    later: list[Callable[[], object]] = []
+    root: Path = tmp_path_factory.mktemp("watching")
+    maker = Maker(
+        client=moto().client, client_key="", provider_key="", root=root, later=later.append
+    )
+    for kind in WATCHING:
+        for name in read.ids(kind):
+            made = MAKERS[kind](maker, read.name(name), read.properties(name))
+            read.physical_ids[name] = made
+    for work in later:
+        work()
+    return read
+
+
+def alarms_in_moto(watching: Template) -> dict[str, dict[str, Any]]:
+    names = {watching.ref(name): name for name in watching.ids("AWS::CloudWatch::Alarm")}
+    told = moto().client("cloudwatch").describe_alarms(AlarmNames=[*names])["MetricAlarms"]
+    return {names[each["AlarmName"]]: each for each in told}
+
+
+def test_alarms_are_there_and_quiet(watching: Template) -> None:
+    there = alarms_in_moto(watching)
+    assert set(there) == set(alarms())
+    assert {each["StateValue"] for each in there.values()} == {"OK"}
+    assert there["CostAlarm"]["Threshold"] == 5.0
+
+
+def test_an_alarm_tells_an_encrypted_topic_that_the_operator_has_subscribed_to(
+    watching: Template,
+) -> None:
+    (topic,) = alarms_in_moto(watching)["CostAlarm"]["AlarmActions"]
+    sns = moto().client("sns")
+    key = sns.get_topic_attributes(TopicArn=topic)["Attributes"]["KmsMasterKeyId"]
+    assert moto().client("kms").describe_key(KeyId=key)["KeyMetadata"]["Enabled"]
+    (subscription,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert (subscription["Protocol"], subscription["Endpoint"]) == (
+        "email",
+        "operator@example.com",
+    )
+
+
+def test_the_dashboard_is_there_with_the_stack_s_own_names(watching: Template) -> None:
+    name = watching.ref("OperatorDashboard")
+    kept = moto().client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"]
+    assert "${AWS" not in kept
+    assert watching.attribute("JobsQueue", "QueueName") in kept
+    assert len(json.loads(kept)["widgets"]) > len(WATCHING)

@@ -1,0 +1,57 @@
+"""What is announced on EventBridge in one test, as a subscriber gets it."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from llm_relay.notifications import event_bridge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class News:
+    """A queue that every event of ours is handed to."""
+
+    def __init__(self, endpoint_url: str) -> None:
+        self.name = f"news-{time.monotonic_ns()}"
+        self._sqs: Any = boto3.client("sqs", endpoint_url=endpoint_url)
+        self._events: Any = boto3.client("events", endpoint_url=endpoint_url)
+        self._url = self._sqs.create_queue(QueueName=self.name)["QueueUrl"]
+        told = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
+        arn = told["Attributes"]["QueueArn"]
+        self._events.put_rule(Name=self.name, EventPattern='{"source": ["llm-relay"]}')
+        self._events.put_targets(Rule=self.name, Targets=[{"Id": "queue", "Arn": arn}])
+
+    def told(self) -> list[dict[str, Any]]:
+        """The events that came since this was last asked."""
+        events = []
+        wanted = {"QueueUrl": self._url, "MaxNumberOfMessages": 10}
+        while messages := self._sqs.receive_message(**wanted).get("Messages", []):
+            events += [json.loads(each["Body"]) for each in messages]
+        return events
+
+    def close(self) -> None:
+        self._events.remove_targets(Rule=self.name, Ids=["queue"])
+        self._events.delete_rule(Name=self.name)
+        self._sqs.delete_queue(QueueUrl=self._url)
+        for client in (self._sqs, self._events):
+            client.close()
+
+
+@pytest.fixture
+def news(environment: pytest.MonkeyPatch, aws: str) -> Iterator[News]:
+    """The events that are put, with no webhook beside them."""
+    for name in ("WEBHOOK_URL", "WEBHOOK_SECRET_ARN"):
+        environment.delenv(name, raising=False)
+    event_bridge.event_bridge.cache_clear()
+    queue = News(aws)
+    yield queue
+    queue.close()
+    event_bridge.event_bridge().close()
+    event_bridge.event_bridge.cache_clear()

@@ -1,0 +1,106 @@
+"""Alarms, as CloudWatch gets them; tests/functions/observability triggers each of them."""
+
+import json
+import re
+
+import pytest
+
+from tests.template.operations.watched import alarm_metrics, alarms, template
+from tests.template.stack import ROOT, Stack
+
+MOST_METRICS = 10  # that CloudWatch lets one alarm do its arithmetic with
+WATCHING = {"AWS::CloudWatch::Alarm", "AWS::SNS::Topic", "AWS::KMS::Key"}
+# A crash of these is a batch that failed, which has an alarm; or a page that is not shown.
+NOT_WATCHED_FOR_CRASHES = {
+    "BatchPlanFunction",
+    "BatchAssembleFunction",
+    "DoctorFunction",
+    "HealthFunction",
+    "OpenapiFunction",
+    "PlaygroundFunction",
+}
+
+# What is in quotation marks, or written like a parameter.
+NAME = r'"([^"]+)"|\b([A-Z][a-z]+(?:[A-Z][A-Za-z]*)+)\b'
+PLACES = {
+    "UpstreamTime",
+    "OverheadTime",
+    "SQS job",
+    "Task timed out",
+    "Runtime exited",
+}
+
+
+def test_every_alarm_tells_the_topic_of_its_coming_and_going() -> None:
+    topic = [template().ref("AlarmTopic")]
+    told = [
+        each[actions] for each in alarms().values() for actions in ("AlarmActions", "OKActions")
+    ]
+    assert [actions for actions in told if actions != topic] == []
+
+
+def test_silence_is_no_alarm() -> None:
+    assert {each["TreatMissingData"] for each in alarms().values()} == {"notBreaching"}
+
+
+def test_no_alarm_watches_more_than_cloudwatch_lets_it() -> None:
+    counts = {name: len(alarm_metrics(each)) for name, each in alarms().items()}
+    assert {name: count for name, count in counts.items() if not 1 <= count <= MOST_METRICS} == {}
+
+
+def test_the_guide_tells_what_alarms_cost() -> None:
+    paid = {name: len(alarm_metrics(each)) for name, each in alarms().items()}
+    with_cost = sum(paid.values())
+    told = f"each of the {with_cost - paid['CostAlarm']} metrics that they watch ({with_cost} with"
+    assert told in (ROOT / "docs" / "operate.md").read_text()
+
+
+def test_the_guide_has_a_chapter_for_each_alarm() -> None:
+    guide = (ROOT / "docs" / "operate.md").read_text()
+    assert sorted(re.findall(r"(?m)^### (\w+Alarm)$", guide)) == sorted(alarms())
+
+
+def test_what_an_alarm_tells_to_do_names_things_that_exist() -> None:
+    read = template()
+    saved = [read.properties(name)["Name"] for name in read.ids("AWS::Logs::QueryDefinition")]
+    known = {*read.document["Parameters"], *(query.partition("/")[2] for query in saved)} | PLACES
+    texts = [each["AlarmDescription"] for each in alarms().values()]
+    words = [word for text in texts for word in re.findall(NAME, text)]
+    assert {quoted or word for quoted, word in words} - known == set()
+
+
+def test_every_function_that_may_crash_unseen_is_watched(stack: Stack) -> None:
+    watched = json.dumps(stack.translated["Resources"]["FunctionErrorsAlarm"])
+    missing = {name for name in stack.functions if f'{{"Ref": "{name}"}}' not in watched}
+    assert missing == NOT_WATCHED_FOR_CRASHES
+
+
+def test_alarms_travel_encrypted_with_a_key_that_cloudwatch_may_use(stack: Stack) -> None:
+    (topic,) = stack.of_type("AWS::SNS::Topic").values()
+    assert topic["KmsMasterKeyId"] == {"Ref": "AlarmKey"}
+    (key,) = stack.of_type("AWS::KMS::Key").values()
+    grants = {
+        statement["Principal"]["Service"]: set(statement["Action"])
+        for statement in key["KeyPolicy"]["Statement"]
+        if "Service" in statement["Principal"]
+    }
+    assert grants == {"cloudwatch.amazonaws.com": {"kms:Decrypt", "kms:GenerateDataKey*"}}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "left_out"),
+    [
+        ({"AlarmEmail": "a@example.com", "AlarmCostPerHourUsd": "5"}, set()),
+        ({"AlarmEmail": "a@example.com"}, {"CostAlarm"}),
+    ],
+)
+def test_alarms_are_there_when_somebody_is_to_be_told(
+    parameters: dict[str, str], left_out: set[str]
+) -> None:
+    read = template(**parameters)
+    assert set(read.ids("AWS::CloudWatch::Alarm")) == set(alarms()) - left_out
+
+
+def test_without_anybody_to_tell_nothing_is_there_to_pay_for() -> None:
+    read = template(AlarmCostPerHourUsd="5")
+    assert WATCHING & set(read.types().values()) == set()

@@ -1,0 +1,196 @@
+"""Which calls of AWS each function makes, and the state machine and the rules of EventBridge.
+
+The recording in tests/e2e/test_least_privilege.py holds this list against the truth.
+"""
+
+from collections.abc import Mapping
+
+from local.cloudformation.template import Template
+from tests.template.calls import Needed
+
+POLICY = "ProvidersPolicy"  # there is one for a list of providers alone
+READS_THE_PROVIDER_KEY = [
+    Needed("secretsmanager:GetSecretValue", "ProviderKeySecret", "", "provider_key.py"),
+    Needed("secretsmanager:GetSecretValue", POLICY, "", "provider_key.py"),
+]
+CIRCUITS = [
+    Needed(f"dynamodb:{action}", "ClientsTable", "circuits", "circuit.py", given=POLICY)
+    for action in ("GetItem", "PutItem", "UpdateItem")
+]
+ACCOUNTS = [
+    Needed("dynamodb:UpdateItem", "ClientsTable", "ledger#*", "ledger.py"),
+    Needed("dynamodb:UpdateItem", "ClientsTable", "usage#*", "ledger.py"),
+]
+RELAYS = [
+    *READS_THE_PROVIDER_KEY,
+    *CIRCUITS,
+    *ACCOUNTS,
+    Needed("dynamodb:PutItem", "AnswersTable", "answer#*", "idempotency.py"),
+    Needed("dynamodb:UpdateItem", "AnswersTable", "answer#*", "idempotency.py"),
+    Needed("dynamodb:DeleteItem", "AnswersTable", "answer#*", "idempotency.py"),
+]
+ANNOUNCES = [
+    Needed("events:PutEvents", "", "llm-relay", "announce.py"),
+    Needed("secretsmanager:GetSecretValue", "WebhookSecret", "", "webhook.py"),
+]
+# Of an object that is not there, S3 says so only to those who may list the bucket.
+MAY_LIST = Needed("s3:ListBucket", "BatchBucket", "", "objects.py")
+FOR_LAMBDA = "Lambda itself makes it, to bring messages to the function"
+FOR_STEP_FUNCTIONS = "Step Functions itself makes it, to run the machine"
+FOR_EVENTBRIDGE = "EventBridge itself makes it, to start the machine"
+IF_MANY_PARTS = "tens of thousands of parts come first"
+IF_KILLED = "after a worker with a client's money was killed"
+IF_BROKEN_OFF = "a file of more than eight megabytes breaks off first"
+STARTS = Needed("states:StartExecution", "BatchStateMachine", unseen=FOR_EVENTBRIDGE)
+
+CALLS: Mapping[str, list[Needed]] = {
+    "AuthorizerFunction": [
+        Needed("dynamodb:GetItem", "ClientsTable", "client#*", "client_keys.py"),
+    ],
+    "ChatCompletionsFunction": RELAYS,
+    "ResponsesFunction": [
+        *RELAYS,
+        Needed("s3:PutObject", "BatchBucket", "responses/*", "jobs/background.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "responses#*", "jobs/record.py"),
+        Needed("sqs:SendMessage", "JobsQueue", "", "jobs/queue.py"),
+    ],
+    "ModelsFunction": READS_THE_PROVIDER_KEY,
+    "UsageFunction": [
+        Needed("dynamodb:GetItem", "ClientsTable", "ledger#*", "usage_report.py"),
+        Needed("dynamodb:Query", "ClientsTable", "usage#*", "usage_report.py"),
+    ],
+    "HealthFunction": [],
+    "OpenapiFunction": [],
+    "PlaygroundFunction": [],
+    "DoctorFunction": READS_THE_PROVIDER_KEY,
+    "BackgroundResponsesFunction": [
+        Needed("s3:GetObject", "BatchBucket", "responses/*", "jobs/follow.py"),
+        Needed("s3:DeleteObject", "BatchBucket", "responses/*", "jobs/follow.py"),
+        MAY_LIST,
+        Needed("dynamodb:GetItem", "BatchesTable", "responses#*", "jobs/record.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "responses#*", "jobs/record.py"),
+        Needed("dynamodb:DeleteItem", "BatchesTable", "responses#*", "jobs/record.py"),
+    ],
+    "FilesFunction": [
+        Needed("s3:PutObject", "BatchBucket", "files/*", "batch/uploads.py"),
+        *(
+            Needed(action, "BatchBucket", place, "batch/files.py")
+            for action in ("s3:GetObject", "s3:DeleteObject")
+            for place in ("files/*", "batches/*/output.jsonl", "batches/*/errors.jsonl")
+        ),
+        MAY_LIST,
+        *(
+            Needed(f"dynamodb:{action}", "BatchesTable", "files#*", "batch/store.py")
+            for action in ("GetItem", "UpdateItem", "DeleteItem", "Query")
+        ),
+        Needed("dynamodb:Query", "BatchesTable", "batches#*", "batch/files.py"),
+    ],
+    "BatchesFunction": [
+        Needed("dynamodb:GetItem", "BatchesTable", "files#*", "batch/batches.py"),
+        Needed("dynamodb:GetItem", "BatchesTable", "batches#*", "batch/batches.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "batches#*", "batch/submit.py"),
+        Needed("dynamodb:Query", "BatchesTable", "batches#*", "batch/batches.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "batchkeys#*", "batch/store.py"),
+        Needed("dynamodb:DeleteItem", "BatchesTable", "batchkeys#*", "batch/store.py"),
+        Needed("states:StartExecution", "BatchStateMachine", "", "batch/submit.py"),
+        Needed("states:StopExecution", "BatchStateMachine", "", "batch/submit.py"),
+    ],
+    "BatchPlanFunction": [
+        *READS_THE_PROVIDER_KEY,
+        *ANNOUNCES,
+        Needed("s3:GetObject", "BatchBucket", "files/*", "batch/plan.py"),
+        Needed("s3:GetObject", "BatchBucket", "inbox/*", "batch/plan.py"),
+        MAY_LIST,
+        Needed("s3:PutObject", "BatchBucket", "batches/*/manifest.json", "batch/plan.py"),
+        Needed("s3:PutObject", "BatchBucket", "batches/*/batch.json", "batch/ending.py"),
+        Needed("s3:PutObject", "BatchBucket", "outbox/*/batch.json", "batch/ending.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "batches#*", "batch/store.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "files#operator", "batch/inbox.py"),
+    ],
+    "BatchWorkerFunction": [
+        *READS_THE_PROVIDER_KEY,
+        *CIRCUITS,
+        *ACCOUNTS,
+        Needed("dynamodb:GetItem", "ClientsTable", "ledger#*", "batch/purse.py"),
+        Needed("s3:GetObject", "BatchBucket", "files/*", "batch/rows.py"),
+        Needed("s3:GetObject", "BatchBucket", "inbox/*", "batch/rows.py"),
+        MAY_LIST,
+        Needed("s3:GetObject", "BatchBucket", "batches/*/parts/*", "batch/progress.py"),
+        Needed("s3:PutObject", "BatchBucket", "batches/*/parts/*", "batch/part_writer.py"),
+        Needed("dynamodb:GetItem", "BatchesTable", "batches#*", "batch/worker.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "batches#*", "batch/clerk.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "chunks#*", "batch/leases.py"),
+    ],
+    "BatchAssembleFunction": [
+        *ANNOUNCES,
+        Needed("s3:GetObject", "BatchBucket", "files/*", "batch/never_run.py"),
+        Needed("s3:GetObject", "BatchBucket", "inbox/*", "batch/never_run.py"),
+        MAY_LIST,
+        Needed("s3:GetObject", "BatchBucket", "batches/*/manifest.json", "batch/merge.py"),
+        Needed("s3:GetObject", "BatchBucket", "batches/*/parts/*", "batch/fetch.py"),
+        Needed(
+            "s3:PutObject", "BatchBucket", "batches/*/parts/*", "batch/condense.py", IF_MANY_PARTS
+        ),
+        *(
+            Needed("s3:PutObject", "BatchBucket", f"{place}/*/{name}", "batch/merge.py")
+            for place in ("batches", "outbox")
+            for name in ("batch.json", "output.jsonl", "errors.jsonl")
+        ),
+        *(
+            Needed(
+                "s3:AbortMultipartUpload",
+                "BatchBucket",
+                f"{place}/*/{name}.jsonl",
+                "object_writer.py",
+                IF_BROKEN_OFF,
+            )
+            for place in ("batches", "outbox")
+            for name in ("output", "errors")
+        ),
+        Needed("dynamodb:GetItem", "BatchesTable", "batches#*", "batch/assemble.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "batches#*", "batch/assemble.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "files#*", "batch/closing.py"),
+        Needed("dynamodb:Query", "BatchesTable", "chunks#*", "batch/leases.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "chunks#*", "batch/leases.py", IF_KILLED),
+        Needed("dynamodb:UpdateItem", "ClientsTable", "ledger#*", "batch/purse.py", IF_KILLED),
+        Needed("dynamodb:UpdateItem", "ClientsTable", "usage#*", "batch/purse.py", IF_KILLED),
+    ],
+    "JobWorkerFunction": [
+        *READS_THE_PROVIDER_KEY,
+        *CIRCUITS,
+        *ACCOUNTS,
+        *ANNOUNCES,
+        Needed("s3:GetObject", "BatchBucket", "responses/*", "jobs/response_task.py"),
+        Needed("s3:PutObject", "BatchBucket", "responses/*", "jobs/response_task.py"),
+        Needed("s3:DeleteObject", "BatchBucket", "responses/*", "jobs/response_task.py"),
+        Needed("s3:GetObject", "BatchBucket", "jobs/*", "jobs/single.py"),
+        Needed("s3:PutObject", "BatchBucket", "jobs/*", "jobs/single.py"),
+        MAY_LIST,
+        Needed("dynamodb:UpdateItem", "BatchesTable", "responses#*", "jobs/leases.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "jobs", "jobs/leases.py"),
+        Needed("sqs:ChangeMessageVisibility", "JobsQueue", "", "jobs/queue.py"),
+        Needed("sqs:DeleteMessage", "JobsQueue", unseen=FOR_LAMBDA),
+        Needed("sqs:GetQueueAttributes", "JobsQueue", unseen=FOR_LAMBDA),
+        Needed("sqs:ReceiveMessage", "JobsQueue", unseen=FOR_LAMBDA),
+    ],
+    "BatchStateMachine": [
+        Needed("lambda:InvokeFunction", "BatchPlanFunction", unseen=FOR_STEP_FUNCTIONS),
+        Needed("lambda:InvokeFunction", "BatchWorkerFunction", unseen=FOR_STEP_FUNCTIONS),
+        Needed("lambda:InvokeFunction", "BatchAssembleFunction", unseen=FOR_STEP_FUNCTIONS),
+        Needed("s3:GetObject", "BatchBucket", "batches/*/manifest.json", unseen=FOR_STEP_FUNCTIONS),
+        # What a distributed map needs.
+        # https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
+        Needed("states:StartExecution", "BatchStateMachine", unseen=FOR_STEP_FUNCTIONS),
+        Needed("states:DescribeExecution", "BatchStateMachine", unseen=FOR_STEP_FUNCTIONS),
+        Needed("states:StopExecution", "BatchStateMachine", unseen=FOR_STEP_FUNCTIONS),
+    ],
+    "BatchStateMachineInboxRole": [STARTS],
+    "BatchStateMachineDiedRole": [STARTS],
+}
+FUNCTIONS = [name for name in CALLS if name.endswith("Function")]
+
+
+def calls_of(template: Template, holder: str) -> list[Needed]:
+    """What the list says of one function; some are made in some stacks alone."""
+    exists = {"", *template.types(), "ProviderKeySecret"}
+    return [call for call in CALLS[holder] if {call.target, call.given} <= exists]

@@ -1,0 +1,135 @@
+"""Results on their way into parts, over an S3 that fails."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from llm_relay.aws.s3 import Bucket
+from llm_relay.batch.model.parts import Result, results_in
+from llm_relay.batch.worker.part_writer import PartWriter
+from llm_relay.core.deadline import Deadline
+from tests.support.scripted_provider import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass
+class FlakyS3:
+    """Keeps objects; `faults` are met in order: lost before it is kept, or after."""
+
+    faults: list[str] = field(default_factory=list)
+    objects: dict[str, bytes] = field(default_factory=dict)
+    is_free: threading.Event = field(default_factory=threading.Event)
+
+    def put_object(self, *, Key: str, Body: bytes, **_: Any) -> None:  # noqa: N803 - boto3's
+        assert self.is_free.wait(100)
+        fault = self.faults.pop(0) if self.faults else ""
+        if fault == "before":
+            raise ConnectionError
+        if fault == "conflict":
+            raise ClientError({"Error": {"Code": "ConditionalRequestConflict"}}, "PutObject")
+        if Key in self.objects:
+            raise ClientError({"Error": {"Code": "PreconditionFailed"}}, "PutObject")
+        self.objects[Key] = Body
+        if fault == "after":
+            raise ConnectionError
+
+
+def result(row: int) -> Result:
+    return Result(row=row, line=b"{}\n", is_answer=True)
+
+
+def writer_to(
+    s3: FlakyS3,
+    written: list[int],
+    may_write: Callable[[], bool] = lambda: True,
+    is_lost: Callable[[], bool] = lambda: False,
+) -> PartWriter[None]:
+    return PartWriter(
+        Bucket("b", lambda: s3),
+        lambda number: f"part-{number}",
+        may_write,
+        is_lost,
+        lambda results: written.extend(each.row for each, _ in results),
+    )
+
+
+def rows_in(s3: FlakyS3) -> list[int]:
+    return [each.row for key in sorted(s3.objects) for each in results_in(s3.objects[key])]
+
+
+@pytest.mark.parametrize("fault", ["before", "after"])
+def test_a_write_that_fails_is_made_again_and_told_once(fault: str) -> None:
+    s3, written = FlakyS3([fault]), list[int]()
+    writer = writer_to(s3, written)
+    writer.add(result(1), None)
+    s3.is_free.set()
+    wait_until(lambda: writer.is_failing)
+    writer.add(result(2), None)
+    writer.close(Deadline.after(60))
+    assert rows_in(s3) == written == [1, 2]
+    assert not writer.is_failing
+
+
+def test_results_that_cannot_be_written_in_the_end_are_an_error() -> None:
+    s3 = FlakyS3(["before"] * 50)
+    s3.is_free.set()
+    writer = writer_to(s3, [])
+    writer.add(result(1), None)
+    with pytest.raises(ConnectionError):
+        writer.close(Deadline.after(0.1))
+
+
+def test_a_conflict_in_the_end_is_tried_again_while_there_is_time() -> None:
+    s3, written = FlakyS3(["conflict"] * 2), list[int]()
+    s3.is_free.set()
+    writer = writer_to(s3, written)
+    writer.add(result(1), None)
+    writer.close(Deadline.after(60))
+    assert rows_in(s3) == written == [1]
+
+
+def test_results_that_may_not_be_written_now_are_kept_until_they_may() -> None:
+    s3, written, is_ours = FlakyS3(), list[int](), threading.Event()
+    s3.is_free.set()
+    asked = threading.Semaphore(0)
+
+    def may_write() -> bool:
+        asked.release()
+        return is_ours.is_set()
+
+    writer = writer_to(s3, written, may_write)
+    writer.add(result(1), None)
+    assert all(asked.acquire(timeout=100) for _ in range(2))
+    assert not s3.objects
+    is_ours.set()
+    writer.close(Deadline.after(60))
+    assert rows_in(s3) == written == [1]
+    assert not writer.has_dropped
+
+
+@pytest.mark.parametrize(("is_lost", "seconds"), [(True, 60), (False, 0.1)])
+def test_nothing_is_written_without_the_right_to(is_lost: bool, seconds: float) -> None:
+    s3, written = FlakyS3(), list[int]()
+    writer = writer_to(s3, written, lambda: False, lambda: is_lost)
+    writer.add(result(1), None)
+    writer.close(Deadline.after(seconds))
+    assert not s3.objects
+    assert not written
+    assert writer.has_dropped
+
+
+def test_results_that_come_while_a_part_is_written_go_into_the_next() -> None:
+    s3, written = FlakyS3(), list[int]()
+    writer = writer_to(s3, written)
+    for row in range(100):
+        writer.add(result(row), None)
+    s3.is_free.set()
+    writer.close(Deadline.after(60))
+    assert sorted(rows_in(s3)) == sorted(written) == list(range(100))

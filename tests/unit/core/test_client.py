@@ -1,0 +1,46 @@
+"""Who calls, as the authorizer tells it."""
+
+from __future__ import annotations
+
+import pytest
+
+from llm_relay.api.api_gateway import request_of
+from llm_relay.core.client import Client, client_of
+
+
+def caller(authorizer: dict[str, str] | None) -> Client:
+    context = {"identity": {"apiKeyId": "key-1"}, "authorizer": authorizer}
+    return client_of(request_of({"requestContext": context}))
+
+
+@pytest.mark.parametrize("authorizer", [None, {}, {"principalId": "p", "integrationLatency": "1"}])
+def test_a_key_of_no_client_has_no_limits(authorizer: dict[str, str] | None) -> None:
+    assert caller(authorizer) == Client(id="", key_id="key-1")
+
+
+def test_a_client_is_what_the_authorizer_says() -> None:
+    told = {
+        "client": "0123456789ab",
+        "budget_nanos": "5000000000",
+        "budget_per": "month",
+        "models": "a,org/b",
+        "max_output_tokens": "100",
+    }
+    assert caller(told) == Client(
+        id="0123456789ab",
+        key_id="key-1",
+        budget_nanos=5 * 10**9,
+        budget_per="month",
+        models=frozenset({"a", "org/b"}),
+        max_output_tokens=100,
+    )
+
+
+def test_a_budget_of_nothing_is_a_budget() -> None:
+    assert caller({"client": "c", "budget_nanos": "0"}).budget_nanos == 0
+
+
+@pytest.mark.parametrize("name", ["budget_nanos", "max_output_tokens"])
+def test_a_limit_that_cannot_be_read_is_not_taken_for_none(name: str) -> None:
+    with pytest.raises(ValueError, match="invalid literal"):
+        caller({"client": "c", name: "much"})

@@ -1,0 +1,66 @@
+"""Each refusal of a provider comes with what to do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from llm_relay.providers.error_hints import advised
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "word"),
+    [
+        (400, "Unsupported model 'x'", "GET /v1/models"),
+        (400, "The model x does not exist", "GET /v1/models"),
+        (400, "Invalid tool schema", "JSON Schema"),
+        (400, "This model does not accept image inputs", "takes images"),
+        (400, "messages must be an array", "{role, content}"),
+        (400, "This model's maximum context length is 9 tokens, your messages have 10", "shorter"),
+        (402, "No credits", "top up"),
+        (403, "Forbidden", "project"),
+        (404, "Not found", "/v1"),
+        (422, "Unprocessable", "replayed"),
+        (429, "Slow down", "Retry-After"),
+        (500, "Oops", "not your request"),
+        (503, "Oops!", "not your request"),
+    ],
+)
+def test_the_provider_s_message_is_kept_and_advice_follows(
+    status: int, message: str, word: str
+) -> None:
+    text = advised(status, message)
+    assert text.startswith(message)
+    assert word in text.removeprefix(message)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "word"),
+    [
+        ("moderation_blocked", "Your message was blocked by moderation", "will not help"),
+        ("media_images_not_supported", "No.", "takes images"),
+        ("video_anon_blocked", "Use a message", "videos"),
+        ("model_not_found", "Invalid tool schema", "GET /v1/models"),
+        ("context_length_exceeded", "Too long", "shorter"),
+    ],
+)
+def test_a_code_says_more_than_the_words_around_it(code: str, message: str, word: str) -> None:
+    assert word in advised(400, message, code).removeprefix(message)
+
+
+@pytest.mark.parametrize("code", [None, 400, ["x"], "some_code"])
+def test_where_there_is_nothing_to_say_nothing_is_said(code: Any) -> None:
+    for status, message in (
+        (400, "Temperature too high for model abliterated-model-large"),
+        (400, "tools and web_search_options cannot be used together"),
+        (400, "Your message was blocked by moderation"),
+        (400, "Video is not supported here; use a message"),
+        (418, "Teapot"),
+    ):
+        assert advised(status, message, code) == message
+
+
+def test_advice_is_not_given_twice() -> None:
+    once = advised(429, "Slow down")
+    assert advised(429, once) == once

@@ -1,0 +1,213 @@
+"""Chat streams, whole and short, as the official client takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import openai
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llm_relay.streaming.chat import ChatStream
+from llm_relay.streaming.sse import DONE, FrameBuffer, event, harmless
+from tests.unit.streaming.chat_streams import HEAD, USAGE, chunk, passed, told
+from tests.unit.streaming.sdk import client_that_gets
+
+WHOLE: list[dict[str, Any]] = [
+    chunk({"role": "assistant", "content": ""}),
+    chunk({"reasoning": "Hm."}),
+    chunk({"content": "Hel"}),
+    chunk({"content": "lo"}),
+    chunk({}, "stop"),
+]
+COUNT = HEAD | {"choices": [], "usage": USAGE}
+
+
+@pytest.mark.parametrize("wants_usage", [True, False])
+def test_a_whole_stream_passes_byte_for_byte(wants_usage: bool) -> None:
+    usage = [event(COUNT)] if wants_usage else []
+    frames = [b": hi\n\n", *map(event, WHOLE), *usage, DONE]
+    assert passed(*frames, wants_usage=wants_usage) == b"".join(frames)
+
+
+def test_usage_that_was_not_asked_for_is_kept_to_ourselves() -> None:
+    stream = ChatStream("m", wants_usage=False)
+    out = b"".join(stream.pass_on(frame) for frame in [*map(event, WHOLE), event(COUNT), DONE])
+    assert out == b"".join([*map(event, WHOLE), DONE])
+    assert (stream.usage.tokens_in, stream.usage.tokens_out) == (1, 2)
+
+
+@pytest.mark.parametrize("end", [[DONE], []])
+def test_usage_that_came_with_text_is_told_apart_when_asked_for(end: list[bytes]) -> None:
+    out = passed(*WHOLE[:-1], chunk({}, "stop", usage=USAGE), *end, wants_usage=True)
+    assert out.endswith(DONE)
+    assert told(out)[-1] == COUNT
+
+
+@pytest.mark.parametrize("name", ["id", "object", "created", "model"])
+def test_a_chunk_gets_the_fields_it_lacks(name: str) -> None:
+    bare = [{k: v for k, v in each.items() if k != name} for each in WHOLE]
+    chunks = told(passed(*bare, DONE))
+    assert all(each[name] for each in chunks)
+    assert len({str(each[name]) for each in chunks}) == 1
+
+
+def test_a_choice_gets_the_fields_it_lacks() -> None:
+    (only,) = told(passed(HEAD | {"choices": [{"delta": {"content": "x"}}]}))
+    assert only == chunk({"content": "x"})
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"type": "error", "code": "boom", "message": "It broke"},
+        {"type": "server_error", "code": "boom", "message": "It broke"},
+        {"type": "error", "error": {"message": "It broke", "code": "boom"}},
+        {"error": {"message": "It broke", "code": "boom"}},
+    ],
+)
+def test_an_error_event_of_any_form_makes_the_official_client_raise(error: Any) -> None:
+    stream = ChatStream("m", wants_usage=False)
+    out = b"".join(map(stream.pass_on, [event(WHOLE[2]), event(error, "error")]))
+    messages: Any = [{"role": "user", "content": "x"}]
+    with (
+        client_that_gets(out) as client,
+        pytest.raises(openai.APIError, match="It broke") as caught,
+    ):
+        list(client.chat.completions.create(model="m", messages=messages, stream=True))
+    assert caught.value.code == "boom"
+    assert (stream.failure_code, stream.finished) == ("provider_error", True)
+
+
+@pytest.mark.parametrize(
+    "count", [{"usage": USAGE}, HEAD | {"usage": USAGE}, COUNT | {"choices": None}]
+)
+def test_a_usage_that_lacks_its_chunk_gets_it(count: dict[str, Any]) -> None:
+    assert told(passed(*WHOLE, count, DONE, wants_usage=True))[-1] == COUNT
+    assert passed(*WHOLE, count, DONE) == b"".join([*map(event, WHOLE), DONE])
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [chunk({"content": "Hel"}, "")],
+        [chunk({"content": "a"}), {"choices": [{"index": 1}]}, chunk({}, "stop")],
+    ],
+)
+def test_a_stream_cut_before_every_choice_has_its_finish_reason_has_no_clean_end(
+    chunks: Any,
+) -> None:
+    stream = ChatStream("m", wants_usage=False)
+    for each in chunks:
+        stream.pass_on(event(each))
+    assert stream.closing() is None
+
+
+def test_a_choice_that_never_came_is_missed() -> None:
+    stream = ChatStream("m", wants_usage=False, choices=2)
+    stream.pass_on(event(chunk({"content": "a"}, "stop")))
+    assert stream.closing() is None
+
+
+def test_nulls_are_filled_as_if_the_fields_were_missing() -> None:
+    choice = {"index": None, "delta": None, "finish_reason": None}
+    first, second = told(passed(WHOLE[2], dict.fromkeys(HEAD) | {"choices": [choice, None]}))
+    assert second == chunk({})
+    assert first == WHOLE[2]
+
+
+def test_only_the_first_chunk_of_a_kind_is_parsed() -> None:
+    """A letter that is none shows it: parsing would end the stream."""
+    odd = event(WHOLE[2]).replace(b"Hel", b"\xff")
+    assert passed(WHOLE[2], odd) == event(WHOLE[2]) + odd
+
+
+def test_a_burst_passes_byte_for_byte_around_what_is_taken_out_of_it() -> None:
+    texts = [event(chunk({"content": f"word {number}"})) for number in range(100)]
+    before, after = b"".join(texts[:50]), b"".join(texts[50:]) + event(WHOLE[-1]) + DONE
+    assert passed(before + event(COUNT) + after) == before + after
+
+
+def test_a_letter_that_no_json_holds_ends_the_stream() -> None:
+    stream = ChatStream("m", wants_usage=False)
+    stream.pass_on(event(WHOLE[2]))
+    assert stream.pass_on(event(WHOLE[2]).replace(b'"Hel"', b"\0")) == b""
+    assert stream.broken
+
+
+def test_the_official_helper_gets_the_text_and_the_usage() -> None:
+    client = client_that_gets(passed(*WHOLE, COUNT, DONE, wants_usage=True))
+    messages: Any = [{"role": "user", "content": "x"}]
+    with client, client.chat.completions.stream(model="m", messages=messages) as stream:
+        completion = stream.get_final_completion()
+    assert completion.choices[0].message.content == "Hello"
+    assert completion.usage
+    assert completion.usage.total_tokens == 3
+
+
+def test_a_broken_event_ends_the_stream_after_all_that_came_before_it() -> None:
+    stream = ChatStream("m", wants_usage=False)
+    frames = event(WHOLE[2]) + b"data: {oops\n\n" + event(WHOLE[3])
+    assert stream.pass_on(frames) == event(WHOLE[2])
+    assert stream.broken
+
+
+@pytest.mark.parametrize("broken", [b"\0", b'data: {"a":"\0"}\n\n', b": a\n: \0\n\n"])
+def test_a_letter_that_no_json_holds_spares_what_came_before_it_in_a_burst(broken: bytes) -> None:
+    stream = ChatStream("m", wants_usage=False)
+    good = event(WHOLE[2]) + event(WHOLE[3])
+    assert stream.pass_on(good + broken + event(WHOLE[4])) == good
+    assert stream.broken
+
+
+def test_of_usages_with_every_chunk_the_last_counts_though_it_came_before() -> None:
+    stream = ChatStream("m", wants_usage=True)
+    for count in (1, 2, 1):
+        stream.pass_on(event(chunk({"content": "a"}, usage=USAGE | {"completion_tokens": count})))
+    assert stream.usage.tokens_out == 1
+
+
+NAMES = ["usage", "content", "id", "type", "delta", "choices", "finish_reason", "error", "model"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+FIELDS = st.sampled_from(["id", "choices", "usage", "error", "model", "type", "created"])
+
+
+@given(st.lists(st.dictionaries(FIELDS, JSON, max_size=5), max_size=5))
+@settings(deadline=None)
+def test_no_chunks_whatsoever_break_the_stream(chunks: list[Any]) -> None:
+    stream = ChatStream("m", wants_usage=True)
+    out = b"".join(stream.pass_on(event(each)) for each in chunks)
+    told(out + (stream.closing() or b""))
+
+
+@given(
+    pieces=st.lists(st.text(max_size=8), max_size=6),
+    places=st.lists(st.integers(min_value=0), max_size=12),
+    missing=st.sets(st.sampled_from(["id", "object", "created", "model"])),
+    extra=st.dictionaries(st.text(min_size=9, max_size=12), JSON, max_size=2),
+)
+@settings(deadline=None, max_examples=60)
+def test_however_a_stream_is_split_no_delta_is_lost_or_reordered(
+    pieces: list[str], places: list[int], missing: set[str], extra: dict[str, Any]
+) -> None:
+    source = [chunk({"content": piece}) for piece in pieces] + [chunk({}, "stop")]
+    bare = [{k: v for k, v in (extra | each).items() if k not in missing} for each in source]
+    data = b"".join(map(event, bare)) + DONE
+    edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
+    buffer, stream = FrameBuffer(), ChatStream("m", wants_usage=False)
+    chunks = [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    out = b"".join(stream.pass_on(harmless(buffer.feed(each))) for each in chunks)
+    assert all(each.keys() >= HEAD.keys() for each in told(out))
+    messages: Any = [{"role": "user", "content": "x"}]
+    with client_that_gets(out) as client:
+        read = client.chat.completions.create(model="m", messages=messages, stream=True)
+        text = "".join(choice.delta.content or "" for each in read for choice in each.choices)
+    assert text == "".join(pieces)

@@ -1,0 +1,236 @@
+"""Responses streams, whole and short, as the official client takes them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from llm_relay.core.errors import UpstreamBroke
+from llm_relay.providers.dialects.dialect import ABLITERATION
+from llm_relay.streaming.responses.normalizer import ResponsesStream
+from llm_relay.streaming.sse import event
+from tests.unit.streaming.response_streams import (
+    BODY,
+    COMPLETED,
+    CREATED,
+    USAGE,
+    deltas,
+    full,
+    helper_on,
+    message,
+    minimal,
+    passed,
+    place,
+    search,
+    told,
+    without,
+)
+
+
+def test_a_whole_stream_passes_byte_for_byte() -> None:
+    frames = [event(e, e["type"]) for e in full("Hel", "lo")] + [b": hi\n\n", b"data: [DONE]\n\n"]
+    assert passed(*frames) == b"".join(frames)
+
+
+def test_the_documented_three_events_become_the_full_sequence() -> None:
+    events = told(passed(*minimal("Hel", "lo")))
+    assert [e["type"].removeprefix("response.") for e in events] == [
+        "created",
+        "in_progress",
+        "output_item.added",
+        "content_part.added",
+        "output_text.delta",
+        "output_text.delta",
+        "output_text.done",
+        "content_part.done",
+        "output_item.done",
+        "completed",
+    ]
+    assert [e["sequence_number"] for e in events] == list(range(10))
+    (item,) = events[-1]["response"]["output"]
+    assert item["content"][0]["text"] == "Hello"
+    assert {e["item_id"] for e in events if "item_id" in e} == {item["id"]}
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        minimal("Hel", "lo"),
+        full("Hel", "lo"),
+        minimal("Hel", "lo")[1:],
+        without(full("Hel", "lo"), name="sequence_number"),
+        without(full("Hel", "lo"), name="item_id"),
+        without(full("Hel", "lo"), name="output_index"),
+        without(full("Hel", "lo"), name="content_index"),
+        without(full("Hel", "lo"), "in_progress"),
+        without(full("Hel", "lo"), "output_item.added"),
+        without(full("Hel", "lo"), "content_part.added"),
+        without(full("Hel", "lo"), "output_item.done"),
+        without(full("Hel", "lo"), "output_text.done", "content_part.done"),
+        without(full("Hel", "lo"), "output_text.delta"),
+        without(full("Hel", "lo"), "output_item.added", "content_part.added", "created"),
+        [full("Hello")[0], full("Hello")[-1]],
+    ],
+)
+def test_whatever_a_stream_lacks_the_official_helper_gets_its_text(events: Any) -> None:
+    with helper_on(passed(*events)) as stream:
+        deltas = [e.delta for e in stream if e.type == "response.output_text.delta"]
+        response = stream.get_final_response()
+    assert "".join(deltas) == "Hello"
+    assert response.output_text == "Hello"
+    assert response.status == "completed"
+
+
+def test_usage_gets_the_details_that_the_types_require() -> None:
+    events = minimal("x")
+    events[-1]["response"]["usage"] = {"input_tokens": 3, "output_tokens": 2}
+    assert told(passed(*events))[-1]["response"]["usage"] == USAGE
+
+
+def test_what_the_provider_adds_is_kept() -> None:
+    events = minimal("x")
+    events[-1]["remaining_credits"] = 7
+    events[-1]["response"]["estimated_cost_usd"] = 0.5
+    last = told(passed(*events))[-1]
+    assert (last["remaining_credits"], last["response"]["estimated_cost_usd"]) == (7, 0.5)
+
+
+def test_an_incomplete_response_says_so() -> None:
+    events = minimal("Hel")
+    events[-1]["type"] = "response.incomplete"
+    why = {"incomplete_details": {"reason": "max_output_tokens"}}
+    events[-1]["response"] |= why | {"status": "incomplete"}
+    last = told(passed(*events))[-1]
+    assert last["type"] == "response.incomplete"
+    assert last["response"]["output"][0]["status"] == "incomplete"
+    assert last["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
+
+
+def test_a_failure_after_some_text_keeps_the_text_and_the_count() -> None:
+    stream = ResponsesStream(BODY, ABLITERATION)
+    for each in full("Hel", "lo")[:6]:
+        stream.pass_on(event(each, each["type"]))
+    (failed,) = told(stream.failure(UpstreamBroke("It broke off.")))
+    assert (failed["type"], failed["sequence_number"]) == ("response.failed", 6)
+    assert failed["response"]["id"] == "resp_1"
+    assert failed["response"]["error"]["message"] == "It broke off."
+    assert failed["response"]["output"][0]["content"][0]["text"] == "Hello"
+
+
+def test_an_event_of_tomorrow_passes() -> None:
+    new: dict[str, Any] = {"type": "response.telepathy.delta", "delta": "x", "sequence_number": 4}
+    events = full("Hel", "lo")
+    frame = event(new, new["type"])
+    assert frame in passed(*events[:4], frame)
+
+
+def test_a_created_that_comes_after_a_search_is_not_told_again() -> None:
+    """The provider's pages have the search first, then the model's own stream."""
+    events = told(passed(*search(0), CREATED, *deltas("output_text", "Hi"), COMPLETED))
+    assert [e["type"] for e in events].count("response.created") == 1
+    assert len({e["response"]["id"] for e in events if "response" in e}) == 1
+    with helper_on(passed(*search(0), CREATED, *message(0, "Hi"), COMPLETED)) as stream:
+        assert stream.get_final_response().output_text == "Hi"
+
+
+def test_a_late_created_still_tells_the_model_that_answers() -> None:
+    stream = ResponsesStream({"model": "asked"}, ABLITERATION)
+    for each in [*search(0), CREATED]:
+        stream.pass_on(event(each, each["type"]))
+    assert stream.model == "m"
+
+
+def test_a_queued_response_passes_byte_for_byte() -> None:
+    created, *rest = full("Hello")
+    queued = created | {"type": "response.queued"}
+    queued["response"] = created["response"] | {"status": "queued"}
+    frames = [event(e, e["type"]) for e in (created, queued, *rest)]
+    assert passed(*frames) == b"".join(frames)
+
+
+def test_done_before_the_end_is_held_back_since_clients_read_no_further() -> None:
+    stream = ResponsesStream(BODY, ABLITERATION)
+    for each in minimal("Hi")[:-1]:
+        stream.pass_on(event(each, each["type"]))
+    assert stream.pass_on(b"data: [DONE]\n\n") == b""
+    assert stream.closing() is None
+    assert told(stream.failure(UpstreamBroke("Cut.")))[-1]["type"] == "response.failed"
+
+
+def test_numbering_goes_on_after_deltas_that_passed_without_a_look() -> None:
+    events = without(full(*"Hello"), "output_text.done", "content_part.done", "output_item.done")
+    numbers = [e["sequence_number"] for e in told(passed(*events))]
+    assert numbers == list(range(len(full(*"Hello"))))
+
+
+def at_once(events: list[dict[str, Any]], separators: tuple[str, str] = (",", ":")) -> list[Any]:
+    """What becomes of a stream that comes in one piece."""
+    frames = [f"data: {json.dumps(each, separators=separators)}\n\n".encode() for each in events]
+    stream = ResponsesStream(BODY, ABLITERATION)
+    out = stream.pass_on(b"".join(frames))
+    assert stream.broken is None
+    return told(out)
+
+
+PIECES = ["a", "100 %", "", '"\\\n', "é", "%(piece)b", "😀", "b", "c"]
+DELTA = {"type": "response.output_text.delta"}
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        full(*PIECES),
+        minimal(*PIECES),
+        without(full(*PIECES), name="logprobs"),
+        without(full(*PIECES), name="item_id"),
+        without(full(*PIECES), name="sequence_number"),
+        without(full(*PIECES), "output_item.added", "content_part.added"),
+        [each | {"obfuscation": str(number)} for number, each in enumerate(minimal(*PIECES))],
+        [each | {"content": str(number)} for number, each in enumerate(full(*PIECES))],
+        [each | {"x": {"sequence_number": 7}} for each in minimal(*PIECES)],
+        [each | {"x": {"delta": "no piece"}} for each in minimal(*PIECES)],
+        [*minimal(*PIECES)[:-1], *[DELTA | {"content": "no piece"}] * 2, minimal("x")[-1]],
+        [*full(*PIECES)[:8], *[search(1)[0]] * 2, *full(*PIECES)[8:]],
+        [*full("a", "b", "c")[:7], *message(1, "d", "e", "f", item_id="msg_2"), COMPLETED],
+        [*full(*"abc")[:7], full("a")[4] | place("msg_2", 1), *full(*"abc")[5:7] * 2, COMPLETED],
+        [CREATED, *full("a", "b")[1:6], *[full("c")[4]] * 2, COMPLETED],
+        without(full("", *PIECES), "output_text.done", "content_part.done", "output_item.done"),
+    ],
+)
+def test_deltas_passed_many_at_once_become_what_they_become_one_by_one(events: Any) -> None:
+    """A blank before each colon makes every event one that has to be parsed."""
+    assert at_once(events) == at_once(events, (",", " : "))
+
+
+@pytest.mark.parametrize("make", [full, minimal])
+def test_only_the_first_deltas_of_a_stream_are_parsed(make: Any) -> None:
+    """A letter that is none shows it: parsing would end the stream."""
+    events = make("a", "b", "c", "d")
+    (at,) = [n for n, each in enumerate(events) if each.get("delta") == "d"]
+    frames = [event(each, each["type"]) for each in events[: at + 1]]
+    out = passed(*frames[:-1], frames[-1].replace(b'"d"', b'"\xff"'))
+    assert out.count(b'"delta":"c"') == out.count(b'"delta":"\xff"') == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"type": "error", "code": "boom", "message": "It broke"},
+        {"type": "error", "error": {"message": "It broke"}},
+        {"error": {"message": "It broke"}},
+    ],
+)
+def test_an_error_event_that_clients_know_passes_as_it_is(error: dict[str, Any]) -> None:
+    stream = ResponsesStream(BODY, ABLITERATION)
+    stream.pass_on(event(CREATED))
+    assert stream.pass_on(event(error, "error")) == event(error, "error")
+    assert (stream.failure_code, stream.refusal) == ("provider_error", None)
+
+
+def test_an_event_that_only_its_name_shows_to_be_an_error_is_told_as_one() -> None:
+    stream = ResponsesStream(BODY, ABLITERATION)
+    error = {"type": "server_error", "message": "It broke"}
+    assert told(stream.pass_on(event(error, "error"))) == [{"error": error}]
+    assert stream.refusal == error
