@@ -45,6 +45,7 @@ check: .venv/dev ## Format, lint, types, template, tests: what CI calls
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	PYTHONPATH=layers/llm_relay $(BIN)/lint-imports
 	$(BIN)/cfn-lint template.yaml
 	$(MAKE) audit
 	$(MAKE) test

@@ -18,7 +18,7 @@ from local.api_gateway.usage_plans import ClientKeys
 from local.aws_emulator.events import Events
 from local.aws_emulator.moto_server import Work, moto
 from local.cloudformation.intrinsics import REGION
-from local.cloudformation.resource_maker import Maker
+from local.cloudformation.resource_maker import ResourceMaker
 from local.cloudformation.resources import make
 from local.cloudformation.translation import load
 from local.lambda_runtime.environments import LambdaFunction, Surroundings, default_runtime
@@ -119,7 +119,7 @@ class Stack:
         self.template = await asyncio.to_thread(load, self.settings.template, parameters)
         self._moto = await moto_starts
         self.aws_endpoint_url = self._moto.url
-        maker = Maker(
+        maker = ResourceMaker(
             client=self.aws,
             client_key=self.client_key,
             provider_key=provider_key,

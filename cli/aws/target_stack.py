@@ -31,7 +31,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
+class HttpEndpoint:
     """Where a stack's own clients call it, with a key that lets one in."""
 
     base_url: str
@@ -57,7 +57,7 @@ class Stack:
         session: "boto3.Session",
         description: Description,
         endpoint_url: str | None = None,
-        door: Door | None = None,
+        door: HttpEndpoint | None = None,
     ) -> None:
         self._session, self._endpoint_url = session, endpoint_url
         self.description = description
@@ -184,7 +184,7 @@ def running(note: Path) -> Stack:
                 parameters=told["parameters"],
             ),
             told["aws_endpoint_url"],
-            Door(base_url=told["base_url"], client_key=told["client_key"]),
+            HttpEndpoint(base_url=told["base_url"], client_key=told["client_key"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         raise click.ClickException(

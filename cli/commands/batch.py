@@ -13,8 +13,8 @@ from cli.commands.batch_submit import submit
 from cli.commands.keys import as_json
 from cli.output.batch_tables import show_batch, show_batches
 from cli.output.progress import coming_back, follow
-from cli.services.batch_client import BatchDesk
-from cli.services.batch_results import Places, a_file, take_home
+from cli.services.batch_client import BatchClient
+from cli.services.batch_results import Places, a_file, download
 from llm_relay.batch.api.submit import cancel as stop
 from llm_relay.batch.model.names import OPERATOR
 from llm_relay.batch.model.record import ENDED
@@ -35,7 +35,7 @@ def at_the_batch_desk(command: Callable[..., None]) -> Callable[..., None]:
     @click.pass_context
     @functools.wraps(command)
     def run(context: click.Context, /, **given: Any) -> None:
-        command(BatchDesk(stack_of(context)), **given)
+        command(BatchClient(stack_of(context)), **given)
 
     return run
 
@@ -46,7 +46,9 @@ def at_the_batch_desk(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--limit", type=LIMIT, default=20, help="So many at the most, the newest; else 20.")
 @as_json
 @at_the_batch_desk
-def list_(desk: BatchDesk, *, client: str | None, of_all: bool, limit: int, as_json: bool) -> None:
+def list_(
+    desk: BatchClient, *, client: str | None, of_all: bool, limit: int, as_json: bool
+) -> None:
     """Lists the operator's own batches, the newest first, or those of others."""
     if client and of_all:
         raise click.UsageError("--client and --all exclude each other.")
@@ -62,7 +64,7 @@ def list_(desk: BatchDesk, *, client: str | None, of_all: bool, limit: int, as_j
 @click.argument("id")
 @as_json
 @at_the_batch_desk
-def show(desk: BatchDesk, *, id: str, as_json: bool) -> None:  # noqa: A002 - as users know it
+def show(desk: BatchClient, *, id: str, as_json: bool) -> None:  # noqa: A002 - as users know it
     """Shows how far the batch ID is.
 
     With --json it is the document that the API answers. An id that is not among the operator's
@@ -78,7 +80,7 @@ def show(desk: BatchDesk, *, id: str, as_json: bool) -> None:  # noqa: A002 - as
 @batch.command()
 @click.argument("id")
 @at_the_batch_desk
-def cancel(desk: BatchDesk, *, id: str) -> None:  # noqa: A002 - as users know it
+def cancel(desk: BatchClient, *, id: str) -> None:  # noqa: A002 - as users know it
     """Stops the batch ID.
 
     Rows under way are finished, and what was answered can be had with 'relay batch results'.
@@ -101,7 +103,7 @@ def results(context: click.Context, /, *, id: str, wait: bool, **wishes: Any) ->
 
     Ends with 1 if it did not complete, or if rows of it failed.
     """
-    desk = BatchDesk(stack_of(context))
+    desk = BatchClient(stack_of(context))
     found = desk.find(id)
     if found.status not in ENDED and not wait:
         raise click.ClickException(f"{found.id} is {found.status}: try again later, or add --wait.")
@@ -109,7 +111,7 @@ def results(context: click.Context, /, *, id: str, wait: bool, **wishes: Any) ->
     places.make_sure(yes=wishes["yes"])
     with coming_back(context, found):
         found = follow(desk, found)
-        take_home(desk, found, places)
+        download(desk, found, places)
 
 
 batch.add_command(submit)

@@ -12,8 +12,8 @@ from cli.commands.batch_metadata import Pair, notes
 from cli.output.batch_tables import aside, print_facts
 from cli.output.progress import bytes_bar, coming_back, follow, ways_back
 from cli.services.batch_check import checked, prices_of
-from cli.services.batch_client import BatchDesk, caller_of
-from cli.services.batch_results import Places, a_file, agree, take_home
+from cli.services.batch_client import BatchClient, caller_of
+from cli.services.batch_results import Places, a_file, agree, download
 from llm_relay.batch.api.checks import WINDOW_SECONDS
 from llm_relay.batch.api.submit import submit as start
 from llm_relay.batch.model import names
@@ -44,7 +44,7 @@ def submit(context: click.Context, /, *, file: Path, **wishes: Any) -> None:
     Nothing is sent before every line is checked here and somebody agrees to the estimate. The
     batch's id is all that stdout gets, unless it waits. It ends with 1 if a row failed.
     """
-    desk, places = BatchDesk(stack_of(context)), places_for(file, wishes)
+    desk, places = BatchClient(stack_of(context)), places_for(file, wishes)
     if places:
         places.make_sure(file, yes=wishes["yes"])
     owner, caller = who(desk, wishes["client"])
@@ -60,7 +60,7 @@ def submit(context: click.Context, /, *, file: Path, **wishes: Any) -> None:
         return
     with coming_back(context, batch):
         batch = follow(desk, batch)
-        take_home(desk, batch, places)
+        download(desk, batch, places)
 
 
 def places_for(file: Path, wishes: dict[str, Any]) -> Places | None:
@@ -73,7 +73,7 @@ def places_for(file: Path, wishes: dict[str, Any]) -> Places | None:
     return Places.beside(stem, wishes["output"], wishes["errors"]) if waits else None
 
 
-def who(desk: BatchDesk, name: str | None) -> tuple[str, Client]:
+def who(desk: BatchClient, name: str | None) -> tuple[str, Client]:
     """Whose batch it is, and what it may do; a ClickException for a client that is revoked."""
     if name is None:
         return names.OPERATOR, Client(id="", key_id=names.OPERATOR)
@@ -100,7 +100,7 @@ def new_batch(owner: str, caller: Client, endpoint: str, metadata: dict[str, str
     )
 
 
-def sent(desk: BatchDesk, path: Path, batch: Batch) -> Batch:
+def sent(desk: BatchClient, path: Path, batch: Batch) -> Batch:
     """Puts a file into the bucket and starts its batch; returns the batch as it is then."""
     size = path.stat().st_size
     with path.open("rb") as file, bytes_bar("Uploading", size) as count:

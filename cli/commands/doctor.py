@@ -29,12 +29,12 @@ def doctor(
     It asks the provider for its list of models and for three answers of 16 tokens at the most (one
     more for each further stored key), which are paid for. It ends with 1 if something has failed.
     """
-    from cli.diagnostics.local_fixes import cure_at_home  # noqa: PLC0415 - imports what the next does
-    from cli.diagnostics.walk import Walk  # noqa: PLC0415 - imports all that it asks with
+    from cli.diagnostics.local_fixes import local_fix  # noqa: PLC0415 - imports what the next does
+    from cli.diagnostics.walk import Checkup  # noqa: PLC0415 - imports all that it asks with
 
-    checks = Walk(context, client_key, model).done()
+    checks = Checkup(context, client_key, model).done()
     if "--local" in flags_of(context).split():
-        cure_at_home(checks)
+        local_fix(checks)
     report = checks.document()
     if as_json:
         click.echo(json.dumps(report, indent=2))

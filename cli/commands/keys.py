@@ -11,7 +11,7 @@ from cli.aws.api_keys import Limits
 from cli.aws.target_stack import stack_of, target_options
 from cli.commands.option_types import ClientName, Duration, Model, Usd
 from cli.output.tables import client_json, show_client, show_clients, show_issued
-from cli.services.client_admin import Desk, Issued
+from cli.services.client_admin import ClientAdmin, Issued
 from cli.services.clients import Client, Terms
 
 PERIODS = click.Choice(["day", "week", "month"])
@@ -36,7 +36,7 @@ def at_the_desk(command: Callable[..., None]) -> Callable[..., None]:
 
         from cli.aws.errors import explain  # noqa: PLC0415 - imports botocore
 
-        desk = Desk(stack_of(context))
+        desk = ClientAdmin(stack_of(context))
         try:
             clear_away(desk)
         except ClientError as error:  # somebody who may look and not delete can still look
@@ -46,7 +46,7 @@ def at_the_desk(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def clear_away(desk: Desk) -> None:
+def clear_away(desk: ClientAdmin) -> None:
     """Deletes the keys whose overlap has ended, and says so on stderr."""
     for client, key in desk.prune():
         click.echo(f"Deleted key {key.key_id} of {client.name}: its overlap has ended.", err=True)
@@ -65,7 +65,7 @@ def clear_away(desk: Desk) -> None:
 @quiet
 @as_json
 @at_the_desk
-def create(desk: Desk, name: str, *, quiet: bool, as_json: bool, **wishes: Any) -> None:
+def create(desk: ClientAdmin, name: str, *, quiet: bool, as_json: bool, **wishes: Any) -> None:
     """Makes a client called NAME and prints its key, once.
 
     A limit that is not given is the stack's own: with --rps or --quota the client gets a usage plan
@@ -82,7 +82,7 @@ def create(desk: Desk, name: str, *, quiet: bool, as_json: bool, **wishes: Any) 
 @keys.command("list")
 @as_json
 @at_the_desk
-def list_(desk: Desk, *, as_json: bool) -> None:
+def list_(desk: ClientAdmin, *, as_json: bool) -> None:
     """Lists the clients with their keys' ids."""
     clients = desk.clients.all()
     if as_json:
@@ -95,7 +95,7 @@ def list_(desk: Desk, *, as_json: bool) -> None:
 @click.argument("client")
 @as_json
 @at_the_desk
-def show(desk: Desk, client: str, *, as_json: bool) -> None:
+def show(desk: ClientAdmin, client: str, *, as_json: bool) -> None:
     """Shows what CLIENT, an id or a name, may do."""
     found = desk.clients.find(client)
     if as_json:
@@ -111,7 +111,7 @@ def show(desk: Desk, client: str, *, as_json: bool) -> None:
 )
 @quiet
 @at_the_desk
-def rotate(desk: Desk, client: str, *, overlap: int, quiet: bool) -> None:
+def rotate(desk: ClientAdmin, client: str, *, overlap: int, quiet: bool) -> None:
     """Prints a further key for CLIENT, once; its other keys die when the overlap ends.
 
     The authorizer's cache lets a dead key pass for up to 300 s more.
@@ -124,7 +124,7 @@ def rotate(desk: Desk, client: str, *, overlap: int, quiet: bool) -> None:
 @click.option("--key", "key_id", metavar="KEY_ID", help="One key alone, by its id.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @at_the_desk
-def revoke(desk: Desk, client: str | None, *, key_id: str | None, yes: bool) -> None:
+def revoke(desk: ClientAdmin, client: str | None, *, key_id: str | None, yes: bool) -> None:
     """Takes back all keys of CLIENT, or the one of --key, at once."""
     if (client is None) == (key_id is None):
         raise click.UsageError("Name a client, or a key with --key; one of the two.")
@@ -141,7 +141,7 @@ def revoke(desk: Desk, client: str | None, *, key_id: str | None, yes: bool) -> 
 
 @keys.command()
 @at_the_desk
-def prune(desk: Desk) -> None:
+def prune(desk: ClientAdmin) -> None:
     """Deletes the keys whose overlap has ended, as every command on keys and usage does first."""
     clear_away(desk)  # again: here it may not fail in passing
     left = sum(key.dies_at is not None for client in desk.clients.all() for key in client.keys)

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cli.commands.keys import as_json, at_the_desk
 from cli.output.tables import NONE, add_row, screen, table_of
-from cli.services.client_admin import Desk
+from cli.services.client_admin import ClientAdmin
 from cli.services.clients import Client
 from llm_relay.billing.money import dollars, nanos_of
 
@@ -28,7 +28,7 @@ Report = dict[str, Any]
 @click.option("--days", type=click.IntRange(1, KEPT_DAYS), default=14, help="Else 14.")
 @as_json
 @at_the_desk
-def usage(desk: Desk, *, days: int, as_json: bool) -> None:
+def usage(desk: ClientAdmin, *, days: int, as_json: bool) -> None:
     """Shows what all clients used in the last days, and what is left of their budgets."""
     found = reports(desk, days)
     if as_json:
@@ -40,7 +40,7 @@ def usage(desk: Desk, *, days: int, as_json: bool) -> None:
         click.echo("There are no clients yet. Make one: relay keys create NAME")
 
 
-def reports(desk: Desk, days: int) -> list[Report]:
+def reports(desk: ClientAdmin, days: int) -> list[Report]:
     """What `GET /v1/usage` tells each client, and its name; revoked ones that used something too.
 
     That is a query for each, and a read of its ledger if it has a budget.

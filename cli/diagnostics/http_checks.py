@@ -28,7 +28,7 @@ LOGS = "sam logs --name ChatCompletionsFunction"
 TURN_ON = "sam deploy --parameter-overrides Streaming=shim"
 
 
-class FrontDoor:
+class HttpChecks:
     """A stack's API, asked as its clients ask."""
 
     def __init__(self, stack: Stack, client_key: str | None, model: str | None) -> None:

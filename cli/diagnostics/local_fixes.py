@@ -19,7 +19,7 @@ CURES = {  # in this order: the last are parts of the others
 }
 
 
-def cure_at_home(checks: Checklist) -> None:
+def local_fix(checks: Checklist) -> None:
     """Puts local commands in the place of those for an account."""
     for name, found in checks.findings.items():
         checks.findings[name] = at_home(found)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 FAILED = "FunctionError"
 
 
-def look_inside(stack: "Stack", model: str | None, checks: Checklist) -> Finding:
+def inspect_provider(stack: "Stack", model: str | None, checks: Checklist) -> Finding:
     """Invokes the function, and puts what it found before the finding of how that went."""
     answer = stack.functions().invoke(
         FunctionName=stack.resource("DoctorFunction"), Payload=json.dumps({"model": model})

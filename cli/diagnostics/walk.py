@@ -7,14 +7,14 @@ import click
 
 from cli.aws.target_stack import Stack, stack_of
 from cli.diagnostics.guard import guarded
-from cli.diagnostics.http_checks import FrontDoor
-from cli.diagnostics.provider_checks import look_inside
+from cli.diagnostics.http_checks import HttpChecks
+from cli.diagnostics.provider_checks import inspect_provider
 from cli.diagnostics.stack_checks import alarms, batches, queues, standing
 from cli.diagnostics.timeouts import time_outs
 from llm_relay.diagnostics.checklist import Checklist, Finding
 
 
-class Walk:
+class Checkup:
     """One walk, from the outside to the inside and back."""
 
     def __init__(self, context: click.Context, client_key: str | None, model: str | None) -> None:
@@ -24,14 +24,14 @@ class Walk:
     def done(self) -> Checklist:
         """What was found, once everything has been looked at."""
         self._checks.check("stack", partial(guarded, lambda: standing(self._stack)))
-        self._at_door("api", FrontDoor.health)
-        self._at_door("client key", FrontDoor.accepts_key, "api")
-        self._of_stack("inside", lambda stack: look_inside(stack, self._model, self._checks))
-        self._at_door("call", FrontDoor.call, "client key", "provider key", "model", "rate limit")
+        self._at_door("api", HttpChecks.health)
+        self._at_door("client key", HttpChecks.accepts_key, "api")
+        self._of_stack("inside", lambda stack: inspect_provider(stack, self._model, self._checks))
+        self._at_door("call", HttpChecks.call, "client key", "provider key", "model", "rate limit")
         self._at_door("streaming", self._stream, "call")
-        self._at_door("clock", FrontDoor.clock, "api")
+        self._at_door("clock", HttpChecks.clock, "api")
         self._of_stack("time-outs", time_outs)
-        self._at_door("budget", FrontDoor.budget, "client key")
+        self._at_door("budget", HttpChecks.budget, "client key")
         self._of_stack("queues", queues)
         self._of_stack("batches", batches)
         self._of_stack("alarms", alarms)
@@ -40,10 +40,10 @@ class Walk:
     def _of_stack(self, name: str, look: Callable[[Stack], Finding]) -> None:
         self._checks.check(name, partial(guarded, lambda: look(self._stack)), "stack")
 
-    def _at_door(self, name: str, look: Callable[[FrontDoor], Finding], *needs: str) -> None:
+    def _at_door(self, name: str, look: Callable[[HttpChecks], Finding], *needs: str) -> None:
         self._checks.check(name, partial(guarded, lambda: look(self._door)), "stack", *needs)
 
-    def _stream(self, door: FrontDoor) -> Finding:
+    def _stream(self, door: HttpChecks) -> Finding:
         return door.stream(self._checks.findings.get("provider stream"))
 
     @cached_property
@@ -51,5 +51,5 @@ class Walk:
         return stack_of(self._context)
 
     @cached_property
-    def _door(self) -> FrontDoor:
-        return FrontDoor(self._stack, self._client_key, self._model)
+    def _door(self) -> HttpChecks:
+        return HttpChecks(self._stack, self._client_key, self._model)

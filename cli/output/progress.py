@@ -21,7 +21,7 @@ from rich.text import Text
 
 from cli.aws.target_stack import flags_of
 from cli.output.batch_tables import aside
-from cli.services.batch_client import BatchDesk
+from cli.services.batch_client import BatchClient
 from llm_relay.batch.model.record import ENDED, Batch
 from llm_relay.billing.money import dollars
 
@@ -39,7 +39,7 @@ class RowsPerSecond(ProgressColumn):
         return Text("" if task.speed is None else f"{task.speed:,.1f} rows/s")
 
 
-def follow(desk: BatchDesk, batch: Batch, clock: Callable[[], float] = time.monotonic) -> Batch:
+def follow(desk: BatchClient, batch: Batch, clock: Callable[[], float] = time.monotonic) -> Batch:
     """Shows a batch until it has ended; returns it as it is then.
 
     Where no bar moves, a line says now and then how far it is.
@@ -58,7 +58,7 @@ def follow(desk: BatchDesk, batch: Batch, clock: Callable[[], float] = time.mono
     return now
 
 
-def looks(desk: BatchDesk, batch: Batch) -> Iterator[Batch]:
+def looks(desk: BatchClient, batch: Batch) -> Iterator[Batch]:
     """A batch as it is now, again and again until it has ended."""
     from botocore.exceptions import ConnectionError, HTTPClientError  # noqa: PLC0415 - as boto3
 

@@ -12,7 +12,7 @@ from cli.output.batch_tables import aside, show_errors
 from cli.output.progress import bytes_bar
 from cli.services.batch_estimate import Estimate, Listing, Prices, least_price
 from llm_relay.batch.model.lines import Line, blocks_of, lines_in
-from llm_relay.batch.model.row_check import Row, RowChecker, Terms
+from llm_relay.batch.model.row_check import Row, RowChecker, RowRules
 from llm_relay.batch.plan.file_check import check_file
 from llm_relay.core.client import Client
 from llm_relay.providers.dialects.dialect import DIALECTS, OPENAI
@@ -35,7 +35,7 @@ def checked(
     """Reads a file once; a ClickException after its bad lines are shown, if there are any."""
     if not listed:  # budgets are reckoned in prices; the stack, which knows them, checks again
         client = replace(client, budget_nanos=None)
-    terms = Terms(
+    terms = RowRules(
         dialect=DIALECTS.get(stack.parameter("ProviderDialect"), OPENAI),
         listed=listed.get if listed else None,
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PARTITION = "batches#"  # and the owner
 
 
-class BatchDesk:
+class BatchClient:
     """The batches of all owners of a stack."""
 
     def __init__(self, stack: Stack) -> None:

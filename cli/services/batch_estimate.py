@@ -8,7 +8,7 @@ from typing import Any
 
 from llm_relay.billing.estimate import input_tokens, whole_number
 from llm_relay.billing.money import dollars, nanos_of
-from llm_relay.billing.prices import priced
+from llm_relay.billing.prices import with_cost
 from llm_relay.core.usage import Usage
 from llm_relay.providers.dialects.dialect import DIALECTS, OPENAI
 
@@ -33,7 +33,7 @@ class Prices:
         if self.said:
             return (tokens_in * self.said[0] + tokens_out * self.said[1]) / PER_MILLION
         used = Usage(tokens_in=tokens_in, tokens_out=tokens_out)
-        listed = priced(used, self.listed.get(model)).cost_usd
+        listed = with_cost(used, self.listed.get(model)).cost_usd
         return None if listed is None else max(listed, (tokens_in + tokens_out) * self.least)
 
 

@@ -8,7 +8,7 @@ import click
 
 from cli.output.batch_tables import cost, print_facts, rows, show_errors, tokens
 from cli.output.progress import bytes_bar
-from cli.services.batch_client import BatchDesk
+from cli.services.batch_client import BatchClient
 from llm_relay.aws.s3 import Bucket
 from llm_relay.batch.finalize.notify import ERRORS, OUTPUT, results_key
 from llm_relay.batch.model.record import COMPLETED, Batch
@@ -72,7 +72,7 @@ def agree(question: str, *, yes: bool) -> None:
     click.confirm(question, abort=True, err=True)
 
 
-def take_home(desk: BatchDesk, batch: Batch, places: Places) -> None:
+def download(desk: BatchClient, batch: Batch, places: Places) -> None:
     """Writes the results of a batch that has ended and says what became of it.
 
     A ClickException if it did not complete, or rows of it failed.
@@ -103,7 +103,7 @@ def take_home(desk: BatchDesk, batch: Batch, places: Places) -> None:
         raise click.ClickException(f"{batch.failed:,} of {batch.total:,} rows failed.{where}")
 
 
-def saved(desk: BatchDesk, batch: Batch, kind: str, path: Path) -> str:
+def saved(desk: BatchClient, batch: Batch, kind: str, path: Path) -> str:
     """Writes one file of results, which is there whole or not at all; returns its path."""
     key = results_key(batch, kind)
     try:

@@ -26,7 +26,7 @@ class Issued:
     value: str
 
 
-class Desk:
+class ClientAdmin:
     """Makes, replaces and takes back client keys of a stack."""
 
     def __init__(self, stack: Stack) -> None:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from llm_relay.diagnostics.inspection import examine
+from llm_relay.diagnostics.inspection import inspect_stack
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Return what was found; the event may name the model to ask for."""
-    return examine(event, context.get_remaining_time_in_millis() / 1000)
+    return inspect_stack(event, context.get_remaining_time_in_millis() / 1000)

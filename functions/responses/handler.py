@@ -7,7 +7,7 @@ from llm_relay.api.relay import relay
 from llm_relay.aws.lambda_streaming import deliver
 from llm_relay.aws.snapstart import prepare
 from llm_relay.endpoints.responses import Responses
-from llm_relay.jobs.background_relay import RelayOrQueue
+from llm_relay.jobs.background_relay import BackgroundAwareRelay
 
 prepare()
 
@@ -15,4 +15,4 @@ prepare()
 def handler(event: dict[str, Any], context: Any) -> Any:
     """Relay one response, streamed or whole, or take it on for later."""
     seconds = context.get_remaining_time_in_millis() / 1000
-    return deliver(relay(Responses(), request_of(event), seconds, RelayOrQueue))
+    return deliver(relay(Responses(), request_of(event), seconds, BackgroundAwareRelay))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.cloudformation.intrinsics import ACCOUNT, REGION
-from local.cloudformation.resource_maker import Maker
+from local.cloudformation.resource_maker import ResourceMaker
 
 SUBSTITUTION = re.compile(r"\$\{(\w+)\}")
 QUEUE_ATTRIBUTES = (
@@ -19,7 +19,7 @@ QUEUE_ATTRIBUTES = (
 )
 
 
-def make_bucket(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
+def make_bucket(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) -> str:
     """An S3 bucket, which tells EventBridge of its objects if it is to. Returns its name."""
     s3 = maker.client("s3")
     s3.create_bucket(Bucket=name)
@@ -31,7 +31,7 @@ def make_bucket(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
     return name
 
 
-def make_queue(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
+def make_queue(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) -> str:
     """An SQS queue. Returns its URL."""
     attributes = {
         key: value if isinstance(value := properties[key], str) else json.dumps(value)
@@ -42,7 +42,7 @@ def make_queue(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
     return str(made["QueueUrl"])
 
 
-def make_rule(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
+def make_rule(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) -> str:
     """An EventBridge rule with a queue of its own for a target. Returns its name, the queue's too.
 
     One with a schedule alone never fires here.
@@ -58,7 +58,7 @@ def make_rule(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
     return name
 
 
-def make_state_machine(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
+def make_state_machine(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) -> str:
     """A state machine, its definition read from its file, later. Returns its ARN."""
     text = properties.get("DefinitionString", "")
     if location := properties.get("DefinitionS3Location"):

@@ -7,7 +7,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Maker:
+class ResourceMaker:
     """What a resource is made with; files that it names lie under `root`.
 
     What takes long and is seldom needed is handed to `later`.
@@ -20,4 +20,4 @@ class Maker:
     later: Callable[[Callable[[], object]], None]
 
 
-Make = Callable[[Maker, str, Mapping[str, Any]], str]
+Make = Callable[[ResourceMaker, str, Mapping[str, Any]], str]

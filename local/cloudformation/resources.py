@@ -12,7 +12,7 @@ from local.cloudformation.event_resources import (
 )
 from local.cloudformation.intrinsics import UnresolvableError
 from local.cloudformation.operator_resources import make_alarm, make_dashboard, make_key, make_topic
-from local.cloudformation.resource_maker import Make, Maker
+from local.cloudformation.resource_maker import Make, ResourceMaker
 from local.cloudformation.template import Template
 
 # What the stack itself runs or serves, and what has no meaning on a laptop.
@@ -35,7 +35,7 @@ NOT_MADE = {
 }
 
 
-def make_secret(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
+def make_secret(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) -> str:
     """A secret; one that the template leaves empty holds the provider's key. Returns its ARN."""
     manager = maker.client("secretsmanager")
     value = properties.get("SecretString", maker.provider_key)
@@ -44,7 +44,7 @@ def make_secret(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
     return str(manager.create_secret(Name=name, SecretString=value)["ARN"])
 
 
-def make_api_key(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
+def make_api_key(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) -> str:
     """An API key with the stack's client key for a value. Returns its id."""
     enabled = properties.get("Enabled", False)
     gateway = maker.client("apigateway")
@@ -56,12 +56,12 @@ def make_api_key(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
     return str(made["id"])
 
 
-def make_api(_maker: Maker, name: str, _: Mapping[str, Any]) -> str:
+def make_api(_maker: ResourceMaker, name: str, _: Mapping[str, Any]) -> str:
     """Nothing, as the stack serves the API itself. Returns an id for it."""
     return name.rpartition("-")[2]
 
 
-def make_usage_plan(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
+def make_usage_plan(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) -> str:
     """A usage plan. Returns its id."""
     settings = {
         "apiStages": [
@@ -75,7 +75,7 @@ def make_usage_plan(maker: Maker, name: str, properties: Mapping[str, Any]) -> s
     return str(maker.client("apigateway").create_usage_plan(name=name, **given)["id"])
 
 
-def make_usage_plan_key(maker: Maker, _: str, properties: Mapping[str, Any]) -> str:
+def make_usage_plan_key(maker: ResourceMaker, _: str, properties: Mapping[str, Any]) -> str:
     """Puts a key on a plan. Returns the key's id."""
     made = maker.client("apigateway").create_usage_plan_key(
         usagePlanId=properties["UsagePlanId"],
@@ -85,7 +85,7 @@ def make_usage_plan_key(maker: Maker, _: str, properties: Mapping[str, Any]) -> 
     return str(made["id"])
 
 
-def make_table(maker: Maker, name: str, properties: Mapping[str, Any]) -> str:
+def make_table(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) -> str:
     """A DynamoDB table with its indexes and its items' lifetime. Returns its name."""
     shape = {"AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "LocalSecondaryIndexes"}
     given = {key: properties[key] for key in shape & set(properties)}
@@ -120,7 +120,7 @@ MAKERS: Mapping[str, Make] = {
 }
 
 
-def make(template: Template, maker: Maker) -> None:
+def make(template: Template, maker: ResourceMaker) -> None:
     """Makes every resource; the template knows their ids then. Raises UnresolvableError."""
     types = template.types()
     if strange := {*types.values()} - {*MAKERS} - NOT_MADE:

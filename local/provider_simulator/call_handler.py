@@ -9,10 +9,10 @@ from local.provider_simulator.content import questions
 from local.provider_simulator.content.answers import answer
 from local.provider_simulator.errors import ProviderError, error_reply
 from local.provider_simulator.headers import answer_headers, retry_after
-from local.provider_simulator.metering import STARTING_CREDITS, Purse, Window, Windows
-from local.provider_simulator.request import Incoming
+from local.provider_simulator.metering import STARTING_CREDITS, CreditBalance, Window, Windows
+from local.provider_simulator.request import ProviderRequest
 from local.provider_simulator.surfaces import chat, responses
-from local.provider_simulator.surfaces.turn import Turn
+from local.provider_simulator.surfaces.turn import CompletedTurn
 from local.provider_simulator.switches import FAILURES, Switches, read_switches
 from local.provider_simulator.wire import JSON_TYPE, STREAM_TYPE, Json, Reply, Step, encode, whole
 
@@ -35,9 +35,9 @@ class Endpoint:
     """How one route checks and reads its body and shapes its answer."""
 
     check: Callable[[Json, Switches], None]
-    read: Callable[[Json], questions.Question]
-    body: Callable[[Turn], Json]
-    steps: Callable[[Turn], list[Step]]
+    read: Callable[[Json], questions.Prompt]
+    body: Callable[[CompletedTurn], Json]
+    steps: Callable[[CompletedTurn], list[Step]]
 
 
 CHAT = Endpoint(check=checks.check_chat, read=questions.from_chat, body=chat.body, steps=chat.steps)
@@ -52,14 +52,14 @@ MODELS = ("GET", "/v1/models")
 
 
 @dataclass(slots=True)
-class Desk:
+class CallHandler:
     """Answers requests without a network; `rate_limit` is per key and minute, 0 for none."""
 
     key: str
     rate_limit: int = 0
     calls: list[Call] = field(default_factory=list)
     _failures: Counter[str] = field(default_factory=Counter)
-    _purse: Purse = field(default_factory=Purse)
+    _purse: CreditBalance = field(default_factory=CreditBalance)
     _windows: Windows = field(default_factory=Windows)
     _number: int = 0
 
@@ -67,9 +67,9 @@ class Desk:
         """Forget every call, and with them all counts, credits and rate windows."""
         self.calls.clear()
         self._failures.clear()
-        self._purse, self._windows = Purse(), Windows()
+        self._purse, self._windows = CreditBalance(), Windows()
 
-    def reply(self, incoming: Incoming) -> tuple[Reply, Switches]:
+    def reply(self, incoming: ProviderRequest) -> tuple[Reply, Switches]:
         """Decide and record the answer to a request; the switches say how to send it."""
         self._number += 1
         switches = Switches()
@@ -94,7 +94,7 @@ class Desk:
         self._failures[switches.group] += 1
         return switches if self._failures[switches.group] <= times else switches.without_failures()
 
-    def _answer_or_refuse(self, incoming: Incoming, switches: Switches) -> Reply:
+    def _answer_or_refuse(self, incoming: ProviderRequest, switches: Switches) -> Reply:
         limit = switches.number("rate-limit")
         name = f"switches {switches.group}" if limit else f"key {incoming.key}"
         window = self._windows.enter(name, limit or self.rate_limit)
@@ -106,7 +106,7 @@ class Desk:
         headers = {**answer_headers(self._number, switches, window), **reply.headers}
         return replace(reply, headers=headers)
 
-    def _answer(self, incoming: Incoming, switches: Switches, window: Window) -> Reply:
+    def _answer(self, incoming: ProviderRequest, switches: Switches, window: Window) -> Reply:
         route = (incoming.method, incoming.path)
         if route != MODELS and route not in ENDPOINTS:
             raise ProviderError(404)
@@ -135,7 +135,7 @@ class Desk:
         question = endpoint.read(body)
         said = answer(question, switches)
         window.tokens += said.total_tokens
-        turn = Turn(
+        turn = CompletedTurn(
             number=self._number,
             model=body["model"],
             question=question,

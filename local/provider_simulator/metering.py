@@ -35,7 +35,7 @@ class Charge:
 
 
 @dataclass(slots=True)
-class Purse:
+class CreditBalance:
     """Credits that run down, one pool per name."""
 
     _pools: dict[str, int] = field(default_factory=dict)

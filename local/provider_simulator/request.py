@@ -8,7 +8,7 @@ from local.provider_simulator.wire import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Incoming:
+class ProviderRequest:
     """A request; body is None unless it is a JSON object, its model has lost its switches."""
 
     method: str
@@ -23,13 +23,13 @@ class Incoming:
         return str((self.body or {}).get("model", ""))
 
 
-def read_request(method: str, path: str, headers: Mapping[str, str], raw: bytes) -> Incoming:
+def read_request(method: str, path: str, headers: Mapping[str, str], raw: bytes) -> ProviderRequest:
     """Take a request apart."""
     body = _object(raw)
     marker = ""
     if body is not None and isinstance(body.get("model"), str):
         body["model"], _, marker = body["model"].partition("@")
-    return Incoming(
+    return ProviderRequest(
         method=method,
         path=path,
         key=headers.get("authorization", "").removeprefix("Bearer "),

@@ -6,7 +6,7 @@ from contextlib import suppress
 from aiohttp import web
 
 from local.provider_simulator import faults
-from local.provider_simulator.call_handler import Call, Desk
+from local.provider_simulator.call_handler import Call, CallHandler
 from local.provider_simulator.errors import ProviderError, error_reply
 from local.provider_simulator.request import read_request
 from local.provider_simulator.switches import Switches
@@ -21,7 +21,7 @@ class Provider:
     """An OpenAI-compatible provider that answers from its own head; it prints nothing."""
 
     def __init__(self, key: str = DEFAULT_KEY, rate_limit: int = 0) -> None:
-        self._desk = Desk(key=key, rate_limit=rate_limit)
+        self._desk = CallHandler(key=key, rate_limit=rate_limit)
         self._runner: web.AppRunner | None = None
 
     @property

@@ -22,7 +22,7 @@ import requests
 
 from llm_relay.billing.admission import admit
 from llm_relay.billing.budget_periods import period_at
-from llm_relay.billing.ledger_account import Account, account_in, account_key
+from llm_relay.billing.ledger_account import LedgerAccount, account_in, account_key
 from llm_relay.core.client import Client
 from llm_relay.providers.dialects.dialect import ABLITERATION
 from local.settings import Settings
@@ -96,7 +96,7 @@ class Budgeted:
     def account_key(self) -> dict[str, Any]:
         return account_key(self.id, period_at(PER, time.time()).name)
 
-    def account(self) -> Account:
+    def account(self) -> LedgerAccount:
         found = self.dynamodb.get_item(
             TableName=self.table, Key=self.account_key, ConsistentRead=True
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.core.errors import UpstreamBroke, UpstreamTimedOut
+from llm_relay.core.errors import UpstreamFailed, UpstreamTimedOut
 from tests.faults.fault import Outcome
 from tests.faults.provider.answers import ANSWER
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.faults.fault import Form
 
 OURS = "internal_error"  # no input may bring that about
-_MAY_BE_PAID = {UpstreamBroke.code, UpstreamTimedOut.code}
+_MAY_BE_PAID = {UpstreamFailed.code, UpstreamTimedOut.code}
 
 Verdict = tuple[Outcome, str, bool]  # and whether the usage was told
 

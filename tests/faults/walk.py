@@ -19,7 +19,7 @@ from tests.support.scripted_provider import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llm_relay.billing.ledger_account import Held
+    from llm_relay.billing.ledger_account import ReservedAmount
     from tests.faults.fault import Fault, World
     from tests.faults.load.callers import Question, Told
 
@@ -88,7 +88,7 @@ class Walk:
             wait_until(lambda: not self._left_over(), 60)
         return self.client.account().spent
 
-    def _left_over(self) -> dict[str, Held]:
+    def _left_over(self) -> dict[str, ReservedAmount]:
         holds = self.client.account().holds
         return {name: hold for name, hold in holds.items() if name not in self._known_holds}
 

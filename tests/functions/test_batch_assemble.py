@@ -14,7 +14,7 @@ from functions.batch_assemble.handler import handler
 from functions.batch_plan.handler import handler as plan
 from llm_relay.aws.s3 import s3
 from llm_relay.batch.finalize.assemble import assemble as step_of
-from llm_relay.batch.finalize.compact import condense, needed_parts
+from llm_relay.batch.finalize.compact import compact_parts, needed_parts
 from llm_relay.batch.finalize.merge import merge
 from llm_relay.batch.model.execution import StepFailed
 from llm_relay.batch.model.leases import Leases
@@ -399,12 +399,12 @@ def test_many_small_parts_become_few_before_they_are_put_together(
     put(batch_world, batch, "0002-000000", result(0, by="second"), result(2, by="second"))
     bucket, never = batch_world.bucket, Deadline.after(600)
     before = list(needed_parts(bucket, batch))
-    assert not condense(bucket, batch, Deadline.after(0), most_parts=6)
-    assert not condense(bucket, batch, Deadline.after(0), most_parts=6)
-    assert condense(bucket, batch, Deadline.after(0), most_parts=6)
+    assert not compact_parts(bucket, batch, Deadline.after(0), most_parts=6)
+    assert not compact_parts(bucket, batch, Deadline.after(0), most_parts=6)
+    assert compact_parts(bucket, batch, Deadline.after(0), most_parts=6)
     after = list(needed_parts(bucket, batch))
     assert (len(before), len(after)) == (9, 4)
-    assert condense(bucket, batch, never, most_parts=1)
+    assert compact_parts(bucket, batch, never, most_parts=1)
     assert len(list(needed_parts(bucket, batch))) == 3
     tally = merge(bucket, replace(batch, times={"finalizing_at": 0}), lambda: True)
     assert (tally.completed, tally.never_run, tally.cost_nanos) == (8, 1, 80)

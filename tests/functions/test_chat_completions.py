@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from functions.chat_completions.handler import handler
-from llm_relay.providers.error_hints import advised
+from llm_relay.providers.error_hints import with_hint
 from tests.functions.conftest import PROVIDER_KEY, Context, proxy_event
 from tests.support.payloads import COMPLETION, DONE, QUESTION, STREAMED_QUESTION, USAGE, delta
 from tests.support.scripted_provider import CLOSE, PATIENCE_SECONDS, RESET, stream, whole
@@ -103,7 +103,7 @@ def test_an_error_of_any_shape_arrives_in_openai_s(
     answer = ask(QUESTION)
     shape = {"type": "provider_error", "param": None, "code": None}
     assert answer.status == 404
-    assert answer.error == shape | {"message": advised(404, message)}
+    assert answer.error == shape | {"message": with_hint(404, message)}
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503])
@@ -330,7 +330,7 @@ def test_an_error_with_status_200_is_an_error(
     provider.scripts = [whole(200, {"error": error})]
     answer = ask(QUESTION)
     assert answer.status == 429
-    assert answer.error == error | {"message": advised(429, "slow down")}
+    assert answer.error == error | {"message": with_hint(429, "slow down")}
 
 
 def test_a_whole_answer_to_a_streamed_question_passes_as_it_is(

@@ -18,7 +18,7 @@ from llm_relay.jobs.leases import Holder, leases
 from llm_relay.jobs.single_job import SingleJob
 from llm_relay.jobs.task import ROUTE
 from llm_relay.jobs.worker import RESULT_SECONDS
-from llm_relay.observability.call_record import Call
+from llm_relay.observability.call_record import CallRecord
 from tests.support.dynamodb_proxy import UNHEARD, Door
 from tests.support.job_environment import JobWorld, job_world
 from tests.support.payloads import COMPLETION, INPUT, QUESTION, RESPONSE
@@ -340,7 +340,7 @@ def restless_threads() -> Iterator[None]:
 @pytest.mark.usefixtures("environment", "restless_threads")
 def test_calls_that_end_at_once_are_told_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
     def end(number: int) -> None:
-        Call(route=ROUTE, request_id=f"job-{number}", client="operator").finish(200)
+        CallRecord(route=ROUTE, request_id=f"job-{number}", client="operator").finish(200)
 
     with ThreadPoolExecutor(max_workers=10) as pool:
         list(pool.map(end, range(200)))

@@ -17,13 +17,13 @@ from llm_relay.batch.model.row_check import RowChecker
 from llm_relay.batch.plan.file_check import ERRORS_SHOWN, check_file
 from llm_relay.core.errors import BadRequest, ProviderKeyMissing
 from llm_relay.core.json_codec import compact, parse, parse_object
-from llm_relay.providers.client import error_in, refused
+from llm_relay.providers.client import error_object_in, provider_refusal
 from llm_relay.providers.dialects.dialect import ABLITERATION
 from llm_relay.providers.key_pool import keys_in
-from llm_relay.streaming.chat import ChatStream
-from llm_relay.streaming.responses.normalizer import ResponsesStream
+from llm_relay.streaming.chat import ChatNormalizer
+from llm_relay.streaming.responses.normalizer import ResponsesNormalizer
 from llm_relay.streaming.sse import FrameBuffer, harmless, payloads, split
-from llm_relay.transport.body_framing import Chunked, Framing, Unchunked
+from llm_relay.transport.body_framing import BodyFraming, Chunked, Unchunked
 from llm_relay.validation.fields import body_object
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def lengths(data: bytes) -> None:
     assert is_over == (len(b"".join(pieces)) >= length)
 
 
-def framed(body: Framing, pieces: list[bytes]) -> tuple[bytes, bool, bool]:
+def framed(body: BodyFraming, pieces: list[bytes]) -> tuple[bytes, bool, bool]:
     content = b""
     for piece in filter(None, pieces):
         if body.is_over or body.is_broken:
@@ -96,12 +96,12 @@ def framed(body: Framing, pieces: list[bytes]) -> tuple[bytes, bool, bool]:
 
 def chat_stream(data: bytes) -> None:
     """A stream of chat chunks ends, or breaks as the caller is told."""
-    watched(ChatStream("m", wants_usage=bool(data[:1] > b"\x7f")), data)
+    watched(ChatNormalizer("m", wants_usage=bool(data[:1] > b"\x7f")), data)
 
 
 def responses_stream(data: bytes) -> None:
     """So does one of Responses events."""
-    watched(ResponsesStream({"model": "m"}, ABLITERATION), data)
+    watched(ResponsesNormalizer({"model": "m"}, ABLITERATION), data)
 
 
 def watched(stream: Any, data: bytes) -> None:
@@ -165,9 +165,9 @@ def secret(data: bytes) -> None:
 def word_of_a_failure(data: bytes) -> None:
     """Whatever AWS or the provider says of a failure can be told."""
     assert str(unreadable(400, data))
-    error = error_in(data)
+    error = error_object_in(data)
     if error:
-        told = refused(400, error, {}).body()["error"]
+        told = provider_refusal(400, error, {}).body()["error"]
         assert isinstance(told["message"], str)
         assert told["message"]
 

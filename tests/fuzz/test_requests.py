@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_relay.api.api_gateway import request_of
+from llm_relay.api.client_context import client_of
 from llm_relay.api.idempotency.records import key_of
 from llm_relay.batch.api.pagination import after_in, limit_in
 from llm_relay.batch.model.names import is_file_id
 from llm_relay.billing.estimate import input_tokens
-from llm_relay.core.client import client_of
 from llm_relay.core.errors import BadRequest
 from llm_relay.endpoints.chat import ChatCompletions
 from llm_relay.endpoints.responses import Responses

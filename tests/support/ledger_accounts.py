@@ -12,7 +12,7 @@ import pytest
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.billing.budget_periods import period_at
 from llm_relay.billing.ledger import ledger
-from llm_relay.billing.ledger_account import Account, account_in, account_key
+from llm_relay.billing.ledger_account import LedgerAccount, account_in, account_key
 from llm_relay.core.client import Client
 from tests.support.dynamodb_proxy import Door
 
@@ -30,7 +30,7 @@ class Accounts:
     table: str
     dynamodb: Any
 
-    def read(self, per: str = "day", now: float | None = None) -> Account:
+    def read(self, per: str = "day", now: float | None = None) -> LedgerAccount:
         """The account of this day or month; there must be one."""
         period = period_at(per, time.time() if now is None else now).name
         item = self.dynamodb.get_item(TableName=self.table, Key=account_key(CLIENT, period))
@@ -86,7 +86,7 @@ def client(budget_nanos: int | None, **more: Any) -> Client:
     return Client(id=CLIENT, key_id="key-1", budget_nanos=budget_nanos, **more)
 
 
-def is_sound(account: Account) -> bool:
+def is_sound(account: LedgerAccount) -> bool:
     """Tell whether every nanodollar of the budget is in one place."""
     held = sum(hold.nanos for hold in account.holds.values())
     return account.available + account.spent + held == account.budget

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from local.provider_simulator.content.questions import Question
+from local.provider_simulator.content.questions import Prompt
 from local.provider_simulator.content.schemas import instance
 from local.provider_simulator.switches import Switches
 from local.provider_simulator.wire import encode
@@ -33,7 +33,7 @@ class Answer:
         return self.prompt_tokens + self.output_tokens
 
 
-def answer(question: Question, switches: Switches) -> Answer:
+def answer(question: Prompt, switches: Switches) -> Answer:
     """Answer a question."""
     reasoning = REASONING if question.reasons else ""
     eaten = len(reasoning.split()) if switches.on("reasoning-eats-tokens") else 0
@@ -65,7 +65,7 @@ def pieces(text: str, count: int) -> list[str]:
     return [text[a:b] for a, b in pairwise(marks) if a < b]
 
 
-def _text(question: Question, switches: Switches) -> str:
+def _text(question: Prompt, switches: Switches) -> str:
     if words := switches.number("words"):
         return " ".join(f"word{i}" for i in range(1, words + 1))
     if question.tool_output is not None:
@@ -80,7 +80,7 @@ def _text(question: Question, switches: Switches) -> str:
     return _as_json(said, question) if question.wants_json else said
 
 
-def _as_json(said: str, question: Question) -> str:
+def _as_json(said: str, question: Prompt) -> str:
     try:
         json.loads(said)
     except ValueError:
@@ -89,7 +89,7 @@ def _as_json(said: str, question: Question) -> str:
     return said
 
 
-def _stopped(text: str, question: Question) -> str:
+def _stopped(text: str, question: Prompt) -> str:
     found = [at for stop in question.stops if stop and (at := text.find(stop)) >= 0]
     return text[: min(found)] if found else text
 

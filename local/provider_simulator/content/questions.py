@@ -10,7 +10,7 @@ TEXT_PARTS = ("text", "input_text", "output_text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Prompt:
     """A request, reduced to what the answer depends on; `word_limit` counts words as tokens."""
 
     text: str
@@ -27,13 +27,13 @@ class Question:
     reasons: bool = True
 
 
-def from_chat(body: Json) -> Question:
+def from_chat(body: Json) -> Prompt:
     """Read a chat completion request."""
     messages: list[Json] = body["messages"]
     asked = _last(messages)
     last = messages[-1]
     stop = body.get("stop") or ()
-    return Question(
+    return Prompt(
         text=text_of(asked.get("content")),
         prompt_words=sum(_words(message.get("content")) for message in messages),
         media=media_of(asked.get("content")),
@@ -48,7 +48,7 @@ def from_chat(body: Json) -> Question:
     )
 
 
-def from_responses(body: Json) -> Question:
+def from_responses(body: Json) -> Prompt:
     """Read a Responses request."""
     given = body.get("input") or ""
     items: list[Json] = [{"role": "user", "content": given}] if isinstance(given, str) else given
@@ -56,7 +56,7 @@ def from_responses(body: Json) -> Question:
     last = items[-1]
     is_output = last.get("type") == "function_call_output"
     prompt_words = sum(_words(item.get("content", item.get("output"))) for item in items)
-    return Question(
+    return Prompt(
         text=text_of(asked.get("content")),
         prompt_words=prompt_words + _words(body.get("instructions")),
         media=media_of(asked.get("content")),

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from local.provider_simulator.content.answers import pieces
-from local.provider_simulator.surfaces.turn import CREATED, Turn
+from local.provider_simulator.surfaces.turn import CREATED, CompletedTurn
 from local.provider_simulator.wire import DONE, Json, Step, frame
 
 
-def body(turn: Turn) -> Json:
+def body(turn: CompletedTurn) -> Json:
     """Return a whole chat completion."""
     head = _head(turn, "chat.completion")
     choices = [_choice(turn, index) for index in range(turn.question.choices)]
@@ -15,7 +15,7 @@ def body(turn: Turn) -> Json:
     return {**head, "choices": choices, **usage, **turn.credit_fields(streamed=False)}
 
 
-def steps(turn: Turn) -> list[Step]:
+def steps(turn: CompletedTurn) -> list[Step]:
     """Return the frames of a streamed chat completion."""
     frames = [step for index in range(turn.question.choices) for step in _choice_steps(turn, index)]
     credit_fields = turn.credit_fields(streamed=True)
@@ -29,12 +29,12 @@ def steps(turn: Turn) -> list[Step]:
     return frames
 
 
-def _head(turn: Turn, kind: str) -> Json:
+def _head(turn: CompletedTurn, kind: str) -> Json:
     identifier = turn.identifier("chatcmpl").replace("_", "-")
     return {"id": identifier, "object": kind, "created": CREATED, "model": turn.model}
 
 
-def _choice(turn: Turn, index: int) -> Json:
+def _choice(turn: CompletedTurn, index: int) -> Json:
     message: Json = {"role": "assistant", "content": turn.answer.text or None}
     message |= _reasoning(turn)
     if turn.answer.function and turn.question.legacy_function:
@@ -45,11 +45,11 @@ def _choice(turn: Turn, index: int) -> Json:
     return {"index": index, "message": message, "finish_reason": _ending(turn)}
 
 
-def _call(turn: Turn) -> Json:
+def _call(turn: CompletedTurn) -> Json:
     return {"name": turn.answer.function, "arguments": turn.answer.arguments}
 
 
-def _reasoning(turn: Turn) -> Json:
+def _reasoning(turn: CompletedTurn) -> Json:
     place = turn.switches["reasoning-field"]
     if not turn.answer.reasoning or place == "none":
         return {}
@@ -57,13 +57,13 @@ def _reasoning(turn: Turn) -> Json:
     return dict.fromkeys(names, turn.answer.reasoning)
 
 
-def _ending(turn: Turn) -> str:
+def _ending(turn: CompletedTurn) -> str:
     if turn.answer.function:
         return "function_call" if turn.question.legacy_function else "tool_calls"
     return "length" if turn.answer.is_cut else "stop"
 
 
-def _usage(turn: Turn) -> Json:
+def _usage(turn: CompletedTurn) -> Json:
     return {
         "prompt_tokens": turn.answer.prompt_tokens,
         "completion_tokens": turn.answer.output_tokens,
@@ -72,12 +72,12 @@ def _usage(turn: Turn) -> Json:
     }
 
 
-def _shows_usage(turn: Turn) -> bool:
+def _shows_usage(turn: CompletedTurn) -> bool:
     when = turn.switches["usage"]
     return when == "always" or (when == "asked" and turn.wants_usage)
 
 
-def _choice_steps(turn: Turn, index: int) -> Iterator[Step]:
+def _choice_steps(turn: CompletedTurn, index: int) -> Iterator[Step]:
     yield _delta(turn, index, {"role": "assistant", "content": ""})
     if reasoning := _reasoning(turn):
         yield _delta(turn, index, reasoning)
@@ -91,7 +91,7 @@ def _choice_steps(turn: Turn, index: int) -> Iterator[Step]:
     yield _delta(turn, index, {}, ending=_ending(turn))
 
 
-def _fragment(turn: Turn, index: int, function: Json, *, is_first: bool = False) -> Json:
+def _fragment(turn: CompletedTurn, index: int, function: Json, *, is_first: bool = False) -> Json:
     if turn.question.legacy_function:
         return {"function_call": function}
     start = {"id": turn.identifier("call", index), "type": "function"} if is_first else {}
@@ -99,12 +99,17 @@ def _fragment(turn: Turn, index: int, function: Json, *, is_first: bool = False)
 
 
 def _delta(
-    turn: Turn, index: int, delta: Json, *, ending: str | None = None, is_piece: bool = False
+    turn: CompletedTurn,
+    index: int,
+    delta: Json,
+    *,
+    ending: str | None = None,
+    is_piece: bool = False,
 ) -> Step:
     choice = {"index": index, "delta": delta, "finish_reason": ending}
     return _chunk(turn, {"choices": [choice]}, is_piece=is_piece)
 
 
-def _chunk(turn: Turn, fields: Json, *, is_piece: bool = False) -> Step:
+def _chunk(turn: CompletedTurn, fields: Json, *, is_piece: bool = False) -> Step:
     head = _head(turn, "chat.completion.chunk")
     return Step(data=frame({**head, **fields}), is_piece=is_piece)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from local.provider_simulator.content.answers import pieces
-from local.provider_simulator.surfaces.turn import Turn
+from local.provider_simulator.surfaces.turn import CompletedTurn
 from local.provider_simulator.wire import Json, Step, frame
 
 SEARCH = "web_search_call"
@@ -49,7 +49,7 @@ SUMMARY = TextKind(
 )
 
 
-def kinds(turn: Turn) -> list[str]:
+def kinds(turn: CompletedTurn) -> list[str]:
     """Return the kinds of the items that an answer consists of, in order."""
     reasons = turn.answer.reasoning and turn.switches["reasoning-items"] != "none"
     return [
@@ -59,7 +59,7 @@ def kinds(turn: Turn) -> list[str]:
     ]
 
 
-def item(turn: Turn, kind: str, status: str) -> Json:
+def item(turn: CompletedTurn, kind: str, status: str) -> Json:
     """Return an item; one in progress is still empty."""
     empty = status == "in_progress"
     head = {"id": identifier(turn, kind), "type": kind}
@@ -75,13 +75,13 @@ def item(turn: Turn, kind: str, status: str) -> Json:
     return head | call | {"arguments": "" if empty else turn.answer.arguments}
 
 
-def identifier(turn: Turn, kind: str) -> str:
+def identifier(turn: CompletedTurn, kind: str) -> str:
     """Return an item's id."""
     prefixes = {"message": "msg", "function_call": "fc", "reasoning": "rs", SEARCH: "ws"}
     return turn.identifier(prefixes[kind])
 
 
-def full_events(turn: Turn, kind: str, index: int, status: str) -> Iterator[Event]:
+def full_events(turn: CompletedTurn, kind: str, index: int, status: str) -> Iterator[Event]:
     """Yield every event of one item."""
     place = {"output_index": index}
     yield Event("response.output_item.added", {**place, "item": item(turn, kind, "in_progress")})
@@ -89,7 +89,7 @@ def full_events(turn: Turn, kind: str, index: int, status: str) -> Iterator[Even
     yield Event("response.output_item.done", {**place, "item": item(turn, kind, status)})
 
 
-def minimal_events(turn: Turn, kind: str) -> Iterator[Event]:
+def minimal_events(turn: CompletedTurn, kind: str) -> Iterator[Event]:
     """Yield the events of one item that a minimal stream has; none names its place."""
     if kind == SEARCH:
         bare = {"type": SEARCH, "status": "in_progress"}
@@ -102,7 +102,7 @@ def minimal_events(turn: Turn, kind: str) -> Iterator[Event]:
         yield from _inner_events(turn, kind, NOT_PLACED)
 
 
-def _inner_events(turn: Turn, kind: str, place: Json) -> Iterator[Event]:
+def _inner_events(turn: CompletedTurn, kind: str, place: Json) -> Iterator[Event]:
     if kind == SEARCH:
         for state in ("in_progress", "searching", "completed"):
             yield Event(f"response.{SEARCH}.{state}", place)
@@ -114,7 +114,7 @@ def _inner_events(turn: Turn, kind: str, place: Json) -> Iterator[Event]:
         yield from _text_events(turn, _message_kind(turn), turn.answer.text, place)
 
 
-def _text_events(turn: Turn, kind: TextKind, text: str, place: Json) -> Iterator[Event]:
+def _text_events(turn: CompletedTurn, kind: TextKind, text: str, place: Json) -> Iterator[Event]:
     place = {**place, kind.index: 0} if place else NOT_PLACED
     lists: Json = {name: [] for name in kind.delta_lists} if place else {}
     if place:
@@ -127,7 +127,7 @@ def _text_events(turn: Turn, kind: TextKind, text: str, place: Json) -> Iterator
         yield Event(f"response.{kind.part_events}.done", {**place, "part": _part(kind, text)})
 
 
-def _call_events(turn: Turn, place: Json) -> Iterator[Event]:
+def _call_events(turn: CompletedTurn, place: Json) -> Iterator[Event]:
     arguments = turn.answer.arguments
     delta, done = "response.function_call_arguments.delta", "response.function_call_arguments.done"
     if turn.switches["tool-events"] == "provider":
@@ -137,15 +137,15 @@ def _call_events(turn: Turn, place: Json) -> Iterator[Event]:
     yield Event(done, {**place, "name": turn.answer.function, "arguments": arguments})
 
 
-def _message_kind(turn: Turn) -> TextKind:
+def _message_kind(turn: CompletedTurn) -> TextKind:
     return REFUSAL if turn.switches.on("refuses") else OUTPUT_TEXT
 
 
-def _reasoning_kind(turn: Turn) -> TextKind:
+def _reasoning_kind(turn: CompletedTurn) -> TextKind:
     return SUMMARY if turn.switches["reasoning-items"] == "summary" else REASONING_TEXT
 
 
-def _reasoning(turn: Turn, *, empty: bool) -> Json:
+def _reasoning(turn: CompletedTurn, *, empty: bool) -> Json:
     kind = _reasoning_kind(turn)
     parts = [] if empty else [_part(kind, turn.answer.reasoning)]
     return {"summary": parts} if kind is SUMMARY else {"summary": [], "content": parts}

@@ -10,16 +10,16 @@ from local.provider_simulator.surfaces.items import (
     kinds,
     minimal_events,
 )
-from local.provider_simulator.surfaces.turn import CREATED, Turn
+from local.provider_simulator.surfaces.turn import CREATED, CompletedTurn
 from local.provider_simulator.wire import DONE, Json, Step
 
 
-def body(turn: Turn) -> Json:
+def body(turn: CompletedTurn) -> Json:
     """Return a whole response."""
     return {**_finished(turn), **turn.credit_fields(streamed=False)}
 
 
-def steps(turn: Turn) -> list[Step]:
+def steps(turn: CompletedTurn) -> list[Step]:
     """Return the frames of a streamed response."""
     minimal = turn.switches["responses-stream"] == "minimal"
     numbered = not minimal and turn.switches.on("sequence-numbers")
@@ -30,7 +30,7 @@ def steps(turn: Turn) -> list[Step]:
     return [*frames, DONE] if turn.switches.on("done") else frames
 
 
-def _head(turn: Turn, status: str) -> Json:
+def _head(turn: CompletedTurn, status: str) -> Json:
     return {
         "id": turn.identifier("resp"),
         "object": "response",
@@ -40,11 +40,11 @@ def _head(turn: Turn, status: str) -> Json:
     }
 
 
-def _status(turn: Turn) -> str:
+def _status(turn: CompletedTurn) -> str:
     return "incomplete" if turn.answer.is_cut else "completed"
 
 
-def _finished(turn: Turn) -> Json:
+def _finished(turn: CompletedTurn) -> Json:
     status = _status(turn)
     output = [item(turn, kind, _item_status(turn, kind)) for kind in kinds(turn)]
     response = {**_head(turn, status), "output": output}
@@ -59,11 +59,11 @@ def _finished(turn: Turn) -> Json:
     return response
 
 
-def _item_status(turn: Turn, kind: str) -> str:
+def _item_status(turn: CompletedTurn, kind: str) -> str:
     return "completed" if kind == SEARCH else _status(turn)
 
 
-def _full(turn: Turn) -> Iterator[Event]:
+def _full(turn: CompletedTurn) -> Iterator[Event]:
     early, rest = _parted(turn)
     for kind in early:
         yield from full_events(turn, kind, 0, "completed")
@@ -76,7 +76,7 @@ def _full(turn: Turn) -> Iterator[Event]:
     yield Event(f"response.{_status(turn)}", {"response": final}, is_terminal=True)
 
 
-def _minimal(turn: Turn) -> Iterator[Event]:
+def _minimal(turn: CompletedTurn) -> Iterator[Event]:
     early, rest = _parted(turn)
     for kind in early:
         yield from minimal_events(turn, kind)
@@ -86,7 +86,7 @@ def _minimal(turn: Turn) -> Iterator[Event]:
     yield Event("response.completed", {"response": _head(turn, "completed")}, is_terminal=True)
 
 
-def _parted(turn: Turn) -> tuple[list[str], list[str]]:
+def _parted(turn: CompletedTurn) -> tuple[list[str], list[str]]:
     """Return the items before the model's own stream, which then counts from 0 again, and in it."""
     count = 1 if turn.switches["web-search"] == "first" else 0
     return kinds(turn)[:count], kinds(turn)[count:]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from local.provider_simulator.content.answers import Answer
-from local.provider_simulator.content.questions import Question
+from local.provider_simulator.content.questions import Prompt
 from local.provider_simulator.metering import Charge
 from local.provider_simulator.switches import Switches
 from local.provider_simulator.wire import Json
@@ -12,12 +12,12 @@ CREATED = 1795000000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class CompletedTurn:
     """An answered question; `number` makes its ids."""
 
     number: int
     model: str
-    question: Question
+    question: Prompt
     answer: Answer
     charge: Charge
     switches: Switches

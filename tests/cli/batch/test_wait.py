@@ -20,7 +20,7 @@ import pytest
 
 from cli.aws.target_stack import running
 from cli.output.progress import follow
-from cli.services.batch_client import BatchDesk
+from cli.services.batch_client import BatchClient
 from local.aws_emulator.moto_server import moto
 from tests.cli.batch.conftest import PATIENCE, AtTheKeyboard, BatchOffice, row
 from tests.support.dynamodb_proxy import AWAY, LOST, Door
@@ -258,7 +258,7 @@ def terminal(office: BatchOffice) -> Iterator[Terminal]:
 
 def followed(office: BatchOffice, batch: Batch, *, seconds: float) -> None:
     """Waits for a batch, with so much time between two looks at the clock."""
-    desk = BatchDesk(running(office.root / ".relay-local.json"))
+    desk = BatchClient(running(office.root / ".relay-local.json"))
     ticks = itertools.count()
     follow(desk, batch, clock=lambda: seconds * next(ticks))
 

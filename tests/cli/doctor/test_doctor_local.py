@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from cli.diagnostics.local_fixes import at_home
 from llm_relay.core.deadline import Deadline
 from llm_relay.diagnostics.provider_findings import base_url
-from llm_relay.diagnostics.provider_list_fixes import cured_in_list
-from llm_relay.diagnostics.provider_probe import visit
-from llm_relay.providers.provider_list import Listed
+from llm_relay.diagnostics.provider_list_fixes import with_list_fixes
+from llm_relay.diagnostics.provider_probe import probe_provider
+from llm_relay.providers.provider_list import ProviderEntry
 from llm_relay.providers.settings import UpstreamSettings
-from llm_relay.transport.http_transport import Upstream
+from llm_relay.transport.http_transport import HttpTransport
 
 if TYPE_CHECKING:
     from llm_relay.diagnostics.checklist import Finding
@@ -21,7 +21,7 @@ NOBODY = "http://127.0.0.1:1/v1"
 
 def not_there() -> Finding:
     settings = UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": NOBODY})
-    return base_url(visit(Upstream(settings), ["sk-x"], None, Deadline.after(30)))
+    return base_url(probe_provider(HttpTransport(settings), ["sk-x"], None, Deadline.after(30)))
 
 
 def test_a_provider_that_is_not_there_is_mended_by_a_restart() -> None:
@@ -35,7 +35,7 @@ def test_a_provider_that_is_not_there_is_mended_by_a_restart() -> None:
 
 
 def test_one_of_a_list_is_mended_in_the_list() -> None:
-    here = at_home(cured_in_list(not_there(), Listed(name="dead", base_url=NOBODY)))
+    here = at_home(with_list_fixes(not_there(), ProviderEntry(name="dead", base_url=NOBODY)))
     assert "set base_url of 'dead' in the list" in (here.fix or "")
     assert "PROVIDERS='[...]' make run" in (here.fix or "")
     for words in ("sam deploy", "UPSTREAM_BASE_URL", "Providers"):

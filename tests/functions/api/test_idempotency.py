@@ -21,9 +21,9 @@ from moto.dynamodb.models import DynamoDBBackend
 from functions.chat_completions.handler import handler
 from llm_relay.api.api_gateway import ApiRequest
 from llm_relay.api.idempotency import records
-from llm_relay.api.idempotency.stored_answer import LONGEST_KEPT_BYTES
+from llm_relay.api.idempotency.stored_answer import MAX_STORED_BYTES
 from llm_relay.aws.dynamodb import dynamodb
-from llm_relay.core.answer import Answer
+from llm_relay.core.answer import HttpAnswer
 from llm_relay.core.errors import IdempotencyInProgress, ProviderRefused
 from tests.functions.conftest import Context, proxy_event
 from tests.support.dynamodb_proxy import UNHEARD, Door
@@ -295,7 +295,7 @@ def request(**more: Any) -> ApiRequest:
     return ApiRequest(route="POST /", request_id="1", client="1", headers=headers, **more)
 
 
-def killed() -> Answer:
+def killed() -> HttpAnswer:
     """End as a process does that is killed: nothing more is done."""
     raise SystemExit
 
@@ -303,7 +303,7 @@ def killed() -> Answer:
 def test_a_killed_call_holds_its_key_for_the_function_s_time_and_no_longer(
     answers: Answers,
 ) -> None:
-    work = Answer(status=200, headers={}, body=[b"answer"])
+    work = HttpAnswer(status=200, headers={}, body=[b"answer"])
     with pytest.raises(SystemExit):
         records.answer_once(request(), 120, killed)
     with pytest.raises(IdempotencyInProgress):
@@ -316,7 +316,7 @@ def test_a_killed_call_holds_its_key_for_the_function_s_time_and_no_longer(
 
 
 def test_what_fails_by_our_own_fault_is_not_done_again(answers: Answers) -> None:
-    def broken() -> Answer:
+    def broken() -> HttpAnswer:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -337,7 +337,7 @@ def completion(text: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "text", ["the same again. " * 200_000, noise(LONGEST_KEPT_BYTES - 6000)], ids=["long", "dense"]
+    "text", ["the same again. " * 200_000, noise(MAX_STORED_BYTES - 6000)], ids=["long", "dense"]
 )
 def test_an_answer_that_can_be_made_to_fit_is_given_again(
     provider: ScriptedProvider, ask: Ask, text: str

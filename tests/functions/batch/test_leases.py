@@ -13,7 +13,7 @@ from llm_relay.aws.s3 import s3
 from llm_relay.batch.model import names
 from llm_relay.batch.model.leases import Leases
 from llm_relay.batch.model.parts import Result, part_text
-from llm_relay.batch.worker.heartbeat import Clerk
+from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
 from tests.support.batch_environment import batch_world
 from tests.support.chunk_runs import office
 from tests.support.failing_provider import line
@@ -95,8 +95,8 @@ def _lapsed(work: Work) -> Lease:
     return replace(work.lease(), lives_until=time.monotonic())
 
 
-def _clerk(work: Work, lease: Lease) -> Clerk:
-    return Clerk(
+def _clerk(work: Work, lease: Lease) -> LeaseHeartbeat:
+    return LeaseHeartbeat(
         leases=Leases(work.world.table),
         lease=lease,
         store=work.world.store,

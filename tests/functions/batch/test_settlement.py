@@ -11,12 +11,12 @@ import pytest
 from functions.batch_assemble.handler import handler
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.batch.model.execution import StepFailed
-from llm_relay.batch.model.leases import Lease, Leases, SliceHold
+from llm_relay.batch.model.leases import Lease, Leases, RowsReservation
 from llm_relay.batch.model.manifest import Chunk, manifest_text
 from llm_relay.batch.model.names import manifest_key, part_key
 from llm_relay.batch.model.parts import Result, part_text
 from llm_relay.batch.model.record import CANCELLING, IN_PROGRESS, Batch
-from llm_relay.batch.worker.settlement import settle_left
+from llm_relay.batch.worker.settlement import settle_remaining
 from llm_relay.billing.ledger import ledger
 from llm_relay.core.deadline import Deadline
 from tests.functions.conftest import Context
@@ -58,7 +58,7 @@ def left_by_killed(world: BatchWorld, status: str, *written: int) -> Batch:
         hold = ledger().reserve(batch.client, HELD, time.time(), 60, f"h_{chunk.number}")
         assert hold
         last = chunk.first_row + ROWS - 1
-        kept = SliceHold(
+        kept = RowsReservation(
             hold=hold, generation=1, first_row=chunk.first_row, last_row=last, model="m-1"
         )
         assert Leases(world.table).keep_hold(lease, kept)
@@ -133,10 +133,10 @@ def test_what_does_not_fit_into_the_time_is_called_for_again(
     batch = left_by_killed(batch_world, CANCELLING, 1, 1)
     spent = []
     for _ in range(2):
-        assert settle_left(batch_world.bucket, batch, Deadline.after(0)) == 1
+        assert settle_remaining(batch_world.bucket, batch, Deadline.after(0)) == 1
         spent.append(accounts.read().spent)
     assert spent == [COST, 2 * COST]
-    assert settle_left(batch_world.bucket, batch, Deadline.after(0)) == 0
+    assert settle_remaining(batch_world.bucket, batch, Deadline.after(0)) == 0
 
 
 def test_a_worker_that_has_the_chunk_again_is_waited_for(
@@ -144,5 +144,5 @@ def test_a_worker_that_has_the_chunk_again_is_waited_for(
 ) -> None:
     batch = left_by_killed(batch_world, CANCELLING, 1)
     taken(batch_world, batch, CHUNKS[0])
-    assert 1 < settle_left(batch_world.bucket, batch, Deadline.after(60)) <= 15
+    assert 1 < settle_remaining(batch_world.bucket, batch, Deadline.after(60)) <= 15
     assert accounts.read().spent == 0

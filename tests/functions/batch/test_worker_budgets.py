@@ -10,14 +10,14 @@ import pytest
 
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.batch.model import names
-from llm_relay.batch.model.leases import Leases, SliceHold
+from llm_relay.batch.model.leases import Leases, RowsReservation
 from llm_relay.batch.model.parts import Result, part_text
 from llm_relay.batch.model.result_lines import answer
 from llm_relay.billing.admission import admit
 from llm_relay.billing.ledger import ledger
 from llm_relay.core.client import Client
 from llm_relay.core.usage import Usage
-from llm_relay.providers.completion import Whole
+from llm_relay.providers.completion import Completion
 from llm_relay.providers.dialects.dialect import ABLITERATION
 from tests.support.batch_environment import batch_world
 from tests.support.chunk_runs import office
@@ -199,7 +199,7 @@ def _killed_with_two_rows_written(work: Work) -> None:
     leases, lease = Leases(work.world.table), work.lease()
     hold = ledger().reserve(work.batch.client, 6 * worst(), time.time(), 60, "h_killed")
     assert hold
-    kept = SliceHold(hold=hold, generation=1, first_row=0, last_row=5, model=MODEL)
+    kept = RowsReservation(hold=hold, generation=1, first_row=0, last_row=5, model=MODEL)
     assert leases.keep_hold(lease, kept)
     written = [_answered(work, row) for row in (0, 3)]
     work.world.bucket.put(names.part_key(work.batch.id, 7, 1, 0), part_text(written))
@@ -207,7 +207,7 @@ def _killed_with_two_rows_written(work: Work) -> None:
 
 
 def _answered(work: Work, row: int) -> Result:
-    whole = Whole(
+    whole = Completion(
         status=200,
         text=b'{"model":"%b"}' % MODEL.encode(),
         document=completion(),

@@ -13,7 +13,7 @@ import pytest
 from botocore.config import Config
 
 from llm_relay.billing.ledger import Ledger, LedgerSettings
-from llm_relay.billing.ledger_account import FORGET_SECONDS, GRACE_SECONDS, Hold
+from llm_relay.billing.ledger_account import GRACE_SECONDS, TOMBSTONE_SECONDS, Reservation
 from llm_relay.core.errors import BudgetExceeded, LedgerUnavailable
 from llm_relay.core.usage import Usage
 from tests.support.dynamodb_proxy import AWAY, CONFLICT, LOST, UNHEARD
@@ -52,7 +52,7 @@ def ledger_behind(
         yield Ledger(settings, lambda: behind)
 
 
-def reserve(ledger: Ledger, nanos: int, budget: int = 100, now: float = NOW) -> Hold:
+def reserve(ledger: Ledger, nanos: int, budget: int = 100, now: float = NOW) -> Reservation:
     hold = ledger.reserve(client(budget), nanos, now, 10)
     assert hold
     return hold
@@ -203,11 +203,11 @@ def test_nothing_is_settled_or_released_twice(accounts: Accounts, ledger: Ledger
 def test_what_is_left_of_dead_calls_is_forgotten_in_the_end(
     accounts: Accounts, ledger: Ledger
 ) -> None:
-    for late in (0, 100, 200 + FORGET_SECONDS):
+    for late in (0, 100, 200 + TOMBSTONE_SECONDS):
         last = reserve(ledger, 10, now=NOW + late)
     assert list(accounts.read(now=NOW).holds) != [last.name]  # one was swept only now
     ledger.release(last)
-    reserve(ledger, 10, now=NOW + 300 + 2 * FORGET_SECONDS)
+    reserve(ledger, 10, now=NOW + 300 + 2 * TOMBSTONE_SECONDS)
     assert len(accounts.read(now=NOW).holds) == 1
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
-from llm_relay.notifications.event_bridge import announce
+from llm_relay.notifications.event_bridge import publish
 from llm_relay.notifications.webhook import Webhook, signed_headers
 from tests.support.scripted_provider import CLOSE, ScriptedProvider, whole
 
@@ -38,9 +38,9 @@ def hook(receiver: ScriptedProvider, secret: str = SECRET) -> Webhook:
 
 
 def test_an_event_is_told_on_the_bus_in_openai_s_shape(news: News) -> None:
-    announce("batch.completed", "batch_1", {"owner": "key-1"})
-    announce("batch.completed", "batch_1", {"owner": "key-1"})
-    announce("batch.cancelled", "batch_1", {})
+    publish("batch.completed", "batch_1", {"owner": "key-1"})
+    publish("batch.completed", "batch_1", {"owner": "key-1"})
+    publish("batch.cancelled", "batch_1", {})
     first, again, other = news.told()
     assert (first["source"], first["detail-type"]) == ("llm-relay", "batch.completed")
     event = first["detail"]
@@ -57,7 +57,7 @@ def test_the_webhook_gets_the_event_as_openai_s_client_wants_it(
     secret.put(SECRET)
     environment.setenv("WEBHOOK_URL", f"{receiver.base_url}/hook")
     environment.setenv("WEBHOOK_SECRET_ARN", secret.arn)
-    announce("batch.completed", "batch_1", {"owner": "key-1"})
+    publish("batch.completed", "batch_1", {"owner": "key-1"})
     (request,) = receiver.requests
     with openai.OpenAI(api_key="unused", webhook_secret=SECRET) as client:
         event = client.webhooks.unwrap(request.body, request.headers)
@@ -138,6 +138,6 @@ def test_a_webhook_whose_secret_is_gone_does_not_keep_the_event_from_the_bus(
 ) -> None:
     environment.setenv("WEBHOOK_URL", f"{receiver.base_url}/hook")
     environment.setenv("WEBHOOK_SECRET_ARN", secret.arn + "-gone")
-    announce("batch.completed", "batch_1", {})
+    publish("batch.completed", "batch_1", {})
     assert len(news.told()) == 1
     assert receiver.requests == []

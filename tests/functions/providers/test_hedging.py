@@ -16,9 +16,9 @@ from llm_relay.api.hedge import NAME
 from llm_relay.billing.admission import admit
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.errors import ProviderRefused
-from llm_relay.providers.client import Effort
+from llm_relay.providers.client import AttemptTracker
 from llm_relay.providers.dialects.dialect import ABLITERATION
-from llm_relay.transport.http_transport import UpstreamRequest
+from llm_relay.transport.http_transport import HttpRequest
 from tests.functions.conftest import Answered, Context, proxy_event, taken
 from tests.support.dynamodb_proxy import AWAY
 from tests.support.ledger_accounts import CLIENT, Accounts, client, is_sound
@@ -211,9 +211,9 @@ def test_the_try_that_did_not_win_asks_nobody_more(paid: Ordered) -> None:
 
 def test_a_try_may_be_paid_from_its_request_on_until_the_provider_refuses(paid: Ordered) -> None:
     paid.plays = [REFUSES, ANSWERS]
-    effort, deadline = Effort(), Deadline.after(PATIENCE_SECONDS)
+    effort, deadline = AttemptTracker(), Deadline.after(PATIENCE_SECONDS)
     text = json.dumps(BODY).encode()
-    request = UpstreamRequest(method="POST", path="/chat/completions", body=text)
+    request = HttpRequest(method="POST", path="/chat/completions", body=text)
     provider = relay.providers().named(None).provider
     with pytest.raises(ProviderRefused):
         provider.call(request, deadline, effort)

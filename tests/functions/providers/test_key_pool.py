@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llm_relay.providers.key_pool import RETIRED_SECONDS, KeyRing
+from llm_relay.providers.key_pool import RETIRED_SECONDS, KeyPool
 from tests.support.payloads import COMPLETION, QUESTION
 from tests.support.scripted_provider import RESET, Script, whole
 
@@ -246,7 +246,7 @@ def test_no_key_is_in_what_a_caller_or_the_log_is_told(
 
 def test_a_retired_key_is_back_after_its_time() -> None:
     now = [1000.0]
-    ring = KeyRing(lambda: now[0])
+    ring = KeyPool(lambda: now[0])
     ring.hold([A, B])
     ring.retire(A)
     now[0] += RETIRED_SECONDS - 1
@@ -256,7 +256,7 @@ def test_a_retired_key_is_back_after_its_time() -> None:
 
 
 def test_a_key_stays_retired_when_the_secret_is_read_again() -> None:
-    ring = KeyRing()
+    ring = KeyPool()
     ring.hold([A, B])
     ring.retire(A)
     ring.hold([C, A])

@@ -11,8 +11,8 @@ from llm_relay.api import relay
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.errors import ProviderRefused
 from llm_relay.endpoints.chat import ChatCompletions
-from llm_relay.providers.client import Effort
-from llm_relay.providers.completion import Exchange
+from llm_relay.providers.client import AttemptTracker
+from llm_relay.providers.completion import CompletionCall
 from tests.support.payloads import (
     CREATED,
     DONE,
@@ -78,9 +78,11 @@ def test_a_refusal_of_a_batch_s_row_is_told_without_the_key(
     provider: ScriptedProvider, answer: Script
 ) -> None:
     provider.scripts = [answer]
-    exchange = Exchange(relay.providers(), ChatCompletions())
+    exchange = CompletionCall(relay.providers(), ChatCompletions())
     with pytest.raises(ProviderRefused) as caught:
-        exchange.ask({relay.providers().named(None): QUESTION}, Deadline.after(30), Effort())
+        exchange.ask(
+            {relay.providers().named(None): QUESTION}, Deadline.after(30), AttemptTracker()
+        )
     without_key(caught.value.body())
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llm_relay.core.deadline import Deadline
-from llm_relay.core.errors import UpstreamBroke, UpstreamUnreachable
+from llm_relay.core.errors import UpstreamFailed, UpstreamUnreachable
 from llm_relay.providers.settings import UpstreamSettings
 from llm_relay.transport.connections import OneWriteConnection
-from llm_relay.transport.http_transport import Upstream, UpstreamRequest
+from llm_relay.transport.http_transport import HttpRequest, HttpTransport
 from tests.support.scripted_provider import CLOSE, PATIENCE_SECONDS, RESET, ScriptedProvider, whole
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 _OK = whole(200, {"data": []})
 
 
-def upstream_of(provider: ScriptedProvider, **environment: str) -> Upstream:
+def upstream_of(provider: ScriptedProvider, **environment: str) -> HttpTransport:
     base = {"UPSTREAM_BASE_URL": provider.base_url}
-    return Upstream(UpstreamSettings.from_mapping(base | environment))
+    return HttpTransport(UpstreamSettings.from_mapping(base | environment))
 
 
-def call(upstream: Upstream) -> int:
+def call(upstream: HttpTransport) -> int:
     deadline = Deadline.after(PATIENCE_SECONDS)
-    request = UpstreamRequest(method="GET", path="/models")
+    request = HttpRequest(method="GET", path="/models")
     reply = upstream.send(request, "key", deadline)
     try:
         reply.whole(deadline)
@@ -39,7 +39,7 @@ def call(upstream: Upstream) -> int:
     return reply.status
 
 
-def calls_at_once(upstream: Upstream, count: int) -> Iterable[int]:
+def calls_at_once(upstream: HttpTransport, count: int) -> Iterable[int]:
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(lambda _: call(upstream), range(count)))
 
@@ -74,7 +74,7 @@ def test_a_proxy_that_the_environment_names_is_asked_in_the_provider_s_place(
     with ScriptedProvider([_OK]) as proxy:
         monkeypatch.setenv("http_proxy", proxy.base_url.removesuffix("/v1"))
         settings = UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": "http://provider.test/v1"})
-        upstream = Upstream(settings)
+        upstream = HttpTransport(settings)
         assert [call(upstream), call(upstream)] == [200, 200]
         assert {each.path for each in proxy.requests} == {"http://provider.test/v1/models"}
         assert proxy.connections == 1
@@ -87,8 +87,8 @@ def test_a_proxy_that_hangs_up_after_the_request_may_have_passed_it_on(
     with ScriptedProvider([[end]]) as proxy:
         monkeypatch.setenv("http_proxy", proxy.base_url.removesuffix("/v1"))
         settings = UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": "http://provider.test/v1"})
-        with pytest.raises(UpstreamBroke):
-            call(Upstream(settings))
+        with pytest.raises(UpstreamFailed):
+            call(HttpTransport(settings))
 
 
 def test_a_proxy_that_refuses_to_connect_has_passed_nothing_on(
@@ -98,13 +98,15 @@ def test_a_proxy_that_refuses_to_connect_has_passed_nothing_on(
         monkeypatch.setenv("https_proxy", proxy.base_url.removesuffix("/v1"))
         settings = UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": "https://provider.test/v1"})
         with pytest.raises(UpstreamUnreachable):
-            call(Upstream(settings))
+            call(HttpTransport(settings))
         assert [each.method for each in proxy.requests] == ["CONNECT"]
 
 
 @pytest.mark.parametrize("host", ["api..example.com", "*.example.com"])
 def test_a_host_that_cannot_be_one_cannot_be_reached(host: str) -> None:
-    upstream = Upstream(UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": f"https://{host}/v1"}))
+    upstream = HttpTransport(
+        UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": f"https://{host}/v1"})
+    )
     with pytest.raises(UpstreamUnreachable):
         call(upstream)
 
@@ -124,7 +126,7 @@ def test_each_request_has_its_own_key_and_body_and_tells_its_length() -> None:
     with ScriptedProvider([_OK]) as provider:
         upstream = upstream_of(provider)
         for key, body in (("key-1", b"{}"), ("key-2", b'{"a": 1}'), ("key-3", None)):
-            request = UpstreamRequest(method="POST" if body else "GET", path="/a", body=body)
+            request = HttpRequest(method="POST" if body else "GET", path="/a", body=body)
             upstream.send(request, key, Deadline.after(20)).close()
         sent = [(each.headers["authorization"], each.body) for each in provider.requests]
         assert sent == [

@@ -15,7 +15,7 @@ from bench.environment import certificate
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.errors import UpstreamTimedOut, UpstreamUnreachable
 from llm_relay.providers.settings import UpstreamSettings
-from llm_relay.transport.http_transport import Upstream, UpstreamRequest
+from llm_relay.transport.http_transport import HttpRequest, HttpTransport
 from tests.support.payloads import COMPLETION, QUESTION
 from tests.support.scripted_provider import PATIENCE_SECONDS, ScriptedProvider, wait_until, whole
 from tests.support.stopwatch import Stopwatch
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from tests.functions.conftest import Answered
 
 _OK = whole(200, {"data": []})
-_MODELS = UpstreamRequest(method="GET", path="/models")
+_MODELS = HttpRequest(method="GET", path="/models")
 
 
-def upstream_of(base_url: str, **environment: str) -> Upstream:
+def upstream_of(base_url: str, **environment: str) -> HttpTransport:
     base = {"UPSTREAM_BASE_URL": base_url}
-    return Upstream(UpstreamSettings.from_mapping(base | environment))
+    return HttpTransport(UpstreamSettings.from_mapping(base | environment))
 
 
-def call(upstream: Upstream) -> int:
+def call(upstream: HttpTransport) -> int:
     reply = upstream.send(_MODELS, "key", Deadline.after(PATIENCE_SECONDS))
     reply.whole(Deadline.after(PATIENCE_SECONDS))
     reply.close()
@@ -165,7 +165,7 @@ def test_what_is_left_inside_a_tls_connection_is_no_answer_to_the_next_call(
                 assert second.result() == 200
 
 
-def seconds_until_too_late(upstream: Upstream, seconds: float) -> float:
+def seconds_until_too_late(upstream: HttpTransport, seconds: float) -> float:
     with Stopwatch() as took, pytest.raises((UpstreamTimedOut, UpstreamUnreachable)):
         upstream.send(_MODELS, "key", Deadline.after(seconds))
     return took.seconds

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 import urllib3
 
-from llm_relay.core.errors import UpstreamBroke
-from llm_relay.transport.body_reader import PIECE_BYTES, Incoming
+from llm_relay.core.errors import UpstreamFailed
+from llm_relay.transport.body_reader import PIECE_BYTES, BodyReader
 from tests.support.payloads import DONE, STREAMED_QUESTION, delta
 from tests.support.scripted_provider import CLOSE, PATIENCE_SECONDS, stream
 
@@ -55,7 +55,7 @@ def test_a_burst_of_many_pieces_is_taken_as_one() -> None:
         for piece in stream(FIRST, *[SECOND] * 5):
             theirs.send(piece)
         head.begin()
-        body = Incoming(urllib3.HTTPResponse(head, preload_content=False))
+        body = BodyReader(urllib3.HTTPResponse(head, preload_content=False))
         assert [body.take(1) for _ in range(3)] == [FIRST, SECOND * 5, b""]
 
 
@@ -111,11 +111,11 @@ def test_an_answer_that_was_compressed_though_nobody_asked_for_it_is_read(
     assert ask(STREAMED_QUESTION).body == EVENTS
 
 
-def unpacked(head: HTTPResponse) -> Incoming:
+def unpacked(head: HTTPResponse) -> BodyReader:
     """Return the body behind the head of a compressed answer that has come."""
     head.begin()
     headers = {"content-encoding": "gzip"}
-    return Incoming(urllib3.HTTPResponse(head, headers=headers, preload_content=False))
+    return BodyReader(urllib3.HTTPResponse(head, headers=headers, preload_content=False))
 
 
 @pytest.mark.parametrize("rest", [b"", FIRST])
@@ -137,12 +137,12 @@ def test_a_reset_is_no_end_of_an_answer_without_chunks_or_length(
         head.begin()
         if is_early:
             break_off()
-        body = Incoming(urllib3.HTTPResponse(head, preload_content=False))
+        body = BodyReader(urllib3.HTTPResponse(head, preload_content=False))
         if not is_early:
             break_off()
         if rest:
             assert body.take(PATIENCE_SECONDS) == rest
-        with pytest.raises(UpstreamBroke):
+        with pytest.raises(UpstreamFailed):
             body.take(PATIENCE_SECONDS)
 
 

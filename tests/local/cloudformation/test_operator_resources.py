@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.aws_emulator.moto_server import moto
-from local.cloudformation.resource_maker import Maker
+from local.cloudformation.resource_maker import ResourceMaker
 from local.cloudformation.resources import MAKERS
 from tests.template.operations.watched import alarms, template
 
@@ -33,7 +33,7 @@ def watching(tmp_path_factory: pytest.TempPathFactory) -> Template:
     read.token = "watched"
     later: list[Callable[[], object]] = []
     root: Path = tmp_path_factory.mktemp("watching")
-    maker = Maker(
+    maker = ResourceMaker(
         client=moto().client, client_key="", provider_key="", root=root, later=later.append
     )
     for kind in WATCHING:

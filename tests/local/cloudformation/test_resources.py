@@ -8,7 +8,7 @@ import pytest
 
 from local.aws_emulator.moto_server import moto
 from local.cloudformation.intrinsics import UnresolvableError
-from local.cloudformation.resource_maker import Maker
+from local.cloudformation.resource_maker import ResourceMaker
 from local.cloudformation.resources import make
 from local.cloudformation.template import Template
 
@@ -21,7 +21,7 @@ def made(tmp_path: Path, **resources: object) -> Template:
     put_off: list[Callable[[], object]] = []
     make(
         template,
-        Maker(
+        ResourceMaker(
             client=moto().client,
             client_key="k" * 20,
             provider_key="the key",

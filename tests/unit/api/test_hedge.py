@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llm_relay.api.hedge import Try, first_of_two
-from llm_relay.core.answer import Answer
-from llm_relay.core.errors import BudgetExceeded, OutOfTime, UpstreamUnreachable
-from llm_relay.observability.call_record import Call
-from llm_relay.providers.client import Effort
+from llm_relay.core.answer import HttpAnswer
+from llm_relay.core.errors import BudgetExceeded, DeadlineExceeded, UpstreamUnreachable
+from llm_relay.observability.call_record import CallRecord
+from llm_relay.providers.client import AttemptTracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ KEY, NEXT_KEY = "ak_0", "ak_1"
 class Body:
     """A stream that tells of its call when it is closed, as a relayed one does."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: CallRecord) -> None:
         self._call = call
         self.closed = threading.Event()
 
@@ -35,8 +35,8 @@ class Body:
         self.closed.set()
 
 
-def call() -> Call:
-    return Call(route="route", request_id="id", client="client")
+def call() -> CallRecord:
+    return CallRecord(route="route", request_id="id", client="client")
 
 
 def test_the_other_try_is_closed_when_it_comes_and_tells_nothing(
@@ -45,11 +45,11 @@ def test_the_other_try_is_closed_when_it_comes_and_tells_nothing(
     first, other, may_come = call(), call(), threading.Event()
     late = Body(first)
 
-    def slow() -> Answer:
+    def slow() -> HttpAnswer:
         may_come.wait(PATIENCE)
-        return Answer(status=200, body=late)
+        return HttpAnswer(status=200, body=late)
 
-    won = Answer(status=200, body=Body(other))
+    won = HttpAnswer(status=200, body=Body(other))
     winner = first_of_two(Try(first, slow), lambda: Try(other, lambda: won), SOON)
     assert winner.told().body is won.body
     may_come.set()
@@ -59,7 +59,7 @@ def test_the_other_try_is_closed_when_it_comes_and_tells_nothing(
 
 
 def test_a_failure_before_the_second_try_is_the_call_s() -> None:
-    def fail() -> Answer:
+    def fail() -> HttpAnswer:
         raise UpstreamUnreachable("no")
 
     one = first_of_two(Try(call(), fail), lambda: pytest.fail("asked again"), LONG)
@@ -70,9 +70,9 @@ def test_a_failure_before_the_second_try_is_the_call_s() -> None:
 def test_without_money_for_a_second_try_the_first_is_waited_for() -> None:
     refused = threading.Event()
 
-    def slow() -> Answer:
+    def slow() -> HttpAnswer:
         refused.wait(PATIENCE)
-        return Answer(status=200, body=[])
+        return HttpAnswer(status=200, body=[])
 
     def second() -> Try:
         refused.set()
@@ -87,9 +87,9 @@ def test_a_call_that_waits_to_ask_again_after_a_refusal_gets_no_second_try() -> 
     first, second_was_made = call(), threading.Event()
     first.effort.attempts = 1
 
-    def pausing() -> Answer:
+    def pausing() -> HttpAnswer:
         second_was_made.wait(0.2)
-        return Answer(status=200, body=[])
+        return HttpAnswer(status=200, body=[])
 
     def second() -> None:
         second_was_made.set()
@@ -101,11 +101,11 @@ def test_a_call_that_waits_to_ask_again_after_a_refusal_gets_no_second_try() -> 
 def test_a_try_that_fails_in_our_own_code_after_it_asked_may_be_paid() -> None:
     first, other, may_refuse = call(), call(), threading.Event()
 
-    def refuse() -> Answer:
+    def refuse() -> HttpAnswer:
         may_refuse.wait(PATIENCE)
         raise UpstreamUnreachable("no")
 
-    def fail() -> Answer:
+    def fail() -> HttpAnswer:
         other.effort.begin(KEY)
         may_refuse.set()
         raise ZeroDivisionError
@@ -115,9 +115,9 @@ def test_a_try_that_fails_in_our_own_code_after_it_asked_may_be_paid() -> None:
 
 
 def test_a_call_that_is_called_off_asks_nobody_more_and_may_be_paid_for_what_it_asked() -> None:
-    effort = Effort()
+    effort = AttemptTracker()
     effort.begin(KEY)
     effort.is_called_off = True
-    with pytest.raises(OutOfTime):
+    with pytest.raises(DeadlineExceeded):
         effort.begin(NEXT_KEY)
     assert (effort.attempts, effort.key, effort.is_asked) == (1, KEY, True)

@@ -9,9 +9,9 @@ import pytest
 
 from llm_relay.aws import lambda_streaming
 from llm_relay.aws.lambda_streaming import StreamResponse, attach, deliver
-from llm_relay.core.answer import Answer
+from llm_relay.core.answer import HttpAnswer
 
-ANSWER = Answer(status=201, headers={"content-type": "text/plain"}, body=[b"a", b"b"])
+ANSWER = HttpAnswer(status=201, headers={"content-type": "text/plain"}, body=[b"a", b"b"])
 IN_THE_WIRE_FORMAT = (
     json.dumps({"statusCode": 201, "headers": {"content-type": "text/plain"}}).encode()
     + bytes(8)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from llm_relay.batch.worker.concurrency import FIRST_LIMIT, Pace
+from llm_relay.batch.worker.concurrency import FIRST_LIMIT, ConcurrencyLimiter
 
 # Given the rows under way and the time, how long an answer takes; None for a refusal.
 Provider = Callable[[int, float], float | None]
@@ -20,7 +20,7 @@ _REFUSAL_SECONDS = 0.05
 class Run:
     """Keeps the pace's limit full for a while; remembers what the limit was."""
 
-    pace: Pace
+    pace: ConcurrencyLimiter
     provider: Provider
     clock: float = 0.0
     limits: list[tuple[float, int]] = field(default_factory=list)
@@ -63,21 +63,23 @@ def queueing(capacity: int, seconds: float = 1.0) -> Provider:
 
 
 def test_a_provider_with_power_to_spare_is_used_to_the_ceiling_within_some_round_trips() -> None:
-    run = Run(Pace(128), queueing(10_000)).until(12)
+    run = Run(ConcurrencyLimiter(128), queueing(10_000)).until(12)
     assert run.limits[0][1] <= FIRST_LIMIT + 1
     assert run.pace.limit == 128
 
 
 @pytest.mark.parametrize("capacity", [2, 10, 40, 90])
 def test_it_finds_the_knee_within_a_factor_and_stays(capacity: int) -> None:
-    limits = Run(Pace(1000), queueing(capacity)).until(600).since(60)
+    limits = Run(ConcurrencyLimiter(1000), queueing(capacity)).until(600).since(60)
     assert capacity * 0.9 <= min(limits)
     assert max(limits) <= 3.5 * max(capacity, FIRST_LIMIT)
 
 
 @pytest.mark.parametrize("most", [3, 20, 100])
 def test_refusals_keep_it_between_half_of_what_is_taken_and_little_more(most: int) -> None:
-    run = Run(Pace(1000), lambda under_way, _clock: 1.0 if under_way <= most else None).until(300)
+    run = Run(
+        ConcurrencyLimiter(1000), lambda under_way, _clock: 1.0 if under_way <= most else None
+    ).until(300)
     limits = run.since(30)
     assert max(limits) <= most + 2
     assert sorted(limits)[len(limits) // 2] >= most / 2
@@ -85,7 +87,7 @@ def test_refusals_keep_it_between_half_of_what_is_taken_and_little_more(most: in
 
 
 def test_a_burst_of_refusals_halves_it_once_per_round_trip() -> None:
-    pace = Run(Pace(64), queueing(1000)).until(10).pace
+    pace = Run(ConcurrencyLimiter(64), queueing(1000)).until(10).pace
     for _ in range(64):
         pace.refused(started=10.0, ended=10.5)
     assert pace.limit == 32
@@ -94,7 +96,7 @@ def test_a_burst_of_refusals_halves_it_once_per_round_trip() -> None:
 
 
 def test_the_limit_never_falls_below_one_nor_starts_above_the_ceiling() -> None:
-    pace = Pace(2)
+    pace = ConcurrencyLimiter(2)
     assert pace.limit == 2
     for second in range(20):
         pace.refused(started=float(second), ended=second + 0.5)
@@ -102,7 +104,7 @@ def test_the_limit_never_falls_below_one_nor_starts_above_the_ceiling() -> None:
 
 
 def test_a_limit_that_is_not_reached_does_not_grow() -> None:
-    pace = Pace(128)
+    pace = ConcurrencyLimiter(128)
     for second in range(100):
         pace.answered(float(second), second + 0.5, under_way=1)
     assert pace.limit == FIRST_LIMIT
@@ -110,7 +112,9 @@ def test_a_limit_that_is_not_reached_does_not_grow() -> None:
 
 def test_answers_that_become_longer_for_good_cost_half_the_limit_at_the_most() -> None:
     fast, slow = queueing(10_000), queueing(10_000, seconds=8)
-    run = Run(Pace(100), lambda rows, clock: (fast if clock < 30 else slow)(rows, clock)).until(30)
+    run = Run(
+        ConcurrencyLimiter(100), lambda rows, clock: (fast if clock < 30 else slow)(rows, clock)
+    ).until(30)
     assert run.pace.limit == 100
     limits = run.until(900).since(30)
     assert min(limits) >= 40
@@ -119,6 +123,8 @@ def test_answers_that_become_longer_for_good_cost_half_the_limit_at_the_most() -
 
 def test_a_provider_that_loses_most_of_its_power_is_asked_less() -> None:
     strong, weak = queueing(60), queueing(15)
-    run = Run(Pace(1000), lambda rows, clock: (strong if clock < 60 else weak)(rows, clock))
+    run = Run(
+        ConcurrencyLimiter(1000), lambda rows, clock: (strong if clock < 60 else weak)(rows, clock)
+    )
     before = run.until(60).pace.limit
     assert run.until(600).pace.limit < before * 0.7

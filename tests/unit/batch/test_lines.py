@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_relay.batch.model.lines import LONGEST_LINE_BYTES, Line, blocks_of, lines_in
-from llm_relay.batch.model.row_check import Row, RowChecker, Terms
+from llm_relay.batch.model.row_check import Row, RowChecker, RowRules
 from llm_relay.batch.plan.file_check import MOST_ERRORS, Findings, check_file
 from llm_relay.core.client import Client
 from llm_relay.providers.dialects.dialect import ABLITERATION
@@ -185,14 +185,14 @@ def test_an_endpoint_that_nobody_serves_is_refused() -> None:
 def test_rows_are_checked_for_the_provider_s_dialect() -> None:
     line = row(body=BODY | {"max_tokens": 5, "max_completion_tokens": 6})
     assert errors(line) == []
-    checker = RowChecker(CHAT, providers=[Terms(dialect=ABLITERATION)])
+    checker = RowChecker(CHAT, providers=[RowRules(dialect=ABLITERATION)])
     assert [code for _, code, _ in errors(line, checker=checker)] == ["invalid_request"]
 
 
 def test_rows_are_checked_for_what_the_model_can_do() -> None:
     listed = {"m-1": {"sampling_limits": {"temperature": {"maximum": 1}}}}
     line = row(body=BODY | {"temperature": 1.5})
-    checker = RowChecker(CHAT, providers=[Terms(listed=listed.get)])
+    checker = RowChecker(CHAT, providers=[RowRules(listed=listed.get)])
     assert errors(line, checker=checker) == [(1, "invalid_request", "body.temperature")]
 
 
@@ -204,7 +204,7 @@ def test_rows_are_checked_for_what_the_client_may_ask() -> None:
 
 def test_on_a_budget_a_model_needs_a_price() -> None:
     client = Client(id="c", key_id="k", budget_nanos=1)
-    checker = RowChecker(CHAT, client=client, providers=[Terms(listed=lambda _: None)])
+    checker = RowChecker(CHAT, client=client, providers=[RowRules(listed=lambda _: None)])
     assert errors(row(), checker=checker) == [(1, "model_unpriced", "body.model")]
 
 

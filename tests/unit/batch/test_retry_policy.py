@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 
-from llm_relay.batch.worker.provider_call import Blame, blame
-from llm_relay.batch.worker.retry_policy import DOWN_AFTER, OUT_OF_TIME, ROW_ATTEMPTS, Outlook, Stop
+from llm_relay.batch.worker.provider_call import FailureClass, classify_failure
+from llm_relay.batch.worker.retry_policy import (
+    DOWN_AFTER,
+    OUT_OF_TIME,
+    ROW_ATTEMPTS,
+    RetryPolicy,
+    StopReason,
+)
 from llm_relay.batch.worker.rows import Row
 from llm_relay.core.errors import (
     BadRequest,
@@ -17,7 +23,7 @@ from llm_relay.core.errors import (
     ProviderKeyRejected,
     ProviderRefused,
     RelayError,
-    UpstreamBroke,
+    UpstreamFailed,
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
@@ -35,31 +41,31 @@ def row(number: int = 0, **more: Any) -> Row:
 @pytest.mark.parametrize(
     ("failure", "found"),
     [
-        (refused(400), Blame.FINAL),
-        (refused(403), Blame.FINAL),
-        (refused(422), Blame.FINAL),
-        (refused(500, x_should_retry="false"), Blame.FINAL),
-        (BadRequest("no"), Blame.FINAL),
-        (UpstreamBroke("no"), Blame.FINAL),
-        (UpstreamTimedOut("no"), Blame.FINAL),
-        (InternalError("no"), Blame.FINAL),
-        (refused(408), Blame.ROW),
-        (refused(409), Blame.ROW),
-        (refused(500), Blame.ROW),
-        (refused(503), Blame.ROW),
-        (refused(429), Blame.LOAD),
-        (refused(402), Blame.PROVIDER),
-        (UpstreamUnreachable("no"), Blame.PROVIDER),
-        (ProviderKeyMissing("no"), Blame.PROVIDER),
-        (ProviderKeyRejected("no"), Blame.PROVIDER),
+        (refused(400), FailureClass.FINAL),
+        (refused(403), FailureClass.FINAL),
+        (refused(422), FailureClass.FINAL),
+        (refused(500, x_should_retry="false"), FailureClass.FINAL),
+        (BadRequest("no"), FailureClass.FINAL),
+        (UpstreamFailed("no"), FailureClass.FINAL),
+        (UpstreamTimedOut("no"), FailureClass.FINAL),
+        (InternalError("no"), FailureClass.FINAL),
+        (refused(408), FailureClass.ROW),
+        (refused(409), FailureClass.ROW),
+        (refused(500), FailureClass.ROW),
+        (refused(503), FailureClass.ROW),
+        (refused(429), FailureClass.LOAD),
+        (refused(402), FailureClass.PROVIDER),
+        (UpstreamUnreachable("no"), FailureClass.PROVIDER),
+        (ProviderKeyMissing("no"), FailureClass.PROVIDER),
+        (ProviderKeyRejected("no"), FailureClass.PROVIDER),
     ],
 )
-def test_each_failure_has_its_blame(failure: RelayError, found: Blame) -> None:
-    assert blame(failure) is found
+def test_each_failure_has_its_blame(failure: RelayError, found: FailureClass) -> None:
+    assert classify_failure(failure) is found
 
 
 def test_limits_never_count_against_a_row() -> None:
-    outlook, limited = Outlook(0), row()
+    outlook, limited = RetryPolicy(0), row()
     for _ in range(100):
         assert not outlook.failed(limited, refused(429, retry_after="0")).is_final
         outlook.answered()
@@ -67,14 +73,14 @@ def test_limits_never_count_against_a_row() -> None:
 
 
 def test_so_many_failures_of_different_rows_in_a_row_are_the_provider_s() -> None:
-    outlook = Outlook(0)
+    outlook = RetryPolicy(0)
     advice = [outlook.failed(row(number), refused(503)) for number in range(DOWN_AFTER)]
     assert [bool(each.stop) for each in advice] == [False] * (DOWN_AFTER - 1) + [True]
     assert not any(each.is_final for each in advice)
 
 
 def test_an_answer_or_a_final_refusal_in_between_shows_that_it_is_there() -> None:
-    outlook = Outlook(0)
+    outlook = RetryPolicy(0)
     for number in range(0, 10 * DOWN_AFTER, 2):
         assert not outlook.failed(row(number), refused(503)).stop
         if number % 20 == 0:
@@ -84,7 +90,7 @@ def test_an_answer_or_a_final_refusal_in_between_shows_that_it_is_there() -> Non
 
 
 def test_few_rows_refused_time_and_again_do_not_make_the_provider_down() -> None:
-    outlook, bad = Outlook(0), [row(number) for number in range(10)]
+    outlook, bad = RetryPolicy(0), [row(number) for number in range(10)]
     for attempt in range(ROW_ATTEMPTS):
         for each in bad:
             advice = outlook.failed(each, refused(500))
@@ -92,7 +98,7 @@ def test_few_rows_refused_time_and_again_do_not_make_the_provider_down() -> None
 
 
 def test_a_row_is_given_up_if_others_were_answered_meanwhile() -> None:
-    outlook, bad = Outlook(0), row()
+    outlook, bad = RetryPolicy(0), row()
     for _ in range(ROW_ATTEMPTS - 1):
         assert not outlook.failed(bad, refused(500)).is_final
     outlook.answered()
@@ -100,7 +106,7 @@ def test_a_row_is_given_up_if_others_were_answered_meanwhile() -> None:
 
 
 def test_a_long_retry_after_of_a_failing_provider_is_obeyed() -> None:
-    outlook = Outlook(0)
+    outlook = RetryPolicy(0)
     for number in range(DOWN_AFTER - 1):
         outlook.failed(row(number), refused(503))
     stop = outlook.failed(row(99), refused(503, retry_after="120")).stop
@@ -110,41 +116,41 @@ def test_a_long_retry_after_of_a_failing_provider_is_obeyed() -> None:
 
 @pytest.mark.parametrize(("seconds", "is_handed_out"), [("5", False), ("6", True)])
 def test_a_retry_after_is_handed_out_if_it_is_long(seconds: str, is_handed_out: bool) -> None:
-    advice = Outlook(0).failed(row(), refused(429, retry_after=seconds))
+    advice = RetryPolicy(0).failed(row(), refused(429, retry_after=seconds))
     assert bool(advice.stop) == is_handed_out
     assert (advice.pause_seconds >= 5) != is_handed_out
 
 
 def test_after_too_many_idle_invocations_everything_is_given_up() -> None:
-    stop = Outlook(20).failed(row(), refused(429, retry_after="60")).stop
+    stop = RetryPolicy(20).failed(row(), refused(429, retry_after="60")).stop
     assert stop
     assert stop.gives_up
 
 
 def test_nothing_is_given_up_while_rows_are_answered() -> None:
-    outlook = Outlook(20)
+    outlook = RetryPolicy(20)
     outlook.answered()
     stop = outlook.failed(row(), refused(429, retry_after="60")).stop
-    assert stop == Stop(reason="rate_limited", wait_seconds=60)
+    assert stop == StopReason(reason="rate_limited", wait_seconds=60)
 
 
 def test_an_answer_that_comes_after_all_was_given_up_takes_that_back() -> None:
-    outlook = Outlook(20)
+    outlook = RetryPolicy(20)
     stop = outlook.failed(row(), refused(429, retry_after="60")).stop
     outlook.answered()
     assert stop
     assert stop.gives_up
-    assert outlook.in_the_end(stop) == Stop(reason="provider_down", wait_seconds=60)
+    assert outlook.in_the_end(stop) == StopReason(reason="provider_down", wait_seconds=60)
 
 
 @pytest.mark.parametrize(("idle", "seconds"), [(0, 6), (1, 30), (3, 120), (19, 900)])
 def test_a_retry_after_that_led_to_nothing_is_waited_out_longer(idle: int, seconds: int) -> None:
-    stop = Outlook(idle).failed(row(), refused(429, retry_after="6")).stop
-    assert stop == Stop(reason="rate_limited", wait_seconds=seconds)
+    stop = RetryPolicy(idle).failed(row(), refused(429, retry_after="6")).stop
+    assert stop == StopReason(reason="rate_limited", wait_seconds=seconds)
 
 
 def test_what_others_hold_of_a_budget_is_waited_for_without_end() -> None:
-    waits = [Outlook(idle).wait("budget", 30, BudgetExceeded("no")) for idle in (0, 3, 5000)]
+    waits = [RetryPolicy(idle).wait("budget", 30, BudgetExceeded("no")) for idle in (0, 3, 5000)]
     assert [wait.wait_seconds for wait in waits] == [30, 120, 900]
     assert not any(wait.gives_up for wait in waits)
 
@@ -155,7 +161,7 @@ def test_what_others_hold_of_a_budget_is_waited_for_without_end() -> None:
         (refused(400), True),
         (refused(503), False),
         (refused(429), False),
-        (UpstreamBroke("no"), False),
+        (UpstreamFailed("no"), False),
         (UpstreamTimedOut("no"), False),
         (BadRequest("no"), False),
     ],
@@ -163,22 +169,22 @@ def test_what_others_hold_of_a_budget_is_waited_for_without_end() -> None:
 def test_a_provider_is_heard_by_what_it_refuses_for_good(
     failure: RelayError, is_heard: bool
 ) -> None:
-    outlook = Outlook(0)
+    outlook = RetryPolicy(0)
     outlook.failed(row(), failure)
     assert outlook.has_heard == is_heard
 
 
 def test_time_that_passes_without_an_answer_is_waited_after() -> None:
-    outlook = Outlook(2)
+    outlook = RetryPolicy(2)
     assert outlook.in_the_end(OUT_OF_TIME) == OUT_OF_TIME  # nothing was asked
     outlook.failed(row(), UpstreamTimedOut("no"))
-    assert outlook.in_the_end(OUT_OF_TIME) == Stop(reason="provider_down", wait_seconds=60)
+    assert outlook.in_the_end(OUT_OF_TIME) == StopReason(reason="provider_down", wait_seconds=60)
     assert outlook.in_the_end(None) is None
     outlook.answered()
     assert outlook.in_the_end(OUT_OF_TIME) == OUT_OF_TIME
 
 
 def test_a_missing_key_stops_at_once() -> None:
-    stop = Outlook(2).failed(row(), ProviderKeyMissing("no")).stop
+    stop = RetryPolicy(2).failed(row(), ProviderKeyMissing("no")).stop
     assert stop
     assert stop.wait_seconds == 60

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llm_relay.billing.prices import priced
+from llm_relay.billing.prices import with_cost
 from llm_relay.core.usage import Usage
 
 PRICING = {"prompt": "0.000001", "completion": "0.000003", "input_cache_read": "0.0000001"}
@@ -24,7 +24,7 @@ USED = Usage(tokens_in=1000, tokens_out=100)
     ],
 )
 def test_a_call_costs_its_tokens_at_the_listed_price(usage: Usage, cost: float) -> None:
-    assert priced(usage, {"pricing": PRICING}).cost_usd == pytest.approx(cost)
+    assert with_cost(usage, {"pricing": PRICING}).cost_usd == pytest.approx(cost)
 
 
 @pytest.mark.parametrize(
@@ -41,4 +41,4 @@ def test_a_call_costs_its_tokens_at_the_listed_price(usage: Usage, cost: float) 
     ],
 )
 def test_without_a_price_the_cost_stays_unknown(entry: Any) -> None:
-    assert priced(USED, entry).cost_usd is None
+    assert with_cost(USED, entry).cost_usd is None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from llm_relay.api.api_gateway import request_of
-from llm_relay.core.client import Client, client_of
+from llm_relay.api.client_context import client_of
+from llm_relay.core.client import Client
 
 
 def caller(authorizer: dict[str, str] | None) -> Client:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llm_relay.aws.s3 import Bucket
-from llm_relay.core.answer import Answer, error_answer
+from llm_relay.core.answer import HttpAnswer, error_answer
 from llm_relay.core.client import Client
 from llm_relay.core.errors import (
     BudgetExceeded,
@@ -14,7 +14,7 @@ from llm_relay.core.errors import (
     ProviderKeyMissing,
     ProviderKeyRejected,
     RelayError,
-    UpstreamBroke,
+    UpstreamFailed,
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
@@ -25,13 +25,13 @@ from llm_relay.jobs.task import LONGEST_PAUSE_SECONDS, may_pass, pause_seconds
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 503])
 def test_a_refusal_that_sdks_repeat_may_pass(status: int) -> None:
-    assert may_pass(Answer(status=status, body=[]))
-    assert not may_pass(Answer(status=status, headers={"x-should-retry": "false"}, body=[]))
+    assert may_pass(HttpAnswer(status=status, body=[]))
+    assert not may_pass(HttpAnswer(status=status, headers={"x-should-retry": "false"}, body=[]))
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 402, 403, 404, 413, 422])
 def test_any_other_answer_is_the_last_word(status: int) -> None:
-    assert not may_pass(Answer(status=status, body=[]))
+    assert not may_pass(HttpAnswer(status=status, body=[]))
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_what_was_never_sent_may_pass(kind: type[RelayError]) -> None:
     assert may_pass(error_answer(kind("x"), {}))
 
 
-@pytest.mark.parametrize("kind", [UpstreamBroke, UpstreamTimedOut, InternalError, BudgetExceeded])
+@pytest.mark.parametrize("kind", [UpstreamFailed, UpstreamTimedOut, InternalError, BudgetExceeded])
 def test_what_may_be_paid_for_or_was_denied_is_the_last_word(kind: type[RelayError]) -> None:
     assert not may_pass(error_answer(kind("x"), {}))
 

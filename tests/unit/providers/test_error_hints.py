@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llm_relay.providers.error_hints import advised
+from llm_relay.providers.error_hints import with_hint
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from llm_relay.providers.error_hints import advised
 def test_the_provider_s_message_is_kept_and_advice_follows(
     status: int, message: str, word: str
 ) -> None:
-    text = advised(status, message)
+    text = with_hint(status, message)
     assert text.startswith(message)
     assert word in text.removeprefix(message)
 
@@ -46,7 +46,7 @@ def test_the_provider_s_message_is_kept_and_advice_follows(
     ],
 )
 def test_a_code_says_more_than_the_words_around_it(code: str, message: str, word: str) -> None:
-    assert word in advised(400, message, code).removeprefix(message)
+    assert word in with_hint(400, message, code).removeprefix(message)
 
 
 @pytest.mark.parametrize("code", [None, 400, ["x"], "some_code"])
@@ -58,9 +58,9 @@ def test_where_there_is_nothing_to_say_nothing_is_said(code: Any) -> None:
         (400, "Video is not supported here; use a message"),
         (418, "Teapot"),
     ):
-        assert advised(status, message, code) == message
+        assert with_hint(status, message, code) == message
 
 
 def test_advice_is_not_given_twice() -> None:
-    once = advised(429, "Slow down")
-    assert advised(429, once) == once
+    once = with_hint(429, "Slow down")
+    assert with_hint(429, once) == once

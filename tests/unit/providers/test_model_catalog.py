@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from llm_relay.core.deadline import Deadline
-from llm_relay.core.errors import UpstreamBroke
-from llm_relay.providers.client import Effort
-from llm_relay.providers.model_catalog import Catalogue
+from llm_relay.core.errors import UpstreamFailed
+from llm_relay.providers.client import AttemptTracker
+from llm_relay.providers.model_catalog import ModelCatalog
 
 
 class Clock:
@@ -33,7 +33,7 @@ class ListingProvider:
     def call(self, *_: Any, **__: Any) -> ListingProvider:
         self.calls += 1
         if not self.is_up:
-            raise UpstreamBroke("It is down.")
+            raise UpstreamFailed("It is down.")
         return self
 
     def whole(self, _deadline: Deadline) -> bytes:
@@ -51,7 +51,7 @@ class Asked:
         self.provider.is_up = is_up
         self.clock = Clock()
         provider: Any = self.provider
-        self.catalogue = Catalogue(provider, self.clock)
+        self.catalogue = ModelCatalog(provider, self.clock)
         self.deadline = Deadline.after(60)
 
     def after(self, seconds: float) -> Asked:
@@ -62,7 +62,9 @@ class Asked:
         return self.catalogue.entry(model, self.deadline)
 
     def ids(self) -> list[str]:
-        return [each["id"] for each in self.catalogue.listing(self.deadline, Effort())["data"]]
+        return [
+            each["id"] for each in self.catalogue.listing(self.deadline, AttemptTracker())["data"]
+        ]
 
 
 def test_a_list_is_asked_for_once_a_minute() -> None:
@@ -88,7 +90,7 @@ def test_while_the_provider_is_down_old_entries_hold_and_the_list_does_not() -> 
     assert asked.entry("m")
     asked.provider.is_up = False
     assert asked.after(700).entry("m") == {"id": "m"}
-    with pytest.raises(UpstreamBroke):
+    with pytest.raises(UpstreamFailed):
         asked.ids()
 
 

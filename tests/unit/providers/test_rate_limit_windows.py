@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from llm_relay.providers.rate_limit.headers import Allowance
-from llm_relay.providers.rate_limit.limiter import PATIENCE_SECONDS, Headroom, Place
-from llm_relay.providers.rate_limit.window import Window
+from llm_relay.providers.rate_limit.headers import RateLimitStatus
+from llm_relay.providers.rate_limit.limiter import PATIENCE_SECONDS, Permit, RateLimiter
+from llm_relay.providers.rate_limit.window import RateLimitWindow
 
 
-def known(left: int, limit: int | None = 4, seconds: float = 1.0, now: float = 0.0) -> Window:
+def known(
+    left: int, limit: int | None = 4, seconds: float = 1.0, now: float = 0.0
+) -> RateLimitWindow:
     """Return a window whose provider has just answered a request."""
-    window = Window()
+    window = RateLimitWindow()
     number = window.enter(now, 0).number
-    window.hear(number, Allowance(left, limit, seconds), now)
+    window.hear(number, RateLimitStatus(left, limit, seconds), now)
     return window
 
 
-def sent_of(window: Window, count: int, now: float) -> int:
+def sent_of(window: RateLimitWindow, count: int, now: float) -> int:
     """Return how many of so many requests are sent at once."""
     return sum(window.enter(now, PATIENCE_SECONDS).number > 0 for _ in range(count))
 
 
 def test_nothing_is_held_back_before_the_first_answer() -> None:
-    window = Window()
+    window = RateLimitWindow()
     assert sent_of(window, 100, 0) == 100
     assert window.has_room(0)
     assert window.share(0) is None
@@ -51,17 +53,17 @@ def test_nobody_waits_for_a_window_that_is_further_away_than_their_patience() ->
 def test_a_request_whose_patience_is_over_is_sent_whatever_is_known() -> None:
     window = known(left=0)
     assert window.enter(0, PATIENCE_SECONDS).wait
-    window.hear(2, Allowance(0, 4, 60), 0.5)
+    window.hear(2, RateLimitStatus(0, 4, 60), 0.5)
     assert window.step(1.5, is_last=True).number
 
 
 def test_an_answer_does_not_know_of_requests_that_were_sent_after_its_own() -> None:
     window = known(left=4, limit=10)
     first, second = window.enter(0, 0).number, window.enter(0, 0).number
-    window.hear(first, Allowance(2, 10, 1), 0.1)
+    window.hear(first, RateLimitStatus(2, 10, 1), 0.1)
     assert sent_of(window, 3, 0.1) == 1
-    window.hear(second, Allowance(1, 10, 1), 0.1)
-    window.hear(first, Allowance(9, 10, 1), 0.1)
+    window.hear(second, RateLimitStatus(1, 10, 1), 0.1)
+    window.hear(first, RateLimitStatus(9, 10, 1), 0.1)
     assert not window.has_room(0.1)
 
 
@@ -69,7 +71,7 @@ def test_a_late_answer_does_not_end_the_window_that_has_begun_since() -> None:
     window = known(left=4)
     late = window.enter(0, 0).number
     assert sent_of(window, 2, 1.01) == 2
-    window.hear(late, Allowance(0, 4, 0.05), 1.02)
+    window.hear(late, RateLimitStatus(0, 4, 0.05), 1.02)
     assert window.has_room(1.02)
 
 
@@ -97,14 +99,14 @@ def test_batches_leave_a_tenth_to_callers_and_less_towards_the_end() -> None:
 
 
 def test_rows_are_spread_over_the_limits_of_all_keys_and_of_their_model_alone() -> None:
-    headroom = Headroom(lambda: 0.0)
+    headroom = RateLimiter(lambda: 0.0)
     assert headroom.spacing("m") == 0
 
     def hear(key: str, model: str, remaining: int) -> None:
         window = headroom.window(key, model)
         told = {"limit": 100, "remaining": remaining}
         headers = {f"x-ratelimit-{name}-requests": str(count) for name, count in told.items()}
-        place = Place(window, window.enter(0, 0).number, lambda: 0.0)
+        place = Permit(window, window.enter(0, 0).number, lambda: 0.0)
         place.heard(200, headers | {"x-ratelimit-reset-requests": "60s"})
 
     hear("a", "m", 70)
@@ -117,7 +119,7 @@ def test_rows_are_spread_over_the_limits_of_all_keys_and_of_their_model_alone() 
 
 
 def test_limits_of_models_that_nobody_asked_for_lately_are_forgotten() -> None:
-    headroom = Headroom(lambda: 0.0)
+    headroom = RateLimiter(lambda: 0.0)
     first = headroom.window("k", "m0")
     for number in range(1, 65):
         headroom.window("k", f"m{number}")

@@ -9,10 +9,10 @@ from typing import Protocol
 
 import pytest
 
-from llm_relay.batch.worker.concurrency import Pace
-from llm_relay.batch.worker.rate_pacer import Spacing
+from llm_relay.batch.worker.concurrency import ConcurrencyLimiter
+from llm_relay.batch.worker.rate_pacer import RatePacer
 from llm_relay.batch.worker.rows import Row
-from llm_relay.providers.rate_limit.limiter import Headroom, Place
+from llm_relay.providers.rate_limit.limiter import Permit, RateLimiter
 
 LIMIT, SECONDS = 120, 60.0
 ROW = Row(row=0, custom_id="a", body={"model": "m"}, bytes=1, worst_nanos=0)
@@ -94,9 +94,9 @@ class Simulation:
 class Worker:
     def __init__(self, world: Simulation) -> None:
         self._world = world
-        self._headroom = Headroom(lambda: world.clock)
-        self._spacing = Spacing(lambda _row: self._headroom.spacing("m"))
-        self._pace = Pace(ROWS_AT_ONCE)
+        self._headroom = RateLimiter(lambda: world.clock)
+        self._spacing = RatePacer(lambda _row: self._headroom.spacing("m"))
+        self._pace = ConcurrencyLimiter(ROWS_AT_ONCE)
         self._paused_until = 0.0
         self._under_way: list[tuple[float, float, int, int, dict[str, str]]] = []
 
@@ -123,7 +123,7 @@ class Worker:
         while self._under_way and self._under_way[0][0] <= now:
             _, started, number, status, headers = heapq.heappop(self._under_way)
             window = self._headroom.window("k", "m")
-            Place(window, number, lambda: now).heard(status, headers)
+            Permit(window, number, lambda: now).heard(status, headers)
             if status == 200:
                 self._pace.answered(started, now, len(self._under_way) + 1)
             else:

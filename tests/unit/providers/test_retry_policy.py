@@ -7,9 +7,9 @@ from email.utils import format_datetime
 
 import pytest
 
+from llm_relay.core.http_status import is_retryable
 from llm_relay.providers.retry_policy import (
     LONGEST_BACKOFF_SECONDS,
-    is_retryable,
     retry_after_seconds,
     wait_seconds,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from llm_relay.streaming.chat import ChatStream
+from llm_relay.streaming.chat import ChatNormalizer
 from llm_relay.streaming.sse import event, payloads
 
 HEAD = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
@@ -17,7 +17,7 @@ def chunk(delta: dict[str, Any], finish_reason: str | None = None, **more: Any) 
 
 
 def passed(*events: dict[str, Any] | bytes, wants_usage: bool = False) -> bytes:
-    stream = ChatStream("m", wants_usage=wants_usage)
+    stream = ChatNormalizer("m", wants_usage=wants_usage)
     frames = [e if isinstance(e, bytes) else event(e) for e in events]
     out = b"".join(stream.pass_on(frame) for frame in frames)
     assert stream.broken is None

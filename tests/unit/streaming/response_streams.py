@@ -8,7 +8,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.providers.dialects.dialect import ABLITERATION
-from llm_relay.streaming.responses.normalizer import ResponsesStream
+from llm_relay.streaming.responses.normalizer import ResponsesNormalizer
 from llm_relay.streaming.sse import event, payloads
 from tests.unit.streaming.sdk import client_that_gets
 
@@ -40,7 +40,7 @@ COMPLETED = {"type": "response.completed", "response": HEAD | {"status": "comple
 
 def passed(*events: Event | bytes) -> bytes:
     """What becomes of a stream that ends after these events."""
-    stream = ResponsesStream(BODY, ABLITERATION)
+    stream = ResponsesNormalizer(BODY, ABLITERATION)
     frames = [e if isinstance(e, bytes) else event(e, e["type"]) for e in events]
     out = b"".join(stream.pass_on(frame) for frame in frames)
     assert stream.broken is None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_relay.streaming.chat import ChatStream
+from llm_relay.streaming.chat import ChatNormalizer
 from llm_relay.streaming.sse import DONE, FrameBuffer, event, harmless
 from tests.unit.streaming.chat_streams import HEAD, USAGE, chunk, passed, told
 from tests.unit.streaming.sdk import client_that_gets
@@ -32,7 +32,7 @@ def test_a_whole_stream_passes_byte_for_byte(wants_usage: bool) -> None:
 
 
 def test_usage_that_was_not_asked_for_is_kept_to_ourselves() -> None:
-    stream = ChatStream("m", wants_usage=False)
+    stream = ChatNormalizer("m", wants_usage=False)
     out = b"".join(stream.pass_on(frame) for frame in [*map(event, WHOLE), event(COUNT), DONE])
     assert out == b"".join([*map(event, WHOLE), DONE])
     assert (stream.usage.tokens_in, stream.usage.tokens_out) == (1, 2)
@@ -68,7 +68,7 @@ def test_a_choice_gets_the_fields_it_lacks() -> None:
     ],
 )
 def test_an_error_event_of_any_form_makes_the_official_client_raise(error: Any) -> None:
-    stream = ChatStream("m", wants_usage=False)
+    stream = ChatNormalizer("m", wants_usage=False)
     out = b"".join(map(stream.pass_on, [event(WHOLE[2]), event(error, "error")]))
     messages: Any = [{"role": "user", "content": "x"}]
     with (
@@ -98,14 +98,14 @@ def test_a_usage_that_lacks_its_chunk_gets_it(count: dict[str, Any]) -> None:
 def test_a_stream_cut_before_every_choice_has_its_finish_reason_has_no_clean_end(
     chunks: Any,
 ) -> None:
-    stream = ChatStream("m", wants_usage=False)
+    stream = ChatNormalizer("m", wants_usage=False)
     for each in chunks:
         stream.pass_on(event(each))
     assert stream.closing() is None
 
 
 def test_a_choice_that_never_came_is_missed() -> None:
-    stream = ChatStream("m", wants_usage=False, choices=2)
+    stream = ChatNormalizer("m", wants_usage=False, choices=2)
     stream.pass_on(event(chunk({"content": "a"}, "stop")))
     assert stream.closing() is None
 
@@ -130,7 +130,7 @@ def test_a_burst_passes_byte_for_byte_around_what_is_taken_out_of_it() -> None:
 
 
 def test_a_letter_that_no_json_holds_ends_the_stream() -> None:
-    stream = ChatStream("m", wants_usage=False)
+    stream = ChatNormalizer("m", wants_usage=False)
     stream.pass_on(event(WHOLE[2]))
     assert stream.pass_on(event(WHOLE[2]).replace(b'"Hel"', b"\0")) == b""
     assert stream.broken
@@ -147,7 +147,7 @@ def test_the_official_helper_gets_the_text_and_the_usage() -> None:
 
 
 def test_a_broken_event_ends_the_stream_after_all_that_came_before_it() -> None:
-    stream = ChatStream("m", wants_usage=False)
+    stream = ChatNormalizer("m", wants_usage=False)
     frames = event(WHOLE[2]) + b"data: {oops\n\n" + event(WHOLE[3])
     assert stream.pass_on(frames) == event(WHOLE[2])
     assert stream.broken
@@ -155,14 +155,14 @@ def test_a_broken_event_ends_the_stream_after_all_that_came_before_it() -> None:
 
 @pytest.mark.parametrize("broken", [b"\0", b'data: {"a":"\0"}\n\n', b": a\n: \0\n\n"])
 def test_a_letter_that_no_json_holds_spares_what_came_before_it_in_a_burst(broken: bytes) -> None:
-    stream = ChatStream("m", wants_usage=False)
+    stream = ChatNormalizer("m", wants_usage=False)
     good = event(WHOLE[2]) + event(WHOLE[3])
     assert stream.pass_on(good + broken + event(WHOLE[4])) == good
     assert stream.broken
 
 
 def test_of_usages_with_every_chunk_the_last_counts_though_it_came_before() -> None:
-    stream = ChatStream("m", wants_usage=True)
+    stream = ChatNormalizer("m", wants_usage=True)
     for count in (1, 2, 1):
         stream.pass_on(event(chunk({"content": "a"}, usage=USAGE | {"completion_tokens": count})))
     assert stream.usage.tokens_out == 1
@@ -183,7 +183,7 @@ FIELDS = st.sampled_from(["id", "choices", "usage", "error", "model", "type", "c
 @given(st.lists(st.dictionaries(FIELDS, JSON, max_size=5), max_size=5))
 @settings(deadline=None)
 def test_no_chunks_whatsoever_break_the_stream(chunks: list[Any]) -> None:
-    stream = ChatStream("m", wants_usage=True)
+    stream = ChatNormalizer("m", wants_usage=True)
     out = b"".join(stream.pass_on(event(each)) for each in chunks)
     told(out + (stream.closing() or b""))
 
@@ -202,7 +202,7 @@ def test_however_a_stream_is_split_no_delta_is_lost_or_reordered(
     bare = [{k: v for k, v in (extra | each).items() if k not in missing} for each in source]
     data = b"".join(map(event, bare)) + DONE
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    buffer, stream = FrameBuffer(), ChatStream("m", wants_usage=False)
+    buffer, stream = FrameBuffer(), ChatNormalizer("m", wants_usage=False)
     chunks = [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
     out = b"".join(stream.pass_on(harmless(buffer.feed(each))) for each in chunks)
     assert all(each.keys() >= HEAD.keys() for each in told(out))

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from llm_relay.core.errors import UpstreamBroke
+from llm_relay.core.errors import UpstreamFailed
 from llm_relay.providers.dialects.dialect import ABLITERATION
-from llm_relay.streaming.responses.normalizer import ResponsesStream
+from llm_relay.streaming.responses.normalizer import ResponsesNormalizer
 from llm_relay.streaming.sse import event
 from tests.unit.streaming.response_streams import (
     BODY,
@@ -109,10 +109,10 @@ def test_an_incomplete_response_says_so() -> None:
 
 
 def test_a_failure_after_some_text_keeps_the_text_and_the_count() -> None:
-    stream = ResponsesStream(BODY, ABLITERATION)
+    stream = ResponsesNormalizer(BODY, ABLITERATION)
     for each in full("Hel", "lo")[:6]:
         stream.pass_on(event(each, each["type"]))
-    (failed,) = told(stream.failure(UpstreamBroke("It broke off.")))
+    (failed,) = told(stream.failure(UpstreamFailed("It broke off.")))
     assert (failed["type"], failed["sequence_number"]) == ("response.failed", 6)
     assert failed["response"]["id"] == "resp_1"
     assert failed["response"]["error"]["message"] == "It broke off."
@@ -136,7 +136,7 @@ def test_a_created_that_comes_after_a_search_is_not_told_again() -> None:
 
 
 def test_a_late_created_still_tells_the_model_that_answers() -> None:
-    stream = ResponsesStream({"model": "asked"}, ABLITERATION)
+    stream = ResponsesNormalizer({"model": "asked"}, ABLITERATION)
     for each in [*search(0), CREATED]:
         stream.pass_on(event(each, each["type"]))
     assert stream.model == "m"
@@ -151,12 +151,12 @@ def test_a_queued_response_passes_byte_for_byte() -> None:
 
 
 def test_done_before_the_end_is_held_back_since_clients_read_no_further() -> None:
-    stream = ResponsesStream(BODY, ABLITERATION)
+    stream = ResponsesNormalizer(BODY, ABLITERATION)
     for each in minimal("Hi")[:-1]:
         stream.pass_on(event(each, each["type"]))
     assert stream.pass_on(b"data: [DONE]\n\n") == b""
     assert stream.closing() is None
-    assert told(stream.failure(UpstreamBroke("Cut.")))[-1]["type"] == "response.failed"
+    assert told(stream.failure(UpstreamFailed("Cut.")))[-1]["type"] == "response.failed"
 
 
 def test_numbering_goes_on_after_deltas_that_passed_without_a_look() -> None:
@@ -168,7 +168,7 @@ def test_numbering_goes_on_after_deltas_that_passed_without_a_look() -> None:
 def at_once(events: list[dict[str, Any]], separators: tuple[str, str] = (",", ":")) -> list[Any]:
     """What becomes of a stream that comes in one piece."""
     frames = [f"data: {json.dumps(each, separators=separators)}\n\n".encode() for each in events]
-    stream = ResponsesStream(BODY, ABLITERATION)
+    stream = ResponsesNormalizer(BODY, ABLITERATION)
     out = stream.pass_on(b"".join(frames))
     assert stream.broken is None
     return told(out)
@@ -223,14 +223,14 @@ def test_only_the_first_deltas_of_a_stream_are_parsed(make: Any) -> None:
     ],
 )
 def test_an_error_event_that_clients_know_passes_as_it_is(error: dict[str, Any]) -> None:
-    stream = ResponsesStream(BODY, ABLITERATION)
+    stream = ResponsesNormalizer(BODY, ABLITERATION)
     stream.pass_on(event(CREATED))
     assert stream.pass_on(event(error, "error")) == event(error, "error")
     assert (stream.failure_code, stream.refusal) == ("provider_error", None)
 
 
 def test_an_event_that_only_its_name_shows_to_be_an_error_is_told_as_one() -> None:
-    stream = ResponsesStream(BODY, ABLITERATION)
+    stream = ResponsesNormalizer(BODY, ABLITERATION)
     error = {"type": "server_error", "message": "It broke"}
     assert told(stream.pass_on(event(error, "error"))) == [{"error": error}]
     assert stream.refusal == error

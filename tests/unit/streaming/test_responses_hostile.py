@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_relay.providers.dialects.dialect import ABLITERATION
-from llm_relay.streaming.responses.normalizer import ResponsesStream
+from llm_relay.streaming.responses.normalizer import ResponsesNormalizer
 from llm_relay.streaming.sse import FrameBuffer, event, harmless
 from tests.unit.streaming.response_streams import (
     BODY,
@@ -118,7 +118,7 @@ def test_however_a_stream_is_split_no_delta_is_lost_or_reordered(
     source = minimal(*pieces) if short else full(*pieces)
     data = b"".join(event(extra | e, e["type"]) for e in source)
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    buffer, stream = FrameBuffer(), ResponsesStream(BODY, ABLITERATION)
+    buffer, stream = FrameBuffer(), ResponsesNormalizer(BODY, ABLITERATION)
     chunks = [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
     out = b"".join(stream.pass_on(harmless(buffer.feed(chunk))) for chunk in chunks)
     deltas = [e["delta"] for e in told(out) if e["type"] == "response.output_text.delta"]

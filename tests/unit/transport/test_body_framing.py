@@ -9,14 +9,14 @@ import pytest
 from llm_relay.transport.body_framing import Chunked, Unchunked
 
 if TYPE_CHECKING:
-    from llm_relay.transport.body_framing import Framing
+    from llm_relay.transport.body_framing import BodyFraming
 
 FIRST, SECOND = b'data: {"a":1}\n\n', b"5\r\nnot a size\r\n\r\n0\r\n\r\n"
 CHUNKS = b"F\r\n%b\r\n%x;a=b\r\n%b\r\n" % (FIRST, len(SECOND), SECOND)
 ENDS = [b"0\r\n\r\n", b"00;a=b\r\nexpires: never\r\nb: c\r\n\r\n", b"0\n\n"]
 
 
-def fed(framing: Framing, *pieces: bytes) -> bytes:
+def fed(framing: BodyFraming, *pieces: bytes) -> bytes:
     return b"".join(map(framing.feed, pieces))
 
 

@@ -11,7 +11,7 @@ from llm_relay.core.errors import BadRequest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from llm_relay.core.answer import Answer
+    from llm_relay.core.answer import HttpAnswer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ def request_of(event: Mapping[str, Any]) -> ApiRequest:
     )
 
 
-def proxy_result(answer: Answer) -> dict[str, Any]:
+def proxy_result(answer: HttpAnswer) -> dict[str, Any]:
     """Put an answer together as API Gateway's buffered integration wants it."""
     return {
         "statusCode": int(answer.status),

@@ -17,8 +17,8 @@ from llm_relay.core.usage import Usage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llm_relay.core.answer import Answer
-    from llm_relay.observability.call_record import Call
+    from llm_relay.core.answer import HttpAnswer
+    from llm_relay.observability.call_record import CallRecord
 
     Ended = queue.SimpleQueue["Try"]
 
@@ -30,16 +30,16 @@ NAME = "try"  # of a thread
 class Try:
     """One way to the answer; `work` returns once there is an event of it, or raises."""
 
-    call: Call
-    work: Callable[[], Answer]
-    answer: Answer | None = None
+    call: CallRecord
+    work: Callable[[], HttpAnswer]
+    answer: HttpAnswer | None = None
     failure: Exception | None = None
 
     def start(self, ended: Ended) -> None:
         """Do the work in a thread of its own, and tell when it has ended."""
         Thread(target=self._run, args=(ended,), name=NAME, daemon=True).start()
 
-    def told(self) -> Answer:
+    def told(self) -> HttpAnswer:
         """Return its answer, with what there is to tell by now; raise its failure."""
         if self.answer is None:
             raise self.failure or TimeoutError

@@ -6,28 +6,28 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from llm_relay.api.relay import ANSWER_SECONDS, answered, providers
-from llm_relay.core.answer import Answer, json_answer
+from llm_relay.api.relay import ANSWER_SECONDS, handled, providers
+from llm_relay.core.answer import HttpAnswer, json_answer
 from llm_relay.core.deadline import Deadline
-from llm_relay.providers.router import no_such_model
+from llm_relay.providers.router import model_not_found
 
 if TYPE_CHECKING:
     from llm_relay.api.api_gateway import ApiRequest
-    from llm_relay.observability.call_record import Call
+    from llm_relay.observability.call_record import CallRecord
 
 
-def list_models(request: ApiRequest, seconds: float) -> Answer:
+def list_models(request: ApiRequest, seconds: float) -> HttpAnswer:
     """Answer with the provider's models."""
-    return answered(request, lambda call: _ok(call, _listing(call, seconds)))
+    return handled(request, lambda call: _ok(call, _listing(call, seconds)))
 
 
-def retrieve_model(request: ApiRequest, seconds: float) -> Answer:
+def retrieve_model(request: ApiRequest, seconds: float) -> HttpAnswer:
     """Answer with one model; the provider has no route of its own for that."""
     wanted = unquote(request.path_parameters.get("id") or "")
-    return answered(request, lambda call: _ok(call, _model(wanted, _listing(call, seconds))))
+    return handled(request, lambda call: _ok(call, _model(wanted, _listing(call, seconds))))
 
 
-def _listing(call: Call, seconds: float) -> dict[str, Any]:
+def _listing(call: CallRecord, seconds: float) -> dict[str, Any]:
     return providers().listing(Deadline.after(seconds - ANSWER_SECONDS), call.effort)
 
 
@@ -35,10 +35,10 @@ def _model(wanted: str, listing: dict[str, Any]) -> dict[str, Any]:
     for model in listing["data"]:
         if isinstance(model, dict) and model.get("id") == wanted:
             return model
-    raise no_such_model(wanted)
+    raise model_not_found(wanted)
 
 
-def _ok(call: Call, document: dict[str, Any]) -> Answer:
+def _ok(call: CallRecord, document: dict[str, Any]) -> HttpAnswer:
     call.note_first_byte()
     call.finish(HTTPStatus.OK)
     return json_answer(HTTPStatus.OK, document, call.headers())

@@ -11,23 +11,24 @@ from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from llm_relay.api.client_context import client_of
 from llm_relay.api.idempotency.records import answer_once
-from llm_relay.api.idempotency.stored_answer import REPLAYED
+from llm_relay.api.idempotency.stored_answer import REPLAYED_HEADER
 from llm_relay.billing.admission import admit
 from llm_relay.billing.ledger import ledger
-from llm_relay.billing.prices import priced
-from llm_relay.billing.settlement import Charge
-from llm_relay.core.answer import Answer, error_answer
-from llm_relay.core.client import client_of
+from llm_relay.billing.prices import with_cost
+from llm_relay.billing.settlement import Settlement
+from llm_relay.core.answer import HttpAnswer, error_answer
 from llm_relay.core.deadline import Deadline
-from llm_relay.core.errors import MAY_BE_PAID, InternalError, RelayError
+from llm_relay.core.error_log import log_internal_error
+from llm_relay.core.errors import POSSIBLY_BILLED, InternalError, RelayError
 from llm_relay.core.json_codec import compact
-from llm_relay.observability.call_record import Call, log_internal_error
-from llm_relay.providers.client import forwarded
-from llm_relay.providers.completion import whole_answer
-from llm_relay.providers.router import Providers, providers_from
-from llm_relay.streaming.streaming_body import RelayedStream
-from llm_relay.transport.http_transport import Reply, UpstreamRequest
+from llm_relay.observability.call_record import CallRecord
+from llm_relay.providers.client import forwarded_headers
+from llm_relay.providers.completion import completion_of
+from llm_relay.providers.router import ProviderRouter, router_from
+from llm_relay.streaming.streaming_body import StreamingBody
+from llm_relay.transport.http_transport import HttpReply, HttpRequest
 from llm_relay.validation import model_limits
 from llm_relay.validation.fields import body_object
 
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
     from llm_relay.core.client import Client
     from llm_relay.core.usage import Usage
     from llm_relay.endpoints.endpoint import Endpoint
-    from llm_relay.providers.dialects.translation import Translated
-    from llm_relay.providers.provider import Source
+    from llm_relay.providers.dialects.translation import TranslatedRequest
+    from llm_relay.providers.provider import Provider
 
 # Kept back from the function's own time, to say that the provider took all the rest.
 ANSWER_SECONDS = 2.0
@@ -58,10 +59,10 @@ Document = dict[str, Any]
 
 
 @lru_cache(maxsize=1)
-def providers() -> Providers:
+def providers() -> ProviderRouter:
     """Return the providers of this environment, made on first use."""
     try:
-        return providers_from(os.environ)
+        return router_from(os.environ)
     except ValueError as error:
         raise InternalError(
             f"The relay's settings are wrong: {error}. Whoever runs this endpoint has to mend them."
@@ -70,22 +71,22 @@ def providers() -> Providers:
 
 def relay(
     endpoint: Endpoint, request: ApiRequest, seconds: float, kind: type[Relay] | None = None
-) -> Answer:
+) -> HttpAnswer:
     """Answer a request within that many seconds, whatever happens."""
     deadline = Deadline.after(seconds - ANSWER_SECONDS)
 
-    def work(call: Call) -> Answer:
-        def first() -> Answer:
+    def work(call: CallRecord) -> HttpAnswer:
+        def first() -> HttpAnswer:
             relayed = (kind or Relay)(endpoint, call, deadline, client_of(request))
             return relayed.answer(request.body())
 
         answer = answer_once(request, seconds, first)
-        return told_again(answer, call) if REPLAYED in answer.headers else answer
+        return replay(answer, call) if REPLAYED_HEADER in answer.headers else answer
 
-    return answered(request, work)
+    return handled(request, work)
 
 
-def told_again(answer: Answer, call: Call) -> Answer:
+def replay(answer: HttpAnswer, call: CallRecord) -> HttpAnswer:
     """Return an answer that was kept, with the headers of this call, which asked nobody."""
     call.replayed = True
     call.note_first_byte()
@@ -93,9 +94,9 @@ def told_again(answer: Answer, call: Call) -> Answer:
     return replace(answer, headers={**call.headers(), **answer.headers})
 
 
-def answered(request: ApiRequest, work: Callable[[Call], Answer]) -> Answer:
+def handled(request: ApiRequest, work: Callable[[CallRecord], HttpAnswer]) -> HttpAnswer:
     """Do the work of one request; any failure becomes an answer and is told once."""
-    call = Call(route=request.route, request_id=request.request_id, client=request.client)
+    call = CallRecord(route=request.route, request_id=request.request_id, client=request.client)
     try:
         return work(call)
     except RelayError as error:
@@ -104,34 +105,36 @@ def answered(request: ApiRequest, work: Callable[[Call], Answer]) -> Answer:
         log_internal_error(error, call.request_id)
         failure = InternalError("The relay itself failed. Its log has the request id.")
     call.effort.provider = failure.provider or call.effort.provider
-    may_be_paid = call.effort.attempts > 0 and isinstance(failure, MAY_BE_PAID)
+    may_be_paid = call.effort.attempts > 0 and isinstance(failure, POSSIBLY_BILLED)
     call.finish(failure.status, failure.log_code, failure=failure, may_be_paid=may_be_paid)
     return error_answer(failure, call.headers())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class ProviderRequest:
     """A request as one provider gets it, and as its caller may make it."""
 
-    translated: Translated
+    translated: TranslatedRequest
     body: Document
 
 
 class Relay:
     """One request on its way."""
 
-    def __init__(self, endpoint: Endpoint, call: Call, deadline: Deadline, client: Client) -> None:
+    def __init__(
+        self, endpoint: Endpoint, call: CallRecord, deadline: Deadline, client: Client
+    ) -> None:
         self._endpoint = endpoint
         self._call = call
         self._client = client
         self._model = ""  # the one asked for
-        self._questions: dict[str, Question] = {}  # by the names of the providers
+        self._questions: dict[str, ProviderRequest] = {}  # by the names of the providers
         self._deadline = deadline
         self._settings = providers().settings
         self._races = False  # with another try of the same call
         self._soon = deadline.within(self._settings.first_byte_seconds)
 
-    def answer(self, text: bytes) -> Answer:
+    def answer(self, text: bytes) -> HttpAnswer:
         """Return the provider's answer; a RelayError if there is none."""
         body = body_object(text)
         self._call.stream = body.get("stream") is True
@@ -150,7 +153,7 @@ class Relay:
         self._model = body["model"]
         return providers().admission(self._model, partial(self._admitted, text, body))
 
-    def _admitted(self, text: bytes, body: Document, source: Source) -> Admission:
+    def _admitted(self, text: bytes, body: Document, source: Provider) -> Admission:
         if model_limits.needs_listing(body):
             model_limits.check(body, self._entry(source))
         entry = None if self._client.budget_nanos is None else self._priced_entry(source)
@@ -158,10 +161,10 @@ class Relay:
         if admission.body is not body:
             text = compact(admission.body)
         translated = source.translated(self._endpoint, text, admission.body)
-        self._questions[source.name] = Question(translated=translated, body=admission.body)
+        self._questions[source.name] = ProviderRequest(translated=translated, body=admission.body)
         return admission
 
-    def _answer(self, sources: Sequence[Source]) -> Answer:
+    def _answer(self, sources: Sequence[Provider]) -> HttpAnswer:
         return providers().ask(sources, self._ask)
 
     def _is_hedged(self) -> bool:
@@ -169,7 +172,7 @@ class Relay:
             return False
         return self._settings.hedge_percent > random.uniform(0, 100)  # noqa: S311 - a share of calls
 
-    def _hedged(self, admission: Admission) -> Answer:
+    def _hedged(self, admission: Admission) -> HttpAnswer:
         from llm_relay.api.hedge import first_of_two  # noqa: PLC0415 - off, it costs nothing
 
         self._races = True
@@ -177,7 +180,7 @@ class Relay:
         told = first_of_two(self._try(admission.sources), second, seconds)
         return _finished(told.told(), told.call)
 
-    def _try(self, sources: Sequence[Source]) -> Try:
+    def _try(self, sources: Sequence[Provider]) -> Try:
         from llm_relay.api.hedge import Try  # noqa: PLC0415 - likewise
 
         return Try(self._call, partial(self._answer, sources))
@@ -198,14 +201,14 @@ class Relay:
         seconds = self._deadline.remaining() + ANSWER_SECONDS
         hold = ledger().reserve(self._client, worst_nanos, time.time(), seconds)
         if hold:
-            self._call.charge = Charge(ledger(), hold, self._model)
+            self._call.charge = Settlement(ledger(), hold, self._model)
 
-    def _ask(self, source: Source, waits: bool) -> Answer:
+    def _ask(self, source: Provider, waits: bool) -> HttpAnswer:
         """Return one provider's answer, as soon as there is something of it to hand on."""
         question = self._questions[source.name]
         self._call.dropped = question.translated.dropped
         self._call.price = partial(self._priced, source)
-        request = UpstreamRequest(
+        request = HttpRequest(
             method="POST",
             path=self._endpoint.path,
             body=question.translated.text,
@@ -222,8 +225,8 @@ class Relay:
             reply.close()
             raise
 
-    def _streamed(self, reply: Reply, source: Source, body: Document) -> Answer:
-        stream = RelayedStream(
+    def _streamed(self, reply: HttpReply, source: Provider, body: Document) -> HttpAnswer:
+        stream = StreamingBody(
             reply,
             self._endpoint.watch(body, source.dialect),
             self._call,
@@ -232,40 +235,42 @@ class Relay:
         )
         stream.open(self._soon if self._races else None)
         headers = {"content-type": _EVENT_STREAM, "cache-control": "no-cache"}
-        return Answer(status=HTTPStatus.OK, headers=self._headers(reply, headers), body=stream)
+        return HttpAnswer(status=HTTPStatus.OK, headers=self._headers(reply, headers), body=stream)
 
-    def _whole(self, reply: Reply, body: Document) -> Answer:
+    def _whole(self, reply: HttpReply, body: Document) -> HttpAnswer:
         content = self._call.effort.waiting_for(lambda: reply.whole(self._soon))
         reply.close()
-        whole = whole_answer(self._endpoint, reply, content, body, self._call.effort.key)
+        whole = completion_of(self._endpoint, reply, content, body, self._call.effort.key)
         self._call.settle(whole.usage, whole.model)
         self._call.note_first_byte()
         headers = {"content-type": _JSON} | cost_header(self._call.usage)
-        return Answer(status=reply.status, headers=self._headers(reply, headers), body=[whole.text])
+        return HttpAnswer(
+            status=reply.status, headers=self._headers(reply, headers), body=[whole.text]
+        )
 
-    def _headers(self, reply: Reply, own: dict[str, str]) -> dict[str, str]:
-        return own | forwarded(reply.headers) | self._call.headers()
+    def _headers(self, reply: HttpReply, own: dict[str, str]) -> dict[str, str]:
+        return own | forwarded_headers(reply.headers) | self._call.headers()
 
-    def _entry(self, source: Source) -> Document | None:
+    def _entry(self, source: Provider) -> Document | None:
         soon = self._deadline.within(LISTING_SECONDS)
         return self._call.effort.waiting_for(lambda: source.entry(self._model, soon))
 
-    def _priced_entry(self, source: Source) -> Document | None:
+    def _priced_entry(self, source: Provider) -> Document | None:
         seconds, retry_seconds = STAND_IN_PRICES if providers().are_many else PRICES
         soon = self._deadline.within(seconds)
         look = partial(source.priced_entry, self._model, soon, retry_seconds)
         return self._call.effort.waiting_for(look)
 
-    def _priced(self, source: Source, usage: Usage, model: str | None) -> Usage:
+    def _priced(self, source: Provider, usage: Usage, model: str | None) -> Usage:
         if usage.cost_usd is not None or usage.tokens_in is None:
             return usage
         soon = self._deadline.within(LISTING_SECONDS)
-        return priced(usage, source.entry_of_answer(model, self._model, soon))
+        return with_cost(usage, source.entry_of_answer(model, self._model, soon))
 
 
-def _finished(answer: Answer, call: Call) -> Answer:
+def _finished(answer: HttpAnswer, call: CallRecord) -> HttpAnswer:
     """Tell of an answer that is handed on; a stream tells of itself at its end."""
-    if not isinstance(answer.body, RelayedStream):
+    if not isinstance(answer.body, StreamingBody):
         call.finish(answer.status)
     return answer
 

@@ -7,20 +7,20 @@ import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.api.relay import answered
+from llm_relay.api.client_context import client_of
+from llm_relay.api.relay import handled
 from llm_relay.aws.dynamodb import Table
 from llm_relay.billing.budget_periods import day_at, period_at
 from llm_relay.billing.ledger import LedgerSettings
-from llm_relay.billing.ledger_account import account_in, account_key, unopened, usage_of_client
+from llm_relay.billing.ledger_account import account_in, account_key, new_account, usage_of_client
 from llm_relay.billing.money import usd_of
-from llm_relay.core.answer import Answer, json_answer
-from llm_relay.core.client import client_of
-from llm_relay.core.errors import LedgerUnavailable, NoClient
+from llm_relay.core.answer import HttpAnswer, json_answer
+from llm_relay.core.errors import ClientNotFound, LedgerUnavailable
 
 if TYPE_CHECKING:
     from llm_relay.api.api_gateway import ApiRequest
     from llm_relay.core.client import Client
-    from llm_relay.observability.call_record import Call
+    from llm_relay.observability.call_record import CallRecord
 
 # As many as the longest budget has, today included.
 USAGE_DAYS = 31
@@ -29,9 +29,9 @@ _DAY_SECONDS = 86_400
 Document = dict[str, Any]
 
 
-def show_usage(request: ApiRequest) -> Answer:
+def show_usage(request: ApiRequest) -> HttpAnswer:
     """Answer with the usage of the client that asks."""
-    return answered(request, lambda call: _shown(call, client_of(request)))
+    return handled(request, lambda call: _shown(call, client_of(request)))
 
 
 def usage_report(client: Client, table: Table, now: float, days: int = USAGE_DAYS) -> Document:
@@ -46,9 +46,9 @@ def usage_report(client: Client, table: Table, now: float, days: int = USAGE_DAY
     }
 
 
-def _shown(call: Call, client: Client) -> Answer:
+def _shown(call: CallRecord, client: Client) -> HttpAnswer:
     if not client.id:
-        raise NoClient(
+        raise ClientNotFound(
             "Usage is kept for keys made with `relay keys create`, and yours is none of them. Ask "
             "whoever runs this endpoint for a key of your own."
         )
@@ -77,7 +77,7 @@ def _budget(client: Client, table: Table, now: float) -> Document | None:
         return None
     period = period_at(client.budget_per, now)
     item = table.get(account_key(client.id, period.name))
-    account = account_in(item) if item else unopened(budget)
+    account = account_in(item) if item else new_account(budget)
     reserved = account.reserved(now)
     return {
         "usd": usd_of(budget),

@@ -19,7 +19,7 @@ from llm_relay.api.api_gateway import proxy_result
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from llm_relay.core.answer import Answer
+    from llm_relay.core.answer import HttpAnswer
 
 _CONTENT_TYPE = "application/vnd.awslambda.http-integration-response"
 _PRELUDE_END = bytes(8)
@@ -55,7 +55,7 @@ class StreamResponse:
             close()
 
 
-def deliver(answer: Answer, environ: Mapping[str, str] = os.environ) -> Any:
+def deliver(answer: HttpAnswer, environ: Mapping[str, str] = os.environ) -> Any:
     """Return what a handler behind a streaming route has to return where it runs now."""
     if environ.get("AWS_SAM_LOCAL"):  # `sam local` knows the ordinary proxy result alone
         return proxy_result(answer)

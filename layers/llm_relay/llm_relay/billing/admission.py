@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from llm_relay.core.client import Client
     from llm_relay.providers.dialects.dialect import Dialect
-    from llm_relay.providers.provider import Source
+    from llm_relay.providers.provider import Provider
 
 _CHAT = "/chat/completions"
 # Where each endpoint's callers say how long an answer may be; the first is what we say it with.
@@ -32,10 +32,10 @@ class Admission:
     body: Body  # the very body that came, unless the client's cap had to be put in
     worst_nanos: int = 0  # 0 for clients without a budget, whose calls nobody adds up
     # What each of the providers gets that can take it, in their order: caps may differ.
-    bodies: Mapping[Source, Body] = field(default_factory=dict)
+    bodies: Mapping[Provider, Body] = field(default_factory=dict)
 
     @property
-    def sources(self) -> tuple[Source, ...]:
+    def sources(self) -> tuple[Provider, ...]:
         """The providers that can take it, in their order."""
         return tuple(self.bodies)
 

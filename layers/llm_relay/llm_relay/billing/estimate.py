@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.billing.money import nanos_covering
-from llm_relay.billing.prices import priced
+from llm_relay.billing.prices import with_cost
 from llm_relay.core.usage import Usage
 from llm_relay.validation.fields import MOST_TOKENS
 
@@ -42,7 +42,7 @@ def worst_case_nanos(
     Providers may charge more for a token than they list; `least_usd_per_token` says so.
     """
     tokens_in = input_tokens(body, whole_number(entry, "context_length"))
-    listed = priced(Usage(tokens_in=tokens_in, tokens_out=output_tokens), entry).cost_usd
+    listed = with_cost(Usage(tokens_in=tokens_in, tokens_out=output_tokens), entry).cost_usd
     if listed is None:
         return None
     return nanos_covering(max(listed, (tokens_in + output_tokens) * least_usd_per_token))

@@ -15,19 +15,25 @@ from llm_relay.aws.dynamodb import Table, dynamodb
 from llm_relay.billing.budget_periods import Period, day_at, period_at
 from llm_relay.billing.ledger_account import (
     GRACE_SECONDS,
-    Hold,
+    Reservation,
     account_in,
-    new_hold_name,
-    unopened,
+    new_account,
+    new_reservation_name,
 )
-from llm_relay.billing.ledger_updates import releasing, reserving, settling, sweeping, using
+from llm_relay.billing.ledger_updates import (
+    release_update,
+    reserve_update,
+    settle_update,
+    sweep_update,
+    usage_update,
+)
 from llm_relay.billing.money import dollars
 from llm_relay.core.errors import BudgetExceeded, LedgerUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from llm_relay.billing.ledger_account import Account
+    from llm_relay.billing.ledger_account import LedgerAccount
     from llm_relay.core.client import Client
     from llm_relay.core.usage import Usage
 
@@ -64,20 +70,20 @@ class Ledger:
 
     def reserve(
         self, client: Client, nanos: int, now: float, seconds: float, name: str | None = None
-    ) -> Hold | None:
+    ) -> Reservation | None:
         """Set money aside for a call of so many seconds; BudgetExceeded if too little is left.
 
         A hold with a name is set aside once, however often it is asked for. If DynamoDB is away:
         LedgerUnavailable, or None where the settings let calls pass.
         """
         period = period_at(client.budget_per, now)
-        hold = Hold(
+        hold = Reservation(
             client=client.id,
             period=period.name,
             day=day_at(now),
             nanos=nanos,
             until=int(now + seconds + GRACE_SECONDS),
-            name=name or new_hold_name(),
+            name=name or new_reservation_name(),
         )
         budget = client.budget_nanos or 0
         try:
@@ -91,29 +97,29 @@ class Ledger:
             raise _exceeded(account, hold, period, budget, now)
         return hold
 
-    def settle(self, hold: Hold, cost_nanos: int, usage: Usage, model: str) -> None:
+    def settle(self, hold: Reservation, cost_nanos: int, usage: Usage, model: str) -> None:
         """Charge a call's cost, give back the rest and count the usage: once, and never raising."""
-        used = using(hold, cost_nanos, usage, model, time.time())
+        used = usage_update(hold, cost_nanos, usage, model, time.time())
         try:
             # A hold that was taken back in the meantime stands as a zero.
-            if not self._table.update_all([settling(hold, hold.nanos, cost_nanos), used]):
-                self._table.update_all([settling(hold, 0, cost_nanos), used])
+            if not self._table.update_all([settle_update(hold, hold.nanos, cost_nanos), used]):
+                self._table.update_all([settle_update(hold, 0, cost_nanos), used])
         except Exception as error:  # noqa: BLE001 - the answer is paid for, and must go out
             self._note_failure("a cost could not be charged", error, hold, cost_nanos)
 
-    def release(self, hold: Hold) -> None:
+    def release(self, hold: Reservation) -> None:
         """Give all of it back, as nothing was paid; never raises."""
         try:
-            self._table.update(releasing(hold))
+            self._table.update(release_update(hold))
         except Exception as error:  # noqa: BLE001 - it comes back by itself, only later
             self._note_failure("a hold could not be given back", error, hold)
 
-    def _reserve(self, hold: Hold, budget: int, now: float) -> Account | None:
+    def _reserve(self, hold: Reservation, budget: int, now: float) -> LedgerAccount | None:
         """Return None once the money is set aside, or the account that has too little."""
         known = None
         for _ in range(_LOOKS):
-            done, item = self._table.update(reserving(hold, budget, now, known))
-            account = account_in(item) if item else unopened(budget)
+            done, item = self._table.update(reserve_update(hold, budget, now, known))
+            account = account_in(item) if item else new_account(budget)
             if done or hold.name in account.holds:  # done, or done before its reply was lost
                 with suppress(Exception):
                     self._sweep(hold, account, now)
@@ -124,16 +130,16 @@ class Ledger:
             known = account if account.budget != budget else None
         raise TimeoutError  # others have changed the account each time
 
-    def _sweep(self, hold: Hold, account: Account, now: float) -> bool:
+    def _sweep(self, hold: Reservation, account: LedgerAccount, now: float) -> bool:
         """Take back what dead calls hold; return whether there was anything."""
         expired, forgotten = account.expired(now), account.forgotten(now)
         if not expired and not forgotten:
             return False
-        self._table.update(sweeping(hold, expired, forgotten))
+        self._table.update(sweep_update(hold, expired, forgotten))
         return True
 
     def _note_failure(
-        self, what: str, error: Exception, hold: Hold, cost_nanos: int | None = None
+        self, what: str, error: Exception, hold: Reservation, cost_nanos: int | None = None
     ) -> None:
         # Enough to put the account right by hand; a message might quote more than that.
         response = getattr(error, "response", None) or {}  # None of a connection that broke
@@ -150,7 +156,7 @@ class Ledger:
 
 
 def _exceeded(
-    account: Account, hold: Hold, period: Period, budget: int, now: float
+    account: LedgerAccount, hold: Reservation, period: Period, budget: int, now: float
 ) -> BudgetExceeded:
     reserved = account.reserved(now)
     left = max(0, budget - account.spent - reserved)

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-HOLD_PREFIX = "h_"
+RESERVATION_PREFIX = "h_"
 # A function is dead this long after its own deadline, and its hold may be taken back.
 GRACE_SECONDS = 60
 # A hold that was taken back stays as a zero for so long, for a settlement that comes all the same.
-FORGET_SECONDS = 3600
+TOMBSTONE_SECONDS = 3600
 
 Item = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class Reservation:
     """Money set aside for one call; amounts in nanodollars."""
 
     client: str
@@ -34,7 +34,7 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class ReservedAmount:
     """What an account says of a hold: 0 nanodollars once it was taken back."""
 
     nanos: int
@@ -42,13 +42,13 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class LedgerAccount:
     """An account as it was read, in nanodollars."""
 
     available: int
     spent: int
     budget: int  # the one that `available` was reckoned with
-    holds: Mapping[str, Held]
+    holds: Mapping[str, ReservedAmount]
 
     def available_of(self, budget: int) -> int:
         """Return what would be available if this were the budget."""
@@ -58,37 +58,37 @@ class Account:
         """Return what calls under way have set aside."""
         return sum(held.nanos for held in self.holds.values() if held.until >= now)
 
-    def expired(self, now: float) -> dict[str, Held]:
+    def expired(self, now: float) -> dict[str, ReservedAmount]:
         """Return the holds of calls that have died."""
         return {n: held for n, held in self.holds.items() if held.nanos and held.until < now}
 
     def forgotten(self, now: float) -> list[str]:
         """Return the names of holds that nobody will ask for any more."""
-        oldest = now - FORGET_SECONDS
+        oldest = now - TOMBSTONE_SECONDS
         return [n for n, held in self.holds.items() if not held.nanos and held.until < oldest]
 
 
-def account_in(item: Item) -> Account:
+def account_in(item: Item) -> LedgerAccount:
     """Read an account's item."""
     holds = {
-        name: Held(nanos=int(value["M"]["n"]["N"]), until=int(value["M"]["until"]["N"]))
+        name: ReservedAmount(nanos=int(value["M"]["n"]["N"]), until=int(value["M"]["until"]["N"]))
         for name, value in item.items()
-        if name.startswith(HOLD_PREFIX)
+        if name.startswith(RESERVATION_PREFIX)
     }
     available, spent, budget = (
         int(item.get(name, {"N": "0"})["N"]) for name in ("available", "spent", "budget")
     )
-    return Account(available=available, spent=spent, budget=budget, holds=holds)
+    return LedgerAccount(available=available, spent=spent, budget=budget, holds=holds)
 
 
-def unopened(budget: int) -> Account:
+def new_account(budget: int) -> LedgerAccount:
     """Return the account of a client who has not called yet."""
-    return Account(available=budget, spent=0, budget=budget, holds={})
+    return LedgerAccount(available=budget, spent=0, budget=budget, holds={})
 
 
-def new_hold_name() -> str:
+def new_reservation_name() -> str:
     """Return a name that no other hold has."""
-    return HOLD_PREFIX + secrets.token_hex(8)
+    return RESERVATION_PREFIX + secrets.token_hex(8)
 
 
 def account_key(client: str, period: str) -> Item:

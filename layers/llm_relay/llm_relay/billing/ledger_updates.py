@@ -9,7 +9,7 @@ from llm_relay.billing.ledger_account import account_key, usage_key
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from llm_relay.billing.ledger_account import Account, Held, Hold
+    from llm_relay.billing.ledger_account import LedgerAccount, Reservation, ReservedAmount
     from llm_relay.core.usage import Usage
 
 # What DynamoDB deletes by itself: so long after the last change.
@@ -20,7 +20,9 @@ _SWEPT_AT_ONCE = 20
 Update = dict[str, Any]
 
 
-def reserving(hold: Hold, budget: int, now: float, known: Account | None) -> Update:
+def reserve_update(
+    hold: Reservation, budget: int, now: float, known: LedgerAccount | None
+) -> Update:
     """Set money aside, if there is enough.
 
     `known` is the account if it was seen to be reckoned with another budget: what is available
@@ -51,7 +53,7 @@ def reserving(hold: Hold, budget: int, now: float, known: Account | None) -> Upd
     }
 
 
-def settling(hold: Hold, held_nanos: int, cost_nanos: int) -> Update:
+def settle_update(hold: Reservation, held_nanos: int, cost_nanos: int) -> Update:
     """Take the hold away, charge the cost and give the rest back."""
     return {
         "Key": account_key(hold.client, hold.period),
@@ -66,8 +68,8 @@ def settling(hold: Hold, held_nanos: int, cost_nanos: int) -> Update:
     }
 
 
-def using(  # noqa: PLR0913 - what a day's usage of one model is made of
-    hold: Hold, cost_nanos: int, usage: Usage, model: str, now: float, *, requests: int = 1
+def usage_update(  # noqa: PLR0913 - what a day's usage of one model is made of
+    hold: Reservation, cost_nanos: int, usage: Usage, model: str, now: float, *, requests: int = 1
 ) -> Update:
     """Count what a call used, or several of them together."""
     return {
@@ -86,7 +88,7 @@ def using(  # noqa: PLR0913 - what a day's usage of one model is made of
     }
 
 
-def releasing(hold: Hold) -> Update:
+def release_update(hold: Reservation) -> Update:
     """Take the hold away and give all of it back."""
     return {
         "Key": account_key(hold.client, hold.period),
@@ -97,7 +99,9 @@ def releasing(hold: Hold) -> Update:
     }
 
 
-def sweeping(hold: Hold, expired: Mapping[str, Held], forgotten: list[str]) -> Update:
+def sweep_update(
+    hold: Reservation, expired: Mapping[str, ReservedAmount], forgotten: list[str]
+) -> Update:
     """Take back the money of holds whose calls have died, in the account of this hold."""
     dead, gone = list(expired.items())[:_SWEPT_AT_ONCE], forgotten[:_SWEPT_AT_ONCE]
     names = {f"#d{i}": name for i, (name, _) in enumerate(dead)}

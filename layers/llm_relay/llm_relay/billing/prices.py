@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _DEAREST = 1_000_000
 
 
-def priced(usage: Usage, entry: Mapping[str, Any] | None) -> Usage:
+def with_cost(usage: Usage, entry: Mapping[str, Any] | None) -> Usage:
     """Return the usage with its cost in US dollars, at the price that the provider lists."""
     pricing = (entry or {}).get("pricing")
     if usage.cost_usd is not None or not isinstance(pricing, dict):

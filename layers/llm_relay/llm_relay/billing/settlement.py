@@ -8,14 +8,14 @@ from llm_relay.billing.money import nanos_of
 
 if TYPE_CHECKING:
     from llm_relay.billing.ledger import Ledger
-    from llm_relay.billing.ledger_account import Hold
+    from llm_relay.billing.ledger_account import Reservation
     from llm_relay.core.usage import Usage
 
 
-class Charge:
+class Settlement:
     """What one call has set aside, and pays in the end."""
 
-    def __init__(self, ledger: Ledger, hold: Hold, model: str) -> None:
+    def __init__(self, ledger: Ledger, hold: Reservation, model: str) -> None:
         self._ledger = ledger
         self._hold = hold
         self._model = model  # the one asked for, in case the provider names none

@@ -17,7 +17,7 @@ _LONGEST_HEADER = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HttpAnswer:
     """A status, headers, and the body's bytes as they come."""
 
     status: int
@@ -25,7 +25,7 @@ class Answer:
     body: Iterable[bytes]
 
 
-def header_text(text: str) -> str:
+def safe_header_value(text: str) -> str:
     """Return text that is safe in a header, whatever a caller or the provider has put into it."""
     if text.isascii() and text.isprintable():
         return text[:_LONGEST_HEADER]
@@ -33,12 +33,12 @@ def header_text(text: str) -> str:
     return "".join(plain)[:_LONGEST_HEADER]
 
 
-def json_answer(status: int, document: Any, headers: Mapping[str, str]) -> Answer:
+def json_answer(status: int, document: Any, headers: Mapping[str, str]) -> HttpAnswer:
     """Return a whole JSON answer."""
     headers = {"content-type": "application/json", **headers}
-    return Answer(status=status, headers=headers, body=[compact(document)])
+    return HttpAnswer(status=status, headers=headers, body=[compact(document)])
 
 
-def error_answer(error: RelayError, headers: Mapping[str, str]) -> Answer:
+def error_answer(error: RelayError, headers: Mapping[str, str]) -> HttpAnswer:
     """Return a failure in OpenAI's error shape."""
     return json_answer(error.status, error.body(), {**headers, **error.headers()})

@@ -7,7 +7,7 @@ from typing import Any
 Document = dict[str, Any]
 
 
-def filled(defaults: Document, given: Document) -> Document:
+def with_defaults(defaults: Document, given: Document) -> Document:
     """Return what is given, and the defaults for what is missing or null."""
     return defaults | {k: v for k, v in given.items() if v is not None or k not in defaults}
 

@@ -39,7 +39,7 @@ from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from llm_relay.providers.retry_policy import is_retryable
+from llm_relay.core.http_status import is_retryable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -166,7 +166,7 @@ class UpstreamUnreachable(RelayError):
     blamed = Fault.PROVIDER
 
 
-class OutOfTime(RelayError):
+class DeadlineExceeded(RelayError):
     """There is no time left to ask the provider in; nothing was sent."""
 
     status = HTTPStatus.GATEWAY_TIMEOUT
@@ -174,7 +174,7 @@ class OutOfTime(RelayError):
     blamed = Fault.PROVIDER
 
 
-class UpstreamBroke(RelayError):
+class UpstreamFailed(RelayError):
     """The provider took the request and failed to answer it whole."""
 
     status = HTTPStatus.BAD_GATEWAY
@@ -199,7 +199,7 @@ class InternalError(RelayError):
     may_be_asked_again = False
 
 
-class FailedBefore(ProviderRefused):
+class ReplayedFailure(ProviderRefused):
     """The failure that the first call under an Idempotency-Key ended in, told again."""
 
 
@@ -286,7 +286,7 @@ class LedgerUnavailable(RelayError):
     code = "budget_unavailable"
 
 
-class NoClient(RelayError):
+class ClientNotFound(RelayError):
     """The caller's key belongs to no client, so there is no account of what it used."""
 
     status = HTTPStatus.NOT_FOUND
@@ -358,10 +358,10 @@ class BackgroundUnavailable(RelayError):
     code = "background_unavailable"
 
 
-def foremost(refusals: Sequence[RelayError]) -> RelayError:
+def most_relevant(refusals: Sequence[RelayError]) -> RelayError:
     """Return the refusal to tell of: the first that may pass, as it leaves hope, or the first."""
     return next((each for each in refusals if is_retryable(each.status)), refusals[0])
 
 
 # Once something was sent, the provider may have done its work before one of these.
-MAY_BE_PAID = (UpstreamBroke, UpstreamTimedOut, InternalError)
+POSSIBLY_BILLED = (UpstreamFailed, UpstreamTimedOut, InternalError)

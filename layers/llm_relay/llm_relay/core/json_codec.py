@@ -14,7 +14,7 @@ _TOO_DEEP = f"is nested more than {DEEPEST} deep: make it flatter"
 _TOO_LARGE = "holds a number too large for a computer, such as 1e999: leave it out"
 
 
-class UnfitError(ValueError):
+class UnsafeJsonError(ValueError):
     """JSON that not everybody reads alike, if at all; the message goes on from its name."""
 
 
@@ -47,7 +47,7 @@ def _parsed(text: bytes | str, decoder: json.JSONDecoder) -> Any:
     try:
         return decoder.decode(text.decode() if isinstance(text, bytes) else text)
     except RecursionError:
-        raise UnfitError(_TOO_DEEP) from None
+        raise UnsafeJsonError(_TOO_DEEP) from None
 
 
 def _check_depth(document: Any) -> None:
@@ -61,13 +61,13 @@ def _check_depth(document: Any) -> None:
         ]
         if not level:
             return
-    raise UnfitError(_TOO_DEEP)
+    raise UnsafeJsonError(_TOO_DEEP)
 
 
 def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise UnfitError("names a field twice in one object: name it once")
+        raise UnsafeJsonError("names a field twice in one object: name it once")
     return members
 
 
@@ -79,13 +79,13 @@ def _finite_or_none(digits: str) -> float | None:
 def _finite(digits: str) -> float:
     number = _finite_or_none(digits)
     if number is None:
-        raise UnfitError(_TOO_LARGE)
+        raise UnsafeJsonError(_TOO_LARGE)
     return number
 
 
 def _whole(digits: str) -> int:
     if len(digits) > _MOST_DIGITS:
-        raise UnfitError(_TOO_LARGE)
+        raise UnsafeJsonError(_TOO_LARGE)
     return int(digits)
 
 

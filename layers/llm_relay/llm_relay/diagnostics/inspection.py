@@ -10,20 +10,20 @@ from llm_relay.aws.secrets_manager import SecretsManager, SecretUnreadableError
 from llm_relay.core.deadline import Deadline
 from llm_relay.diagnostics import provider_findings
 from llm_relay.diagnostics.checklist import Checklist, fail, ok
-from llm_relay.diagnostics.provider_list_fixes import cured_in_list
-from llm_relay.diagnostics.provider_probe import visit
-from llm_relay.diagnostics.secret_format import fault_of
+from llm_relay.diagnostics.provider_list_fixes import with_list_fixes
+from llm_relay.diagnostics.provider_probe import probe_provider
+from llm_relay.diagnostics.secret_format import format_error
 from llm_relay.providers.key_pool import keys_in
-from llm_relay.providers.provider_list import listed_providers
+from llm_relay.providers.provider_list import parse_provider_list
 from llm_relay.providers.settings import ProviderKeySettings, UpstreamSettings
-from llm_relay.transport.http_transport import Upstream
+from llm_relay.transport.http_transport import HttpTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from llm_relay.diagnostics.checklist import Finding
-    from llm_relay.diagnostics.provider_probe import Visit
-    from llm_relay.providers.provider_list import Listed
+    from llm_relay.diagnostics.provider_probe import ProviderProbe
+    from llm_relay.providers.provider_list import ProviderEntry
 
 ANSWER_SECONDS = 2.0  # kept back, to say what was found
 STORE = f"Store the bare key in it: {provider_findings.SET_KEY}"
@@ -37,7 +37,7 @@ OF_PROVIDER = (  # each needs the one that is named with it
 )
 
 
-def examine(event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+def inspect_stack(event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """Return what was found within that many seconds."""
     deadline = Deadline.after(seconds - ANSWER_SECONDS)
     checks = Checklist()
@@ -45,11 +45,11 @@ def examine(event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     providers = listed_in(os.environ) if checks.works("settings") else [None]
     for place, listed in enumerate(providers):
         share = deadline.within(deadline.remaining() / (len(providers) - place))
-        _examine_one(checks, Inside(os.environ, event.get("model"), share, listed))
+        _examine_one(checks, StackInspection(os.environ, event.get("model"), share, listed))
     return checks.document()
 
 
-def _examine_one(checks: Checklist, inside: Inside) -> None:
+def _examine_one(checks: Checklist, inside: StackInspection) -> None:
     """Look at one provider; where there are several, its name is in those of the checks."""
     checks.check("secret" + inside.mark, partial(inside.cured, inside.secret), "settings")
     for name, look, need in OF_PROVIDER:
@@ -69,13 +69,13 @@ def settings_of(environ: Mapping[str, str]) -> Finding:
     return ok(f"dialect {dialect}, patience {patience:g} s")
 
 
-def listed_in(environ: Mapping[str, str]) -> list[Listed | None]:
+def listed_in(environ: Mapping[str, str]) -> list[ProviderEntry | None]:
     """Return the providers of the list, or None for the one of a stack without."""
     text = environ.get("PROVIDERS")
-    return [*listed_providers(text)] if text else [None]
+    return [*parse_provider_list(text)] if text else [None]
 
 
-class Inside:
+class StackInspection:
     """What a function finds where it runs, of one provider."""
 
     def __init__(
@@ -83,7 +83,7 @@ class Inside:
         environ: Mapping[str, str],
         model: str | None,
         deadline: Deadline,
-        listed: Listed | None = None,
+        listed: ProviderEntry | None = None,
     ) -> None:
         self._environ, self._deadline, self._listed = environ, deadline, listed
         self._model = listed.asked(model) if listed else model
@@ -92,17 +92,17 @@ class Inside:
 
     def cured(self, look: Callable[[], Finding]) -> Finding:
         """What one look says, with what mends it where this provider is set."""
-        return cured_in_list(look(), self._listed) if self._listed else look()
+        return with_list_fixes(look(), self._listed) if self._listed else look()
 
-    def provider(self, look: Callable[[Visit], Finding]) -> Finding:
+    def provider(self, look: Callable[[ProviderProbe], Finding]) -> Finding:
         """What one look says of the provider, which is asked once for all of them."""
         return look(self._visit)
 
     @cached_property
-    def _visit(self) -> Visit:
+    def _visit(self) -> ProviderProbe:
         settings = UpstreamSettings.from_mapping(self._environ)
         settings = self._listed.upstream(settings) if self._listed else settings
-        return visit(Upstream(settings), self._keys, self._model, self._deadline)
+        return probe_provider(HttpTransport(settings), self._keys, self._model, self._deadline)
 
     def secret(self) -> Finding:
         """Whether the secret can be read, and what it holds can be sent."""
@@ -114,7 +114,7 @@ class Inside:
             return _unreadable(error)
         if text is None:
             return fail("The secret holds bytes in place of text.", STORE)
-        if fault := fault_of(text):
+        if fault := format_error(text):
             return fail(f"The secret {fault}.", STORE)
         self._keys = keys_in(text)
         where = "from ABLIT_KEY" if settings.key_for_sam_local else "in the secret"

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 from llm_relay.core.defaults import object_in, text_in
 from llm_relay.diagnostics.checklist import fail, not_checked, ok, warn
 from llm_relay.diagnostics.clock_skew import NEAR_SECONDS, apart, seconds_apart
-from llm_relay.providers.error_hints import advised
+from llm_relay.providers.error_hints import with_hint
 
 if TYPE_CHECKING:
     from llm_relay.diagnostics.checklist import Finding
-    from llm_relay.diagnostics.provider_probe import Asked, Visit
+    from llm_relay.diagnostics.provider_probe import ProbeResult, ProviderProbe
 
 SET_KEY = "relay provider-key set --file provider-key.txt"
 ADD_KEY = "relay provider-key set --add"
@@ -24,7 +24,7 @@ LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 LISTED_IN_A_FIX = 5
 
 
-def base_url(found: Visit) -> Finding:
+def base_url(found: ProviderProbe) -> Finding:
     """Whether there is an API at the base URL, reached without showing the key to others."""
     url, statuses = found.base_url, {asked.status for asked in found.answers}
     if not statuses:
@@ -45,7 +45,7 @@ def base_url(found: Visit) -> Finding:
     return ok(f"{url} answers in {found.answers[0].seconds * 1000:.0f} ms")
 
 
-def provider_key(found: Visit) -> Finding:
+def provider_key(found: ProviderProbe) -> Finding:
     """Whether the provider accepts the stored keys."""
     answers = found.chats or [found.listing]
     refused = [n for n, each in enumerate(answers, 1) if each.status == HTTPStatus.UNAUTHORIZED]
@@ -80,7 +80,7 @@ def provider_key(found: Visit) -> Finding:
     return ok("accepted" if len(answers) == 1 else f"all {len(answers)} keys are accepted")
 
 
-def model(found: Visit) -> Finding:
+def model(found: ProviderProbe) -> Finding:
     """Whether the model is there, open to the key, and answers."""
     if found.model is None:
         return fail("No model is named, and the provider lists none.", "Name one with --model.")
@@ -109,7 +109,7 @@ def model(found: Visit) -> Finding:
     return ok(f"{found.model} answers")
 
 
-def rate_limit(found: Visit) -> Finding:
+def rate_limit(found: ProviderProbe) -> Finding:
     """Whether the provider lets us ask as often as we do."""
     limited = [asked for asked in found.answers if asked.status == HTTPStatus.TOO_MANY_REQUESTS]
     if limited:
@@ -130,7 +130,7 @@ def rate_limit(found: Visit) -> Finding:
     return ok(says)
 
 
-def stream(found: Visit) -> Finding:
+def stream(found: ProviderProbe) -> Finding:
     """Whether the provider streams."""
     good = [asked for asked in found.chats if asked.is_good]
     if not good:
@@ -144,7 +144,7 @@ def stream(found: Visit) -> Finding:
     return ok(str(arrival), arrival.spread_seconds)
 
 
-def clock(found: Visit) -> Finding:
+def clock(found: ProviderProbe) -> Finding:
     """Whether the functions' clock and the provider's agree."""
     dates = (asked.headers["date"] for asked in found.answers if "date" in asked.headers)
     seconds = seconds_apart(next(dates, None))
@@ -159,17 +159,17 @@ def clock(found: Visit) -> Finding:
     return ok("agrees with the provider's")
 
 
-def _speaks_of_model(found: Visit) -> bool:
+def _speaks_of_model(found: ProviderProbe) -> bool:
     return found.listing.is_good or any(asked.is_about_model for asked in found.chats)
 
 
-def _is_no_answer(asked: Asked) -> bool:
+def _is_no_answer(asked: ProbeResult) -> bool:
     is_empty = asked.is_good and not asked.document and asked.arrival is None
     is_redirect = HTTPStatus.MULTIPLE_CHOICES <= asked.status < HTTPStatus.BAD_REQUEST
     return is_empty or is_redirect or asked.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def _not_an_api(url: str, asked: Asked) -> Finding:
+def _not_an_api(url: str, asked: ProbeResult) -> Finding:
     if asked.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return fail(
             f"{url} fails by itself ({asked.status}). {asked.says}",
@@ -179,13 +179,13 @@ def _not_an_api(url: str, asked: Asked) -> Finding:
     return fail(f"{url} answers with {what} ({asked.status}).", f"It is no API. {SET_URL}")
 
 
-def _limited(asked: Asked) -> Finding:
+def _limited(asked: ProbeResult) -> Finding:
     if asked.error.get("code") == "insufficient_quota":
         return fail(f"The account has no credits left (429). {asked.says}", "Top it up.")
     return fail(f"The provider refuses calls for now (429). {asked.says}", _more_room(asked))
 
 
-def _more_room(asked: Asked) -> str:
+def _more_room(asked: ProbeResult) -> str:
     after = asked.headers.get("retry-after") or asked.headers.get("x-ratelimit-reset-requests")
     until = f" (there is room again: {after})" if after else ""
     return (
@@ -194,11 +194,11 @@ def _more_room(asked: Asked) -> str:
     )
 
 
-def _advice(asked: Asked, said: str) -> str:
-    return advised(asked.status, said, asked.error.get("code")).removeprefix(said).lstrip(". ")
+def _advice(asked: ProbeResult, said: str) -> str:
+    return with_hint(asked.status, said, asked.error.get("code")).removeprefix(said).lstrip(". ")
 
 
-def _others(found: Visit) -> str:
+def _others(found: ProviderProbe) -> str:
     names = [name for each in found.models if (name := text_in(each, "id")) != found.model]
     listed = f" Listed are {', '.join(names[:LISTED_IN_A_FIX])}." if names else ""
     return f"Name another one with --model.{listed}"

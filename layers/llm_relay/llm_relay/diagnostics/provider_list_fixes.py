@@ -9,12 +9,12 @@ from llm_relay.diagnostics.provider_findings import ADD_KEY, SET_KEY, SET_URL
 
 if TYPE_CHECKING:
     from llm_relay.diagnostics.checklist import Finding
-    from llm_relay.providers.provider_list import Listed
+    from llm_relay.providers.provider_list import ProviderEntry
 
 IN_LIST = "in Providers, then: sam deploy"
 
 
-def cured_in_list(found: Finding, listed: Listed) -> Finding:
+def with_list_fixes(found: Finding, listed: ProviderEntry) -> Finding:
     """Return the same finding, of a provider of a list."""
     fix = found.fix or ""
     for alone, in_list in _cures(listed).items():
@@ -22,7 +22,7 @@ def cured_in_list(found: Finding, listed: Listed) -> Finding:
     return replace(found, fix=fix or None)
 
 
-def _cures(listed: Listed) -> dict[str, str]:
+def _cures(listed: ProviderEntry) -> dict[str, str]:
     cures = {SET_URL: f"set base_url of {listed.name!r} {IN_LIST}"}
     if not listed.secret_arn:
         return cures

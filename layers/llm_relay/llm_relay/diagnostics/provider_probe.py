@@ -14,17 +14,17 @@ from llm_relay.core.errors import RelayError
 from llm_relay.core.json_codec import parse_object
 from llm_relay.diagnostics.stream_arrival import Arrival, arrival_of
 from llm_relay.endpoints.chat import ChatCompletions
-from llm_relay.providers.client import error_in
+from llm_relay.providers.client import error_object_in
 from llm_relay.providers.dialects.dialect import DEFAULT_MODELS
 from llm_relay.providers.dialects.translation import Translation
 from llm_relay.providers.redaction import redacted
-from llm_relay.transport.http_transport import UpstreamRequest
+from llm_relay.transport.http_transport import HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from llm_relay.core.deadline import Deadline
-    from llm_relay.transport.http_transport import Reply, Upstream
+    from llm_relay.transport.http_transport import HttpReply, HttpTransport
 
 QUESTION = "Reply with: one two three four five six seven eight"
 MOST_TOKENS = 16
@@ -37,7 +37,7 @@ Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ProbeResult:
     """What came of one question."""
 
     status: int = 0  # 0: there was no answer
@@ -65,16 +65,16 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
+class ProviderProbe:
     """What the provider answered; `chats` has one answer for each key."""
 
     base_url: str
     model: str | None
-    listing: Asked
-    chats: list[Asked]
+    listing: ProbeResult
+    chats: list[ProbeResult]
 
     @property
-    def answers(self) -> list[Asked]:
+    def answers(self) -> list[ProbeResult]:
         """All that was answered, whatever the status."""
         return [asked for asked in (self.listing, *self.chats) if asked.status]
 
@@ -89,14 +89,18 @@ class Visit:
         return next((each for each in self.models if each.get("id") == self.model), {})
 
 
-def visit(upstream: Upstream, keys: list[str], model: str | None, deadline: Deadline) -> Visit:
+def probe_provider(
+    upstream: HttpTransport, keys: list[str], model: str | None, deadline: Deadline
+) -> ProviderProbe:
     """Ask everything; a provider that cannot be reached is asked once."""
     listing = _listing(upstream, keys, deadline)
     listed = filter(None, (text_in(each, "id") for each in models_in(listing)))
     chosen = model or DEFAULT_MODELS.get(upstream.settings.dialect.name) or next(listed, None)
     asks = chosen is not None and listing.status
     chats = [_chat(upstream, key, chosen or "", deadline) for key in keys] if asks else []
-    return Visit(base_url=upstream.settings.base_url, model=chosen, listing=listing, chats=chats)
+    return ProviderProbe(
+        base_url=upstream.settings.base_url, model=chosen, listing=listing, chats=chats
+    )
 
 
 def small_question(model: str, *, stream: bool) -> Document:
@@ -109,14 +113,14 @@ def small_question(model: str, *, stream: bool) -> Document:
     }
 
 
-def models_in(listing: Asked) -> list[Document]:
+def models_in(listing: ProbeResult) -> list[Document]:
     """Return the entries of a list of models, none of a list that there is not."""
     return objects_in(listing.document, "data") if listing.is_good else []
 
 
-def _listing(upstream: Upstream, keys: list[str], deadline: Deadline) -> Asked:
+def _listing(upstream: HttpTransport, keys: list[str], deadline: Deadline) -> ProbeResult:
     """Ask with one key after the other until one is accepted."""
-    request = UpstreamRequest(method="GET", path="/models")
+    request = HttpRequest(method="GET", path="/models")
     for key in keys:
         asked = _ask(upstream, request, key, deadline.within(LISTING_SECONDS))
         if asked.status != HTTPStatus.UNAUTHORIZED:
@@ -124,12 +128,12 @@ def _listing(upstream: Upstream, keys: list[str], deadline: Deadline) -> Asked:
     return asked
 
 
-def _chat(upstream: Upstream, key: str, model: str, deadline: Deadline) -> Asked:
+def _chat(upstream: HttpTransport, key: str, model: str, deadline: Deadline) -> ProbeResult:
     body = small_question(model, stream=True)
     endpoint = ChatCompletions()
     translation = Translation(upstream.settings.dialect, json.dumps(body).encode(), body)
     endpoint.translate(translation)
-    request = UpstreamRequest(
+    request = HttpRequest(
         method="POST",
         path=endpoint.path,
         body=translation.result().text,
@@ -138,31 +142,33 @@ def _chat(upstream: Upstream, key: str, model: str, deadline: Deadline) -> Asked
     return _ask(upstream, request, key, deadline.within(CHAT_SECONDS))
 
 
-def _ask(upstream: Upstream, request: UpstreamRequest, key: str, deadline: Deadline) -> Asked:
+def _ask(
+    upstream: HttpTransport, request: HttpRequest, key: str, deadline: Deadline
+) -> ProbeResult:
     """Ask once: what helps a caller, trying again, would hide a fault here."""
     started = time.monotonic()
     try:
         reply = upstream.send(request, key, deadline)
     except RelayError as error:
-        return Asked(failure=error.message)
+        return ProbeResult(failure=error.message)
     seconds = time.monotonic() - started
     with closing(reply):
         try:
             told = _told(reply, key, deadline, started)
         except RelayError as error:
             told = {"failure": error.message}
-    return Asked(status=reply.status, headers=reply.headers, seconds=seconds, **told)
+    return ProbeResult(status=reply.status, headers=reply.headers, seconds=seconds, **told)
 
 
-def _told(reply: Reply, key: str, deadline: Deadline, started: float) -> dict[str, Any]:
+def _told(reply: HttpReply, key: str, deadline: Deadline, started: float) -> dict[str, Any]:
     if reply.content_type == "text/event-stream":
         return {"arrival": arrival_of(_pieces(reply, deadline), started)}
     text = reply.whole(deadline, _LONGEST_BODY_BYTES)
-    told = {"document": parse_object(text) or {}, "error": error_in(text) or {}}
+    told = {"document": parse_object(text) or {}, "error": error_object_in(text) or {}}
     return {name: redacted(each, key) for name, each in told.items()}
 
 
-def _pieces(reply: Reply, deadline: Deadline) -> Iterator[bytes]:
+def _pieces(reply: HttpReply, deadline: Deadline) -> Iterator[bytes]:
     try:
         while piece := reply.take(deadline.remaining()):
             yield piece

@@ -9,7 +9,7 @@ from typing import Any
 _SETTING = re.compile(r"(export\s+)?[A-Z][A-Z0-9_]+\s*=")
 
 
-def fault_of(text: str) -> str:
+def format_error(text: str) -> str:
     """Return what is wrong with the form of a secret; nothing if all of its keys can be sent."""
     if not text.strip():
         return "is empty"

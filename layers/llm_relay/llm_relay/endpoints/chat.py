@@ -6,14 +6,14 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from llm_relay.core.defaults import Document, filled, object_in, objects_in
-from llm_relay.streaming.chat import ChatStream
+from llm_relay.core.defaults import Document, object_in, objects_in, with_defaults
+from llm_relay.streaming.chat import ChatNormalizer
 from llm_relay.validation import chat
 
 if TYPE_CHECKING:
     from llm_relay.providers.dialects.dialect import Dialect
     from llm_relay.providers.dialects.translation import Translation
-    from llm_relay.streaming.normalizer import StreamWatch
+    from llm_relay.streaming.normalizer import StreamNormalizer
 
 
 class ChatCompletions:
@@ -34,10 +34,10 @@ class ChatCompletions:
         translation.drop_strict("function")
         translation.ask_for_usage()
 
-    def watch(self, body: Document, _dialect: Dialect) -> StreamWatch:
+    def watch(self, body: Document, _dialect: Dialect) -> StreamNormalizer:
         """Return the watch for one stream."""
         wants_usage = bool(object_in(body, "stream_options").get("include_usage"))
-        return ChatStream(body["model"], wants_usage=wants_usage, choices=body.get("n") or 1)
+        return ChatNormalizer(body["model"], wants_usage=wants_usage, choices=body.get("n") or 1)
 
     def whole(self, document: Document, body: Document) -> Document:
         """Return the answer with every field that OpenAI's types require."""
@@ -48,11 +48,13 @@ class ChatCompletions:
             "model": body["model"],
         }
         choices = enumerate(objects_in(document, "choices"))
-        return filled(shape, document) | {"choices": [_whole_choice(*each) for each in choices]}
+        return with_defaults(shape, document) | {
+            "choices": [_whole_choice(*each) for each in choices]
+        }
 
 
 def _whole_choice(index: int, choice: Document) -> Document:
     message = object_in(choice, "message")
     reason = "tool_calls" if message.get("tool_calls") else "stop"
-    whole = filled({"role": "assistant", "content": None}, message)
-    return filled({"index": index, "finish_reason": reason}, choice) | {"message": whole}
+    whole = with_defaults({"role": "assistant", "content": None}, message)
+    return with_defaults({"index": index, "finish_reason": reason}, choice) | {"message": whole}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from llm_relay.providers.dialects.dialect import Dialect
     from llm_relay.providers.dialects.translation import Translation
-    from llm_relay.streaming.normalizer import StreamWatch
+    from llm_relay.streaming.normalizer import StreamNormalizer
 
 Document = dict[str, Any]
 
@@ -23,7 +23,7 @@ class Endpoint(Protocol):
     def translate(self, translation: Translation) -> None:
         """Put the request into the provider's dialect."""
 
-    def watch(self, body: Document, dialect: Dialect) -> StreamWatch:
+    def watch(self, body: Document, dialect: Dialect) -> StreamNormalizer:
         """Return the watch for one stream."""
 
     def whole(self, document: Document, body: Document) -> Document:

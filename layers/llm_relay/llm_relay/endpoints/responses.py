@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llm_relay.core.defaults import Document, filled
-from llm_relay.streaming.responses.normalizer import ResponsesStream
+from llm_relay.core.defaults import Document, with_defaults
+from llm_relay.streaming.responses.normalizer import ResponsesNormalizer
 from llm_relay.streaming.responses.shape import filled_response, whole_output
 from llm_relay.validation import responses
 
 if TYPE_CHECKING:
     from llm_relay.providers.dialects.dialect import Dialect
     from llm_relay.providers.dialects.translation import Translation
-    from llm_relay.streaming.normalizer import StreamWatch
+    from llm_relay.streaming.normalizer import StreamNormalizer
 
 
 class Responses:
@@ -31,11 +31,13 @@ class Responses:
         translation.rename_roles("input")
         translation.drop_strict(None)
 
-    def watch(self, body: Document, dialect: Dialect) -> StreamWatch:
+    def watch(self, body: Document, dialect: Dialect) -> StreamNormalizer:
         """Return the watch for one stream."""
-        return ResponsesStream(body, dialect)
+        return ResponsesNormalizer(body, dialect)
 
     def whole(self, document: Document, body: Document) -> Document:
         """Return the answer with every field that OpenAI's types require."""
-        whole = filled({"status": "completed"}, document) | {"output": whole_output(document)}
+        whole = with_defaults({"status": "completed"}, document) | {
+            "output": whole_output(document)
+        }
         return filled_response(whole, body)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from llm_relay.api.relay import Relay
 from llm_relay.aws.s3 import Bucket
 from llm_relay.batch.model.names import new_id
-from llm_relay.core.answer import Answer, json_answer
+from llm_relay.core.answer import HttpAnswer, json_answer
+from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import BackgroundUnavailable, BadRequest
 from llm_relay.jobs.queue import Queue, jobs_queue
 from llm_relay.jobs.record import BackgroundResponse, answer_key, records, request_key
-from llm_relay.observability.call_record import log_internal_error
 from llm_relay.streaming.responses.shape import filled_response
 from llm_relay.validation.fields import body_object, may_be_flag
 
@@ -28,10 +28,10 @@ _DAY_SECONDS = "86400"
 Document = dict[str, Any]
 
 
-class RelayOrQueue(Relay):
+class BackgroundAwareRelay(Relay):
     """One request for a response, which the caller waits for or comes back for."""
 
-    def answer(self, text: bytes) -> Answer:
+    def answer(self, text: bytes) -> HttpAnswer:
         """Return the provider's answer, or a response that is queued; else a RelayError."""
         # Most requests do not say the word, and need not be parsed once more to know.
         body = body_object(text) if b'"background"' in text else {}

@@ -8,10 +8,10 @@ import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.api.relay import answered
+from llm_relay.api.client_context import client_of
+from llm_relay.api.relay import handled
 from llm_relay.aws.s3 import Bucket
-from llm_relay.core.answer import Answer, json_answer
-from llm_relay.core.client import client_of
+from llm_relay.core.answer import HttpAnswer, json_answer
 from llm_relay.core.errors import BadRequest, ResponseNotFound
 from llm_relay.jobs.background_relay import owner_of
 from llm_relay.jobs.record import BackgroundResponse, answer_key, records
@@ -19,23 +19,23 @@ from llm_relay.jobs.response_task import forget_response
 
 if TYPE_CHECKING:
     from llm_relay.api.api_gateway import ApiRequest
-    from llm_relay.observability.call_record import Call
+    from llm_relay.observability.call_record import CallRecord
 
 _ID = re.compile(r"resp_[0-9a-f]{1,64}")
 
 Document = dict[str, Any]
 
 
-def follow(request: ApiRequest) -> Answer:
+def serve_response(request: ApiRequest) -> HttpAnswer:
     """Show, cancel or delete a background response of the caller's."""
 
-    def work(call: Call) -> Answer:
+    def work(call: CallRecord) -> HttpAnswer:
         document = _WORK[request.route](request)
         call.note_first_byte()
         call.finish(HTTPStatus.OK)
         return json_answer(HTTPStatus.OK, document, call.headers())
 
-    return answered(request, work)
+    return handled(request, work)
 
 
 def _retrieve(request: ApiRequest) -> Document:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.api.api_gateway import ApiRequest
-from llm_relay.api.relay import Relay, answered
+from llm_relay.api.relay import Relay, handled
 from llm_relay.endpoints.responses import Responses
 from llm_relay.jobs.leases import CANCELLED, QUEUED
 from llm_relay.jobs.record import (
@@ -24,9 +24,9 @@ from llm_relay.jobs.task import ROUTE
 if TYPE_CHECKING:
     from llm_relay.aws.dynamodb import Item
     from llm_relay.aws.s3 import Bucket
-    from llm_relay.core.answer import Answer
+    from llm_relay.core.answer import HttpAnswer
     from llm_relay.core.deadline import Deadline
-    from llm_relay.observability.call_record import Call
+    from llm_relay.observability.call_record import CallRecord
 
 FAILED = "failed"
 
@@ -47,23 +47,23 @@ class ResponseTask:
         self._owner = owner
         self._bucket = bucket
 
-    def answer(self, item: Item, deadline: Deadline) -> Answer:
+    def answer(self, item: Item, deadline: Deadline) -> HttpAnswer:
         """Ask the provider, on the client's budget; return its answer or refusal."""
         client = client_in(item)
 
-        def work(call: Call) -> Answer:
+        def work(call: CallRecord) -> HttpAnswer:
             text = self._bucket.get(request_key(self._owner, self.id))
             return Relay(Responses(), call, deadline, client).answer(text)
 
         request = ApiRequest(route=ROUTE, request_id=self.id, client=client.key_id)
-        return answered(request, work)
+        return handled(request, work)
 
     def kept(self) -> str | None:
         """Return the state of an answer that an invocation put down before it died."""
         status: str = self._response()["status"]
         return None if status == QUEUED else status
 
-    def keep(self, answer: Answer) -> str:
+    def keep(self, answer: HttpAnswer) -> str:
         """Put the response down as it ended; return its state."""
         try:
             queued = self._response()

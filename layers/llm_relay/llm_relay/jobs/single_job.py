@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.api.api_gateway import ApiRequest
-from llm_relay.api.relay import Relay, answered
+from llm_relay.api.relay import Relay, handled
 from llm_relay.core.client import Client
 from llm_relay.core.errors import BadRequest
 from llm_relay.core.json_codec import parse
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from llm_relay.aws.dynamodb import Item
     from llm_relay.aws.s3 import Bucket
-    from llm_relay.core.answer import Answer
+    from llm_relay.core.answer import HttpAnswer
     from llm_relay.core.deadline import Deadline
     from llm_relay.endpoints.endpoint import Endpoint
-    from llm_relay.observability.call_record import Call
+    from llm_relay.observability.call_record import CallRecord
 
 OPERATOR = "operator"
 COMPLETED, FAILED = "completed", "failed"
@@ -59,17 +59,17 @@ class SingleJob:
         told = json.dumps(message, sort_keys=True)
         self.digest: str | None = hashlib.sha256(told.encode()).hexdigest()
 
-    def answer(self, _item: Item, deadline: Deadline) -> Answer:
+    def answer(self, _item: Item, deadline: Deadline) -> HttpAnswer:
         """Ask the provider; return its answer or refusal."""
 
-        def work(call: Call) -> Answer:
+        def work(call: CallRecord) -> HttpAnswer:
             endpoint, body = self._question()
             client = Client(id="", key_id=OPERATOR)
             text = json.dumps(body, separators=(",", ":")).encode()
             return Relay(endpoint, call, deadline, client).answer(text)
 
         request = ApiRequest(route=ROUTE, request_id=self.id, client=OPERATOR)
-        return answered(request, work)
+        return handled(request, work)
 
     def kept(self) -> str | None:
         """Return the state of a result that an invocation put down before it died."""
@@ -79,7 +79,7 @@ class SingleJob:
             return None
         return _status_of(line["response"]["status_code"])
 
-    def keep(self, answer: Answer) -> str:
+    def keep(self, answer: HttpAnswer) -> str:
         """Put the result down, as a line of a batch's output; return the state of the job."""
         headers = answer.headers
         request_id = headers.get("x-upstream-request-id") or headers.get("x-request-id")

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from aws_lambda_powertools import Logger
 
+from llm_relay.core.error_log import log_internal_error
+from llm_relay.core.http_status import is_retryable
 from llm_relay.jobs.leases import CANCELLED, QUEUED, UNENDED, Holder, leases, number_of, text_of
-from llm_relay.notifications.event_bridge import announce
-from llm_relay.observability.call_record import log_internal_error
-from llm_relay.providers.retry_policy import is_retryable, retry_after_seconds
+from llm_relay.notifications.event_bridge import publish
+from llm_relay.providers.retry_policy import retry_after_seconds
 
 if TYPE_CHECKING:
     from llm_relay.aws.dynamodb import Item
-    from llm_relay.core.answer import Answer
+    from llm_relay.core.answer import HttpAnswer
     from llm_relay.core.deadline import Deadline
 
 ROUTE = "SQS job"
@@ -36,13 +37,13 @@ class Task(Protocol):
     digest: str | None  # of what is to be done, where the message itself says it
     ends_at_last: bool  # whether a failure that might pass ends it when there is no more delivery
 
-    def answer(self, item: Item, deadline: Deadline) -> Answer:
+    def answer(self, item: Item, deadline: Deadline) -> HttpAnswer:
         """Ask the provider; return its answer or refusal."""
 
     def kept(self) -> str | None:
         """Return the state of a result that an invocation put down before it died."""
 
-    def keep(self, answer: Answer) -> str:
+    def keep(self, answer: HttpAnswer) -> str:
         """Put the result down; return the state that it ends the job in."""
 
     def drop(self) -> None:
@@ -65,7 +66,7 @@ class Delivery:
     is_last: bool  # before the message goes to the dead-letter queue
 
 
-class Postponed(Exception):  # noqa: N818 - says what becomes of the message
+class PostponeError(Exception):  # noqa: N818 - says what becomes of the message
     """The message is to come again, in so many seconds."""
 
     def __init__(self, seconds: float) -> None:
@@ -73,7 +74,7 @@ class Postponed(Exception):  # noqa: N818 - says what becomes of the message
         self.seconds = max(0.0, seconds)
 
 
-def carry_out(task: Task, delivery: Delivery) -> None:
+def run_task(task: Task, delivery: Delivery) -> None:
     """Bring a job to its end, unless it has one; Postponed if it is to be tried again."""
     is_ours, item = leases().take(task.key, delivery.holder, task.digest)
     if item is None or _is_over(item):
@@ -98,7 +99,7 @@ def pause_seconds(deliveries: int) -> float:
     return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads callers, guards nothing
 
 
-def may_pass(answer: Answer) -> bool:
+def may_pass(answer: HttpAnswer) -> bool:
     """Tell whether an answer is a failure that may pass, and that nobody has paid for."""
     return is_retryable(answer.status) and answer.headers.get("x-should-retry") != "false"
 
@@ -108,11 +109,11 @@ def _result(task: Task, item: Item, delivery: Delivery) -> str:
     if may_pass(answer) and not (task.ends_at_last and delivery.is_last):
         leases().end(task.key, delivery.holder, QUEUED)
         wished = retry_after_seconds(answer.headers) or 0.0
-        raise Postponed(max(wished, pause_seconds(delivery.number)))
+        raise PostponeError(max(wished, pause_seconds(delivery.number)))
     return _kept(task, answer, delivery.deadline)
 
 
-def _kept(task: Task, answer: Answer, deadline: Deadline) -> str:
+def _kept(task: Task, answer: HttpAnswer, deadline: Deadline) -> str:
     """Put the result down, however often it takes: without it the call would be paid for twice."""
     while deadline.remaining():
         try:
@@ -128,10 +129,10 @@ def _see_to_it_that_it_ends(task: Task, item: Item) -> None:
     if task.digest is not None and text_of(item, "digest") != task.digest:
         # In the dead-letter queue somebody finds it; as a duplicate it would just be gone.
         _logger().warning("a job's id came before with another question", extra={"job": task.id})
-        raise Postponed(0)
+        raise PostponeError(0)
     status = text_of(item, "status")
     if status in UNENDED:
-        raise Postponed(number_of(item, "until") + 1 - time.time())
+        raise PostponeError(number_of(item, "until") + 1 - time.time())
     _tell(task, status)
 
 
@@ -139,7 +140,7 @@ def _tell(task: Task, status: str) -> None:
     if status == CANCELLED:  # and an answer may have been put down all the same
         task.drop()
     if status not in UNENDED:  # else another invocation has taken over, and will tell
-        announce(f"{task.kind}.{status}", task.id, task.news())
+        publish(f"{task.kind}.{status}", task.id, task.news())
 
 
 def _is_over(item: Item) -> bool:

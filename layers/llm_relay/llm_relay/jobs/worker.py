@@ -19,14 +19,14 @@ from llm_relay.api.relay import providers
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.aws.s3 import Bucket, s3
 from llm_relay.core.deadline import Deadline
+from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import InternalError
 from llm_relay.jobs.leases import Holder
 from llm_relay.jobs.queue import jobs_queue, sqs
 from llm_relay.jobs.response_task import ResponseTask
 from llm_relay.jobs.single_job import SingleJob, message_in
-from llm_relay.jobs.task import Delivery, Postponed, Task, carry_out, pause_seconds
+from llm_relay.jobs.task import Delivery, PostponeError, Task, pause_seconds, run_task
 from llm_relay.notifications.event_bridge import event_bridge
-from llm_relay.observability.call_record import log_internal_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,11 +36,11 @@ RESULT_SECONDS = 30.0
 _MOST_DELIVERIES = "10"
 
 
-class StaysInQueue(Exception):  # noqa: N818 - it says what becomes of the message
+class RetryMessage(Exception):  # noqa: N818 - it says what becomes of the message
     """The message is not done with."""
 
 
-def work_off(event: dict[str, Any], context: Any) -> Any:
+def process_messages(event: dict[str, Any], context: Any) -> Any:
     """Carry out the jobs of an SQS event; return the messages that are to come again."""
     seconds = context.get_remaining_time_in_millis() / 1000
     _make_clients()
@@ -79,8 +79,8 @@ def _work(record: SQSRecord, seconds: float) -> None:
         task = _task_in(record)
         if not (task.ends_at_last and delivery.is_last):
             providers()  # while the settings are wrong, nothing fails for good
-        carry_out(task, delivery)
-    except Postponed as postponed:
+        run_task(task, delivery)
+    except PostponeError as postponed:
         _postpone(record, postponed.seconds)
     except Exception as error:  # noqa: BLE001 - a message may quote what came in
         log_internal_error(error, record.message_id)
@@ -99,4 +99,4 @@ def _postpone(record: SQSRecord, seconds: float) -> None:
     queue = jobs_queue()
     if queue:
         queue.postpone(record.receipt_handle, seconds)
-    raise StaysInQueue
+    raise RetryMessage

@@ -18,7 +18,7 @@ SOURCE = "llm-relay"
 _ID_DIGITS = 32
 
 
-def announce(kind: str, subject_id: str, data: Mapping[str, Any]) -> None:
+def publish(kind: str, subject_id: str, data: Mapping[str, Any]) -> None:
     """Tell that something has ended, as OpenAI's webhook events do.
 
     Doing it again gives the same event id. Raises if EventBridge does not take the event.

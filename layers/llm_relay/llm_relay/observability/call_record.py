@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger
-
-from llm_relay.core.answer import header_text
+from llm_relay.core.answer import safe_header_value
 from llm_relay.core.errors import BudgetExceeded, Fault, ProviderKeyRejected, RelayError
 from llm_relay.core.usage import Usage
 from llm_relay.observability.metrics import write_line
-from llm_relay.providers.client import Effort
+from llm_relay.providers.client import AttemptTracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llm_relay.api.hedge import BothCharges
-    from llm_relay.billing.settlement import Charge
+    from llm_relay.billing.settlement import Settlement
 
 _CLIENT_ERROR = 400
 _CALLER_LEFT = "caller_left"  # who stops reading a stream does not complain of anything
@@ -36,7 +33,7 @@ _OF_THEIR_OWN: dict[type[RelayError], str] = {
 
 
 @dataclass(slots=True, kw_only=True)
-class Call:
+class CallRecord:
     """What there is to tell of one request."""
 
     route: str
@@ -47,12 +44,12 @@ class Call:
     replayed: bool = False  # answered from what was kept under an Idempotency-Key
     hedged: bool = False  # asked twice, as the first answer was long in coming
     usage: Usage = field(default_factory=Usage)
-    effort: Effort = field(default_factory=Effort)
+    effort: AttemptTracker = field(default_factory=AttemptTracker)
     provider_request_id: str | None = None
     dropped: tuple[str, ...] = ()  # paths of what the provider would not have taken
     first_byte_seconds: float | None = None
     overhead_seconds: float | None = None  # our share of the time to the first byte
-    charge: Charge | BothCharges | None = None  # of a client with a budget
+    charge: Settlement | BothCharges | None = None  # of a client with a budget
     price: Callable[[Usage, str | None], Usage] = field(default=lambda usage, _model: usage)
     _started: float = field(default_factory=time.monotonic)
     _told: bool = False
@@ -67,9 +64,9 @@ class Call:
         if self.effort.provider:
             headers["x-relay-provider"] = self.effort.provider
         if self.provider_request_id:
-            headers["x-upstream-request-id"] = header_text(self.provider_request_id)
+            headers["x-upstream-request-id"] = safe_header_value(self.provider_request_id)
         if self.dropped:
-            headers["x-relay-dropped"] = header_text(", ".join(self.dropped))
+            headers["x-relay-dropped"] = safe_header_value(", ".join(self.dropped))
         return headers
 
     def settle(self, usage: Usage, model: str | None) -> None:
@@ -77,9 +74,9 @@ class Call:
         self.model = model
         self.usage = self.price(usage, model)
 
-    def twin(self, waited_seconds: float) -> Call:
+    def twin(self, waited_seconds: float) -> CallRecord:
         """Return the same call as it is made once more, after waiting for so long."""
-        return replace(self, effort=Effort(waiting_seconds=waited_seconds), charge=None)
+        return replace(self, effort=AttemptTracker(waiting_seconds=waited_seconds), charge=None)
 
     def disown(self) -> None:
         """Leave it to another to charge the call and to tell of it."""
@@ -176,26 +173,9 @@ def _failures(status: int, code: str | None, failure: RelayError | None) -> dict
     return told
 
 
-def log_internal_error(error: Exception, request_id: str) -> None:
-    """Log where our own code failed, without the message: it may quote what came in."""
-    traceback = error.__traceback__
-    places = []
-    while traceback:
-        code = traceback.tb_frame.f_code
-        places.append(f"{code.co_filename.rpartition('/')[2]}:{traceback.tb_lineno}")
-        traceback = traceback.tb_next
-    facts = {"request_id": request_id, "error": type(error).__name__, "places": places}
-    _logger().error("internal error", extra=facts)
-
-
 def _known(facts: dict[str, Any]) -> dict[str, Any]:
     return {name: fact for name, fact in facts.items() if fact is not None}
 
 
 def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
-
-
-@lru_cache(maxsize=1)
-def _logger() -> Logger:
-    return Logger()

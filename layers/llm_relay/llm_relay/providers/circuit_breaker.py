@@ -29,17 +29,17 @@ from aws_lambda_powertools.utilities.circuit_breaker.persistence.base import (
 )
 from botocore.config import Config
 
+from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import (
     ProviderKeyMissing,
     ProviderKeyRejected,
     ProviderRefused,
     RelayError,
-    UpstreamBroke,
+    UpstreamFailed,
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
-from llm_relay.observability.call_record import log_internal_error
-from llm_relay.streaming.streaming_body import RelayedStream
+from llm_relay.streaming.streaming_body import StreamingBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ _PATIENCE_SECONDS = 1
 _DOWN = (
     ProviderKeyMissing,
     ProviderKeyRejected,
-    UpstreamBroke,
+    UpstreamFailed,
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
@@ -96,7 +96,7 @@ CONFIG = CircuitBreakerConfig(
 )
 
 
-class Circuits:
+class CircuitBreakers:
     """The circuits of all providers, by their names."""
 
     def __init__(self, store: CircuitBreakerDynamoDBPersistence) -> None:
@@ -179,7 +179,7 @@ def _judged(work: Callable[[], T]) -> T | ProviderRefused:
             return failure
         raise  # nothing was sent
     body = getattr(answer, "body", None)
-    if isinstance(body, RelayedStream) and body.is_silent:
+    if isinstance(body, StreamingBody) and body.is_silent:
         raise _SilentError(answer)
     return answer
 
@@ -192,7 +192,7 @@ def is_down(failure: RelayError) -> bool:
     return isinstance(failure, _DOWN)
 
 
-def circuits() -> Circuits:
+def circuit_breakers() -> CircuitBreakers:
     """Return the circuits of this environment, made on first use."""
     with _MAKING:
         return _made()
@@ -204,7 +204,7 @@ def forget() -> None:
 
 
 @lru_cache(maxsize=1)
-def _made() -> Circuits:
+def _made() -> CircuitBreakers:
     patience = Config(
         connect_timeout=_PATIENCE_SECONDS,
         read_timeout=_PATIENCE_SECONDS,
@@ -219,7 +219,7 @@ def _made() -> Circuits:
         expiry_attr="expires_at",
         boto3_client=boto3.client("dynamodb", config=patience),
     )
-    return Circuits(store)
+    return CircuitBreakers(store)
 
 
 def _tell(change: CircuitTransition) -> None:

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from llm_relay.core.answer import header_text
+from llm_relay.core.answer import safe_header_value
 from llm_relay.core.errors import (
-    OutOfTime,
+    DeadlineExceeded,
     ProviderRefused,
     RelayError,
-    UpstreamBroke,
+    UpstreamFailed,
     UpstreamUnreachable,
 )
 from llm_relay.core.json_codec import parse_object
-from llm_relay.providers.error_hints import advised
-from llm_relay.providers.key_pool import Turn
-from llm_relay.providers.rate_limit.limiter import Headroom
+from llm_relay.providers.error_hints import with_hint
+from llm_relay.providers.key_pool import KeySelection
+from llm_relay.providers.rate_limit.limiter import RateLimiter
 from llm_relay.providers.redaction import redacted
 from llm_relay.providers.retry_policy import wait_seconds
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from llm_relay.core.deadline import Deadline
-    from llm_relay.providers.key_pool import ProviderKey
-    from llm_relay.transport.http_transport import Reply, Upstream, UpstreamRequest
+    from llm_relay.providers.key_pool import ProviderKeys
+    from llm_relay.transport.http_transport import HttpReply, HttpRequest, HttpTransport
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ _FORWARDED = {"retry-after", "retry-after-ms", "x-should-retry"}
 
 
 @dataclass(slots=True)
-class Effort:
+class AttemptTracker:
     """What a call has taken so far."""
 
     attempts: int = 0
@@ -62,7 +62,7 @@ class Effort:
     def stop_if_called_off(self) -> None:
         """Raise OutOfTime if nobody waits for it any more."""
         if self.is_called_off:
-            raise OutOfTime("Another try has answered.")
+            raise DeadlineExceeded("Another try has answered.")
 
     def waiting_for(self, work: Callable[[], T]) -> T:
         """Do the work and count its time as waiting."""
@@ -73,32 +73,42 @@ class Effort:
             self.waiting_seconds += time.monotonic() - started
 
 
-class Provider:
+class ProviderClient:
     """The provider, its key and our patience with it."""
 
-    def __init__(self, upstream: Upstream, key: ProviderKey, name: str) -> None:
+    def __init__(self, upstream: HttpTransport, key: ProviderKeys, name: str) -> None:
         self.name = name
         self.settings = upstream.settings
-        self.headroom = Headroom()
+        self.headroom = RateLimiter()
         self._upstream = upstream
         self._key = key
 
     def call(
-        self, request: UpstreamRequest, deadline: Deadline, effort: Effort, *, waits: bool = True
-    ) -> Reply:
+        self,
+        request: HttpRequest,
+        deadline: Deadline,
+        effort: AttemptTracker,
+        *,
+        waits: bool = True,
+    ) -> HttpReply:
         """Return a 2xx reply, which the caller closes; a RelayError if there is none.
 
         Without `waits`, each key is asked once at most: there is another provider to ask.
         """
         effort.provider = self.name
         most = self.settings.max_attempts if waits else 0
-        turn = Turn(self._key)
+        turn = KeySelection(self._key)
         turn.prefer(lambda key: self.headroom.has_room(key, request.model))
         return effort.waiting_for(lambda: self._persist(request, turn, deadline, effort, most))
 
     def _persist(
-        self, request: UpstreamRequest, turn: Turn, deadline: Deadline, effort: Effort, most: int
-    ) -> Reply:
+        self,
+        request: HttpRequest,
+        turn: KeySelection,
+        deadline: Deadline,
+        effort: AttemptTracker,
+        most: int,
+    ) -> HttpReply:
         failure: RelayError | None
         before = effort.attempts
         while True:
@@ -116,11 +126,11 @@ class Provider:
                 self._pause(failure, effort.attempts - before, most, deadline)
 
     def _attempt(
-        self, request: UpstreamRequest, key: str, deadline: Deadline, effort: Effort
-    ) -> Reply:
+        self, request: HttpRequest, key: str, deadline: Deadline, effort: AttemptTracker
+    ) -> HttpReply:
         place = self.headroom.enter(key, request.model, deadline)
         if not deadline.remaining():
-            raise OutOfTime("There was no time left to ask the provider. Try again.")
+            raise DeadlineExceeded("There was no time left to ask the provider. Try again.")
         effort.begin(key)
         reply = self._upstream.send(request, key, deadline)
         place.heard(reply.status, reply.headers)
@@ -141,20 +151,20 @@ class Provider:
         time.sleep(seconds)
 
 
-def forwarded(headers: Mapping[str, str]) -> dict[str, str]:
+def forwarded_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the provider's headers that are the caller's business."""
     names = ((name.lower(), value) for name, value in headers.items())
     return {
-        name: header_text(value)
+        name: safe_header_value(value)
         for name, value in names
         if name in _FORWARDED or name.startswith("x-ratelimit-")
     }
 
 
-def _refusal(reply: Reply, key: str, deadline: Deadline) -> RelayError:
+def _refusal(reply: HttpReply, key: str, deadline: Deadline) -> RelayError:
     """Return the provider's error as it is, or a readable one in its place."""
     if not HTTPStatus.BAD_REQUEST <= reply.status < _STATUS_END:
-        return UpstreamBroke(
+        return UpstreamFailed(
             f"The provider answered with status {reply.status}, which is no answer. Check the "
             "base URL."
         )
@@ -162,31 +172,35 @@ def _refusal(reply: Reply, key: str, deadline: Deadline) -> RelayError:
         text = reply.whole(deadline.within(_ERROR_SECONDS), _LONGEST_ERROR_BYTES)
     except RelayError:
         text = b""  # the status tells enough
-    error = error_in(text) or {
+    error = error_object_in(text) or {
         "message": f"The provider answered {reply.status} without saying why.",
     }
     error = redacted(error, key)
-    return refused(reply.status, error, forwarded(reply.headers) | provider_request_id(reply))
+    return provider_refusal(
+        reply.status, error, forwarded_headers(reply.headers) | provider_request_id(reply)
+    )
 
 
-def refused(status: int, error: dict[str, Any], headers: Mapping[str, str]) -> ProviderRefused:
+def provider_refusal(
+    status: int, error: dict[str, Any], headers: Mapping[str, str]
+) -> ProviderRefused:
     """Return the provider's error in OpenAI's shape, with a word on what to do about it."""
     shape = {"type": "provider_error", "param": None, "code": None}
     message = error.get("message")
     text = message if isinstance(message, str) and message else "The provider failed."
     if status == HTTPStatus.PAYMENT_REQUIRED:
         headers = {**headers, "x-should-retry": "false"}
-    told = {"message": advised(status, text, error.get("code"))}
+    told = {"message": with_hint(status, text, error.get("code"))}
     return ProviderRefused(status, shape | error | told, headers)
 
 
-def provider_request_id(reply: Reply) -> dict[str, str]:
+def provider_request_id(reply: HttpReply) -> dict[str, str]:
     """Return the header that names the provider's own id of a request, if it has one."""
     request_id = reply.headers.get("x-request-id")
-    return {"x-upstream-request-id": header_text(request_id)} if request_id else {}
+    return {"x-upstream-request-id": safe_header_value(request_id)} if request_id else {}
 
 
-def error_in(body: bytes) -> dict[str, Any] | None:
+def error_object_in(body: bytes) -> dict[str, Any] | None:
     """Find OpenAI's error object in a body, or make one of {"detail"} and the like."""
     document = parse_object(body) or {}
     error = document.get("error") or document.get("detail") or document.get("message")

@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.core.errors import UpstreamBroke
+from llm_relay.core.errors import UpstreamFailed
 from llm_relay.core.json_codec import compact, parse_object
 from llm_relay.core.usage import Usage, usage_of
 from llm_relay.providers.redaction import redacted
 from llm_relay.streaming.streaming_body import refusal_in
-from llm_relay.transport.http_transport import UpstreamRequest
+from llm_relay.transport.http_transport import HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from llm_relay.core.deadline import Deadline
     from llm_relay.endpoints.endpoint import Endpoint
-    from llm_relay.providers.client import Effort
-    from llm_relay.providers.provider import Source
-    from llm_relay.providers.router import Providers
-    from llm_relay.transport.http_transport import Reply
+    from llm_relay.providers.client import AttemptTracker
+    from llm_relay.providers.provider import Provider
+    from llm_relay.providers.router import ProviderRouter
+    from llm_relay.transport.http_transport import HttpReply
 
 _ANSWER_FIELDS = ("choices", "output", "data")
 
@@ -28,7 +28,7 @@ Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Whole:
+class Completion:
     """An answer with every field that OpenAI's types require."""
 
     status: int
@@ -40,23 +40,25 @@ class Whole:
     provider: str | None = None  # which one it is, where there are several
 
 
-class Exchange:
+class CompletionCall:
     """An endpoint of the providers, asked for answers that are no streams."""
 
-    def __init__(self, providers: Providers, endpoint: Endpoint) -> None:
+    def __init__(self, providers: ProviderRouter, endpoint: Endpoint) -> None:
         self._providers = providers
         self._endpoint = endpoint
 
-    def ask(self, bodies: Mapping[Source, Document], deadline: Deadline, effort: Effort) -> Whole:
+    def ask(
+        self, bodies: Mapping[Provider, Document], deadline: Deadline, effort: AttemptTracker
+    ) -> Completion:
         """Return the answer of the first of these providers that has one; else a RelayError.
 
         Each gets its own body; one without a request left is asked last.
         """
 
-        def asked(source: Source, waits: bool) -> Whole:
+        def asked(source: Provider, waits: bool) -> Completion:
             body = bodies[source]
             translated = source.translated(self._endpoint, compact(body), body)
-            request = UpstreamRequest(
+            request = HttpRequest(
                 method="POST",
                 path=self._endpoint.path,
                 model=str(body.get("model")),
@@ -67,23 +69,23 @@ class Exchange:
                 content = effort.waiting_for(lambda: reply.whole(deadline))
             finally:
                 reply.close()
-            whole = whole_answer(self._endpoint, reply, content, body, effort.key)
+            whole = completion_of(self._endpoint, reply, content, body, effort.key)
             return replace(whole, provider=source.name) if self._providers.are_many else whole
 
-        def is_spent(source: Source) -> bool:
+        def is_spent(source: Provider) -> bool:
             return source.provider.headroom.is_spent(str(bodies[source].get("model")))
 
         return self._providers.ask(sorted(bodies, key=is_spent), asked)
 
 
-def whole_answer(
-    endpoint: Endpoint, reply: Reply, content: bytes, body: Document, key: str
-) -> Whole:
+def completion_of(
+    endpoint: Endpoint, reply: HttpReply, content: bytes, body: Document, key: str
+) -> Completion:
     """Return the provider's answer, completed; a RelayError if it is none."""
-    document = answer_in(content, key)
+    document = parsed_answer(content, key)
     whole = endpoint.whole(document, body)
     text = content if whole == document else compact(whole)
-    return Whole(
+    return Completion(
         status=reply.status,
         text=text,
         document=whole,
@@ -93,11 +95,11 @@ def whole_answer(
     )
 
 
-def answer_in(text: bytes, key: str) -> Document:
+def parsed_answer(text: bytes, key: str) -> Document:
     """Return the provider's answer, parsed; a RelayError if it is broken or a hidden refusal."""
     document = parse_object(text)
     if document is None:
-        raise UpstreamBroke("The provider's answer is not a JSON object.")
+        raise UpstreamFailed("The provider's answer is not a JSON object.")
     error = document.get("error")
     if isinstance(error, dict) and not any(name in document for name in _ANSWER_FIELDS):
         raise refusal_in(redacted(error, key))

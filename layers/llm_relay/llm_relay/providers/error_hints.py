@@ -43,7 +43,7 @@ _BY_PHRASE = (  # narrow ones: no advice is better than a wrong one
 _SERVER = "The provider failed, not your request: try again later, with growing pauses."
 
 
-def advised(status: int, message: str, code: Any = None) -> str:
+def with_hint(status: int, message: str, code: Any = None) -> str:
     """Return the provider's message, followed by what to do; codes are surer than words."""
     advice = _advice(status, message, code if isinstance(code, str) else "")
     if not advice or advice in message:

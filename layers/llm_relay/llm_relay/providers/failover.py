@@ -8,44 +8,44 @@ from typing import TYPE_CHECKING, TypeVar
 
 from llm_relay.core.errors import (
     BadRequest,
-    OutOfTime,
+    DeadlineExceeded,
     ProviderKeyMissing,
     ProviderKeyRejected,
     ProviderRefused,
     RelayError,
     UpstreamUnreachable,
 )
-from llm_relay.providers.circuit_breaker import CircuitOpen, circuits
-from llm_relay.providers.retry_policy import is_retryable
+from llm_relay.core.http_status import is_retryable
+from llm_relay.providers.circuit_breaker import CircuitOpen, circuit_breakers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from llm_relay.providers.provider import Source
+    from llm_relay.providers.provider import Provider
 
 T = TypeVar("T")
 
 _NO_SUCH_MODEL = "model_not_found"
 _NOTHING_SENT = (
     BadRequest,  # what its dialect has no word for
-    OutOfTime,
+    DeadlineExceeded,
     ProviderKeyMissing,
     ProviderKeyRejected,
     UpstreamUnreachable,
 )
 
 
-def first_answer(sources: Sequence[Source], work: Callable[[Source, bool], T]) -> T:
+def first_answer(sources: Sequence[Provider], work: Callable[[Provider, bool], T]) -> T:
     """Return what the first of the providers answers; a RelayError if it is final, or none does.
 
     Those whose circuit is open are asked last, and not left out: refusing helps nobody.
     """
     failures: list[RelayError] = []
-    skipped: list[Source] = []
+    skipped: list[Provider] = []
     patient = _last_closed(sources)
     for source in sources:
         try:
-            return circuits().guard(source.name, partial(work, source, source is patient))
+            return circuit_breakers().guard(source.name, partial(work, source, source is patient))
         except CircuitOpen:
             skipped.append(source)
         except RelayError as failure:
@@ -70,13 +70,13 @@ def may_be_asked_elsewhere(failure: RelayError) -> bool:
     return failure.log_code == _NO_SUCH_MODEL or (is_retryable(failure.status) and not says_no)
 
 
-def _last_closed(sources: Sequence[Source]) -> Source:
+def _last_closed(sources: Sequence[Provider]) -> Provider:
     """Return the one to be patient with: behind it are none, or none that is known to answer."""
-    closed = (source for source in reversed(sources) if circuits().is_closed(source.name))
+    closed = (source for source in reversed(sources) if circuit_breakers().is_closed(source.name))
     return next(closed, sources[-1])
 
 
-def _passed_over(source: Source, failure: RelayError) -> RelayError:
+def _passed_over(source: Provider, failure: RelayError) -> RelayError:
     """Return a failure after which the next provider is asked; raise one that is final."""
     failure.provider = source.name
     if may_be_asked_elsewhere(failure):

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from llm_relay.aws.secrets_manager import SecretsManager, SecretUnreadableError
 from llm_relay.core.errors import ProviderKeyMissing, ProviderKeyRejected
+from llm_relay.core.http_status import is_retryable
 from llm_relay.core.json_codec import parse_object
-from llm_relay.providers.retry_policy import is_retryable, retry_after_seconds
+from llm_relay.providers.retry_policy import retry_after_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,7 @@ RETIRED_SECONDS = 300
 _NEVER = float("-inf")
 
 
-class KeyRing:
+class KeyPool:
     """Keys that take turns; one that was refused sits out for a while."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -61,7 +62,7 @@ class KeyRing:
         self._retired_at.pop(key, None)
 
 
-class ProviderKey:
+class ProviderKeys:
     """The keys to call the provider with, cached and refetched when it refuses them all.
 
     `meanwhile` is begun before the first of them is waited for.
@@ -71,7 +72,7 @@ class ProviderKey:
         self, settings: ProviderKeySettings, meanwhile: Callable[[], None] | None = None
     ) -> None:
         self._meanwhile = meanwhile
-        self.ring = KeyRing()
+        self.ring = KeyPool()
         self._settings = settings
         self._secrets: SecretsManager | None = None
         self._reading = threading.Lock()  # many may need the key at once, and one asks for it
@@ -131,10 +132,10 @@ class ProviderKey:
         return self._secrets
 
 
-class Turn:
+class KeySelection:
     """The keys that one call may use, the one in use first, and what a refusal means for them."""
 
-    def __init__(self, keys: ProviderKey) -> None:
+    def __init__(self, keys: ProviderKeys) -> None:
         self._keys = keys
         self._left = keys.in_turn()
         self._limited: dict[str, ProviderRefused] = {}

@@ -7,17 +7,17 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.core.defaults import objects_in
-from llm_relay.core.errors import RelayError, UpstreamBroke
+from llm_relay.core.errors import RelayError, UpstreamFailed
+from llm_relay.core.http_status import is_retryable
 from llm_relay.core.json_codec import parse_object
-from llm_relay.providers.client import Effort
-from llm_relay.providers.retry_policy import is_retryable
-from llm_relay.transport.http_transport import UpstreamRequest
+from llm_relay.providers.client import AttemptTracker
+from llm_relay.transport.http_transport import HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llm_relay.core.deadline import Deadline
-    from llm_relay.providers.client import Provider
+    from llm_relay.providers.client import ProviderClient
 
 FRESH_SECONDS = 60.0  # for a caller who asks for the list, or for a model that is not in it
 KNOWN_SECONDS = 600.0  # for limits and prices, which hold for longer
@@ -26,10 +26,10 @@ RETRY_SECONDS = 60.0  # for a provider that has no list, which calls do without
 Listing = dict[str, Any]
 
 
-class Catalogue:
+class ModelCatalog:
     """The provider's list of models; one per environment."""
 
-    def __init__(self, provider: Provider, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, provider: ProviderClient, now: Callable[[], float] = time.monotonic) -> None:
         self._provider = provider
         self._now = now
         self._listing: Listing = {"data": []}
@@ -42,7 +42,7 @@ class Catalogue:
         """Whether there is no list for now, from a provider that may well have one."""
         return self._failure is not None and is_retryable(self._failure.status)
 
-    def listing(self, deadline: Deadline, effort: Effort, *, waits: bool = True) -> Listing:
+    def listing(self, deadline: Deadline, effort: AttemptTracker, *, waits: bool = True) -> Listing:
         """Return the list, at most a minute old; a RelayError if the provider has none."""
         if self._age() > FRESH_SECONDS:
             self._fetch(deadline, effort, waits=waits)
@@ -56,7 +56,7 @@ class Catalogue:
         is_old = age > KNOWN_SECONDS or (age > FRESH_SECONDS and not self._known(model))
         if is_old and self._now() - self._failed_at > retry_seconds:
             with suppress(RelayError):
-                self._fetch(deadline, Effort())
+                self._fetch(deadline, AttemptTracker())
         return self._known(model)
 
     def _known(self, model: str) -> Listing | None:
@@ -66,7 +66,7 @@ class Catalogue:
     def _age(self) -> float:
         return self._now() - self._fetched_at
 
-    def _fetch(self, deadline: Deadline, effort: Effort, *, waits: bool = True) -> None:
+    def _fetch(self, deadline: Deadline, effort: AttemptTracker, *, waits: bool = True) -> None:
         try:
             self._listing = self._asked(deadline, effort, waits=waits)
         except RelayError as failure:
@@ -74,8 +74,8 @@ class Catalogue:
             raise
         self._failure, self._fetched_at = None, self._now()
 
-    def _asked(self, deadline: Deadline, effort: Effort, *, waits: bool) -> Listing:
-        request = UpstreamRequest(method="GET", path="/models")
+    def _asked(self, deadline: Deadline, effort: AttemptTracker, *, waits: bool) -> Listing:
+        request = HttpRequest(method="GET", path="/models")
         reply = self._provider.call(request, deadline, effort, waits=waits)
         try:
             text = effort.waiting_for(lambda: reply.whole(deadline))
@@ -83,5 +83,5 @@ class Catalogue:
             reply.close()
         listing = parse_object(text) or {}
         if not isinstance(listing.get("data"), list):
-            raise UpstreamBroke("The provider's list of models is not one.")
+            raise UpstreamFailed("The provider's list of models is not one.")
         return {"object": "list"} | listing

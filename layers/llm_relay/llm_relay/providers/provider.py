@@ -7,30 +7,30 @@ from typing import TYPE_CHECKING, Any
 from llm_relay.core.defaults import objects_in
 from llm_relay.core.errors import PricesUnavailable, RelayError
 from llm_relay.core.json_codec import compact
-from llm_relay.providers.dialects.translation import Translated, Translation
-from llm_relay.providers.model_catalog import RETRY_SECONDS, Catalogue
+from llm_relay.providers.dialects.translation import TranslatedRequest, Translation
+from llm_relay.providers.model_catalog import RETRY_SECONDS, ModelCatalog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from llm_relay.core.deadline import Deadline
     from llm_relay.endpoints.endpoint import Endpoint
-    from llm_relay.providers.client import Effort, Provider
+    from llm_relay.providers.client import AttemptTracker, ProviderClient
 
 Document = dict[str, Any]
 
 
-class Source:
+class Provider:
     """A provider, its list of models, and the names that those go by here.
 
     Without names of our own, every model goes by the provider's.
     """
 
-    def __init__(self, provider: Provider, models: Mapping[str, str] | None = None) -> None:
+    def __init__(self, provider: ProviderClient, models: Mapping[str, str] | None = None) -> None:
         self.provider = provider
         self.name = provider.name
         self.dialect = provider.settings.dialect
-        self.catalogue = Catalogue(provider)
+        self.catalogue = ModelCatalog(provider)
         self._models = models or {}
 
     @property
@@ -42,7 +42,7 @@ class Source:
         """Return the provider's name of a model; None if it is not to be asked for that."""
         return self._models.get(asked) if self._models else asked
 
-    def translated(self, endpoint: Endpoint, text: bytes, body: Document) -> Translated:
+    def translated(self, endpoint: Endpoint, text: bytes, body: Document) -> TranslatedRequest:
         """Return a request as the provider takes it; BadRequest if it cannot.
 
         `text` is the body's bytes, sent as they are unless something has to change.
@@ -80,7 +80,7 @@ class Source:
         found = self.catalogue.entry(model, deadline) if model else None
         return found or self.entry(asked, deadline)
 
-    def models(self, deadline: Deadline, effort: Effort, *, waits: bool) -> list[Document]:
+    def models(self, deadline: Deadline, effort: AttemptTracker, *, waits: bool) -> list[Document]:
         """Return the models that can be asked for here, with all that is listed of them."""
         if not self._models:
             return objects_in(self.catalogue.listing(deadline, effort, waits=waits), "data")

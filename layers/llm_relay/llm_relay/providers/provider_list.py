@@ -21,7 +21,7 @@ _FIELDS = {"name", "base_url", "secret_arn", "dialect", "models"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class ProviderEntry:
     """One provider of the list, as the operator writes it."""
 
     name: str
@@ -48,7 +48,7 @@ class Listed:
         return ProviderKeySettings(secret_arn=self.secret_arn, key_for_sam_local=None)
 
 
-def listed_providers(text: str) -> list[Listed]:
+def parse_provider_list(text: str) -> list[ProviderEntry]:
     """Return the providers of a list in JSON; ValueError says what is wrong with it."""
     try:
         entries = json.loads(text)
@@ -63,7 +63,7 @@ def listed_providers(text: str) -> list[Listed]:
     return found
 
 
-def _listed(entry: Any, place: str) -> Listed:
+def _listed(entry: Any, place: str) -> ProviderEntry:
     if not isinstance(entry, dict):
         raise ValueError(f"{place} must be an object with 'name' and 'base_url'")
     if unknown := entry.keys() - _FIELDS:
@@ -78,7 +78,7 @@ def _listed(entry: Any, place: str) -> Listed:
         is_needed = name in ("name", "base_url")
         if (name in entry or is_needed) and not is_good(entry.get(name)):
             raise ValueError(f"{place}.{name} must be {wanted}")
-    return Listed(**entry)
+    return ProviderEntry(**entry)
 
 
 def _is_name(value: Any) -> bool:

@@ -13,13 +13,6 @@ if TYPE_CHECKING:
 
 FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 8.0
-_RETRYABLE = {408, 409, 429}
-_SERVER_ERROR = 500
-
-
-def is_retryable(status: int) -> bool:
-    """Tell whether a refusal with this status may pass by itself."""
-    return status in _RETRYABLE or status >= _SERVER_ERROR
 
 
 def wait_seconds(attempts: int, headers: Mapping[str, str]) -> float:

@@ -6,16 +6,16 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from llm_relay.core.defaults import Document, filled, object_in, objects_in, text_in
+from llm_relay.core.defaults import Document, object_in, objects_in, text_in, with_defaults
 from llm_relay.core.usage import usage_of
-from llm_relay.streaming.normalizer import MOST_SHAPES, StreamWatch
+from llm_relay.streaming.normalizer import MOST_SHAPES, StreamNormalizer
 from llm_relay.streaming.sse import DONE, event
 
 if TYPE_CHECKING:
     from llm_relay.core.errors import RelayError
 
 
-class ChatStream(StreamWatch):
+class ChatNormalizer(StreamNormalizer):
     """Completes chunks, keeps the usage, and tells it apart only to a caller who asked for it."""
 
     def __init__(self, model: str, *, wants_usage: bool, choices: int = 1) -> None:
@@ -68,7 +68,7 @@ class ChatStream(StreamWatch):
         """Return the chunk with every field that OpenAI's types require."""
         if self.model is None:
             known = {name: document.get(name) for name in self._shape}
-            self._shape = filled(self._shape, known)
+            self._shape = with_defaults(self._shape, known)
             self.model = str(self._shape["model"])
         choices = objects_in(document, "choices")
         if isinstance(document.get("usage"), dict):
@@ -76,7 +76,7 @@ class ChatStream(StreamWatch):
             self._usage_is_told |= not choices
             if not choices and not self._wants_usage:
                 return b""
-        whole = filled(self._shape, document)
+        whole = with_defaults(self._shape, document)
         whole["choices"] = [self._whole_choice(choice) for choice in choices]
         return frame if whole == document else event(whole)
 
@@ -88,7 +88,7 @@ class ChatStream(StreamWatch):
         return event(self._shape | {"choices": [], "usage": self._usage["usage"]})
 
     def _whole_choice(self, choice: Document) -> Document:
-        whole = filled({"index": 0, "finish_reason": None}, choice)
+        whole = with_defaults({"index": 0, "finish_reason": None}, choice)
         index = whole["index"] = whole["index"] if type(whole["index"]) is int else 0
         self._begun.add(index)
         if text_in(whole, "finish_reason"):

@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from llm_relay.core.errors import UpstreamBroke
+from llm_relay.core.errors import UpstreamFailed
 from llm_relay.core.json_codec import parse_object
 from llm_relay.core.usage import Usage
 from llm_relay.providers.redaction import redacted
@@ -29,7 +29,7 @@ MOST_SHAPES = 16  # more to remember means that no two events are alike
 _NAMED_ERROR = re.compile(rb"event: ?error[\r\n]")  # no line of JSON ends so
 
 
-class StreamWatch:
+class StreamNormalizer:
     """Passes one stream's events on and keeps what they tell; the endpoints know the details."""
 
     has_flat_errors: ClassVar[bool] = False  # clients know an error event without an inner object
@@ -50,7 +50,7 @@ class StreamWatch:
         try:
             for piece in self._passed(frames):
                 passed.append(piece)  # noqa: PERF402 - what came before a broken one is kept
-        except UpstreamBroke as error:
+        except UpstreamFailed as error:
             self.broken = error
         return b"".join(passed)
 
@@ -69,7 +69,7 @@ class StreamWatch:
         if self.finished and not payload.startswith(b"[DONE]"):
             return b""  # the end was told, and nothing that follows can take it back
         if not looks_complete(payload):
-            raise UpstreamBroke("The provider sent an event that is not JSON.")
+            raise UpstreamFailed("The provider sent an event that is not JSON.")
         self.events += 1
         return self.pass_event(shape, frame, payload)
 
@@ -93,7 +93,7 @@ class StreamWatch:
         """Parse an event and pass it on; the provider's word of a failure ends the stream."""
         document = parse_object(payload)
         if document is None:
-            raise UpstreamBroke("The provider sent an event that is not JSON.")
+            raise UpstreamFailed("The provider sent an event that is not JSON.")
         if error_event(frame, document) is None:
             return self.pass_document(frame, document)
         return self._pass_error(frame, document)
@@ -131,7 +131,7 @@ def runs(frames: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
     for shape, run in groupby(shaped, itemgetter(0)):
         yield shape, [frame for _, frame in run]
     if nul:
-        raise UpstreamBroke("The provider sent an event that is not JSON.")
+        raise UpstreamFailed("The provider sent an event that is not JSON.")
 
 
 def error_event(frame: bytes, document: dict[str, Any]) -> dict[str, Any] | None:

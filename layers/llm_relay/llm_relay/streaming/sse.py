@@ -10,7 +10,7 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.core.errors import UpstreamBroke
+from llm_relay.core.errors import UpstreamFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ class FrameBuffer:
         start = max(0, len(self._rest) - 3)
         self._rest += chunk
         if len(self._rest) > LONGEST_FRAME_BYTES:
-            raise UpstreamBroke("The provider sent an event that does not end.")
+            raise UpstreamFailed("The provider sent an event that does not end.")
         end = _end_of_frames(self._rest, start)
         frames = bytes(memoryview(self._rest)[:end])
         del self._rest[:end]

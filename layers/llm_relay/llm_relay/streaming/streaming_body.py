@@ -6,19 +6,19 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.core.errors import InternalError, ProviderRefused, RelayError, UpstreamBroke
-from llm_relay.observability.call_record import log_internal_error
-from llm_relay.providers.client import refused
+from llm_relay.core.error_log import log_internal_error
+from llm_relay.core.errors import InternalError, ProviderRefused, RelayError, UpstreamFailed
+from llm_relay.providers.client import provider_refusal
 from llm_relay.streaming.sse import KEEP_ALIVE, FrameBuffer, harmless
-from llm_relay.transport.http_transport import too_slow
+from llm_relay.transport.http_transport import timeout_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from llm_relay.core.deadline import Deadline
-    from llm_relay.observability.call_record import Call
-    from llm_relay.streaming.normalizer import StreamWatch
-    from llm_relay.transport.http_transport import Reply
+    from llm_relay.observability.call_record import CallRecord
+    from llm_relay.streaming.normalizer import StreamNormalizer
+    from llm_relay.transport.http_transport import HttpReply
 
 # How long to wait for the connection's end after the stream's, so that it can be used again.
 _LINGER_SECONDS = 0.5
@@ -26,7 +26,7 @@ _LINGER_SECONDS = 0.5
 _LOOK_SECONDS = 1.0
 
 
-class RelayedStream:
+class StreamingBody:
     """Frames pass as they are, silence is filled with comments, a failure becomes an event.
 
     An iterator with `close`, and no generator: one that never started would close nothing.
@@ -34,9 +34,9 @@ class RelayedStream:
 
     def __init__(
         self,
-        reply: Reply,
-        watch: StreamWatch,
-        call: Call,
+        reply: HttpReply,
+        watch: StreamNormalizer,
+        call: CallRecord,
         deadline: Deadline,
         keep_alive_seconds: float,
     ) -> None:
@@ -76,7 +76,7 @@ class RelayedStream:
         if self._failure and self.is_silent:
             raise self._failure
         if not self._deadline.remaining() or (event_by and self.is_silent):
-            raise too_slow()
+            raise timeout_error()
         self._first = self._first or KEEP_ALIVE
         self._call.note_first_byte()
 
@@ -142,7 +142,7 @@ class RelayedStream:
         closing = self._watch.closing()
         if closing is None:
             when = "before the first event" if self.is_silent else "too early"
-            return rest + self._fail(UpstreamBroke(f"The provider ended its stream {when}."))
+            return rest + self._fail(UpstreamFailed(f"The provider ended its stream {when}."))
         self._over = True
         return rest + (closing or b"")
 
@@ -150,7 +150,7 @@ class RelayedStream:
         if self._watch.finished:
             self._over = True
             return b""
-        return KEEP_ALIVE if self._deadline.remaining() else self._fail(too_slow())
+        return KEEP_ALIVE if self._deadline.remaining() else self._fail(timeout_error())
 
     def _fail(self, error: RelayError) -> bytes:
         self._over = True
@@ -181,7 +181,7 @@ class RelayedStream:
 
 def refusal_in(error: dict[str, Any]) -> ProviderRefused:
     """Return the refusal that a provider sent with status 200."""
-    return refused(_status_of(error), error, {})
+    return provider_refusal(_status_of(error), error, {})
 
 
 def _status_of(error: dict[str, Any]) -> int:

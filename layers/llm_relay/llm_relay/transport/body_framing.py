@@ -12,7 +12,7 @@ _LONGEST_SIZE_LINE = 65536
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 
 
-class Framing(Protocol):
+class BodyFraming(Protocol):
     """How a body is told from whatever else comes on its connection."""
 
     is_over: bool

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 from urllib3.exceptions import HTTPError
 
 from llm_relay.core.deadline import Deadline
-from llm_relay.core.errors import UpstreamBroke
+from llm_relay.core.errors import UpstreamFailed
 from llm_relay.transport.body_framing import Chunked, Unchunked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llm_relay.transport.body_framing import Framing
+    from llm_relay.transport.body_framing import BodyFraming
 
 PIECE_BYTES = 65536
 _LEAST_SECONDS = 0.001  # none would mean: do not wait
 
 
-class Incoming:
+class BodyReader:
     """Takes a body from its socket, as much at a time as there is.
 
     A socket can be waited for again after a time-out, the readers of http.client and urllib3
@@ -30,7 +30,7 @@ class Incoming:
     def __init__(self, raw: Any) -> None:
         self._raw = raw  # urllib3's response
         self._head = raw._fp  # http.client's
-        framing: Framing = Chunked() if self._head.chunked else Unchunked(self._head.length)
+        framing: BodyFraming = Chunked() if self._head.chunked else Unchunked(self._head.length)
         self._framing = framing
         self._sock = self._head.fp.raw._sock
         self._is_lost = False  # the connection, after what has come by now
@@ -110,5 +110,5 @@ class Incoming:
             self._raw.release_conn()
 
 
-def _broken_off() -> UpstreamBroke:
-    return UpstreamBroke("The provider's answer broke off.")
+def _broken_off() -> UpstreamFailed:
+    return UpstreamFailed("The provider's answer broke off.")

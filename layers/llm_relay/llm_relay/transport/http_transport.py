@@ -22,8 +22,8 @@ from urllib3.exceptions import (
 )
 from urllib3.util import Timeout
 
-from llm_relay.core.errors import RelayError, UpstreamBroke, UpstreamTimedOut, UpstreamUnreachable
-from llm_relay.transport.body_reader import Incoming
+from llm_relay.core.errors import RelayError, UpstreamFailed, UpstreamTimedOut, UpstreamUnreachable
+from llm_relay.transport.body_reader import BodyReader
 from llm_relay.transport.connections import Connections
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from llm_relay.core.deadline import Deadline
     from llm_relay.providers.settings import UpstreamSettings
 
-LONGEST_ANSWER_BYTES = 32 * 1024 * 1024
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
 # Its warnings quote what the provider sent.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UpstreamRequest:
+class HttpRequest:
     """One call to the provider."""
 
     method: str
@@ -49,12 +49,12 @@ class UpstreamRequest:
     accept: str = "application/json"
 
 
-class Reply:
+class HttpReply:
     """The provider's answer: status and headers are there, the body comes."""
 
     def __init__(self, response: requests.Response, idle_seconds: float) -> None:
         self._response = response
-        self._body = Incoming(response.raw)
+        self._body = BodyReader(response.raw)
         self._idle_seconds = idle_seconds
         self._silent_seconds = 0.0
         self.status = response.status_code
@@ -73,18 +73,18 @@ class Reply:
         except TimeoutError:
             self._silent_seconds += seconds
             if self._silent_seconds >= self._idle_seconds:
-                raise too_slow() from None
+                raise timeout_error() from None
             raise
         self._silent_seconds = 0.0
         return piece
 
-    def whole(self, deadline: Deadline, limit: int = LONGEST_ANSWER_BYTES) -> bytes:
+    def whole(self, deadline: Deadline, limit: int = MAX_ANSWER_BYTES) -> bytes:
         """Return the body; UpstreamTimedOut if it comes too late, UpstreamBroke if too long."""
         body = bytearray()
         while piece := self._take_within(deadline):
             body += piece
             if len(body) > limit:
-                raise UpstreamBroke("The provider's answer is too long to be one.")
+                raise UpstreamFailed("The provider's answer is too long to be one.")
         return bytes(body)
 
     def close(self) -> None:
@@ -94,14 +94,14 @@ class Reply:
     def _take_within(self, deadline: Deadline) -> bytes:
         seconds = deadline.remaining()
         if not seconds:
-            raise too_slow()
+            raise timeout_error()
         try:
             return self.take(seconds)
         except TimeoutError:
-            raise too_slow() from None
+            raise timeout_error() from None
 
 
-class Upstream:
+class HttpTransport:
     """The provider behind one base URL, over connections that are kept."""
 
     def __init__(self, settings: UpstreamSettings) -> None:
@@ -130,7 +130,7 @@ class Upstream:
             opening.join(seconds)
             self._opening = None
 
-    def send(self, request: UpstreamRequest, key: str, deadline: Deadline) -> Reply:
+    def send(self, request: HttpRequest, key: str, deadline: Deadline) -> HttpReply:
         """Return the reply, whatever its status; the caller closes it.
 
         Raises UpstreamUnreachable if nothing was sent, else UpstreamBroke or UpstreamTimedOut.
@@ -140,7 +140,7 @@ class Upstream:
         except (requests.RequestException, HTTPError) as error:
             raise _failure(error) from None
 
-    def _exchange(self, request: UpstreamRequest, key: str, deadline: Deadline) -> Reply:
+    def _exchange(self, request: HttpRequest, key: str, deadline: Deadline) -> HttpReply:
         settings = self.settings
         self.wait_for_opening(min(settings.connect_seconds, deadline.remaining()))
         left = max(deadline.remaining(), 0.001)
@@ -151,9 +151,9 @@ class Upstream:
             proxies=self._proxies,
             stream=True,
         )
-        return Reply(response, settings.idle_seconds)
+        return HttpReply(response, settings.idle_seconds)
 
-    def _form(self, request: UpstreamRequest) -> requests.PreparedRequest:
+    def _form(self, request: HttpRequest) -> requests.PreparedRequest:
         """Return what all requests of a kind have in common: preparing costs as much as sending."""
         kind = (request.method, request.path, request.accept)
         if kind not in self._forms:
@@ -174,7 +174,7 @@ def _filled_in(
     return request
 
 
-def too_slow() -> RelayError:
+def timeout_error() -> RelayError:
     """Return the failure of a provider that kept us waiting."""
     return UpstreamTimedOut(
         "The provider did not answer in time. Ask for a stream or for fewer tokens, or try again."
@@ -203,13 +203,13 @@ def _headers(accept: str) -> dict[str, str]:
 def _failure(error: requests.RequestException | HTTPError) -> RelayError:
     """Translate, and keep apart what was never sent from what may have been answered."""
     if isinstance(error, requests.ReadTimeout):
-        return too_slow()
+        return timeout_error()
     if _was_never_sent(error):
         return UpstreamUnreachable(
             "The provider cannot be reached. Check the base URL, and that the function has a way "
             "to the internet (in a VPC that takes a NAT gateway); then try again."
         )
-    return UpstreamBroke(
+    return UpstreamFailed(
         "The provider hung up before it answered. It may have been paid for, so it was not asked "
         "again."
     )

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from llm_relay.core.errors import BadRequest
-from llm_relay.core.json_codec import UnfitError, parse
+from llm_relay.core.json_codec import UnsafeJsonError, parse
 
 if TYPE_CHECKING:
     from typing import TypeGuard
@@ -25,7 +25,7 @@ def body_object(text: bytes) -> dict[str, Any]:
     """Return the body's JSON object; BadRequest says what is wrong with it."""
     try:
         document = parse(text)
-    except UnfitError as error:
+    except UnsafeJsonError as error:
         raise BadRequest(f"The body {error}.") from None
     except ValueError:
         raise BadRequest(

@@ -11,7 +11,7 @@ from typing import Any
 Document = dict[str, Any]
 
 
-class MarkingClient:
+class PutIfAbsentClient:
     """A client of boto3 that tells the records it puts from those of others."""
 
     def __init__(self, client: Any) -> None:

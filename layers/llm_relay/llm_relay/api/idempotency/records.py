@@ -9,17 +9,18 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.api.idempotency.put_if_absent import MarkingClient
+from llm_relay.api.idempotency.put_if_absent import PutIfAbsentClient
 from llm_relay.api.idempotency.stored_answer import (
     RecordedStream,
     Recording,
-    given_again,
-    kept,
-    kept_failure,
+    replayed_answer,
+    stored_answer,
+    stored_failure,
 )
 from llm_relay.aws.dynamodb import dynamodb
+from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import (
-    MAY_BE_PAID,
+    POSSIBLY_BILLED,
     BadRequest,
     IdempotencyInProgress,
     IdempotencyKeyReused,
@@ -27,7 +28,6 @@ from llm_relay.core.errors import (
     InternalError,
     RelayError,
 )
-from llm_relay.observability.call_record import log_internal_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from llm_relay.api.api_gateway import ApiRequest
     from llm_relay.api.idempotency.stored_answer import Document
-    from llm_relay.core.answer import Answer
+    from llm_relay.core.answer import HttpAnswer
 
 HEADER = "idempotency-key"
 _LONGEST_KEY = 255
@@ -45,7 +45,7 @@ _LONGEST_KEY = 255
 _LONGEST_CALL_SECONDS = 900
 
 
-def answer_once(request: ApiRequest, seconds: float, work: Callable[[], Answer]) -> Answer:
+def answer_once(request: ApiRequest, seconds: float, work: Callable[[], HttpAnswer]) -> HttpAnswer:
     """Do the work, or give its first answer again if the request's Idempotency-Key came before.
 
     A first call that is killed blocks its key for those seconds. Raises a RelayError for a
@@ -55,7 +55,7 @@ def answer_once(request: ApiRequest, seconds: float, work: Callable[[], Answer])
         return work()
     record = Record(request)
     document = record.begin(seconds)
-    return given_again(document) if document else _first_answer(record, work)
+    return replayed_answer(document) if document else _first_answer(record, work)
 
 
 class Record:
@@ -120,31 +120,31 @@ def store() -> DynamoDBPersistenceLayer:
         expires_after_seconds=max(keep_seconds, _LONGEST_CALL_SECONDS),
         hash_function="sha256",
     )
-    client: Any = MarkingClient(dynamodb())
+    client: Any = PutIfAbsentClient(dynamodb())
     table = DynamoDBPersistenceLayer(os.environ["ANSWERS_TABLE"], boto3_client=client)
     table.configure(config, key_prefix="answer")
     return table
 
 
-def _first_answer(record: Record, work: Callable[[], Answer]) -> Answer:
+def _first_answer(record: Record, work: Callable[[], HttpAnswer]) -> HttpAnswer:
     try:
         answer = work()
-    except MAY_BE_PAID as error:
-        record.keep(kept_failure(error))
+    except POSSIBLY_BILLED as error:
+        record.keep(stored_failure(error))
         raise
     except RelayError as error:
         record.forget(error)
         raise
     except Exception:
         why = "The relay itself failed. It may have been paid for, so it is not done again."
-        record.keep(kept_failure(InternalError(why)))
+        record.keep(stored_failure(InternalError(why)))
         raise
     return _recorded(record, answer)
 
 
-def _recorded(record: Record, answer: Answer) -> Answer:
+def _recorded(record: Record, answer: HttpAnswer) -> HttpAnswer:
     def put_down(recording: Recording | None) -> None:
-        record.keep(kept(answer, recording))
+        record.keep(stored_answer(answer, recording))
 
     if isinstance(answer.body, Iterator):
         return replace(answer, body=RecordedStream(answer.body, put_down))

@@ -7,9 +7,9 @@ import json
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.core.answer import Answer
-from llm_relay.core.errors import AnswerIncomplete, AnswerTooLarge, FailedBefore
-from llm_relay.transport.http_transport import LONGEST_ANSWER_BYTES
+from llm_relay.core.answer import HttpAnswer
+from llm_relay.core.errors import AnswerIncomplete, AnswerTooLarge, ReplayedFailure
+from llm_relay.transport.http_transport import MAX_ANSWER_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
-REPLAYED = "x-relay-replayed"
+REPLAYED_HEADER = "x-relay-replayed"
 # Compressed. An item of DynamoDB ends at 400 KB, and base64 adds a third.
-LONGEST_KEPT_BYTES = 290_000
+MAX_STORED_BYTES = 290_000
 _GZIP = 31
 # The others tell of the one call; giving its answer again costs nothing.
 _KEPT_HEADERS = {
@@ -52,7 +52,7 @@ class Recording:
         return None if self._is_too_large() else base64.b64encode(self._compressed).decode()
 
     def _is_too_large(self) -> bool:
-        return self._length > LONGEST_ANSWER_BYTES or len(self._compressed) > LONGEST_KEPT_BYTES
+        return self._length > MAX_ANSWER_BYTES or len(self._compressed) > MAX_STORED_BYTES
 
 
 class RecordedStream:
@@ -94,10 +94,10 @@ class RecordedStream:
             self._put_down(recording)
 
 
-def kept(answer: Answer, recording: Recording | None) -> Document:
+def stored_answer(answer: HttpAnswer, recording: Recording | None) -> Document:
     """Return an answer as it is kept, or what a repeat is told if it cannot be."""
     if recording is None:
-        return kept_failure(
+        return stored_failure(
             AnswerIncomplete(
                 "The first call with this Idempotency-Key was left before its answer ended. It "
                 "may have been paid for, so it is not made again. Ask with a new key."
@@ -105,7 +105,7 @@ def kept(answer: Answer, recording: Recording | None) -> Document:
         )
     body = recording.text()
     if body is None:
-        return kept_failure(
+        return stored_failure(
             AnswerTooLarge(
                 "The first call with this Idempotency-Key was answered and paid for, but the "
                 "answer is too large to be kept. Ask with a new key, or for less."
@@ -115,17 +115,17 @@ def kept(answer: Answer, recording: Recording | None) -> Document:
     return {"status": int(answer.status), "headers": headers, "body": body}
 
 
-def kept_failure(error: RelayError) -> Document:
+def stored_failure(error: RelayError) -> Document:
     """Return a failure as it is kept."""
     # As text, for Powertools sorts the names in what it stores.
     told = json.dumps(error.body()["error"])
     return {"status": int(error.status), "headers": error.headers(), "error": told}
 
 
-def given_again(document: Document) -> Answer:
+def replayed_answer(document: Document) -> HttpAnswer:
     """Return the answer that was kept; FailedBefore if it was a failure."""
-    headers = {**document["headers"], REPLAYED: "true"}
+    headers = {**document["headers"], REPLAYED_HEADER: "true"}
     if "error" in document:
-        raise FailedBefore(document["status"], json.loads(document["error"]), headers)
+        raise ReplayedFailure(document["status"], json.loads(document["error"]), headers)
     body = zlib.decompress(base64.b64decode(document["body"]), wbits=_GZIP)
-    return Answer(status=document["status"], headers=headers, body=[body])
+    return HttpAnswer(status=document["status"], headers=headers, body=[body])

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from llm_relay.api.client_context import client_of
 from llm_relay.api.idempotency.records import HEADER, key_of
 from llm_relay.batch.api.checks import WINDOW_SECONDS, check_batch
 from llm_relay.batch.api.files import file_of
@@ -25,9 +26,8 @@ from llm_relay.batch.api.submit import (
 from llm_relay.batch.model import names
 from llm_relay.batch.model.record import Batch
 from llm_relay.batch.model.store import store
-from llm_relay.core.client import client_of
+from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import IdempotencyKeyReused, RelayError
-from llm_relay.observability.call_record import log_internal_error
 from llm_relay.validation.fields import body_object, refuse
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from llm_relay.api.api_gateway import ApiRequest
     from llm_relay.batch.api.routes import Route
-    from llm_relay.core.answer import Answer
+    from llm_relay.core.answer import HttpAnswer
 
 _MOST_LISTED = 100
 _LISTED = 20
@@ -43,7 +43,7 @@ _LISTED = 20
 _KEY_SECONDS = 86_400
 
 
-def serve_batches(request: ApiRequest) -> Answer:
+def serve_batches(request: ApiRequest) -> HttpAnswer:
     """Answer a request under /v1/batches."""
     return serve(_ROUTES, request)
 

@@ -7,14 +7,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from llm_relay.api.client_context import client_of
 from llm_relay.batch.api.pagination import Document, after_in, is_id, limit_in, page
 from llm_relay.batch.api.routes import owner_of, serve
 from llm_relay.batch.api.uploads import bucket, create_file
 from llm_relay.batch.model.names import is_file_id
 from llm_relay.batch.model.record import ENDED
 from llm_relay.batch.model.store import store
-from llm_relay.core.answer import Answer
-from llm_relay.core.client import client_of
+from llm_relay.core.answer import HttpAnswer
 from llm_relay.core.errors import FileInUse, FileNotFound
 from llm_relay.validation.fields import refuse
 
@@ -32,7 +32,7 @@ _BATCHES_AT_ONCE = 100
 _LONGEST_BATCH_SECONDS = 2 * 86_400
 
 
-def serve_files(request: ApiRequest) -> Answer:
+def serve_files(request: ApiRequest) -> HttpAnswer:
     """Answer a request under /v1/files."""
     return serve(_ROUTES, request)
 
@@ -76,7 +76,7 @@ def delete_file(request: ApiRequest) -> Document:
     return {"id": file.id, "object": "file", "deleted": True}
 
 
-def show_content(request: ApiRequest) -> Answer:
+def show_content(request: ApiRequest) -> HttpAnswer:
     """Send the caller to a file's content."""
     file = file_of(owner_of(client_of(request)), _id_in(request), "file_id")
     try:
@@ -87,7 +87,7 @@ def show_content(request: ApiRequest) -> Answer:
     # leave out the Authorization header on another host, which S3 would refuse beside a link.
     link = bucket().link(file.key, _LINK_SECONDS, file.filename)
     headers = {"location": link, "cache-control": "no-store"}
-    return Answer(status=HTTPStatus.FOUND, headers=headers, body=[])
+    return HttpAnswer(status=HTTPStatus.FOUND, headers=headers, body=[])
 
 
 def file_of(owner: str, file_id: str, param: str) -> StoredFile:

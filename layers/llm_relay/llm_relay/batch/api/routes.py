@@ -5,10 +5,10 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from llm_relay.api.relay import answered
-from llm_relay.core.answer import Answer, json_answer
+from llm_relay.api.relay import handled
+from llm_relay.core.answer import HttpAnswer, json_answer
+from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import BatchesUnavailable
-from llm_relay.observability.call_record import log_internal_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from llm_relay.api.api_gateway import ApiRequest
     from llm_relay.batch.api.pagination import Document
     from llm_relay.core.client import Client
-    from llm_relay.observability.call_record import Call
+    from llm_relay.observability.call_record import CallRecord
 
-    Route = Callable[[ApiRequest], Document | Answer]
+    Route = Callable[[ApiRequest], Document | HttpAnswer]
 
 
-def serve(routes: Mapping[str, Route], request: ApiRequest) -> Answer:
+def serve(routes: Mapping[str, Route], request: ApiRequest) -> HttpAnswer:
     """Answer a request with the document that its route returns."""
-    return answered(request, lambda call: _told(call, _shown(routes, request)))
+    return handled(request, lambda call: _told(call, _shown(routes, request)))
 
 
 def owner_of(client: Client) -> str:
@@ -31,7 +31,7 @@ def owner_of(client: Client) -> str:
     return client.id or client.key_id
 
 
-def _shown(routes: Mapping[str, Route], request: ApiRequest) -> Document | Answer:
+def _shown(routes: Mapping[str, Route], request: ApiRequest) -> Document | HttpAnswer:
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - late, as boto3
 
     try:
@@ -48,11 +48,11 @@ def _shown(routes: Mapping[str, Route], request: ApiRequest) -> Document | Answe
         ) from None
 
 
-def _told(call: Call, shown: Document | Answer) -> Answer:
+def _told(call: CallRecord, shown: Document | HttpAnswer) -> HttpAnswer:
     call.note_first_byte()
-    if isinstance(shown, Answer):
+    if isinstance(shown, HttpAnswer):
         call.finish(shown.status)
         headers = {**call.headers(), **shown.headers}
-        return Answer(status=shown.status, headers=headers, body=shown.body)
+        return HttpAnswer(status=shown.status, headers=headers, body=shown.body)
     call.finish(HTTPStatus.OK)
     return json_answer(HTTPStatus.OK, shown, call.headers())

@@ -7,6 +7,7 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from llm_relay.api.client_context import client_of
 from llm_relay.aws.s3 import Bucket
 from llm_relay.batch.api.multipart import Form, form_in
 from llm_relay.batch.api.pagination import Document, seconds_kept, whole_number
@@ -15,7 +16,6 @@ from llm_relay.batch.model import names
 from llm_relay.batch.model.record import StoredFile
 from llm_relay.batch.model.retention import kept_seconds
 from llm_relay.batch.model.store import store
-from llm_relay.core.client import client_of
 from llm_relay.core.errors import FileTooLarge
 from llm_relay.validation.fields import refuse
 

@@ -7,15 +7,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.aws.s3 import Bucket
-from llm_relay.batch.finalize.compact import MOST_PARTS, condense
+from llm_relay.batch.finalize.compact import MOST_PARTS, compact_parts
 from llm_relay.batch.finalize.finalize import ended, stopped
 from llm_relay.batch.finalize.merge import NotWanted
-from llm_relay.batch.finalize.notify import tell_end
+from llm_relay.batch.finalize.notify import publish_end
 from llm_relay.batch.model.execution import step, subject_of
 from llm_relay.batch.model.leases import live_until
 from llm_relay.batch.model.record import ENDED
 from llm_relay.batch.model.store import store
-from llm_relay.batch.worker.settlement import settle_left
+from llm_relay.batch.worker.settlement import settle_remaining
 from llm_relay.core.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def assemble(event: Mapping[str, Any], seconds: float, most_parts: int = MOST_PA
     soon = Deadline.after(seconds / 2)
 
     def prepare(batch: Batch) -> int:
-        wait_seconds = settle_left(_bucket(), batch, soon)
-        return wait_seconds or int(not condense(_bucket(), batch, soon, most_parts))
+        wait_seconds = settle_remaining(_bucket(), batch, soon)
+        return wait_seconds or int(not compact_parts(_bucket(), batch, soon, most_parts))
 
     return step(event, lambda: _assembled(subject_of(event), prepare))
 
@@ -73,7 +73,7 @@ def _wait_seconds(batch: Batch, prepare: Callable[[Batch], int]) -> int:
 def _end(batch: Batch) -> int:
     """End the batch and tell of it; return in how many seconds to look at it again, if at all."""
     try:
-        tell_end(store(), _bucket(), ended(_bucket(), batch))
+        publish_end(store(), _bucket(), ended(_bucket(), batch))
     except NotWanted:  # whoever was faster tells of it, or has broken off
         return 1
     return 0

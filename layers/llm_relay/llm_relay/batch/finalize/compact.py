@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from llm_relay.batch.model.manifest import chunks_in
 from llm_relay.batch.model.names import folder, manifest_key, part_key
 from llm_relay.batch.model.parts import part_text, results_in
-from llm_relay.batch.model.prefetch import fetched
+from llm_relay.batch.model.prefetch import prefetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,7 +34,9 @@ _GENERATION = 0
 _LAST = 999_999
 
 
-def condense(bucket: Bucket, batch: Batch, soon: Deadline, most_parts: int = MOST_PARTS) -> bool:
+def compact_parts(
+    bucket: Bucket, batch: Batch, soon: Deadline, most_parts: int = MOST_PARTS
+) -> bool:
     """Return whether all chunks are short now; one at least is made so in any case."""
     chunks = chunks_in(bucket.get(manifest_key(batch.id)))
     for number, group in groupby(needed_parts(bucket, batch), key=chunk_number):
@@ -75,7 +77,7 @@ def first_results(chunk: Chunk, parts: Iterable[Part], is_done: bytearray) -> It
 def _condense(bucket: Bucket, batch: Batch, chunk: Chunk, keys: list[str]) -> None:
     held: list[Result] = []
     size = piece = 0
-    for result in first_results(chunk, fetched(bucket, keys), bytearray(chunk.rows)):
+    for result in first_results(chunk, prefetch(bucket, keys), bytearray(chunk.rows)):
         held.append(result)
         size += len(result.line)
         if size >= _PIECE_BYTES:

@@ -10,7 +10,7 @@ from aws_lambda_powertools import Logger
 
 from llm_relay.batch.finalize.merge import merge
 from llm_relay.batch.finalize.notify import ERRORS, OUTPUT, results_key
-from llm_relay.batch.finalize.totals import Tally
+from llm_relay.batch.finalize.totals import BatchTotals
 from llm_relay.batch.finalize.unprocessed_rows import BROKEN, EXPIRED, INPUT_CHANGED, cause_of
 from llm_relay.batch.model.names import result_file_id
 from llm_relay.batch.model.record import (
@@ -61,7 +61,7 @@ def ended(bucket: Bucket, batch: Batch) -> Batch:
     if batch.status in ENDED:
         return batch
     started = time.monotonic()
-    tally = merge(bucket, batch, lambda: _is_open(batch)) if batch.total else Tally()
+    tally = merge(bucket, batch, lambda: _is_open(batch)) if batch.total else BatchTotals()
     status, now = _last_status(batch, tally), int(time.time())
     values: Document = {
         "completed": tally.completed,
@@ -84,7 +84,7 @@ def _is_open(batch: Batch) -> bool:
     return known is not None and known.status == batch.status
 
 
-def _last_status(batch: Batch, tally: Tally) -> str:
+def _last_status(batch: Batch, tally: BatchTotals) -> str:
     if batch.status == CANCELLING:
         return CANCELLED
     if tally.never_run and cause_of(batch) is EXPIRED:
@@ -117,7 +117,7 @@ def _changed(batch: Batch, status: str, **values: Any) -> Batch:
     return changed or batch
 
 
-def _why_failed(tally: Tally) -> Document:
+def _why_failed(tally: BatchTotals) -> Document:
     if tally.cause is INPUT_CHANGED:
         return error_entry(INPUT_CHANGED.code, _NOT_THERE)
     return _broken(_BROKEN_OFF)
@@ -127,7 +127,7 @@ def _broken(message: str) -> Document:
     return error_entry(BROKEN.code, message)
 
 
-def _log(batch: Batch, status: str, tally: Tally, seconds: float) -> None:
+def _log(batch: Batch, status: str, tally: BatchTotals, seconds: float) -> None:
     facts = {
         "batch": batch.id,
         "status": status,

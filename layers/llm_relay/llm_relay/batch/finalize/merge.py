@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from llm_relay.batch.finalize.compact import chunk_number, first_results, needed_parts
 from llm_relay.batch.finalize.notify import ERRORS, OUTPUT, results_key
-from llm_relay.batch.finalize.totals import Tally
-from llm_relay.batch.finalize.unprocessed_rows import never_run
+from llm_relay.batch.finalize.totals import BatchTotals
+from llm_relay.batch.finalize.unprocessed_rows import unprocessed_rows
 from llm_relay.batch.model.manifest import chunks_in
 from llm_relay.batch.model.names import manifest_key
-from llm_relay.batch.model.prefetch import fetched
+from llm_relay.batch.model.prefetch import prefetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -49,12 +49,12 @@ class ResultFile:
         return self._writer.bytes if self._writer else 0
 
 
-def merge(bucket: Bucket, batch: Batch, is_wanted: Callable[[], bool]) -> Tally:
+def merge(bucket: Bucket, batch: Batch, is_wanted: Callable[[], bool]) -> BatchTotals:
     """Write the two files, and return what is in them; nothing is there if this fails.
 
     NotWanted if `is_wanted` says so in the end, when all is written and nothing is seen of it.
     """
-    tally = Tally()
+    tally = BatchTotals()
     with ExitStack() as opened:
         output = ResultFile(bucket, results_key(batch, OUTPUT), opened)
         errors = ResultFile(bucket, results_key(batch, ERRORS), opened)
@@ -64,7 +64,7 @@ def merge(bucket: Bucket, batch: Batch, is_wanted: Callable[[], bool]) -> Tally:
                 (output if result.is_answer else errors).write(result.line)
                 tally.add(result)
             if 0 in is_done:
-                tally.cause, lines = never_run(bucket, batch, chunk, is_done)
+                tally.cause, lines = unprocessed_rows(bucket, batch, chunk, is_done)
                 for line in lines:
                     errors.write(line)
                     tally.never_run += 1
@@ -76,7 +76,7 @@ def merge(bucket: Bucket, batch: Batch, is_wanted: Callable[[], bool]) -> Tally:
 
 def _parts_of_chunks(bucket: Bucket, batch: Batch) -> Iterator[tuple[Chunk, Iterable[Part]]]:
     chunks = chunks_in(bucket.get(manifest_key(batch.id)))
-    parts_in_order = fetched(bucket, needed_parts(bucket, batch))
+    parts_in_order = prefetch(bucket, needed_parts(bucket, batch))
     groups = groupby(parts_in_order, key=lambda part: chunk_number(part[0]))
     number, parts = next(groups, (None, None))
     for chunk in chunks:

@@ -6,7 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.notifications.event_bridge import announce
+from llm_relay.notifications.event_bridge import publish
 
 if TYPE_CHECKING:
     from llm_relay.aws.s3 import Bucket
@@ -24,14 +24,14 @@ def results_key(batch: Batch, kind: str) -> str:
     return f"{batch.results}{kind}.jsonl"
 
 
-def tell_end(store: Store, bucket: Bucket, batch: Batch) -> None:
+def publish_end(store: Store, bucket: Bucket, batch: Batch) -> None:
     """Tell that a batch has ended, unless that was done before."""
     if _TOLD_AT in batch.times:
         return
     document = batch.document()
     # Beside the results, for those who come through the inbox and see nothing but the bucket.
     bucket.put(f"{batch.results}batch.json", json.dumps(document, indent=2).encode())
-    announce(f"batch.{batch.status}", batch.id, _news(bucket, batch, document))
+    publish(f"batch.{batch.status}", batch.id, _news(bucket, batch, document))
     store.change(batch.owner, batch.id, {batch.status}, times={_TOLD_AT: int(time.time())})
 
 

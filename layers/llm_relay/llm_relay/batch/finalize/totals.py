@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Tally:
+class BatchTotals:
     """Counts and sums over the results that were written."""
 
     completed: int = 0

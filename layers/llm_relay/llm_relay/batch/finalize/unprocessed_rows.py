@@ -57,7 +57,7 @@ def cause_of(batch: Batch) -> Cause:
     return EXPIRED if batch.times["finalizing_at"] >= batch.expires_at else BROKEN
 
 
-def never_run(
+def unprocessed_rows(
     bucket: Bucket, batch: Batch, chunk: Chunk, is_done: bytearray
 ) -> tuple[Cause, Iterator[bytes]]:
     """Return why a chunk's rows that are not done were not run, and their lines."""

@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.batch.model.inbox import Arrival
+from llm_relay.batch.model.inbox import InboxObject
 from llm_relay.batch.model.names import OPERATOR
-from llm_relay.observability.call_record import log_internal_error
+from llm_relay.core.error_log import log_internal_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ class Subject:
     owner: str
     batch: str
     execution: str | None = None  # one that died; None if the step may end any
-    arrival: Arrival | None = None  # what the batch is to be made of, if it came to the inbox
+    arrival: InboxObject | None = None  # what the batch is to be made of, if it came to the inbox
 
     def document(self) -> Document:
         """Return it as the steps hand it on."""
@@ -40,7 +40,7 @@ def subject_of(told: Mapping[str, Any]) -> Subject:
     if detail is None:
         return Subject(owner=told["owner"], batch=told["batch"])
     if "executionArn" not in detail:
-        arrival = Arrival.from_event(told)
+        arrival = InboxObject.from_event(told)
         return Subject(owner=OPERATOR, batch=arrival.batch_id, arrival=arrival)
     first = json.loads(detail["input"])
     # An execution that was to end a batch is not the one that ran it.

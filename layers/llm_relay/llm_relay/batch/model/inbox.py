@@ -22,7 +22,7 @@ _DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class InboxObject:
     """An object that came, as S3's event tells it; told again, it gives the same ids."""
 
     key: str
@@ -32,7 +32,7 @@ class Arrival:
     at: float  # seconds since the epoch
 
     @classmethod
-    def from_event(cls, event: Mapping[str, Any]) -> Arrival:
+    def from_event(cls, event: Mapping[str, Any]) -> InboxObject:
         """Read S3's "Object Created" event, as EventBridge hands it on."""
         told = event["detail"]["object"]
         return cls(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_relay.aws.dynamodb import Table, dynamodb
 from llm_relay.batch.model.store import KEPT_SECONDS
-from llm_relay.billing.ledger_account import Hold
+from llm_relay.billing.ledger_account import Reservation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,10 +22,10 @@ Item = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SliceHold:
+class RowsReservation:
     """Money set aside for some rows of a chunk, with what a successor needs to settle it."""
 
-    hold: Hold
+    hold: Reservation
     generation: int  # whose parts tell what the rows have cost
     first_row: int
     last_row: int
@@ -43,7 +43,7 @@ class Lease:
     lives_until: float  # on the monotonic clock
     completed: int = 0
     failed: int = 0
-    holds: Mapping[str, SliceHold] = field(default_factory=dict)  # left by generations before
+    holds: Mapping[str, RowsReservation] = field(default_factory=dict)  # left by generations before
     deaths: int = 0  # of workers before this one, in a row
 
 
@@ -93,7 +93,7 @@ class Leases:
         change, names = "SET #until = :zero, deaths = :zero", {"#until": "until"}
         self._update(lease, change, {":zero": _number(0)}, names=names)
 
-    def keep_hold(self, lease: Lease, kept: SliceHold) -> bool:
+    def keep_hold(self, lease: Lease, kept: RowsReservation) -> bool:
         """Note money that was set aside; return whether the lease is still ours."""
         hold = {":hold": {"M": _hold_item(kept)}}
         return self._update(lease, "SET holds.#name = :hold", hold, names={"#name": kept.hold.name})
@@ -119,7 +119,7 @@ def live_until(table: str, batch_id: str, now: float) -> int:
     return max((until for item in items if (until := int(item["until"]["N"])) > now), default=0)
 
 
-def chunks_with_holds(table: str, batch_id: str) -> set[int]:
+def chunks_with_reservations(table: str, batch_id: str) -> set[int]:
     """Return the chunks of a batch in which workers have left money set aside."""
     items = Table(table).sorted_from(_pk(batch_id), "0")
     return {int(item["sk"]["S"]) for item in items if item["holds"]["M"]}
@@ -152,7 +152,7 @@ def _taking(key: Item, holder: str, now: int) -> Item:
     }
 
 
-def _hold_item(kept: SliceHold) -> Item:
+def _hold_item(kept: RowsReservation) -> Item:
     hold = kept.hold
     texts = {"client": hold.client, "period": hold.period, "day": hold.day, "model": kept.model}
     counts = {
@@ -167,12 +167,12 @@ def _hold_item(kept: SliceHold) -> Item:
     }
 
 
-def _hold_in(name: str, item: Item) -> SliceHold:
+def _hold_in(name: str, item: Item) -> RowsReservation:
     client, period, day = (item[each]["S"] for each in ("client", "period", "day"))
     nanos, until = (int(item[each]["N"]) for each in ("nanos", "until"))
-    hold = Hold(client=client, period=period, day=day, nanos=nanos, until=until, name=name)
+    hold = Reservation(client=client, period=period, day=day, nanos=nanos, until=until, name=name)
     places = {each: int(item[each]["N"]) for each in ("generation", "first_row", "last_row")}
-    return SliceHold(hold=hold, model=item["model"]["S"], **places)
+    return RowsReservation(hold=hold, model=item["model"]["S"], **places)
 
 
 def _lives_until() -> float:

@@ -20,7 +20,7 @@ _BYTES_AHEAD = 64 * 1024 * 1024
 _GUESS_BYTES = 8 * 1024 * 1024  # of the first, before any is known
 
 
-def fetched(bucket: Bucket, keys: Iterable[str]) -> Iterator[Part]:
+def prefetch(bucket: Bucket, keys: Iterable[str]) -> Iterator[Part]:
     """Yield keys with their objects; how many are held ahead depends on how large they are."""
     ahead: deque[tuple[str, Future[bytes]]] = deque()
     size = _GUESS_BYTES

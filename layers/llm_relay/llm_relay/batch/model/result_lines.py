@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from llm_relay.core.errors import RelayError
-    from llm_relay.providers.completion import Whole
+    from llm_relay.providers.completion import Completion
 
 
-def answer(batch_id: str, row: int, custom_id: str, whole: Whole, cost_nanos: int) -> Result:
+def answer(batch_id: str, row: int, custom_id: str, whole: Completion, cost_nanos: int) -> Result:
     """Return the line of an answer, which goes in as the provider wrote it."""
     line_id, usage = row_request_id(batch_id, row), whole.usage
     request_id = whole.provider_request_id or line_id
@@ -62,7 +62,7 @@ def _line(line_id: str, custom_id: str | None, response: Mapping[str, Any], body
     return b'%b,"body":%b},"error":null}\n' % (opened, body)
 
 
-def _on_one_line(whole: Whole) -> bytes:
+def _on_one_line(whole: Completion) -> bytes:
     text = whole.text.strip()
     if b"\n" in text or b"\r" in text:
         return compact(whole.document)

@@ -12,9 +12,9 @@ from llm_relay.core.errors import (
     ModelNotFound,
     ModelUnpriced,
     RelayError,
-    foremost,
+    most_relevant,
 )
-from llm_relay.core.json_codec import UnfitError, parse
+from llm_relay.core.json_codec import UnsafeJsonError, parse
 from llm_relay.endpoints.endpoint import endpoint_at
 from llm_relay.providers.dialects.dialect import OPENAI
 from llm_relay.providers.dialects.translation import Translation
@@ -57,7 +57,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class RowRules:
     """What one provider takes, as far as it is told."""
 
     dialect: Dialect = OPENAI
@@ -76,7 +76,7 @@ class RowChecker:
         url: str | None = None,
         *,
         client: Client | None = None,
-        providers: Sequence[Terms] = (Terms(),),
+        providers: Sequence[RowRules] = (RowRules(),),
     ) -> None:
         self.url = url
         self._endpoint = endpoint_at(url) if url else None
@@ -111,9 +111,9 @@ class RowChecker:
                 return self._check_with(terms, endpoint, body)
             except RelayError as refusal:
                 refusals.append(refusal)
-        raise foremost(refusals)
+        raise most_relevant(refusals)
 
-    def _check_with(self, terms: Terms, endpoint: Endpoint, body: dict[str, Any]) -> None:
+    def _check_with(self, terms: RowRules, endpoint: Endpoint, body: dict[str, Any]) -> None:
         if terms.has and not terms.has(body["model"]):
             why = "There is no such model. GET /v1/models lists what there is."
             raise ModelNotFound(why, param="model")
@@ -156,7 +156,7 @@ def _object_in(line: Line) -> dict[str, Any]:
         document = parse(line.text)
     except UnicodeDecodeError:
         raise BadLine("invalid_utf8", "The line is not UTF-8. Save the file as UTF-8.") from None
-    except UnfitError as error:
+    except UnsafeJsonError as error:
         raise BadLine("invalid_json_line", f"The line {error}.") from None
     except ValueError:
         why = f"The line is not valid JSON. Send one object per line, such as {_EXAMPLE}."

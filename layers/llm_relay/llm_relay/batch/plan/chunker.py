@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 LARGEST_CHUNK_BYTES = 64 * 1024 * 1024
 
 
-class Cutter:
+class Chunker:
     """Takes the lines of a file in order; chunks end by rows or by bytes."""
 
     def __init__(self, rows_per_chunk: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.batch.model.row_check import BadLine
-from llm_relay.batch.plan.chunker import Cutter
+from llm_relay.batch.plan.chunker import Chunker
 from llm_relay.batch.plan.custom_ids import CustomIds
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def check_file(
     most_rows: int = MAX_ROWS,
 ) -> Findings:
     """Check every line; `see` is shown the good ones."""
-    findings, cutter = Findings(), Cutter(rows_per_chunk)
+    findings, cutter = Findings(), Chunker(rows_per_chunk)
     with closing(CustomIds()) as custom_ids:
         for line in lines:
             if findings.rows >= most_rows:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.defaults import objects_in
 from llm_relay.core.errors import ProviderRefused, RelayError
-from llm_relay.providers.client import Effort
+from llm_relay.providers.client import AttemptTracker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from llm_relay.providers.provider import Source
+    from llm_relay.providers.provider import Provider
 
 _SECONDS = 30.0
 
@@ -25,7 +25,7 @@ class Listing:
     provider that has none.
     """
 
-    def __init__(self, source: Source, *, is_needed: bool) -> None:
+    def __init__(self, source: Provider, *, is_needed: bool) -> None:
         self._source = source
         self._is_needed = is_needed
         self._entries: Mapping[str, Mapping[str, Any]] | None = None
@@ -41,7 +41,7 @@ class Listing:
 
     def _fetched(self) -> Mapping[str, Mapping[str, Any]]:
         try:
-            listing = self._source.catalogue.listing(Deadline.after(_SECONDS), Effort())
+            listing = self._source.catalogue.listing(Deadline.after(_SECONDS), AttemptTracker())
         except RelayError as error:
             has_none = isinstance(error, ProviderRefused) and error.status == HTTPStatus.NOT_FOUND
             if self._is_needed and not has_none:

@@ -11,14 +11,14 @@ from aws_lambda_powertools import Logger
 
 from llm_relay.api.relay import providers
 from llm_relay.aws.s3 import Bucket
-from llm_relay.batch.finalize.notify import tell_end
+from llm_relay.batch.finalize.notify import publish_end
 from llm_relay.batch.finalize.unprocessed_rows import INPUT_CHANGED
 from llm_relay.batch.model.execution import step, subject_of
 from llm_relay.batch.model.lines import blocks_of, lines_in
 from llm_relay.batch.model.manifest import manifest_text
 from llm_relay.batch.model.names import manifest_key
 from llm_relay.batch.model.record import FAILED, IN_PROGRESS, VALIDATING
-from llm_relay.batch.model.row_check import BadLine, RowChecker, Terms
+from llm_relay.batch.model.row_check import BadLine, RowChecker, RowRules
 from llm_relay.batch.model.store import store
 from llm_relay.batch.plan.file_check import ROWS_PER_CHUNK, Findings, check_file
 from llm_relay.batch.plan.model_listing import Listing
@@ -64,7 +64,7 @@ def _outcome(batch: Batch) -> str:
     if batch.status == VALIDATING:
         batch = _validated(batch)
     if batch.status == FAILED:
-        tell_end(store(), _bucket(), batch)
+        publish_end(store(), _bucket(), batch)
         return FAILED
     return PLANNED if batch.status == IN_PROGRESS else STOPPED
 
@@ -92,7 +92,7 @@ def _validated(batch: Batch) -> Batch:
 def _checker(batch: Batch) -> RowChecker:
     is_needed = batch.client.budget_nanos is not None
     terms = [
-        Terms(
+        RowRules(
             dialect=source.dialect,
             listed=Listing(source, is_needed=is_needed).entry,
             has=source.theirs,

@@ -12,14 +12,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from llm_relay.aws.dynamodb import Table
-from llm_relay.batch.model.leases import SliceHold
+from llm_relay.batch.model.leases import RowsReservation
 from llm_relay.billing.budget_periods import period_at
 from llm_relay.billing.ledger import ledger
-from llm_relay.billing.ledger_account import HOLD_PREFIX, account_in, account_key
-from llm_relay.billing.ledger_updates import settling, using
+from llm_relay.billing.ledger_account import RESERVATION_PREFIX, account_in, account_key
+from llm_relay.billing.ledger_updates import settle_update, usage_update
+from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import BudgetExceeded, LedgerUnavailable
 from llm_relay.core.usage import Usage
-from llm_relay.observability.call_record import log_internal_error
 
 if TYPE_CHECKING:
     from collections import deque
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from llm_relay.batch.model.leases import Lease, Leases
     from llm_relay.batch.model.parts import Result
     from llm_relay.batch.worker.rows import Row
-    from llm_relay.billing.ledger_account import Hold
+    from llm_relay.billing.ledger_account import Reservation
     from llm_relay.billing.ledger_updates import Update
     from llm_relay.core.client import Client
 
-SLICE_ROWS = 256
+ROWS_PER_RESERVATION = 256
 
 Counts = Counter[str]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Slice:
+class ReservedRows:
     """Rows that share a hold, and what those of them that are written have used, by model."""
 
-    kept: SliceHold | None
+    kept: RowsReservation | None
     rows: int
     used: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counter))
 
@@ -62,7 +62,7 @@ class LeaseLost(Exception):  # noqa: N818 - what it is
     """The chunk is somebody else's now."""
 
 
-class Purse:
+class BudgetReservations:
     """What one worker has set aside of its client's budget, if there is one."""
 
     def __init__(self, client: Client, leases: Leases, lease: Lease, seconds: float) -> None:
@@ -70,9 +70,9 @@ class Purse:
         self._leases = leases
         self._lease = lease
         self._ends_at = time.time() + seconds  # when no call of this worker can be under way
-        self._size = SLICE_ROWS
+        self._size = ROWS_PER_RESERVATION
         self._slices = 0
-        self.open: set[Slice] = set()  # with money that is not settled
+        self.open: set[ReservedRows] = set()  # with money that is not settled
         self.settled = 0
 
     @cached_property
@@ -90,7 +90,7 @@ class Purse:
         LedgerUnavailable or LeaseLost if nobody can tell, or somebody else has the chunk.
         """
         if self._client.budget_nanos is None:
-            return _taken(pending, len(pending), Slice(kept=None, rows=len(pending)))
+            return _taken(pending, len(pending), ReservedRows(kept=None, rows=len(pending)))
         size = min(self._size, len(pending))
         while True:
             try:
@@ -102,13 +102,13 @@ class Purse:
                 size //= 2
             else:
                 break
-        self._size = min(SLICE_ROWS, 2 * size)
-        taken = Slice(kept=kept, rows=size)
+        self._size = min(ROWS_PER_RESERVATION, 2 * size)
+        taken = ReservedRows(kept=kept, rows=size)
         if kept:
             self.open.add(taken)
         return _taken(pending, size, taken)
 
-    def settle(self, done: Slice) -> None:
+    def settle(self, done: ReservedRows) -> None:
         """Charge what a slice's rows have cost, and give back the rest."""
         if done in self.open and done.kept:
             self._settle(done.kept, done.used)
@@ -120,7 +120,7 @@ class Purse:
         from llm_relay.batch.model.result_lines import model_in  # noqa: PLC0415 - after a kill alone
 
         for kept in self._lease.holds.values():
-            left = Slice(kept=kept, rows=0)
+            left = ReservedRows(kept=kept, rows=0)
             for each in results.get(kept.generation, ()):
                 if kept.first_row <= each.row <= kept.last_row:
                     left.note(each, model_in(each.line) or kept.model)
@@ -134,14 +134,14 @@ class Purse:
             item = self._accounts.get(account_key(self._client.id, period))
         return bool(item) and account_in(item or {}).reserved(now) > 0
 
-    def _kept(self, rows: list[Row]) -> SliceHold | None:
+    def _kept(self, rows: list[Row]) -> RowsReservation | None:
         now, nanos = time.time(), sum(row.worst_nanos for row in rows)
         name = self._name()
         hold = ledger().reserve(self._client, nanos, now, max(0.0, self._ends_at - now), name)
         self._slices += 1
         if hold is None:  # the ledger is away, and the settings let calls pass
             return None
-        kept = SliceHold(
+        kept = RowsReservation(
             hold=hold,
             generation=self._lease.generation,
             first_row=rows[0].row,
@@ -151,7 +151,7 @@ class Purse:
         self._note(kept)
         return kept
 
-    def _note(self, kept: SliceHold) -> None:
+    def _note(self, kept: RowsReservation) -> None:
         """Tell the chunk of a hold, so that a successor knows of it; or give it back."""
         is_noted = False
         try:
@@ -166,14 +166,14 @@ class Purse:
     def _name(self) -> str:
         lease = self._lease
         place = f"{lease.batch}/{lease.chunk}/{lease.generation}/{self._slices}"
-        return HOLD_PREFIX + hashlib.sha256(place.encode()).hexdigest()[:16]
+        return RESERVATION_PREFIX + hashlib.sha256(place.encode()).hexdigest()[:16]
 
-    def _settle(self, kept: SliceHold, used: dict[str, Counts]) -> None:
+    def _settle(self, kept: RowsReservation, used: dict[str, Counts]) -> None:
         hold, cost = kept.hold, sum(counts["cost_nanos"] for counts in used.values())
         counted = [_counting(hold, model, counts) for model, counts in used.items()]
         # A hold that was taken back in the meantime stands as a zero.
-        if not self._accounts.update_all([settling(hold, hold.nanos, cost), *counted]):
-            self._accounts.update_all([settling(hold, 0, cost), *counted])
+        if not self._accounts.update_all([settle_update(hold, hold.nanos, cost), *counted]):
+            self._accounts.update_all([settle_update(hold, 0, cost), *counted])
         self._leases.drop_hold(self._lease, hold.name)
 
 
@@ -188,15 +188,15 @@ def _reachable() -> Iterator[None]:
         ) from None
 
 
-def _taken(pending: deque[Row], size: int, taken: Slice) -> list[Row]:
+def _taken(pending: deque[Row], size: int, taken: ReservedRows) -> list[Row]:
     rows = [pending.popleft() for _ in range(size)]
     for row in rows:
         row.slice = taken
     return rows
 
 
-def _counting(hold: Hold, model: str, counts: Counts) -> Update:
+def _counting(hold: Reservation, model: str, counts: Counts) -> Update:
     """Count what the rows that one model has answered used."""
     usage = Usage(tokens_in=counts["tokens_in"], tokens_out=counts["tokens_out"])
     cost, requests = counts["cost_nanos"], counts["requests"]
-    return using(hold, cost, usage, model, time.time(), requests=requests)
+    return usage_update(hold, cost, usage, model, time.time(), requests=requests)

@@ -15,25 +15,25 @@ from typing import TYPE_CHECKING
 
 from llm_relay.batch.model.leases import LEASE_SECONDS
 from llm_relay.batch.worker.budget import LeaseLost
-from llm_relay.batch.worker.retry_policy import Stop
+from llm_relay.batch.worker.retry_policy import StopReason
 from llm_relay.batch.worker.rows import InputChanged
+from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import (
     BudgetExceeded,
     InternalError,
     LedgerUnavailable,
     PricesUnavailable,
 )
-from llm_relay.observability.call_record import log_internal_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llm_relay.batch.worker.budget import Purse
-    from llm_relay.batch.worker.concurrency import Pace
-    from llm_relay.batch.worker.provider_call import Asking, Outcome
-    from llm_relay.batch.worker.rate_pacer import Spacing
-    from llm_relay.batch.worker.result_recorder import Books, Written
-    from llm_relay.batch.worker.retry_policy import Outlook
+    from llm_relay.batch.worker.budget import BudgetReservations
+    from llm_relay.batch.worker.concurrency import ConcurrencyLimiter
+    from llm_relay.batch.worker.provider_call import Outcome, ProviderCall
+    from llm_relay.batch.worker.rate_pacer import RatePacer
+    from llm_relay.batch.worker.result_recorder import ResultRecorder, Written
+    from llm_relay.batch.worker.retry_policy import RetryPolicy
     from llm_relay.batch.worker.rows import Row, Rows
     from llm_relay.core.errors import RelayError
 
@@ -50,25 +50,25 @@ _TICK_SECONDS = 0.25
 # At a budget that is too small, before the results so far are counted.
 _LOOKS = 50
 
-LEASE_LOST = Stop(reason="lease_lost", wait_seconds=LEASE_SECONDS)
-INPUT_CHANGED = Stop(reason="input_changed", ends_chunk=True)
+LEASE_LOST = StopReason(reason="lease_lost", wait_seconds=LEASE_SECONDS)
+INPUT_CHANGED = StopReason(reason="input_changed", ends_chunk=True)
 
 
-class Shift:
+class ChunkRunner:
     """Runs rows until `must_stop` says why not; `events` tell of the work of others."""
 
     def __init__(  # noqa: PLR0913 - it brings together what others do
         self,
         *,
         rows: Rows,
-        asking: Asking,
-        books: Books,
-        purse: Purse,
-        pace: Pace,
-        spacing: Spacing,
-        outlook: Outlook,
+        asking: ProviderCall,
+        books: ResultRecorder,
+        purse: BudgetReservations,
+        pace: ConcurrencyLimiter,
+        spacing: RatePacer,
+        outlook: RetryPolicy,
         events: Events,
-        must_stop: Callable[[], Stop | None],
+        must_stop: Callable[[], StopReason | None],
     ) -> None:
         self._rows = rows
         self._asking = asking
@@ -85,7 +85,7 @@ class Shift:
         self._under_way = 0
         self._held_bytes = 0
         self._short_at = -1  # how much was settled when the budget was too small
-        self.stop: Stop | None = None
+        self.stop: StopReason | None = None
         self.most_under_way = 0
         self.limited = 0  # refusals for load
 

@@ -14,7 +14,7 @@ _SHRINKS_BY = 0.9
 _HELPED = 0.75
 
 
-class Pace:
+class ConcurrencyLimiter:
     """A limit that grows while answers come well, and shrinks when they do not.
 
     Times are seconds on any clock, handed in by the caller.

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from llm_relay.batch.model.record import IN_PROGRESS
-from llm_relay.observability.call_record import log_internal_error
+from llm_relay.core.error_log import log_internal_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TELL_SECONDS = 2.0
 
 
-class Clerk:
+class LeaseHeartbeat:
     """The lease of one invocation; `on_news` is called when its work must stop."""
 
     def __init__(

@@ -16,25 +16,25 @@ from llm_relay.batch.model.leases import Leases
 from llm_relay.batch.model.names import part_key
 from llm_relay.batch.model.record import IN_PROGRESS
 from llm_relay.batch.model.store import store
-from llm_relay.batch.worker.budget import Purse
-from llm_relay.batch.worker.chunk_runner import LEASE_LOST, Shift
+from llm_relay.batch.worker.budget import BudgetReservations
+from llm_relay.batch.worker.chunk_runner import LEASE_LOST, ChunkRunner
 from llm_relay.batch.worker.chunk_task import Task
-from llm_relay.batch.worker.concurrency import FIRST_LIMIT, Pace
-from llm_relay.batch.worker.heartbeat import Clerk
+from llm_relay.batch.worker.concurrency import FIRST_LIMIT, ConcurrencyLimiter
+from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
 from llm_relay.batch.worker.part_writer import PartWriter
 from llm_relay.batch.worker.progress import progress_of
-from llm_relay.batch.worker.provider_call import Asking
-from llm_relay.batch.worker.rate_pacer import Spacing
-from llm_relay.batch.worker.report import tell
-from llm_relay.batch.worker.result_recorder import Books
-from llm_relay.batch.worker.retry_policy import OUT_OF_TIME, Outlook, Stop
+from llm_relay.batch.worker.provider_call import ProviderCall
+from llm_relay.batch.worker.rate_pacer import RatePacer
+from llm_relay.batch.worker.report import report_invocation
+from llm_relay.batch.worker.result_recorder import ResultRecorder
+from llm_relay.batch.worker.retry_policy import OUT_OF_TIME, RetryPolicy, StopReason
 from llm_relay.batch.worker.rows import Rows, lines_of
-from llm_relay.batch.worker.settlement import settle_holds
+from llm_relay.batch.worker.settlement import settle_chunk
 from llm_relay.billing.admission import admit
 from llm_relay.core.deadline import Deadline
+from llm_relay.core.error_log import log_internal_error
 from llm_relay.endpoints.endpoint import endpoint_at
-from llm_relay.observability.call_record import log_internal_error
-from llm_relay.providers.completion import Exchange
+from llm_relay.providers.completion import CompletionCall
 from llm_relay.providers.dialects.translation import Translation
 from llm_relay.validation import model_limits
 
@@ -45,12 +45,12 @@ if TYPE_CHECKING:
     from llm_relay.batch.model.record import Batch
     from llm_relay.batch.worker.chunk_runner import Events
     from llm_relay.batch.worker.progress import Progress
-    from llm_relay.batch.worker.result_recorder import Tag, Totals
+    from llm_relay.batch.worker.result_recorder import ResultRef, Totals
     from llm_relay.batch.worker.rows import Row
     from llm_relay.billing.admission import Admission
     from llm_relay.endpoints.endpoint import Endpoint
-    from llm_relay.providers.completion import Whole
-    from llm_relay.providers.provider import Source
+    from llm_relay.providers.completion import Completion
+    from llm_relay.providers.provider import Provider
 
 # Kept back from the function's own time, to write and to count what came last.
 CLOSING_SECONDS = 10.0
@@ -60,10 +60,10 @@ CAREFUL_DEATHS = 3
 MOST_DEATHS = 6
 # Of the batch that this environment has worked on last, with so many threads: the rows of another
 # may be harder to answer.
-_paces: dict[tuple[str, int], Pace] = {}
+_paces: dict[tuple[str, int], ConcurrencyLimiter] = {}
 
 
-class ChunkBroke(Exception):  # noqa: N818 - what it is
+class ChunkFailed(Exception):  # noqa: N818 - what it is
     """Our own mistake; told without what it was about, as Lambda prints it."""
 
 
@@ -74,7 +74,7 @@ def work(event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         return _work(task, seconds)
     except Exception as error:  # noqa: BLE001 - nothing may reach the runtime, which prints it
         log_internal_error(error, f"{task.batch}/{task.chunk.number}")
-        raise ChunkBroke(type(error).__name__) from None
+        raise ChunkFailed(type(error).__name__) from None
 
 
 def _work(task: Task, seconds: float) -> dict[str, Any]:
@@ -86,9 +86,9 @@ def _work(task: Task, seconds: float) -> dict[str, Any]:
     # Only now: whoever ends a batch changes its state first and looks for leases then.
     batch = store().batch(task.owner, task.batch)
     if batch and batch.status == IN_PROGRESS and batch.expires_at > time.time():
-        return Invocation(task, batch, leases, lease, ends).run()
+        return WorkerInvocation(task, batch, leases, lease, ends).run()
     if batch and lease.holds:
-        settle_holds(Bucket(os.environ["BATCH_BUCKET"]), batch, task.chunk, leases, lease)
+        settle_chunk(Bucket(os.environ["BATCH_BUCKET"]), batch, task.chunk, leases, lease)
     leases.give_back(lease)
     return task.answer(left=0)
 
@@ -98,7 +98,7 @@ def _progress(task: Task, lease: Lease) -> Progress:
     return progress_of(Bucket(os.environ["BATCH_BUCKET"]), task.batch, task.chunk, generations)
 
 
-class Invocation:
+class WorkerInvocation:
     """One invocation that has the lease of its chunk."""
 
     def __init__(
@@ -114,8 +114,8 @@ class Invocation:
         self._row_seconds = min(patience, ends.remaining() / 2)
         self._last_call = ends.within(ends.remaining() - self._row_seconds)
         self._last_write = Deadline(ends.at + CLOSING_SECONDS / 2)
-        self._purse = Purse(batch.client, leases, lease, ends.remaining())
-        self._outlook = Outlook(task.idle)
+        self._purse = BudgetReservations(batch.client, leases, lease, ends.remaining())
+        self._outlook = RetryPolicy(task.idle)
         self._threads = 1 if lease.deaths >= CAREFUL_DEATHS else _concurrency()
         self._bucket = Bucket(os.environ["BATCH_BUCKET"])
         self._events: Events = queue.SimpleQueue()
@@ -129,7 +129,7 @@ class Invocation:
             clerk.begin_at(before.completed, before.failed)
             self._purse.settle_left(before.kept)
             writer = self._writer(clerk)
-            books = Books(self._batch.id, writer, clerk, self._purse, listed)
+            books = ResultRecorder(self._batch.id, writer, clerk, self._purse, listed)
             shift = self._shift(books, before, partial(self._must_stop, clerk))
             closing.callback(books.close)
             closing.callback(shift.drain)
@@ -140,8 +140,8 @@ class Invocation:
         stop = LEASE_LOST if writer.has_dropped else shift.stop
         return self._answer(stop, shift, books.totals, before)
 
-    def _clerk(self) -> Clerk:
-        return Clerk(
+    def _clerk(self) -> LeaseHeartbeat:
+        return LeaseHeartbeat(
             leases=self._leases,
             lease=self._lease,
             store=store(),
@@ -149,50 +149,54 @@ class Invocation:
             on_news=partial(self._events.put, None),
         )
 
-    def _writer(self, clerk: Clerk) -> PartWriter[Tag]:
+    def _writer(self, clerk: LeaseHeartbeat) -> PartWriter[ResultRef]:
         lease = self._lease
         key_of = partial(part_key, lease.batch, lease.chunk, lease.generation)
         return PartWriter(
             self._bucket, key_of, clerk.lives, lambda: clerk.is_lost, self._events.put
         )
 
-    def _shift(self, books: Books, before: Progress, must_stop: Callable[[], Stop | None]) -> Shift:
+    def _shift(
+        self, books: ResultRecorder, before: Progress, must_stop: Callable[[], StopReason | None]
+    ) -> ChunkRunner:
         batch = self._batch
         lines = lines_of(self._bucket, batch, self._task.chunk, before.done)
-        exchange = Exchange(providers(), _endpoint(batch))
-        return Shift(
+        exchange = CompletionCall(providers(), _endpoint(batch))
+        return ChunkRunner(
             rows=Rows(batch, lines, partial(admitted, batch), books.refuse_unread),
-            asking=Asking(exchange, batch.id, self._row_seconds),
+            asking=ProviderCall(exchange, batch.id, self._row_seconds),
             books=books,
             purse=self._purse,
             pace=self._pace(),
-            spacing=Spacing(spacing),
+            spacing=RatePacer(spacing),
             outlook=self._outlook,
             events=self._events,
             must_stop=must_stop,
         )
 
-    def _pace(self) -> Pace:
+    def _pace(self) -> ConcurrencyLimiter:
         """Return the pace that was found on the batch's chunk before, or a new one."""
         batch, idle = (self._batch.id, self._threads), self._task.idle
         known = None if idle else _paces.get(batch)
         _paces.clear()
         # After silence few rows are risked: what breaks off may have to be paid.
-        return _paces.setdefault(batch, known or Pace(self._threads, 1 if idle else FIRST_LIMIT))
+        return _paces.setdefault(
+            batch, known or ConcurrencyLimiter(self._threads, 1 if idle else FIRST_LIMIT)
+        )
 
-    def _must_stop(self, clerk: Clerk) -> Stop | None:
+    def _must_stop(self, clerk: LeaseHeartbeat) -> StopReason | None:
         if self._lease.deaths >= MOST_DEATHS:
-            return Stop(reason="workers_died", ends_chunk=True)
+            return StopReason(reason="workers_died", ends_chunk=True)
         if clerk.is_lost:
             return LEASE_LOST
         if not clerk.is_in_progress:
-            return Stop(reason="cancelled", ends_chunk=True)
+            return StopReason(reason="cancelled", ends_chunk=True)
         if time.time() >= self._batch.expires_at:
-            return Stop(reason="expired", ends_chunk=True)
+            return StopReason(reason="expired", ends_chunk=True)
         return None if self._last_call.remaining() else OUT_OF_TIME
 
     def _answer(
-        self, stop: Stop | None, shift: Shift, totals: Totals, before: Progress
+        self, stop: StopReason | None, shift: ChunkRunner, totals: Totals, before: Progress
     ) -> dict[str, Any]:
         if stop:
             until_expiry = max(1, self._batch.expires_at - int(time.time()))
@@ -201,7 +205,7 @@ class Invocation:
         left = 0 if is_over else before.left - totals.completed - totals.failed
         idle = 0 if self._outlook.has_heard else self._task.idle + 1
         seconds = time.monotonic() - self._started
-        tell(
+        report_invocation(
             batch=self._batch,
             chunk=self._task.chunk.number,
             left=left,
@@ -219,7 +223,7 @@ def admitted(batch: Batch, body: dict[str, Any]) -> Admission:
     client, endpoint = batch.client, _endpoint(batch)
     model = str(body.get("model"))
 
-    def by(source: Source) -> Admission:
+    def by(source: Provider) -> Admission:
         soon = Deadline.after(LISTING_SECONDS)
         if model_limits.needs_listing(body):
             model_limits.check(body, source.entry(model, soon))
@@ -230,7 +234,7 @@ def admitted(batch: Batch, body: dict[str, Any]) -> Admission:
     return providers().admission(model, by)
 
 
-def listed(whole: Whole, asked: str) -> Mapping[str, Any] | None:
+def listed(whole: Completion, asked: str) -> Mapping[str, Any] | None:
     """Return what the provider that has answered lists of its model, if anything."""
     source = providers().named(whole.provider)
     return source.entry_of_answer(whole.model, asked, Deadline.after(LISTING_SECONDS))

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from llm_relay.batch.model.parts import part_text
-from llm_relay.observability.call_record import log_internal_error
+from llm_relay.core.error_log import log_internal_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable

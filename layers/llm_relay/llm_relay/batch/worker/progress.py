@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from llm_relay.batch.model.names import parts_prefix
 from llm_relay.batch.model.parts import results_in
-from llm_relay.batch.model.prefetch import fetched
+from llm_relay.batch.model.prefetch import prefetch
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -38,7 +38,7 @@ def progress_of(
     """Read the parts of a chunk; the results of some generations are kept."""
     prefix = parts_prefix(batch_id, chunk.number)
     progress = Progress(done=bytearray(chunk.rows))
-    for key, text in fetched(bucket, bucket.keys(prefix)):
+    for key, text in prefetch(bucket, bucket.keys(prefix)):
         generation = int(key.removeprefix(prefix).partition("-")[0])
         results = list(results_in(text))
         _count(progress, results, chunk.first_row)

@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING
 
 from llm_relay.batch.model.names import row_request_id
 from llm_relay.core.deadline import Deadline
+from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import (
-    MAY_BE_PAID,
+    POSSIBLY_BILLED,
+    DeadlineExceeded,
     InternalError,
-    OutOfTime,
     ProviderKeyMissing,
     ProviderKeyRejected,
     ProviderRefused,
     RelayError,
     UpstreamUnreachable,
 )
-from llm_relay.observability.call_record import log_internal_error
-from llm_relay.providers.client import Effort
-from llm_relay.providers.retry_policy import is_retryable
+from llm_relay.core.http_status import is_retryable
+from llm_relay.providers.client import AttemptTracker
 
 if TYPE_CHECKING:
     from llm_relay.batch.worker.rows import Row
-    from llm_relay.providers.completion import Exchange, Whole
+    from llm_relay.providers.completion import Completion, CompletionCall
 
 # Whatever row comes next meets the same; 402 is about the operator's credits with the provider.
 _NOT_THE_ROW_S = (ProviderKeyMissing, ProviderKeyRejected, UpstreamUnreachable)
 
 
-class Blame(Enum):
+class FailureClass(Enum):
     """What a failure says of its row."""
 
     FINAL = "final"  # asking again would not help, or be paid for twice
@@ -48,22 +48,22 @@ class Outcome:
     row: Row
     started: float
     ended: float
-    whole: Whole | None = None
+    whole: Completion | None = None
     failure: RelayError | None = None
     may_be_paid: bool = False
 
 
-class Asking:
+class ProviderCall:
     """Asks for rows, each within so many seconds."""
 
-    def __init__(self, exchange: Exchange, batch_id: str, seconds: float) -> None:
+    def __init__(self, exchange: CompletionCall, batch_id: str, seconds: float) -> None:
         self._exchange = exchange
         self._batch_id = batch_id
         self._seconds = seconds
 
     def ask(self, row: Row) -> Outcome:
         """Return what came of a row; never raises."""
-        started, effort = time.monotonic(), Effort()
+        started, effort = time.monotonic(), AttemptTracker()
         failure: RelayError
         try:
             deadline = Deadline.after(self._seconds)
@@ -79,19 +79,23 @@ class Asking:
             started=started,
             ended=time.monotonic(),
             failure=failure,
-            may_be_paid=effort.attempts > 0 and isinstance(failure, MAY_BE_PAID),
+            may_be_paid=effort.attempts > 0 and isinstance(failure, POSSIBLY_BILLED),
         )
 
 
-def blame(failure: RelayError) -> Blame:
+def classify_failure(failure: RelayError) -> FailureClass:
     """Return what a failure says of its row."""
     status = failure.status
     if isinstance(failure, _NOT_THE_ROW_S) or status == HTTPStatus.PAYMENT_REQUIRED:
-        return Blame.PROVIDER
-    if isinstance(failure, OutOfTime):
-        return Blame.ROW
+        return FailureClass.PROVIDER
+    if isinstance(failure, DeadlineExceeded):
+        return FailureClass.ROW
     if not isinstance(failure, ProviderRefused) or not is_retryable(status):
-        return Blame.FINAL
+        return FailureClass.FINAL
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Blame.LOAD
-    return Blame.FINAL if failure.headers().get("x-should-retry") == "false" else Blame.ROW
+        return FailureClass.LOAD
+    return (
+        FailureClass.FINAL
+        if failure.headers().get("x-should-retry") == "false"
+        else FailureClass.ROW
+    )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _TOGETHER_SECONDS = 0.25
 
 
-class Spacing:
+class RatePacer:
     """Spreads rows over time; `seconds` tells how much to leave after a row."""
 
     def __init__(self, seconds: Callable[[Row], float]) -> None:

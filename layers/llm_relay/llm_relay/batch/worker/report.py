@@ -10,22 +10,22 @@ from llm_relay.observability.metrics import write_line
 
 if TYPE_CHECKING:
     from llm_relay.batch.model.record import Batch
-    from llm_relay.batch.worker.chunk_runner import Shift
+    from llm_relay.batch.worker.chunk_runner import ChunkRunner
     from llm_relay.batch.worker.result_recorder import Totals
-    from llm_relay.batch.worker.retry_policy import Stop
+    from llm_relay.batch.worker.retry_policy import StopReason
     from llm_relay.core.errors import RelayError
 
 _ROUTE = {"route": "batch worker"}
 
 
-def tell(  # noqa: PLR0913 - all that there is to tell
+def report_invocation(  # noqa: PLR0913 - all that there is to tell
     *,
     batch: Batch,
     chunk: int,
     left: int,
-    stop: Stop | None,
+    stop: StopReason | None,
     failure: RelayError | None,
-    shift: Shift,
+    shift: ChunkRunner,
     totals: Totals,
     seconds: float,
 ) -> None:
@@ -50,7 +50,9 @@ def tell(  # noqa: PLR0913 - all that there is to tell
     write_line("batch chunk", known, figures, _ROUTE)
 
 
-def _figures(left: int, shift: Shift, totals: Totals, seconds: float) -> dict[str, float | None]:
+def _figures(
+    left: int, shift: ChunkRunner, totals: Totals, seconds: float
+) -> dict[str, float | None]:
     done = totals.completed + totals.failed
     return {
         "RowsCompleted": totals.completed,

@@ -7,32 +7,32 @@ from typing import TYPE_CHECKING
 
 from llm_relay.batch.model.result_lines import answer, refusal
 from llm_relay.billing.money import nanos_of
-from llm_relay.billing.prices import priced
-from llm_relay.observability.call_record import log_internal_error
+from llm_relay.billing.prices import with_cost
+from llm_relay.core.error_log import log_internal_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
     from llm_relay.batch.model.parts import Result
-    from llm_relay.batch.worker.budget import Purse, Slice
-    from llm_relay.batch.worker.heartbeat import Clerk
+    from llm_relay.batch.worker.budget import BudgetReservations, ReservedRows
+    from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
     from llm_relay.batch.worker.part_writer import PartWriter
     from llm_relay.batch.worker.provider_call import Outcome
     from llm_relay.batch.worker.rows import Row
     from llm_relay.core.errors import RelayError
-    from llm_relay.providers.completion import Whole
+    from llm_relay.providers.completion import Completion
 
-    Written = list[tuple[Result, "Tag"]]
+    Written = list[tuple[Result, "ResultRef"]]
     # What is listed of the model that has answered, or else of the one that was asked for.
-    Listed = Callable[[Whole, str], Mapping[str, Any] | None]
+    Listed = Callable[[Completion, str], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tag:
+class ResultRef:
     """What is to be done once a result is written."""
 
-    slice: Slice | None = None
+    slice: ReservedRows | None = None
     model: str = ""
 
 
@@ -55,11 +55,16 @@ class Totals:
         self.cost_nanos += result.cost_nanos
 
 
-class Books:
+class ResultRecorder:
     """Everything that becomes of results."""
 
     def __init__(
-        self, batch_id: str, writer: PartWriter[Tag], clerk: Clerk, purse: Purse, listed: Listed
+        self,
+        batch_id: str,
+        writer: PartWriter[ResultRef],
+        clerk: LeaseHeartbeat,
+        purse: BudgetReservations,
+        listed: Listed,
     ) -> None:
         self._batch_id = batch_id
         self._writer = writer
@@ -90,7 +95,7 @@ class Books:
 
     def refuse_unread(self, result: Result) -> None:
         """Take a row that never was one."""
-        self._writer.add(result, Tag())
+        self._writer.add(result, ResultRef())
 
     def written(self, results: Written) -> None:
         """Count what is safe now, and settle the money of slices that are done."""
@@ -105,18 +110,20 @@ class Books:
         for each in list(self._purse.open):
             self._settle(each)
 
-    def _settle(self, done: Slice) -> None:
+    def _settle(self, done: ReservedRows) -> None:
         try:
             self._purse.settle(done)
         except Exception as error:  # noqa: BLE001 - the chunk remembers it for who comes next
             log_internal_error(error, self._batch_id)
 
     def _write(self, row: Row, result: Result, model: str = "") -> None:
-        self._writer.add(result, Tag(slice=row.slice, model=model or str(row.body.get("model"))))
+        self._writer.add(
+            result, ResultRef(slice=row.slice, model=model or str(row.body.get("model")))
+        )
 
-    def _cost(self, whole: Whole, row: Row, model: str) -> int:
+    def _cost(self, whole: Completion, row: Row, model: str) -> int:
         """Return the price told or listed; what was set aside for a row whose price is unknown."""
         usage = whole.usage
         if usage.cost_usd is None and usage.tokens_in is not None:
-            usage = priced(usage, self._listed(whole, model))
+            usage = with_cost(usage, self._listed(whole, model))
         return row.worst_nanos if usage.cost_usd is None else nanos_of(usage.cost_usd)

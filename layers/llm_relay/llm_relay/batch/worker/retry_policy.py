@@ -7,8 +7,8 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llm_relay.batch.worker.provider_call import Blame, blame
-from llm_relay.core.errors import MAY_BE_PAID, ProviderKeyMissing, ProviderRefused
+from llm_relay.batch.worker.provider_call import FailureClass, classify_failure
+from llm_relay.core.errors import POSSIBLY_BILLED, ProviderKeyMissing, ProviderRefused
 from llm_relay.providers.retry_policy import retry_after_seconds
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _LONGEST_WAIT_SECONDS = 900
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+class StopReason:
     """Why no more rows are taken, and after how many seconds somebody may go on."""
 
     reason: str
@@ -44,21 +44,21 @@ class Stop:
     gives_up: bool = False  # the rows left become error lines
 
 
-OUT_OF_TIME = Stop(reason="time")
+OUT_OF_TIME = StopReason(reason="time")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Advice:
+class RetryDecision:
     """What to do after a failure."""
 
     is_final: bool = False
     again_seconds: float = 0.0
     pause_seconds: float = 0.0  # for all rows
     eases: bool = False  # fewer rows at once
-    stop: Stop | None = None
+    stop: StopReason | None = None
 
 
-class Outlook:
+class RetryPolicy:
     """What one invocation has seen of the provider; `idle` invocations before heard nothing."""
 
     def __init__(self, idle: int) -> None:
@@ -77,38 +77,38 @@ class Outlook:
         self._successes += 1
         self._hear()
 
-    def failed(self, row: Row, failure: RelayError) -> Advice:
+    def failed(self, row: Row, failure: RelayError) -> RetryDecision:
         """Learn from a failure and return what to do."""
-        found = blame(failure)
-        if found is Blame.FINAL and not isinstance(failure, MAY_BE_PAID):
+        found = classify_failure(failure)
+        if found is FailureClass.FINAL and not isinstance(failure, POSSIBLY_BILLED):
             self._streak = 0
             if isinstance(failure, ProviderRefused):
                 self._hear()  # whoever refuses a row for good is there
-            return Advice(is_final=True)
+            return RetryDecision(is_final=True)
         self.last = failure
-        if found is not Blame.ROW or not row.failures:  # its others say nothing new
+        if found is not FailureClass.ROW or not row.failures:  # its others say nothing new
             self._streak += 1
-        if found is Blame.LOAD:
+        if found is FailureClass.LOAD:
             return self._after_limit(failure)
         stop = self.down(failure) if self._streak >= DOWN_AFTER else None
-        if found is Blame.FINAL:
-            return Advice(is_final=True, eases=self._is_trend, stop=stop)
+        if found is FailureClass.FINAL:
+            return RetryDecision(is_final=True, eases=self._is_trend, stop=stop)
         if isinstance(failure, ProviderKeyMissing):
             stop = self.down(failure)  # it is looked for again after a while alone
         return self._after_refusal(row, failure, stop)
 
-    def down(self, failure: RelayError) -> Stop:
+    def down(self, failure: RelayError) -> StopReason:
         """Return the stop for a provider that answers nobody."""
         self.last = failure
         asked = retry_after_seconds(failure.headers()) or 0.0
         return self._stop("provider_down", max(self._patience(), asked))
 
-    def wait(self, reason: str, seconds: float, failure: RelayError) -> Stop:
+    def wait(self, reason: str, seconds: float, failure: RelayError) -> StopReason:
         """Return the stop for something else that passes: in so many seconds, or in more."""
         self.last = failure
-        return Stop(reason=reason, wait_seconds=math.ceil(self._longer(seconds)))
+        return StopReason(reason=reason, wait_seconds=math.ceil(self._longer(seconds)))
 
-    def in_the_end(self, stop: Stop | None) -> Stop | None:
+    def in_the_end(self, stop: StopReason | None) -> StopReason | None:
         """Return why the work was stopped, with what was heard of the provider after that."""
         if stop is None or self.last is None:
             return stop
@@ -116,28 +116,32 @@ class Outlook:
         was_rash = stop.gives_up and self.has_heard
         return self.down(self.last) if is_silence or was_rash else stop
 
-    def _after_limit(self, failure: RelayError) -> Advice:
+    def _after_limit(self, failure: RelayError) -> RetryDecision:
         asked = retry_after_seconds(failure.headers())
         if asked is not None and asked > LONGEST_PAUSE_SECONDS:
-            return Advice(stop=self._stop("rate_limited", self._longer(asked)), eases=True)
+            return RetryDecision(stop=self._stop("rate_limited", self._longer(asked)), eases=True)
         stop = self.down(failure) if self._streak >= DOWN_AFTER else None
         pause = max(asked or 0.0, min(LONGEST_PAUSE_SECONDS, _backoff(self._streak)))
-        return Advice(again_seconds=pause, pause_seconds=pause, eases=True, stop=stop)
+        return RetryDecision(again_seconds=pause, pause_seconds=pause, eases=True, stop=stop)
 
-    def _after_refusal(self, row: Row, failure: RelayError, stop: Stop | None) -> Advice:
+    def _after_refusal(
+        self, row: Row, failure: RelayError, stop: StopReason | None
+    ) -> RetryDecision:
         if not row.failures:
             row.successes_before = self._successes
         row.failures += 1
         pause = max(_backoff(row.failures), retry_after_seconds(failure.headers()) or 0.0)
         pause = min(pause, _LONGEST_BACKOFF_SECONDS)
         if stop or row.failures < ROW_ATTEMPTS:
-            return Advice(again_seconds=pause, eases=self._is_trend, stop=stop)
+            return RetryDecision(again_seconds=pause, eases=self._is_trend, stop=stop)
         # With no answer to anybody in the meantime, it may be the provider's fault.
         is_alone = self._successes == row.successes_before
-        if blame(failure) is Blame.ROW and (not is_alone or self._idle >= PATIENT_IDLE):
-            return Advice(is_final=True, eases=self._is_trend)
+        if classify_failure(failure) is FailureClass.ROW and (
+            not is_alone or self._idle >= PATIENT_IDLE
+        ):
+            return RetryDecision(is_final=True, eases=self._is_trend)
         stop = self.down(failure) if is_alone else None
-        return Advice(again_seconds=pause, eases=self._is_trend, stop=stop)
+        return RetryDecision(again_seconds=pause, eases=self._is_trend, stop=stop)
 
     def _hear(self) -> None:
         self.has_heard, self._streak, self._idle = True, 0, 0
@@ -150,10 +154,10 @@ class Outlook:
         """Return the wait, or a longer one if waits of that kind have led to nothing."""
         return max(seconds, self._patience()) if self._idle else seconds
 
-    def _stop(self, reason: str, seconds: float) -> Stop:
+    def _stop(self, reason: str, seconds: float) -> StopReason:
         if self._idle >= MOST_IDLE:
-            return Stop(reason=reason, gives_up=True)
-        return Stop(reason=reason, wait_seconds=math.ceil(seconds))
+            return StopReason(reason=reason, gives_up=True)
+        return StopReason(reason=reason, wait_seconds=math.ceil(seconds))
 
 
 def _backoff(times: int) -> float:

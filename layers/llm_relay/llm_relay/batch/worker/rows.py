@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from llm_relay.batch.model.manifest import Chunk
     from llm_relay.batch.model.parts import Result
     from llm_relay.batch.model.record import Batch
-    from llm_relay.batch.worker.budget import Slice
+    from llm_relay.batch.worker.budget import ReservedRows
     from llm_relay.billing.admission import Admission
-    from llm_relay.providers.provider import Source
+    from llm_relay.providers.provider import Provider
 
 _BLOCK_BYTES = 4 * 1024 * 1024
 # Rows that are held in memory before they are run; a row may have 8 MiB.
@@ -41,8 +41,8 @@ class Row:
     bytes: int  # of its line
     worst_nanos: int  # what it may cost at the most; 0 for clients without a budget
     # What each of the providers gets that can take it, in their order.
-    bodies: Mapping[Source, Document] = field(default_factory=dict)
-    slice: Slice | None = None  # whose money it spends
+    bodies: Mapping[Provider, Document] = field(default_factory=dict)
+    slice: ReservedRows | None = None  # whose money it spends
     failures: int = 0  # that were its own
     successes_before: int = 0  # of others, when it first failed
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from llm_relay.batch.model.leases import Leases, chunks_with_holds
+from llm_relay.batch.model.leases import Leases, chunks_with_reservations
 from llm_relay.batch.model.manifest import chunks_in
 from llm_relay.batch.model.names import manifest_key
-from llm_relay.batch.worker.budget import Purse
+from llm_relay.batch.worker.budget import BudgetReservations
 from llm_relay.batch.worker.progress import progress_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from llm_relay.core.deadline import Deadline
 
 
-def settle_left(bucket: Bucket, batch: Batch, soon: Deadline) -> int:
+def settle_remaining(bucket: Bucket, batch: Batch, soon: Deadline) -> int:
     """Charge what killed workers have written of a batch that takes no more rows.
 
     Return in how many seconds to go on; 0 if all is settled.
@@ -27,7 +27,7 @@ def settle_left(bucket: Bucket, batch: Batch, soon: Deadline) -> int:
     if batch.client.budget_nanos is None:
         return 0
     table = os.environ["BATCHES_TABLE"]
-    unsettled = chunks_with_holds(table, batch.id)
+    unsettled = chunks_with_reservations(table, batch.id)
     if not unsettled:
         return 0
     for chunk in chunks_in(bucket.get(manifest_key(batch.id))):
@@ -43,14 +43,14 @@ def _settle(leases: Leases, bucket: Bucket, batch: Batch, chunk: Chunk) -> int:
     if isinstance(lease, int):  # a worker that finds the batch ending, and settles as well
         return lease
     try:
-        settle_holds(bucket, batch, chunk, leases, lease)
+        settle_chunk(bucket, batch, chunk, leases, lease)
     finally:
         leases.give_back(lease)
     return 0
 
 
-def settle_holds(bucket: Bucket, batch: Batch, chunk: Chunk, leases: Leases, lease: Lease) -> None:
+def settle_chunk(bucket: Bucket, batch: Batch, chunk: Chunk, leases: Leases, lease: Lease) -> None:
     """Charge what killed workers have written of a chunk, which is ours and runs no more."""
     generations = {kept.generation for kept in lease.holds.values()}
     progress = progress_of(bucket, batch.id, chunk, generations)
-    Purse(batch.client, leases, lease, seconds=0).settle_left(progress.kept)
+    BudgetReservations(batch.client, leases, lease, seconds=0).settle_left(progress.kept)

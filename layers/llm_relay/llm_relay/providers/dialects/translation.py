@@ -15,7 +15,7 @@ Body = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Translated:
+class TranslatedRequest:
     """A request as the provider gets it, and the paths of what was left out."""
 
     text: bytes
@@ -32,11 +32,11 @@ class Translation:
         self._original = body
         self._dropped: list[str] = []
 
-    def result(self) -> Translated:
+    def result(self) -> TranslatedRequest:
         """Return the request, re-encoded only if something had to change."""
         if self._body is self._original:
-            return Translated(text=self._text)
-        return Translated(text=compact(self._body), dropped=tuple(self._dropped))
+            return TranslatedRequest(text=self._text)
+        return TranslatedRequest(text=compact(self._body), dropped=tuple(self._dropped))
 
     def refuse(self, path: str) -> None:
         """Refuse with BadRequest fields whose loss would change what was asked for."""

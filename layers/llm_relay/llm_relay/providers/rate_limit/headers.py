@@ -23,7 +23,7 @@ _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class RateLimitStatus:
     """Requests that are left, of how many, until so many seconds from now."""
 
     left: int
@@ -31,17 +31,17 @@ class Allowance:
     seconds: float
 
 
-def allowance_in(status: int, headers: Mapping[str, str]) -> Allowance | None:
+def rate_limit_status(status: int, headers: Mapping[str, str]) -> RateLimitStatus | None:
     """Return what an answer's headers leave room for; None if they do not tell."""
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         seconds = retry_after_seconds(headers)
         if seconds is None:
             seconds = _reset(headers, "requests")
-        return _plausible(Allowance(0, None, seconds or 0.0))
+        return _plausible(RateLimitStatus(0, None, seconds or 0.0))
     left, seconds = _count(headers, "remaining-requests"), _reset(headers, "requests")
     if left is None or seconds is None:
         return None
-    requests = Allowance(left, _count(headers, "limit-requests"), seconds)
+    requests = RateLimitStatus(left, _count(headers, "limit-requests"), seconds)
     return _plausible(_by_tokens(requests, headers) or requests)
 
 
@@ -56,7 +56,7 @@ def seconds_until(text: str) -> float | None:
     return seconds - time.time() if seconds > _EPOCH else seconds
 
 
-def _by_tokens(requests: Allowance, headers: Mapping[str, str]) -> Allowance | None:
+def _by_tokens(requests: RateLimitStatus, headers: Mapping[str, str]) -> RateLimitStatus | None:
     """Return how many requests of the usual size the tokens are enough for, if that binds first."""
     tokens, limit = _count(headers, "remaining-tokens"), _count(headers, "limit-tokens")
     if tokens is None or limit is None or requests.limit is None:
@@ -65,14 +65,14 @@ def _by_tokens(requests: Allowance, headers: Mapping[str, str]) -> Allowance | N
     if asked <= 0 or used <= 0 or tokens * asked >= requests.left * used:
         return None
     seconds = _reset(headers, "tokens")
-    return Allowance(
+    return RateLimitStatus(
         left=tokens * asked // used,
         limit=min(requests.limit, limit * asked // used),
         seconds=requests.seconds if seconds is None else seconds,
     )
 
 
-def _plausible(allowance: Allowance) -> Allowance | None:
+def _plausible(allowance: RateLimitStatus) -> RateLimitStatus | None:
     return allowance if 0 < allowance.seconds <= LONGEST_WINDOW_SECONDS else None
 
 

@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llm_relay.providers.rate_limit.headers import allowance_in
-from llm_relay.providers.rate_limit.window import Window
+from llm_relay.providers.rate_limit.headers import rate_limit_status
+from llm_relay.providers.rate_limit.window import RateLimitWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,35 +27,35 @@ _MOST_WINDOWS = 64  # callers choose the names of models
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Permit:
     """One request among those that were counted."""
 
-    window: Window
+    window: RateLimitWindow
     number: int
     clock: Callable[[], float]
 
     def heard(self, status: int, headers: Mapping[str, str]) -> None:
         """Learn from the head of its answer."""
-        if allowance := allowance_in(status, headers):
+        if allowance := rate_limit_status(status, headers):
             self.window.hear(self.number, allowance, self.clock())
 
 
-class Headroom:
+class RateLimiter:
     """The limits of one provider, which hold for a key and, with some providers, for a model."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._windows: dict[tuple[str, str], Window] = {}
+        self._windows: dict[tuple[str, str], RateLimitWindow] = {}
         self._turn = threading.Lock()
 
-    def enter(self, key: str, model: str, deadline: Deadline) -> Place:
+    def enter(self, key: str, model: str, deadline: Deadline) -> Permit:
         """Count a request that is about to be sent, after a wait for the next window if need be."""
         window, patience = self.window(key, model), deadline.within(PATIENCE_SECONDS)
         step = window.enter(self._clock(), patience.remaining())
         while not step.number:
             time.sleep(min(step.wait, patience.remaining()))
             step = window.step(self._clock(), is_last=not patience.remaining())
-        return Place(window, step.number, self._clock)
+        return Permit(window, step.number, self._clock)
 
     def has_room(self, key: str, model: str) -> bool:
         """Tell whether a key has a request left, as far as is known."""
@@ -76,14 +76,14 @@ class Headroom:
         soonest = min(seconds for _, seconds in shares)
         return min(LONGEST_SPACING_SECONDS, soonest, 1 / rate if rate else soonest)
 
-    def window(self, key: str, model: str) -> Window:
+    def window(self, key: str, model: str) -> RateLimitWindow:
         """Return the limit of a key and a model."""
         with self._turn:
             name = (key, model)
             if name not in self._windows and len(self._windows) >= _MOST_WINDOWS:
                 del self._windows[next(iter(self._windows))]
-            return self._windows.setdefault(name, Window())
+            return self._windows.setdefault(name, RateLimitWindow())
 
-    def _windows_of(self, model: str) -> list[Window]:
+    def _windows_of(self, model: str) -> list[RateLimitWindow]:
         with self._turn:
             return [window for (_, name), window in self._windows.items() if name == model]

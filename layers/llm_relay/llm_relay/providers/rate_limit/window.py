@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from llm_relay.providers.rate_limit.headers import Allowance
+    from llm_relay.providers.rate_limit.headers import RateLimitStatus
 
 # Of what is left, rows of batches leave as much of the limit to callers, who wait for an answer.
 _SPARED = 0.1
@@ -23,7 +23,7 @@ class Step:
     wait: float = 0.0
 
 
-class Window:
+class RateLimitWindow:
     """One limit: how many requests are left, and until when; times are seconds on any clock."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Window:
             self._in_line = max(0, self._in_line - 1)
             return Step(number=self._count())
 
-    def hear(self, number: int, allowance: Allowance, now: float) -> None:
+    def hear(self, number: int, allowance: RateLimitStatus, now: float) -> None:
         """Learn from the answer to a request; it does not know of those that were sent later."""
         with self._turn:
             self._roll(now)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from llm_relay.core.defaults import filled, objects_in, text_in
+from llm_relay.core.defaults import objects_in, text_in, with_defaults
 from llm_relay.streaming.responses.shape import parts_of
 
 Document = dict[str, Any]
@@ -105,7 +105,7 @@ class Text:
             return self.fields
         lists: Document = {"annotations": []} if self.kind is OUTPUT_TEXT else {}
         own = {"type": self.kind.name, self.kind.field: value}
-        return filled(lists, self.fields) | own
+        return with_defaults(lists, self.fields) | own
 
     def _read(self) -> list[str]:
         if self.unread:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from llm_relay.core.defaults import Document, filled, object_in
+from llm_relay.core.defaults import Document, object_in, with_defaults
 from llm_relay.core.usage import usage_of
 from llm_relay.providers.redaction import redacted
 from llm_relay.streaming.known_deltas import KnownDelta, known_delta
-from llm_relay.streaming.normalizer import MOST_SHAPES, StreamWatch
+from llm_relay.streaming.normalizer import MOST_SHAPES, StreamNormalizer
 from llm_relay.streaming.responses.items import TEXT_KINDS
 from llm_relay.streaming.responses.output import ResponseOutput
 from llm_relay.streaming.responses.shape import filled_response
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _FIRST = ("response.created", "response.queued", "response.in_progress", "response.failed")
 
 
-class ResponsesStream(StreamWatch):
+class ResponsesNormalizer(StreamNormalizer):
     """Puts in what a provider's stream lacks, and counts the events anew from there on."""
 
     has_flat_errors = True
@@ -188,4 +188,4 @@ class ResponsesStream(StreamWatch):
     def _so_far(self, given: Document) -> Document:
         """Return the response as an event tells it; its id may not change on the way."""
         known = {"id": self._response["id"]} if self._response else {}
-        return filled_response(filled(self._response, given) | known, self._body)
+        return filled_response(with_defaults(self._response, given) | known, self._body)

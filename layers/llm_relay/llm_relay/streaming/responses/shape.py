@@ -7,7 +7,7 @@ import time
 import uuid
 from typing import Any
 
-from llm_relay.core.defaults import Document, filled, object_in, objects_in, text_in
+from llm_relay.core.defaults import Document, object_in, objects_in, text_in, with_defaults
 from llm_relay.core.usage import usage_of
 
 # Of items' ids.
@@ -35,7 +35,7 @@ def filled_response(response: Document, body: Document) -> Document:
         "usage": None,  # unless the provider tells it: none is made up
         "metadata": body.get("metadata") or {},
     }
-    whole = filled(defaults, response)
+    whole = with_defaults(defaults, response)
     usage = whole["usage"]
     whole["usage"] = filled_usage(usage) if isinstance(usage, dict) else None
     return whole | {"id": str(whole["id"])}
@@ -50,8 +50,10 @@ def filled_usage(usage: Document) -> Document:
         "input_tokens": tokens_in,
         "output_tokens": tokens_out,
         "total_tokens": total if type(total) is int else tokens_in + tokens_out,
-        "input_tokens_details": filled(_NO_INPUT_DETAILS, object_in(usage, "input_tokens_details")),
-        "output_tokens_details": filled(
+        "input_tokens_details": with_defaults(
+            _NO_INPUT_DETAILS, object_in(usage, "input_tokens_details")
+        ),
+        "output_tokens_details": with_defaults(
             _NO_OUTPUT_DETAILS, object_in(usage, "output_tokens_details")
         ),
     }
@@ -88,7 +90,7 @@ def _whole_item(index: int, item: Document) -> Document:
         item = item | _arguments_as_text(item)
     else:
         own = {"summary": []} if kind == "reasoning" else {}
-    return filled({"id": f"item_{index}", "type": kind} | own, item)
+    return with_defaults({"id": f"item_{index}", "type": kind} | own, item)
 
 
 def _arguments_as_text(item: Document) -> Document:
@@ -99,5 +101,8 @@ def _arguments_as_text(item: Document) -> Document:
 def _filled_part(part: Document) -> Document:
     kind = text_in(part, "type") or "output_text"
     if kind == "output_text":
-        return filled({"annotations": []}, part) | {"type": kind, "text": text_in(part, "text")}
+        return with_defaults({"annotations": []}, part) | {
+            "type": kind,
+            "text": text_in(part, "text"),
+        }
     return part

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llm_relay.core.defaults import Document, filled, object_in, objects_in, text_in
+from llm_relay.core.defaults import Document, object_in, objects_in, text_in, with_defaults
 from llm_relay.streaming.responses.items import ARGUMENTS, OUTPUT_TEXT, SUMMARY, kind_of_part
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class ResponseTexts:
         item, text = self._find(OUTPUT_TEXT, document)
         before = self._output.announced(item) + announced(item, text)
         annotations = objects_in(text.fields, "annotations")
-        place = filled({"annotation_index": len(annotations)}, placed(document, item, text))
+        place = with_defaults({"annotation_index": len(annotations)}, placed(document, item, text))
         annotations.append(object_in(document, "annotation"))
         text.fields = text.fields | {"annotations": annotations}
         return [*before, place]
@@ -158,7 +158,7 @@ def _part_event(end: str, item: Item, text: Text, value: str) -> Document:
 
 def _about(document: Document, item: Item, text: Text) -> Document:
     lists: Document = {name: [] for name in text.kind.lists}
-    return filled(lists, placed(document, item, text))
+    return with_defaults(lists, placed(document, item, text))
 
 
 def _whole(item: Item, text: Text) -> Document:

@@ -1,0 +1,22 @@
+"""Logs internal errors without any content of a request."""
+
+from functools import lru_cache
+
+from aws_lambda_powertools import Logger
+
+
+def log_internal_error(error: Exception, request_id: str) -> None:
+    """Log where our own code failed, without the message: it may quote what came in."""
+    traceback = error.__traceback__
+    places = []
+    while traceback:
+        code = traceback.tb_frame.f_code
+        places.append(f"{code.co_filename.rpartition('/')[2]}:{traceback.tb_lineno}")
+        traceback = traceback.tb_next
+    facts = {"request_id": request_id, "error": type(error).__name__, "places": places}
+    _logger().error("internal error", extra=facts)
+
+
+@lru_cache(maxsize=1)
+def _logger() -> Logger:
+    return Logger()
