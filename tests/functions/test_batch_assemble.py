@@ -293,14 +293,14 @@ def test_a_cancelled_batch_is_told_as_cancelled_even_if_its_file_was_replaced(
 def test_workers_that_hold_a_chunk_are_waited_for(batch_world: BatchWorld, news: News) -> None:
     batch = planned(batch_world, 1)
     leases = Leases(batch_world.table)
-    lease = leases.take(batch.id, 0)
+    lease = leases.acquire(batch.id, 0)
     assert not isinstance(lease, int)
     assert 0 < assemble(batch) <= 20
     # Whoever looks at the batch from now on takes no more rows of it.
     assert now_of(batch_world, batch).status == "finalizing"
     assert news.told() == []
     put(batch_world, batch, "0001-000000", result(0))
-    leases.give_back(lease)
+    leases.release(lease)
     assert assemble(batch) == 0
     assert now_of(batch_world, batch).status == "completed"
 

@@ -12,7 +12,7 @@ import pytest
 from llm_relay.api import relay
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.batch.model import names
-from llm_relay.batch.model.leases import Leases, live_until
+from llm_relay.batch.model.leases import Leases, leased_until
 from llm_relay.batch.model.parts import Result, part_text
 from llm_relay.batch.model.record import IN_PROGRESS
 from llm_relay.core.deadline import Deadline
@@ -32,7 +32,7 @@ __all__ = ["batch_world", "office"]
 def test_every_row_is_answered_once_and_counted(office: Office) -> None:
     work = office.fated(*["200"] * 40)
     answer = work.run()
-    assert (answer["left"], answer["wait_seconds"], answer["idle"]) == (0, 0, 0)
+    assert (answer["left"], answer["wait_seconds"], answer["silent_attempts"]) == (0, 0, 0)
     lines = work.lines()
     assert [lines[row]["custom_id"] for row in range(40)] == [f"row-{row}" for row in range(40)]
     assert lines[3] == {
@@ -102,9 +102,9 @@ def test_a_row_that_is_refused_time_and_again_becomes_an_error_line(office: Offi
 def test_a_row_alone_with_its_refusal_is_handed_out_before_it_is_given_up(office: Office) -> None:
     work = office.fated("500")
     answer = work.run()
-    assert (answer["left"], answer["wait_seconds"], answer["idle"]) == (1, 15, 1)
+    assert (answer["left"], answer["wait_seconds"], answer["silent_attempts"]) == (1, 15, 1)
     assert not work.results()
-    assert work.run(idle=3)["left"] == 0
+    assert work.run(silent_attempts=3)["left"] == 0
     assert work.lines()[0]["response"]["status_code"] == 500
 
 
@@ -157,7 +157,7 @@ def test_a_long_retry_after_is_handed_out(office: Office) -> None:
     answer = work.run()
     assert answer["wait_seconds"] == 3600
     assert 1 <= answer["left"] <= 5
-    assert answer["idle"] == 0
+    assert answer["silent_attempts"] == 0
     assert 8 not in work.lines()
     assert work.run()["left"] == 0
     assert len(work.lines()) == 13
@@ -168,7 +168,7 @@ def test_a_provider_that_cannot_be_reached_costs_no_row_an_attempt(office: Offic
     office.world.environment.setenv("UPSTREAM_BASE_URL", "http://127.0.0.1:1/v1")
     relay.providers.cache_clear()
     first = work.run()
-    assert (first["left"], first["wait_seconds"], first["idle"]) == (30, 15, 1)
+    assert (first["left"], first["wait_seconds"], first["silent_attempts"]) == (30, 15, 1)
     assert not work.results()
     assert work.run()["wait_seconds"] == 30
     office.world.environment.setenv("UPSTREAM_BASE_URL", office.provider.base_url)
@@ -180,7 +180,7 @@ def test_a_provider_that_cannot_be_reached_costs_no_row_an_attempt(office: Offic
 def test_a_provider_that_fails_for_everyone_gets_time_to_recover(office: Office) -> None:
     work = office.fated(*["503"] * 40)
     answer = work.run()
-    assert (answer["left"], answer["wait_seconds"], answer["idle"]) == (40, 15, 1)
+    assert (answer["left"], answer["wait_seconds"], answer["silent_attempts"]) == (40, 15, 1)
     assert not work.results()
 
 
@@ -193,12 +193,14 @@ def test_connections_that_break_for_everyone_end_few_rows(office: Office) -> Non
 
 def test_the_longer_nothing_is_finished_the_longer_it_waits(office: Office) -> None:
     work = office.fated(*["402"] * 25)
-    assert [work.run(idle=idle)["wait_seconds"] for idle in (1, 5, 12)] == [30, 480, 900]
+    assert [
+        work.run(silent_attempts=silent_attempts)["wait_seconds"] for silent_attempts in (1, 5, 12)
+    ] == [30, 480, 900]
 
 
 def test_in_the_end_all_rows_are_given_up_with_the_last_refusal(office: Office) -> None:
     work = office.fated(*["402"] * 300)
-    assert work.run(idle=20)["left"] == 0
+    assert work.run(silent_attempts=20)["left"] == 0
     assert [line["response"]["status_code"] for line in work.lines().values()] == [402] * 300
     assert sum(office.provider.asked.values()) < 300
 
@@ -226,7 +228,7 @@ def test_only_rows_without_a_result_are_taken(office: Office) -> None:
     work = office.fated(*["200"] * 6)
     kept = [Result(row=row, line=line(row), is_answer=row != 4) for row in (1, 4)]
     work.world.bucket.put(names.part_key(work.batch.id, 7, 1, 0), part_text(kept))
-    Leases(work.world.table).give_back(work.lease())
+    Leases(work.world.table).release(work.lease())
     assert work.run()["left"] == 0
     assert sorted(office.provider.asked) == ["row 0", "row 2", "row 3", "row 5"]
     assert (work.now().completed, work.now().failed) == (5, 1)
@@ -238,19 +240,19 @@ def test_of_two_workers_on_one_chunk_one_waits(office: Office) -> None:
     answer = work.run()
     assert answer["left"] == 1
     assert 1 <= answer["wait_seconds"] <= 15
-    assert answer["idle"] == 0
+    assert answer["silent_attempts"] == 0
     assert not office.provider.asked
-    Leases(work.world.table).give_back(lease)
+    Leases(work.world.table).release(lease)
     assert work.run()["left"] == 0
 
 
 def test_a_lease_is_given_back_at_the_end(office: Office) -> None:
     work = office.fated("200")
     work.run()
-    assert live_until(work.world.table, work.batch.id, time.time()) == 0
+    assert leased_until(work.world.table, work.batch.id, time.time()) == 0
     lease = work.lease()
-    assert live_until(work.world.table, work.batch.id, time.time()) > time.time()
-    assert lease.generation == 2
+    assert leased_until(work.world.table, work.batch.id, time.time()) > time.time()
+    assert lease.attempt == 2
     assert (lease.completed, lease.failed) == (1, 0)
 
 
@@ -279,16 +281,16 @@ def test_a_chunk_whose_file_was_replaced_ends_unasked(
     assert '"stopped":"input_changed"' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("first", "idle"), [("slow:1", 0), ("late:1", 20)])
+@pytest.mark.parametrize(("first", "silent_attempts"), [("slow:1", 0), ("late:1", 20)])
 def test_a_file_that_is_replaced_meanwhile_costs_the_rows_that_were_not_read(
-    office: Office, first: str, idle: int
+    office: Office, first: str, silent_attempts: int
 ) -> None:
     # More than a block, and more in the first block than is read at once.
     work = office.work(rows([first] * 4 + ["200"] * 596, padding="x" * 10_000))
     _pin(work)
     thief = threading.Thread(target=_replace_once_asked, args=(work,))
     thief.start()
-    answer = work.run(idle=idle)
+    answer = work.run(silent_attempts=silent_attempts)
     thief.join()
     assert (answer["left"], answer["wait_seconds"]) == (0, 0)
     assert 1 <= len(office.provider.asked) <= len(work.lines()) < 600

@@ -59,7 +59,12 @@ class Work:
     def event(self) -> dict[str, Any]:
         """The first input."""
         owner, batch_id = self.batch.owner, self.batch.id
-        return {"owner": owner, "batch": batch_id, "chunk": asdict(self.chunk), "idle": 0}
+        return {
+            "owner": owner,
+            "batch": batch_id,
+            "chunk": asdict(self.chunk),
+            "silent_attempts": 0,
+        }
 
     def results(self) -> list[Result]:
         """Everything written, in the order of the keys."""
@@ -83,7 +88,7 @@ class Work:
 
     def lease(self) -> Lease:
         """Take the chunk's lease, as another worker would."""
-        taken = Leases(self.world.table).take(self.batch.id, self.chunk.number)
+        taken = Leases(self.world.table).acquire(self.batch.id, self.chunk.number)
         assert isinstance(taken, Lease)
         return taken
 

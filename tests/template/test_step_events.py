@@ -112,12 +112,12 @@ def test_a_worker_is_first_told_what_the_map_selects() -> None:
     selected = {key.removesuffix(".$") for key in CHUNKS["ItemSelector"]}
     first = EVENTS["batch_worker/first"]
     assert first.keys() == selected
-    assert first["idle"] == CHUNKS["ItemSelector"]["idle"]
+    assert first["silent_attempts"] == CHUNKS["ItemSelector"]["silent_attempts"]
 
 
 def test_a_worker_that_is_called_again_is_told_its_own_answer() -> None:
     again = EVENTS["batch_worker/again"]
-    before = Task.from_event(again | {"turns": again["turns"] - 1})
+    before = Task.from_event(again | {"invocations": again["invocations"] - 1})
     assert again == before.answer(again["left"], again["wait_seconds"])
     assert again["left"] > 0
 

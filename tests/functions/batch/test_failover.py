@@ -145,7 +145,7 @@ def test_rows_wait_for_prices_that_are_away(
     first.scripts = [listing]
     work = owned(office, "200", "200")
     answer = work.run()
-    assert (answer["left"], answer["idle"], work.results()) == (2, 1, [])
+    assert (answer["left"], answer["silent_attempts"], work.results()) == (2, 1, [])
     assert answer["wait_seconds"] > 0
     name(entries, office.world.environment)
     assert work.run()["left"] == 0

@@ -77,7 +77,7 @@ def test_a_lease_that_has_lapsed_is_lost_if_the_batch_may_have_been_put_together
 def test_a_lease_that_has_lapsed_is_lost_if_somebody_else_has_the_chunk(office: Office) -> None:
     work = office.fated("200")
     lease = work.lease()
-    Leases(work.world.table).give_back(lease)
+    Leases(work.world.table).release(lease)
     clerk, others = _clerk(work, lease), work.lease()
     clerk.close()
     assert clerk.is_lost
@@ -92,7 +92,7 @@ def _go_through(door: S3Door, office: Office) -> None:
 
 
 def _lapsed(work: Work) -> Lease:
-    return replace(work.lease(), lives_until=time.monotonic())
+    return replace(work.lease(), valid_until=time.monotonic())
 
 
 def _clerk(work: Work, lease: Lease) -> LeaseHeartbeat:

@@ -59,17 +59,17 @@ def left_by_killed(world: BatchWorld, status: str, *written: int) -> Batch:
         assert hold
         last = chunk.first_row + ROWS - 1
         kept = RowsReservation(
-            hold=hold, generation=1, first_row=chunk.first_row, last_row=last, model="m-1"
+            reservation=hold, attempt=1, first_row=chunk.first_row, last_row=last, model="m-1"
         )
-        assert Leases(world.table).keep_hold(lease, kept)
+        assert Leases(world.table).add_reservation(lease, kept)
         results = [answer(chunk.first_row + at) for at in range(rows)]
         world.bucket.put(part_key(batch.id, chunk.number, 1, 0), part_text(results))
-        Leases(world.table).give_back(lease)
+        Leases(world.table).release(lease)
     return batch
 
 
 def taken(world: BatchWorld, batch: Batch, chunk: Chunk) -> Lease:
-    lease = Leases(world.table).take(batch.id, chunk.number)
+    lease = Leases(world.table).acquire(batch.id, chunk.number)
     assert isinstance(lease, Lease)
     return lease
 
@@ -94,7 +94,9 @@ def status_of(world: BatchWorld, batch: Batch) -> str:
 
 
 def holds_in(world: BatchWorld) -> list[dict[str, Any]]:
-    return [item["holds"]["M"] for item in world.items() if item["pk"]["S"].startswith("chunks#")]
+    return [
+        item["reservations"]["M"] for item in world.items() if item["pk"]["S"].startswith("chunks#")
+    ]
 
 
 @pytest.mark.parametrize(("status", "end"), [(CANCELLING, "cancelled"), (IN_PROGRESS, "expired")])

@@ -110,7 +110,7 @@ def test_after_three_kills_in_a_row_one_row_at_a_time_is_asked(office: Office) -
     assert work.run()["left"] == 0
     assert office.provider.most == 1
     assert work.now().completed == 20
-    assert work.lease().deaths == 0
+    assert work.lease().crash_count == 0
 
 
 def test_after_two_kills_the_worker_is_as_bold_as_ever(office: Office) -> None:

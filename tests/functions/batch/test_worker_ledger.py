@@ -35,7 +35,7 @@ def test_what_could_not_be_charged_stops_the_work_and_is_charged_in_the_end(
     work = owned(office, *["200"] * 8, budget=4 * worst())  # half of the rows take all of it
     accounts.door.fault = away("TransactWriteItems")
     first = work.run()
-    assert (first["left"], first["wait_seconds"], first["idle"]) == (4, 5, 0)
+    assert (first["left"], first["wait_seconds"], first["silent_attempts"]) == (4, 5, 0)
     account = accounts.read()
     assert account.spent == 4 * COST
     assert not account.holds

@@ -26,16 +26,16 @@ def test_an_outage_of_calls_that_break_off_is_waited_for_longer_each_time(office
     work = office.fated(*["reset"] * 120)
     answers = [work.run() for _ in range(3)]
     assert [answer["wait_seconds"] for answer in answers] == [15, 30, 60]
-    assert [answer["idle"] for answer in answers] == [1, 2, 3]
+    assert [answer["silent_attempts"] for answer in answers] == [1, 2, 3]
     assert answers[0]["left"] - answers[2]["left"] == 40  # one at a time, after the first
 
 
 def test_after_silence_one_row_at_a_time_is_asked_until_one_is_answered(office: Office) -> None:
     work = office.fated(*["reset"] * 6)
-    work.run(idle=1)
+    work.run(silent_attempts=1)
     assert office.provider.most == 1
     work = office.fated(*["slow:0.1"] * 40)
-    assert work.run(idle=1)["left"] == 0
+    assert work.run(silent_attempts=1)["left"] == 0
     assert office.provider.most > 1
 
 
@@ -65,16 +65,16 @@ def test_calls_that_take_all_the_time_without_an_answer_are_waited_after(office:
     relay.providers.cache_clear()
     relay.providers().named(None).entry("", Deadline.after(60))
     work = office.fated(*["slow:60"] * 12)
-    answer = work.run(idle=2, seconds=18)
+    answer = work.run(silent_attempts=2, seconds=18)
     assert 8 <= answer["left"] < 12
-    assert (answer["wait_seconds"], answer["idle"]) == (60, 3)
+    assert (answer["wait_seconds"], answer["silent_attempts"]) == (60, 3)
 
 
 def test_rows_are_not_given_up_in_an_invocation_that_was_answered(office: Office) -> None:
     work = office.fated(*["200"] * 50, "429:60", *["200"] * 100)
-    answer = work.run(idle=20)
+    answer = work.run(silent_attempts=20)
     assert answer["left"] > 0
-    assert (answer["wait_seconds"], answer["idle"]) == (60, 0)
+    assert (answer["wait_seconds"], answer["silent_attempts"]) == (60, 0)
     assert all(result.is_answer for result in work.results())
 
 
@@ -90,15 +90,15 @@ def test_no_retry_after_is_waited_out_beyond_the_end_of_the_batch(
 
 def test_turns_are_counted_and_slow_once_there_were_many(office: Office) -> None:
     work = office.fated("429:10")
-    assert [work.run(idle=0)["turns"] for _ in range(2)] == [1, 2]
-    assert work.run(idle=0, turns=499)["wait_seconds"] == 10
-    assert work.run(idle=0)["wait_seconds"] == 45
+    assert [work.run(silent_attempts=0)["invocations"] for _ in range(2)] == [1, 2]
+    assert work.run(silent_attempts=0, invocations=499)["wait_seconds"] == 10
+    assert work.run(silent_attempts=0)["wait_seconds"] == 45
     lease = work.lease()
     assert work.run()["wait_seconds"] == 45
-    assert lease.generation == 5
+    assert lease.attempt == 5
 
 
 def test_the_last_of_many_turns_waits_for_nothing(office: Office) -> None:
     work = office.fated("200")
-    answer = work.run(turns=2000)
+    answer = work.run(invocations=2000)
     assert (answer["left"], answer["wait_seconds"]) == (0, 0)

@@ -1,4 +1,4 @@
-"""One line per call or shift: facts for Logs Insights, and figures that become metrics.
+"""One line per call or worker invocation: facts for Logs Insights, and figures that become metrics.
 
 CloudWatch takes metrics out of log lines (its Embedded Metric Format, here in Powertools' hand), so
 one line is both. A line of Powertools' Logger beside it would cost more than all of this.
@@ -44,13 +44,13 @@ UNITS = dict.fromkeys(
         "RowsCompleted",
         "RowsFailed",
         "RowsLeft",
-        "MostAtOnce",
+        "MaxConcurrency",
     ),
     _COUNT,
 ) | {
     "RowsPerSecond": MetricUnit.CountPerSecond.value,
     **dict.fromkeys(
-        ("TimeToFirstByte", "UpstreamTime", "OverheadTime", "TotalTime", "ShiftTime"),
+        ("TimeToFirstByte", "UpstreamTime", "OverheadTime", "TotalTime", "WorkerDuration"),
         _MILLISECONDS,
     ),
 }

@@ -12,7 +12,7 @@ from llm_relay.batch.finalize.finalize import ended, stopped
 from llm_relay.batch.finalize.merge import NotWanted
 from llm_relay.batch.finalize.notify import publish_end
 from llm_relay.batch.model.execution import step, subject_of
-from llm_relay.batch.model.leases import live_until
+from llm_relay.batch.model.leases import leased_until
 from llm_relay.batch.model.record import ENDED
 from llm_relay.batch.model.store import store
 from llm_relay.batch.worker.settlement import settle_remaining
@@ -63,7 +63,7 @@ def _batch_of(subject: Subject) -> Batch | None:
 
 def _wait_seconds(batch: Batch, prepare: Callable[[Batch], int]) -> int:
     now = time.time()
-    until = live_until(os.environ["BATCHES_TABLE"], batch.id, now)
+    until = leased_until(os.environ["BATCHES_TABLE"], batch.id, now)
     if until:
         return max(1, until - int(now))
     # Without rows it was cancelled before they were counted, and none was run.

@@ -1,4 +1,4 @@
-"""Who works on a chunk: leases in the table of batches, so that no row is run by two workers."""
+"""Chunk leases in DynamoDB, so that no row is run by two workers at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 LEASE_SECONDS = 15
-# Clocks of two machines may differ by so much.
+# Upper bound on the clock difference between two machines.
 _SKEW_SECONDS = 1.0
 
 Item = dict[str, Any]
@@ -23,41 +23,42 @@ Item = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowsReservation:
-    """Money set aside for some rows of a chunk, with what a successor needs to settle it."""
+    """A budget reservation for consecutive rows of a chunk, as a later worker can settle it."""
 
-    hold: Reservation
-    generation: int  # whose parts tell what the rows have cost
+    reservation: Reservation
+    attempt: int  # the worker attempt whose parts hold the results of the rows
     first_row: int
     last_row: int
-    model: str  # what is counted under it names no other
+    model: str  # of the first row; for results that name no model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """A chunk that is ours; the counts are those that the batch was told of so far."""
+    """The lease of a chunk; the counts are those already added to the batch."""
 
     batch: str
     chunk: int
     holder: str
-    generation: int
-    lives_until: float  # on the monotonic clock
+    attempt: int  # how many workers have had this chunk, this one included
+    valid_until: float  # on the monotonic clock
     completed: int = 0
     failed: int = 0
-    holds: Mapping[str, RowsReservation] = field(default_factory=dict)  # left by generations before
-    deaths: int = 0  # of workers before this one, in a row
+    # Unsettled reservations of earlier attempts, by name.
+    reservations: Mapping[str, RowsReservation] = field(default_factory=dict)
+    crash_count: int = 0  # consecutive earlier workers that did not release the lease
 
 
 class Leases:
-    """The leases of all batches; `client` makes the client of DynamoDB."""
+    """The leases of all batches; `client` creates the DynamoDB client."""
 
     def __init__(self, table: str, client: Callable[[], Any] = dynamodb) -> None:
         self._table = Table(table, client)
 
-    def take(self, batch_id: str, chunk: int) -> Lease | int:
-        """Return the lease, or for how many seconds it is still somebody else's."""
-        now, lives_until = int(time.time()), _lives_until()
+    def acquire(self, batch_id: str, chunk: int) -> Lease | int:
+        """Return the lease, or the seconds until another worker's lease expires."""
+        now, valid_until = int(time.time()), _valid_until()
         holder = secrets.token_hex(8)
-        done, item = self._table.update(_taking(_key(batch_id, chunk), holder, now))
+        done, item = self._table.update(_acquire_update(_key(batch_id, chunk), holder, now))
         item = item or {}
         if not done:
             return max(1, int(item["until"]["N"]) - now)
@@ -65,42 +66,45 @@ class Leases:
             batch=batch_id,
             chunk=chunk,
             holder=holder,
-            generation=int(item["generation"]["N"]),
-            lives_until=lives_until,
+            attempt=int(item["attempt"]["N"]),
+            valid_until=valid_until,
             completed=int(item["completed"]["N"]),
             failed=int(item["failed"]["N"]),
-            holds={name: _hold_in(name, value["M"]) for name, value in item["holds"]["M"].items()},
-            deaths=int(item["deaths"]["N"]) - 1,
+            reservations={
+                name: _reservation_in(name, value["M"])
+                for name, value in item["reservations"]["M"].items()
+            },
+            crash_count=int(item["crash_count"]["N"]) - 1,
         )
 
     def renew(self, lease: Lease, completed: int, failed: int) -> float | None:
-        """Keep the lease and the counts; return until when it lives, None if it is lost.
+        """Extend the lease and store the counts; return its new expiry, or None if it is lost.
 
-        One that has lapsed lives again, unless somebody else has had the chunk since.
+        An expired lease can be renewed unless another worker has acquired the chunk since.
         """
-        now, lives_until = int(time.time()), _lives_until()
-        told = {":until": now + LEASE_SECONDS, ":done": completed, ":failed": failed}
+        now, valid_until = int(time.time()), _valid_until()
+        values = {":until": now + LEASE_SECONDS, ":done": completed, ":failed": failed}
         done = self._update(
             lease,
             "SET #until = :until, completed = :done, failed = :failed",
-            {name: _number(value) for name, value in told.items()},
+            {name: _number(value) for name, value in values.items()},
             names={"#until": "until"},
         )
-        return lives_until if done else None
+        return valid_until if done else None
 
-    def give_back(self, lease: Lease) -> None:
-        """Let others have the chunk at once, and know that this worker has not died."""
-        change, names = "SET #until = :zero, deaths = :zero", {"#until": "until"}
+    def release(self, lease: Lease) -> None:
+        """Free the chunk for other workers and reset its crash count."""
+        change, names = "SET #until = :zero, crash_count = :zero", {"#until": "until"}
         self._update(lease, change, {":zero": _number(0)}, names=names)
 
-    def keep_hold(self, lease: Lease, kept: RowsReservation) -> bool:
-        """Note money that was set aside; return whether the lease is still ours."""
-        hold = {":hold": {"M": _hold_item(kept)}}
-        return self._update(lease, "SET holds.#name = :hold", hold, names={"#name": kept.hold.name})
+    def add_reservation(self, lease: Lease, rows: RowsReservation) -> bool:
+        """Record a reservation in the lease; return False if the lease is lost."""
+        change, names = "SET reservations.#name = :rows", {"#name": rows.reservation.name}
+        return self._update(lease, change, {":rows": {"M": _reservation_item(rows)}}, names=names)
 
-    def drop_hold(self, lease: Lease, name: str) -> None:
-        """Forget money that was settled."""
-        self._update(lease, "REMOVE holds.#name", {}, names={"#name": name})
+    def remove_reservation(self, lease: Lease, name: str) -> None:
+        """Remove a settled reservation from the lease."""
+        self._update(lease, "REMOVE reservations.#name", {}, names={"#name": name})
 
     def _update(self, lease: Lease, change: str, values: Item, *, names: dict[str, str]) -> bool:
         update = {
@@ -113,31 +117,31 @@ class Leases:
         return self._table.update(update)[0]
 
 
-def live_until(table: str, batch_id: str, now: float) -> int:
-    """Return when the last lease of a batch ends, in seconds since the epoch; 0 if none lives."""
+def leased_until(table: str, batch_id: str, now: float) -> int:
+    """Return when the last lease of a batch expires, in Unix seconds; 0 if none is active."""
     items = Table(table).sorted_from(_pk(batch_id), "0")
     return max((until for item in items if (until := int(item["until"]["N"])) > now), default=0)
 
 
 def chunks_with_reservations(table: str, batch_id: str) -> set[int]:
-    """Return the chunks of a batch in which workers have left money set aside."""
+    """Return the chunks of a batch that have unsettled reservations."""
     items = Table(table).sorted_from(_pk(batch_id), "0")
-    return {int(item["sk"]["S"]) for item in items if item["holds"]["M"]}
+    return {int(item["sk"]["S"]) for item in items if item["reservations"]["M"]}
 
 
-def _taking(key: Item, holder: str, now: int) -> Item:
-    kept = ("completed", "failed")
+def _acquire_update(key: Item, holder: str, now: int) -> Item:
     return {
         "Key": key,
         "UpdateExpression": (
             "SET #until = :until, holder = :holder, #ttl = :ttl, "
-            "generation = if_not_exists(generation, :zero) + :one, "
-            # A worker that lives to give the lease back takes its own death from this.
-            "deaths = if_not_exists(deaths, :zero) + :one, "
-            "holds = if_not_exists(holds, :none), "
-            + ", ".join(f"{name} = if_not_exists({name}, :zero)" for name in kept)
+            "attempt = if_not_exists(attempt, :zero) + :one, "
+            # Counted before the crash; reset when the worker releases the lease.
+            "crash_count = if_not_exists(crash_count, :zero) + :one, "
+            "reservations = if_not_exists(reservations, :none), "
+            "completed = if_not_exists(completed, :zero), "
+            "failed = if_not_exists(failed, :zero)"
         ),
-        # Ours already if the reply to the first of two tries was lost.
+        # The SDK may repeat an update whose reply was lost; then the holder is this worker.
         "ConditionExpression": "attribute_not_exists(#until) OR #until <= :now OR holder = :holder",
         "ExpressionAttributeNames": {"#until": "until", "#ttl": "ttl"},
         "ExpressionAttributeValues": {
@@ -152,31 +156,40 @@ def _taking(key: Item, holder: str, now: int) -> Item:
     }
 
 
-def _hold_item(kept: RowsReservation) -> Item:
-    hold = kept.hold
-    texts = {"client": hold.client, "period": hold.period, "day": hold.day, "model": kept.model}
+def _reservation_item(rows: RowsReservation) -> Item:
+    money = rows.reservation
+    texts = {"client": money.client, "period": money.period, "day": money.day, "model": rows.model}
     counts = {
-        "nanos": hold.nanos,
-        "until": hold.until,
-        "generation": kept.generation,
-        "first_row": kept.first_row,
-        "last_row": kept.last_row,
+        "nanos": money.nanos,
+        "until": money.until,
+        "attempt": rows.attempt,
+        "first_row": rows.first_row,
+        "last_row": rows.last_row,
     }
     return {name: {"S": text} for name, text in texts.items()} | {
         name: _number(count) for name, count in counts.items()
     }
 
 
-def _hold_in(name: str, item: Item) -> RowsReservation:
-    client, period, day = (item[each]["S"] for each in ("client", "period", "day"))
-    nanos, until = (int(item[each]["N"]) for each in ("nanos", "until"))
-    hold = Reservation(client=client, period=period, day=day, nanos=nanos, until=until, name=name)
-    places = {each: int(item[each]["N"]) for each in ("generation", "first_row", "last_row")}
-    return RowsReservation(hold=hold, model=item["model"]["S"], **places)
+def _reservation_in(name: str, item: Item) -> RowsReservation:
+    return RowsReservation(
+        reservation=Reservation(
+            name=name,
+            client=item["client"]["S"],
+            period=item["period"]["S"],
+            day=item["day"]["S"],
+            nanos=int(item["nanos"]["N"]),
+            until=int(item["until"]["N"]),
+        ),
+        attempt=int(item["attempt"]["N"]),
+        first_row=int(item["first_row"]["N"]),
+        last_row=int(item["last_row"]["N"]),
+        model=item["model"]["S"],
+    )
 
 
-def _lives_until() -> float:
-    # Seconds are cut to whole ones in the table.
+def _valid_until() -> float:
+    # The table stores whole seconds.
     return time.monotonic() + LEASE_SECONDS - 1 - _SKEW_SECONDS
 
 

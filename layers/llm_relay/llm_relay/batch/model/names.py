@@ -44,9 +44,9 @@ def parts_prefix(batch_id: str, chunk: int) -> str:
     return f"{folder(batch_id)}parts/{chunk:06d}/"
 
 
-def part_key(batch_id: str, chunk: int, generation: int, number: int) -> str:
+def part_key(batch_id: str, chunk: int, attempt: int, number: int) -> str:
     """Return where a part of a chunk's results lies; keys sort as their parts came about."""
-    return f"{parts_prefix(batch_id, chunk)}{generation:04d}-{number:06d}"
+    return f"{parts_prefix(batch_id, chunk)}{attempt:04d}-{number:06d}"
 
 
 def row_request_id(batch_id: str, row: int) -> str:

@@ -116,12 +116,12 @@ class BudgetReservations:
             self.settled += 1
 
     def settle_left(self, results: dict[int, list[Result]]) -> None:
-        """Settle what generations before this one have left, from what they have written."""
+        """Settle what attempts before this one have left, from what they have written."""
         from llm_relay.batch.model.result_lines import model_in  # noqa: PLC0415 - after a kill alone
 
-        for kept in self._lease.holds.values():
+        for kept in self._lease.reservations.values():
             left = ReservedRows(kept=kept, rows=0)
-            for each in results.get(kept.generation, ()):
+            for each in results.get(kept.attempt, ()):
                 if kept.first_row <= each.row <= kept.last_row:
                     left.note(each, model_in(each.line) or kept.model)
             self._settle(kept, left.used)
@@ -142,8 +142,8 @@ class BudgetReservations:
         if hold is None:  # the ledger is away, and the settings let calls pass
             return None
         kept = RowsReservation(
-            hold=hold,
-            generation=self._lease.generation,
+            reservation=hold,
+            attempt=self._lease.attempt,
             first_row=rows[0].row,
             last_row=rows[-1].row,
             model=str(rows[0].body.get("model")),
@@ -156,25 +156,25 @@ class BudgetReservations:
         is_noted = False
         try:
             with _reachable():
-                is_noted = self._leases.keep_hold(self._lease, kept)
+                is_noted = self._leases.add_reservation(self._lease, kept)
         finally:
             if not is_noted:
-                ledger().release(kept.hold)
+                ledger().release(kept.reservation)
         if not is_noted:
             raise LeaseLost
 
     def _name(self) -> str:
         lease = self._lease
-        place = f"{lease.batch}/{lease.chunk}/{lease.generation}/{self._slices}"
+        place = f"{lease.batch}/{lease.chunk}/{lease.attempt}/{self._slices}"
         return RESERVATION_PREFIX + hashlib.sha256(place.encode()).hexdigest()[:16]
 
     def _settle(self, kept: RowsReservation, used: dict[str, Counts]) -> None:
-        hold, cost = kept.hold, sum(counts["cost_nanos"] for counts in used.values())
+        hold, cost = kept.reservation, sum(counts["cost_nanos"] for counts in used.values())
         counted = [_counting(hold, model, counts) for model, counts in used.items()]
         # A hold that was taken back in the meantime stands as a zero.
         if not self._accounts.update_all([settle_update(hold, hold.nanos, cost), *counted]):
             self._accounts.update_all([settle_update(hold, 0, cost), *counted])
-        self._leases.drop_hold(self._lease, hold.name)
+        self._leases.remove_reservation(self._lease, hold.name)
 
 
 @contextmanager

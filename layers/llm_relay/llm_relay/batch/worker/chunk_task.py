@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 # An execution may have 25,000 events, and each turn makes nine: so many turns may be quick. In
 # what is left of a day, those after them fit in at this pace.
-QUICK_TURNS = 500
-SLOW_TURN_SECONDS = 45
+QUICK_INVOCATIONS = 500
+SLOW_INVOCATION_SECONDS = 45
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +23,8 @@ class Task:
     owner: str
     batch: str
     chunk: Chunk
-    idle: int  # invocations in a row that heard nothing of the provider
-    turns: int = 0  # invocations before this one
+    silent_attempts: int  # invocations in a row that heard nothing of the provider
+    invocations: int = 0  # invocations before this one
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Task:
@@ -33,14 +33,16 @@ class Task:
             owner=event["owner"],
             batch=event["batch"],
             chunk=Chunk.from_document(event["chunk"]),
-            idle=event["idle"],
-            turns=event.get("turns", 0),
+            silent_attempts=event["silent_attempts"],
+            invocations=event.get("invocations", 0),
         )
 
-    def answer(self, left: int, wait_seconds: int = 0, idle: int | None = None) -> dict[str, Any]:
+    def answer(
+        self, left: int, wait_seconds: int = 0, silent_attempts: int | None = None
+    ) -> dict[str, Any]:
         """Return the output of the function, which is its next input if rows are left."""
-        turns = self.turns + 1
-        if left and turns > QUICK_TURNS:
-            wait_seconds = max(wait_seconds, SLOW_TURN_SECONDS)
-        answer = asdict(self) | {"left": left, "wait_seconds": wait_seconds, "turns": turns}
-        return answer if idle is None else answer | {"idle": idle}
+        turns = self.invocations + 1
+        if left and turns > QUICK_INVOCATIONS:
+            wait_seconds = max(wait_seconds, SLOW_INVOCATION_SECONDS)
+        answer = asdict(self) | {"left": left, "wait_seconds": wait_seconds, "invocations": turns}
+        return answer if silent_attempts is None else answer | {"silent_attempts": silent_attempts}

@@ -35,7 +35,7 @@ class LeaseHeartbeat:
         self._store = store
         self._owner = owner
         self._on_news = on_news
-        self._lives_until = lease.lives_until
+        self._lives_until = lease.valid_until
         self._before = self._counts = self._told = (lease.completed, lease.failed)
         self.is_in_progress = True  # the batch; otherwise it is being cancelled, or over
         self.is_lost = False  # the lease, for good
@@ -62,7 +62,7 @@ class LeaseHeartbeat:
         try:
             if not self.is_lost:
                 self._tell()
-            self._leases.give_back(self._lease)
+            self._leases.release(self._lease)
         except Exception as error:  # noqa: BLE001 - it ends by itself, and counts are made anew
             log_internal_error(error, self._lease.batch)
 

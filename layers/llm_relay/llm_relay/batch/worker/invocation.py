@@ -80,22 +80,22 @@ def work(event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
 def _work(task: Task, seconds: float) -> dict[str, Any]:
     ends = Deadline.after(seconds - CLOSING_SECONDS)
     leases = Leases(os.environ["BATCHES_TABLE"])
-    lease = leases.take(task.batch, task.chunk.number)
+    lease = leases.acquire(task.batch, task.chunk.number)
     if isinstance(lease, int):
         return task.answer(left=task.chunk.rows, wait_seconds=lease)
     # Only now: whoever ends a batch changes its state first and looks for leases then.
     batch = store().batch(task.owner, task.batch)
     if batch and batch.status == IN_PROGRESS and batch.expires_at > time.time():
         return WorkerInvocation(task, batch, leases, lease, ends).run()
-    if batch and lease.holds:
+    if batch and lease.reservations:
         settle_chunk(Bucket(os.environ["BATCH_BUCKET"]), batch, task.chunk, leases, lease)
-    leases.give_back(lease)
+    leases.release(lease)
     return task.answer(left=0)
 
 
 def _progress(task: Task, lease: Lease) -> Progress:
-    generations = {kept.generation for kept in lease.holds.values()}
-    return progress_of(Bucket(os.environ["BATCH_BUCKET"]), task.batch, task.chunk, generations)
+    attempts = {kept.attempt for kept in lease.reservations.values()}
+    return progress_of(Bucket(os.environ["BATCH_BUCKET"]), task.batch, task.chunk, attempts)
 
 
 class WorkerInvocation:
@@ -115,8 +115,8 @@ class WorkerInvocation:
         self._last_call = ends.within(ends.remaining() - self._row_seconds)
         self._last_write = Deadline(ends.at + CLOSING_SECONDS / 2)
         self._purse = BudgetReservations(batch.client, leases, lease, ends.remaining())
-        self._outlook = RetryPolicy(task.idle)
-        self._threads = 1 if lease.deaths >= CAREFUL_DEATHS else _concurrency()
+        self._outlook = RetryPolicy(task.silent_attempts)
+        self._threads = 1 if lease.crash_count >= CAREFUL_DEATHS else _concurrency()
         self._bucket = Bucket(os.environ["BATCH_BUCKET"])
         self._events: Events = queue.SimpleQueue()
 
@@ -151,7 +151,7 @@ class WorkerInvocation:
 
     def _writer(self, clerk: LeaseHeartbeat) -> PartWriter[ResultRef]:
         lease = self._lease
-        key_of = partial(part_key, lease.batch, lease.chunk, lease.generation)
+        key_of = partial(part_key, lease.batch, lease.chunk, lease.attempt)
         return PartWriter(
             self._bucket, key_of, clerk.lives, lambda: clerk.is_lost, self._events.put
         )
@@ -176,16 +176,16 @@ class WorkerInvocation:
 
     def _pace(self) -> ConcurrencyLimiter:
         """Return the pace that was found on the batch's chunk before, or a new one."""
-        batch, idle = (self._batch.id, self._threads), self._task.idle
-        known = None if idle else _paces.get(batch)
+        batch, silent_attempts = (self._batch.id, self._threads), self._task.silent_attempts
+        known = None if silent_attempts else _paces.get(batch)
         _paces.clear()
         # After silence few rows are risked: what breaks off may have to be paid.
         return _paces.setdefault(
-            batch, known or ConcurrencyLimiter(self._threads, 1 if idle else FIRST_LIMIT)
+            batch, known or ConcurrencyLimiter(self._threads, 1 if silent_attempts else FIRST_LIMIT)
         )
 
     def _must_stop(self, clerk: LeaseHeartbeat) -> StopReason | None:
-        if self._lease.deaths >= MOST_DEATHS:
+        if self._lease.crash_count >= MOST_DEATHS:
             return StopReason(reason="workers_died", ends_chunk=True)
         if clerk.is_lost:
             return LEASE_LOST
@@ -203,7 +203,7 @@ class WorkerInvocation:
             stop = replace(stop, wait_seconds=min(stop.wait_seconds, until_expiry))
         is_over = stop is None or stop.ends_chunk or stop.gives_up
         left = 0 if is_over else before.left - totals.completed - totals.failed
-        idle = 0 if self._outlook.has_heard else self._task.idle + 1
+        silent_attempts = 0 if self._outlook.has_heard else self._task.silent_attempts + 1
         seconds = time.monotonic() - self._started
         report_invocation(
             batch=self._batch,
@@ -215,7 +215,7 @@ class WorkerInvocation:
             totals=totals,
             seconds=seconds,
         )
-        return self._task.answer(left, stop.wait_seconds if stop else 0, idle)
+        return self._task.answer(left, stop.wait_seconds if stop else 0, silent_attempts)
 
 
 def admitted(batch: Batch, body: dict[str, Any]) -> Admission:

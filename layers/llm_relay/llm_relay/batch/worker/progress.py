@@ -24,7 +24,7 @@ class Progress:
     done: bytearray  # a byte for each row
     completed: int = 0
     failed: int = 0
-    kept: dict[int, list[Result]] = field(default_factory=dict)  # by generation
+    kept: dict[int, list[Result]] = field(default_factory=dict)  # by attempt
 
     @property
     def left(self) -> int:
@@ -32,18 +32,16 @@ class Progress:
         return len(self.done) - self.completed - self.failed
 
 
-def progress_of(
-    bucket: Bucket, batch_id: str, chunk: Chunk, generations: Collection[int]
-) -> Progress:
-    """Read the parts of a chunk; the results of some generations are kept."""
+def progress_of(bucket: Bucket, batch_id: str, chunk: Chunk, attempts: Collection[int]) -> Progress:
+    """Read the parts of a chunk; the results of some attempts are kept."""
     prefix = parts_prefix(batch_id, chunk.number)
     progress = Progress(done=bytearray(chunk.rows))
     for key, text in prefetch(bucket, bucket.keys(prefix)):
-        generation = int(key.removeprefix(prefix).partition("-")[0])
+        attempt = int(key.removeprefix(prefix).partition("-")[0])
         results = list(results_in(text))
         _count(progress, results, chunk.first_row)
-        if generation in generations:
-            progress.kept.setdefault(generation, []).extend(results)
+        if attempt in attempts:
+            progress.kept.setdefault(attempt, []).extend(results)
     return progress
 
 

@@ -59,10 +59,10 @@ def _figures(
         "RowsFailed": totals.failed,
         "RowsLeft": left,
         "RowsPerSecond": round(done / seconds, 3) if seconds else None,
-        "MostAtOnce": shift.most_under_way,
+        "MaxConcurrency": shift.most_under_way,
         "RateLimited": shift.limited,
         "TokensIn": totals.tokens_in,
         "TokensOut": totals.tokens_out,
         "CostUsd": usd_of(totals.cost_nanos),
-        "ShiftTime": round(seconds * 1000, 1),
+        "WorkerDuration": round(seconds * 1000, 1),
     }

@@ -59,10 +59,10 @@ class RetryDecision:
 
 
 class RetryPolicy:
-    """What one invocation has seen of the provider; `idle` invocations before heard nothing."""
+    """What one invocation has seen of the provider, after so many silent attempts."""
 
-    def __init__(self, idle: int) -> None:
-        self._idle = idle
+    def __init__(self, silent_attempts: int) -> None:
+        self._idle = silent_attempts
         self._successes = 0
         self._streak = 0  # of failures since the last answer
         self.has_heard = False  # of a row, be it that this one is refused for good

@@ -39,18 +39,18 @@ def settle_remaining(bucket: Bucket, batch: Batch, soon: Deadline) -> int:
 
 
 def _settle(leases: Leases, bucket: Bucket, batch: Batch, chunk: Chunk) -> int:
-    lease = leases.take(batch.id, chunk.number)
+    lease = leases.acquire(batch.id, chunk.number)
     if isinstance(lease, int):  # a worker that finds the batch ending, and settles as well
         return lease
     try:
         settle_chunk(bucket, batch, chunk, leases, lease)
     finally:
-        leases.give_back(lease)
+        leases.release(lease)
     return 0
 
 
 def settle_chunk(bucket: Bucket, batch: Batch, chunk: Chunk, leases: Leases, lease: Lease) -> None:
     """Charge what killed workers have written of a chunk, which is ours and runs no more."""
-    generations = {kept.generation for kept in lease.holds.values()}
-    progress = progress_of(bucket, batch.id, chunk, generations)
+    attempts = {kept.attempt for kept in lease.reservations.values()}
+    progress = progress_of(bucket, batch.id, chunk, attempts)
     BudgetReservations(batch.client, leases, lease, seconds=0).settle_left(progress.kept)
