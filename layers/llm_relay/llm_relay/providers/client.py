@@ -19,7 +19,7 @@ from llm_relay.core.errors import (
 from llm_relay.core.json_codec import parse_object
 from llm_relay.providers.error_hints import with_hint
 from llm_relay.providers.key_pool import KeySelection
-from llm_relay.providers.rate_limit.limiter import RateLimiter
+from llm_relay.providers.rate_limit.tracker import RateLimitTracker
 from llm_relay.providers.redaction import redacted
 from llm_relay.providers.retry_policy import wait_seconds
 
@@ -79,7 +79,7 @@ class ProviderClient:
     def __init__(self, upstream: HttpTransport, key: ProviderKeys, name: str) -> None:
         self.name = name
         self.settings = upstream.settings
-        self.headroom = RateLimiter()
+        self.rate_limits = RateLimitTracker()
         self._upstream = upstream
         self._key = key
 
@@ -98,7 +98,6 @@ class ProviderClient:
         effort.provider = self.name
         most = self.settings.max_attempts if waits else 0
         turn = KeySelection(self._key)
-        turn.prefer(lambda key: self.headroom.has_room(key, request.model))
         return effort.waiting_for(lambda: self._persist(request, turn, deadline, effort, most))
 
     def _persist(
@@ -128,12 +127,13 @@ class ProviderClient:
     def _attempt(
         self, request: HttpRequest, key: str, deadline: Deadline, effort: AttemptTracker
     ) -> HttpReply:
-        place = self.headroom.enter(key, request.model, deadline)
         if not deadline.remaining():
             raise DeadlineExceeded("There was no time left to ask the provider. Try again.")
         effort.begin(key)
+        limit = self.rate_limits.window(key, request.model)
+        number = limit.count_request()
         reply = self._upstream.send(request, key, deadline)
-        place.heard(reply.status, reply.headers)
+        limit.learn(number, reply.status, reply.headers)
         if HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
             return reply
         try:

@@ -73,7 +73,7 @@ class CompletionCall:
             return replace(whole, provider=source.name) if self._providers.are_many else whole
 
         def is_spent(source: Provider) -> bool:
-            return source.provider.headroom.is_spent(str(bodies[source].get("model")))
+            return source.provider.rate_limits.is_exhausted(str(bodies[source].get("model")))
 
         return self._providers.ask(sorted(bodies, key=is_spent), asked)
 

@@ -141,11 +141,6 @@ class KeySelection:
         self._limited: dict[str, ProviderRefused] = {}
         self._forbidden: str | None = None
 
-    def prefer(self, has_room: Callable[[str], bool]) -> None:
-        """Use the keys first that have room for a request."""
-        if len(self._left) > 1:
-            self._left.sort(key=has_room, reverse=True)
-
     @property
     def key(self) -> str:
         """The key to send."""

@@ -255,7 +255,7 @@ def _endpoint(batch: Batch) -> Endpoint:
 def spacing(row: Row) -> float:
     """Return how much to leave after a row, by the limits of the provider that has most room."""
     model = str(row.body.get("model"))
-    return min(source.provider.headroom.spacing(model) for source in row.bodies)
+    return min(source.provider.rate_limits.spacing_seconds(model) for source in row.bodies)
 
 
 def _concurrency() -> int:

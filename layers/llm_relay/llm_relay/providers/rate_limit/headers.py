@@ -1,4 +1,4 @@
-"""What a provider's rate-limit headers tell: how many requests are left, and for how long."""
+"""Reads a provider's rate-limit headers: how many requests remain, and for how long."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from llm_relay.providers.retry_policy import retry_after_seconds
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# A limit that starts afresh later than that is a quota, and no pace.
-LONGEST_WINDOW_SECONDS = 120.0
+# A limit that resets later is a quota, which batches are not paced by.
+MAX_WINDOW_SECONDS = 120.0
 _EPOCH = 1_000_000_000  # larger numbers of seconds are dates
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
@@ -24,31 +24,31 @@ _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 @dataclass(frozen=True, slots=True)
 class RateLimitStatus:
-    """Requests that are left, of how many, until so many seconds from now."""
+    """The requests that remain, the limit they count against, and the seconds until it resets."""
 
-    left: int
+    remaining: int
     limit: int | None
-    seconds: float
+    reset_seconds: float
 
 
-def rate_limit_status(status: int, headers: Mapping[str, str]) -> RateLimitStatus | None:
-    """Return what an answer's headers leave room for; None if they do not tell."""
+def parse_rate_limit(status: int, headers: Mapping[str, str]) -> RateLimitStatus | None:
+    """Return the limit that an answer's headers report; None if they report none."""
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         seconds = retry_after_seconds(headers)
         if seconds is None:
             seconds = _reset(headers, "requests")
         return _plausible(RateLimitStatus(0, None, seconds or 0.0))
-    left, seconds = _count(headers, "remaining-requests"), _reset(headers, "requests")
-    if left is None or seconds is None:
+    remaining, seconds = _count(headers, "remaining-requests"), _reset(headers, "requests")
+    if remaining is None or seconds is None:
         return None
-    requests = RateLimitStatus(left, _count(headers, "limit-requests"), seconds)
+    requests = RateLimitStatus(remaining, _count(headers, "limit-requests"), seconds)
     return _plausible(_by_tokens(requests, headers) or requests)
 
 
-def seconds_until(text: str) -> float | None:
+def parse_reset_seconds(text: str) -> float | None:
     """Read a reset in any of its forms: a date, `6m0s`, `12ms`, or seconds, also of the epoch."""
     if "T" in text:
-        return _seconds_to(text)
+        return _seconds_until(text)
     try:
         seconds = float(text)
     except ValueError:
@@ -57,23 +57,23 @@ def seconds_until(text: str) -> float | None:
 
 
 def _by_tokens(requests: RateLimitStatus, headers: Mapping[str, str]) -> RateLimitStatus | None:
-    """Return how many requests of the usual size the tokens are enough for, if that binds first."""
+    """Return how many requests of average size the tokens allow, if they run out first."""
     tokens, limit = _count(headers, "remaining-tokens"), _count(headers, "limit-tokens")
     if tokens is None or limit is None or requests.limit is None:
         return None
-    asked, used = requests.limit - requests.left, limit - tokens
-    if asked <= 0 or used <= 0 or tokens * asked >= requests.left * used:
+    sent, used = requests.limit - requests.remaining, limit - tokens
+    if sent <= 0 or used <= 0 or tokens * sent >= requests.remaining * used:
         return None
     seconds = _reset(headers, "tokens")
     return RateLimitStatus(
-        left=tokens * asked // used,
-        limit=min(requests.limit, limit * asked // used),
-        seconds=requests.seconds if seconds is None else seconds,
+        remaining=tokens * sent // used,
+        limit=min(requests.limit, limit * sent // used),
+        reset_seconds=requests.reset_seconds if seconds is None else seconds,
     )
 
 
-def _plausible(allowance: RateLimitStatus) -> RateLimitStatus | None:
-    return allowance if 0 < allowance.seconds <= LONGEST_WINDOW_SECONDS else None
+def _plausible(status: RateLimitStatus) -> RateLimitStatus | None:
+    return status if 0 < status.reset_seconds <= MAX_WINDOW_SECONDS else None
 
 
 def _count(headers: Mapping[str, str], name: str) -> int | None:
@@ -83,10 +83,10 @@ def _count(headers: Mapping[str, str], name: str) -> int | None:
 
 def _reset(headers: Mapping[str, str], what: str) -> float | None:
     text = headers.get(f"x-ratelimit-reset-{what}")
-    return seconds_until(text.strip()) if text else None
+    return parse_reset_seconds(text.strip()) if text else None
 
 
-def _seconds_to(date: str) -> float | None:
+def _seconds_until(date: str) -> float | None:
     try:
         return datetime.fromisoformat(date).timestamp() - time.time()
     except (ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""Calls and batch workers against simulated rate limits, on a simulated clock."""
+"""Batch workers against simulated rate limits, on a simulated clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from llm_relay.batch.worker.concurrency import ConcurrencyLimiter
 from llm_relay.batch.worker.rate_pacer import RatePacer
 from llm_relay.batch.worker.rows import Row
-from llm_relay.providers.rate_limit.limiter import Permit, RateLimiter
+from llm_relay.providers.rate_limit.tracker import RateLimitTracker
 
 LIMIT, SECONDS = 120, 60.0
 ROW = Row(row=0, custom_id="a", body={"model": "m"}, bytes=1, worst_nanos=0)
@@ -94,8 +94,8 @@ class Simulation:
 class Worker:
     def __init__(self, world: Simulation) -> None:
         self._world = world
-        self._headroom = RateLimiter(lambda: world.clock)
-        self._spacing = RatePacer(lambda _row: self._headroom.spacing("m"))
+        self._limits = RateLimitTracker(lambda: world.clock)
+        self._spacing = RatePacer(lambda _row: self._limits.spacing_seconds("m"))
         self._pace = ConcurrencyLimiter(ROWS_AT_ONCE)
         self._paused_until = 0.0
         self._under_way: list[tuple[float, float, int, int, dict[str, str]]] = []
@@ -113,7 +113,7 @@ class Worker:
 
     def _ask(self, now: float) -> None:
         self._spacing.taken(ROW, now)
-        number = self._headroom.window("k", "m").enter(now, 0).number
+        number = self._limits.window("k", "m").count_request()
         status, headers = self._world.provider.asked(now)
         self._world.statuses.append(status)
         seconds = ANSWER_SECONDS if status == 200 else 0.05
@@ -122,8 +122,7 @@ class Worker:
     def _listen(self, now: float) -> None:
         while self._under_way and self._under_way[0][0] <= now:
             _, started, number, status, headers = heapq.heappop(self._under_way)
-            window = self._headroom.window("k", "m")
-            Permit(window, number, lambda: now).heard(status, headers)
+            self._limits.window("k", "m").learn(number, status, headers)
             if status == 200:
                 self._pace.answered(started, now, len(self._under_way) + 1)
             else:
