@@ -74,7 +74,7 @@ def test_a_wrong_key_is_told_at_once_and_again_when_it_is_used(
 ) -> None:
     playground = visit()
     playground.give_key(WRONG_KEY)
-    assert "The client key is not known here" in playground["key-state"].inner_text()
+    assert "The client key is unknown" in playground["key-state"].inner_text()
     playground.ask(ends="Failed")
     assert failure(playground).startswith("401 · invalid_api_key")
     assert "Paste the key above again" in failure(playground)

@@ -123,7 +123,7 @@ def test_the_alarms_whose_cost_is_told_are_those_of_the_template() -> None:
 
 
 SUITES = {
-    "openai-python 3.x, sync and async": "tests/e2e/test_openai_python_*.py",
+    "openai-python 3.x, sync and async": "tests/e2e/openai_python/test_openai_python_*.py",
     "openai-node 7.x": "tests/clients/openai*.test.mjs",
     "Vercel AI SDK 7.x": "tests/clients/ai-sdk.test.mjs",
     "LangChain `ChatOpenAI` 1.x": "tests/e2e/test_langchain.py",

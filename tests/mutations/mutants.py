@@ -32,14 +32,14 @@ RETRIES_AFTER_THE_FIRST_BYTE = Mutant(
     name="asks again after the first byte",
     changes=(
         Change(
-            "relay.py",
+            "api/relay.py",
             """\
         return work(call)
 """,
             """\
         try:
             return work(call)
-        except MAY_BE_PAID:
+        except POSSIBLY_BILLED:
             return work(call)
 """,
         ),
@@ -49,8 +49,16 @@ RETRIES_AFTER_THE_FIRST_BYTE = Mutant(
 CHECKS_WITHOUT_RESERVING = Mutant(
     name="checks the budget and reserves nothing",
     changes=(
-        Change("entries.py", '":change": number(change),', '":change": number(budget - old),'),
-        Change("entries.py", '{"n": number(hold.nanos), "until"', '{"n": number(0), "until"'),
+        Change(
+            "billing/ledger_updates.py",
+            '":change": number(change),',
+            '":change": number(budget - old),',
+        ),
+        Change(
+            "billing/ledger_updates.py",
+            '{"n": number(hold.nanos), "until"',
+            '{"n": number(0), "until"',
+        ),
     ),
     caught_by=(
         f"{_LEDGER}::test_what_a_call_may_cost_is_set_aside_and_its_cost_charged",
@@ -61,7 +69,7 @@ LOGS_THE_PROMPT = Mutant(
     name="logs the prompt",
     changes=(
         Change(
-            "checks.py",
+            "validation/fields.py",
             """\
     if not isinstance(document, dict):
         raise BadRequest('The body must be a JSON object, such as {"model": "..."}.')
@@ -79,7 +87,7 @@ LOSES_THE_LAST_ROW = Mutant(
     name="flushes before the last row",
     changes=(
         Change(
-            "batch/part_writer.py",
+            "batch/worker/part_writer.py",
             "taken, self._held, self._held_bytes = self._held, [], 0",
             "taken, self._held, self._held_bytes = self._held[:-1], [], 0",
         ),

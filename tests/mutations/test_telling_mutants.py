@@ -27,7 +27,7 @@ def test_a_copy_that_is_not_broken_passes_the_same_tests(tmp_path: Path) -> None
 
 
 def test_a_mutant_of_code_that_is_no_more_says_that_it_is_to_be_renewed(tmp_path: Path) -> None:
-    change = Change("money.py", "nothing like it", "")
+    change = Change("billing/money.py", "nothing like it", "")
     outdated = Mutant(name="outdated", changes=(change,), caught_by=())
-    with pytest.raises(MutantOutdated, match=r"'outdated' .* 0 times in money.py. Renew"):
+    with pytest.raises(MutantOutdated, match=r"'outdated' .* 0 times in billing/money.py. Renew"):
         broken(outdated, tmp_path)

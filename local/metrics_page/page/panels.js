@@ -20,7 +20,7 @@ export const PANELS = [
     of("RelayErrors", "d", "our own")),
   percentiles("Time to the whole answer", "less is better", "TotalTime"),
   percentiles("Time to the first byte", "less is better", "TimeToFirstByte"),
-  percentiles("Our own share of the time to the first byte", "less is better", "OverheadTime"),
+  percentiles("Relay overhead before the first byte", "less is better", "OverheadTime"),
   parts("Attempts at the provider", "in each 10 seconds; more than one for a request if it was asked again",
     of("Attempts", "a", "attempts"), of("RateLimited", "d", "answered with 429")),
   stack("Tokens", "in each 10 seconds, as the provider counts them",

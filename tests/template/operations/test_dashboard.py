@@ -14,7 +14,7 @@ from tests.template.operations.watched import (
 from tests.template.stack import Stack
 
 FREE_METRICS = 50  # on each of an account's first three dashboards
-CHAPTERS = ["Traffic", "Errors", "Latency", "Provider", "Money", "Batches", "Lambda"]
+CHAPTERS = ["Traffic", "Errors", "Latency", "Provider", "Cost", "Batches", "Lambda"]
 
 
 def test_the_dashboard_has_a_chapter_for_each_of_an_operator_s_questions() -> None:

@@ -10,31 +10,37 @@ from tests.template.calls import Needed
 
 POLICY = "ProvidersPolicy"  # there is one for a list of providers alone
 READS_THE_PROVIDER_KEY = [
-    Needed("secretsmanager:GetSecretValue", "ProviderKeySecret", "", "provider_key.py"),
-    Needed("secretsmanager:GetSecretValue", POLICY, "", "provider_key.py"),
+    Needed("secretsmanager:GetSecretValue", "ProviderKeySecret", "", "providers/key_pool.py"),
+    Needed("secretsmanager:GetSecretValue", POLICY, "", "providers/key_pool.py"),
 ]
 CIRCUITS = [
-    Needed(f"dynamodb:{action}", "ClientsTable", "circuits", "circuit.py", given=POLICY)
+    Needed(
+        f"dynamodb:{action}",
+        "ClientsTable",
+        "circuits",
+        "providers/circuit_breaker.py",
+        given=POLICY,
+    )
     for action in ("GetItem", "PutItem", "UpdateItem")
 ]
 ACCOUNTS = [
-    Needed("dynamodb:UpdateItem", "ClientsTable", "ledger#*", "ledger.py"),
-    Needed("dynamodb:UpdateItem", "ClientsTable", "usage#*", "ledger.py"),
+    Needed("dynamodb:UpdateItem", "ClientsTable", "ledger#*", "billing/ledger.py"),
+    Needed("dynamodb:UpdateItem", "ClientsTable", "usage#*", "billing/ledger.py"),
 ]
 RELAYS = [
     *READS_THE_PROVIDER_KEY,
     *CIRCUITS,
     *ACCOUNTS,
-    Needed("dynamodb:PutItem", "AnswersTable", "answer#*", "idempotency.py"),
-    Needed("dynamodb:UpdateItem", "AnswersTable", "answer#*", "idempotency.py"),
-    Needed("dynamodb:DeleteItem", "AnswersTable", "answer#*", "idempotency.py"),
+    Needed("dynamodb:PutItem", "AnswersTable", "answer#*", "api/idempotency/records.py"),
+    Needed("dynamodb:UpdateItem", "AnswersTable", "answer#*", "api/idempotency/records.py"),
+    Needed("dynamodb:DeleteItem", "AnswersTable", "answer#*", "api/idempotency/records.py"),
 ]
 ANNOUNCES = [
-    Needed("events:PutEvents", "", "llm-relay", "announce.py"),
-    Needed("secretsmanager:GetSecretValue", "WebhookSecret", "", "webhook.py"),
+    Needed("events:PutEvents", "", "llm-relay", "notifications/event_bridge.py"),
+    Needed("secretsmanager:GetSecretValue", "WebhookSecret", "", "notifications/webhook.py"),
 ]
 # Of an object that is not there, S3 says so only to those who may list the bucket.
-MAY_LIST = Needed("s3:ListBucket", "BatchBucket", "", "objects.py")
+MAY_LIST = Needed("s3:ListBucket", "BatchBucket", "", "aws/s3.py")
 FOR_LAMBDA = "Lambda itself makes it, to bring messages to the function"
 FOR_STEP_FUNCTIONS = "Step Functions itself makes it, to run the machine"
 FOR_EVENTBRIDGE = "EventBridge itself makes it, to start the machine"
@@ -45,94 +51,98 @@ STARTS = Needed("states:StartExecution", "BatchStateMachine", unseen=FOR_EVENTBR
 
 CALLS: Mapping[str, list[Needed]] = {
     "AuthorizerFunction": [
-        Needed("dynamodb:GetItem", "ClientsTable", "client#*", "client_keys.py"),
+        Needed("dynamodb:GetItem", "ClientsTable", "client#*", "api/authorizer.py"),
     ],
     "ChatCompletionsFunction": RELAYS,
     "ResponsesFunction": [
         *RELAYS,
-        Needed("s3:PutObject", "BatchBucket", "responses/*", "jobs/background.py"),
+        Needed("s3:PutObject", "BatchBucket", "responses/*", "jobs/background_relay.py"),
         Needed("dynamodb:UpdateItem", "BatchesTable", "responses#*", "jobs/record.py"),
         Needed("sqs:SendMessage", "JobsQueue", "", "jobs/queue.py"),
     ],
     "ModelsFunction": READS_THE_PROVIDER_KEY,
     "UsageFunction": [
-        Needed("dynamodb:GetItem", "ClientsTable", "ledger#*", "usage_report.py"),
-        Needed("dynamodb:Query", "ClientsTable", "usage#*", "usage_report.py"),
+        Needed("dynamodb:GetItem", "ClientsTable", "ledger#*", "api/usage_report.py"),
+        Needed("dynamodb:Query", "ClientsTable", "usage#*", "api/usage_report.py"),
     ],
     "HealthFunction": [],
     "OpenapiFunction": [],
     "PlaygroundFunction": [],
     "DoctorFunction": READS_THE_PROVIDER_KEY,
     "BackgroundResponsesFunction": [
-        Needed("s3:GetObject", "BatchBucket", "responses/*", "jobs/follow.py"),
-        Needed("s3:DeleteObject", "BatchBucket", "responses/*", "jobs/follow.py"),
+        Needed("s3:GetObject", "BatchBucket", "responses/*", "jobs/response_routes.py"),
+        Needed("s3:DeleteObject", "BatchBucket", "responses/*", "jobs/response_routes.py"),
         MAY_LIST,
         Needed("dynamodb:GetItem", "BatchesTable", "responses#*", "jobs/record.py"),
         Needed("dynamodb:UpdateItem", "BatchesTable", "responses#*", "jobs/record.py"),
         Needed("dynamodb:DeleteItem", "BatchesTable", "responses#*", "jobs/record.py"),
     ],
     "FilesFunction": [
-        Needed("s3:PutObject", "BatchBucket", "files/*", "batch/uploads.py"),
+        Needed("s3:PutObject", "BatchBucket", "files/*", "batch/api/uploads.py"),
         *(
-            Needed(action, "BatchBucket", place, "batch/files.py")
+            Needed(action, "BatchBucket", place, "batch/api/files.py")
             for action in ("s3:GetObject", "s3:DeleteObject")
             for place in ("files/*", "batches/*/output.jsonl", "batches/*/errors.jsonl")
         ),
         MAY_LIST,
         *(
-            Needed(f"dynamodb:{action}", "BatchesTable", "files#*", "batch/store.py")
+            Needed(f"dynamodb:{action}", "BatchesTable", "files#*", "batch/model/store.py")
             for action in ("GetItem", "UpdateItem", "DeleteItem", "Query")
         ),
-        Needed("dynamodb:Query", "BatchesTable", "batches#*", "batch/files.py"),
+        Needed("dynamodb:Query", "BatchesTable", "batches#*", "batch/api/files.py"),
     ],
     "BatchesFunction": [
-        Needed("dynamodb:GetItem", "BatchesTable", "files#*", "batch/batches.py"),
-        Needed("dynamodb:GetItem", "BatchesTable", "batches#*", "batch/batches.py"),
-        Needed("dynamodb:UpdateItem", "BatchesTable", "batches#*", "batch/submit.py"),
-        Needed("dynamodb:Query", "BatchesTable", "batches#*", "batch/batches.py"),
-        Needed("dynamodb:UpdateItem", "BatchesTable", "batchkeys#*", "batch/store.py"),
-        Needed("dynamodb:DeleteItem", "BatchesTable", "batchkeys#*", "batch/store.py"),
-        Needed("states:StartExecution", "BatchStateMachine", "", "batch/submit.py"),
-        Needed("states:StopExecution", "BatchStateMachine", "", "batch/submit.py"),
+        Needed("dynamodb:GetItem", "BatchesTable", "files#*", "batch/api/batches.py"),
+        Needed("dynamodb:GetItem", "BatchesTable", "batches#*", "batch/api/batches.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "batches#*", "batch/api/submit.py"),
+        Needed("dynamodb:Query", "BatchesTable", "batches#*", "batch/api/batches.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "batchkeys#*", "batch/model/store.py"),
+        Needed("dynamodb:DeleteItem", "BatchesTable", "batchkeys#*", "batch/model/store.py"),
+        Needed("states:StartExecution", "BatchStateMachine", "", "batch/api/submit.py"),
+        Needed("states:StopExecution", "BatchStateMachine", "", "batch/api/submit.py"),
     ],
     "BatchPlanFunction": [
         *READS_THE_PROVIDER_KEY,
         *ANNOUNCES,
-        Needed("s3:GetObject", "BatchBucket", "files/*", "batch/plan.py"),
-        Needed("s3:GetObject", "BatchBucket", "inbox/*", "batch/plan.py"),
+        Needed("s3:GetObject", "BatchBucket", "files/*", "batch/plan/plan.py"),
+        Needed("s3:GetObject", "BatchBucket", "inbox/*", "batch/plan/plan.py"),
         MAY_LIST,
-        Needed("s3:PutObject", "BatchBucket", "batches/*/manifest.json", "batch/plan.py"),
-        Needed("s3:PutObject", "BatchBucket", "batches/*/batch.json", "batch/ending.py"),
-        Needed("s3:PutObject", "BatchBucket", "outbox/*/batch.json", "batch/ending.py"),
-        Needed("dynamodb:UpdateItem", "BatchesTable", "batches#*", "batch/store.py"),
-        Needed("dynamodb:UpdateItem", "BatchesTable", "files#operator", "batch/inbox.py"),
+        Needed("s3:PutObject", "BatchBucket", "batches/*/manifest.json", "batch/plan/plan.py"),
+        Needed("s3:PutObject", "BatchBucket", "batches/*/batch.json", "batch/finalize/notify.py"),
+        Needed("s3:PutObject", "BatchBucket", "outbox/*/batch.json", "batch/finalize/notify.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "batches#*", "batch/model/store.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "files#operator", "batch/model/inbox.py"),
     ],
     "BatchWorkerFunction": [
         *READS_THE_PROVIDER_KEY,
         *CIRCUITS,
         *ACCOUNTS,
-        Needed("dynamodb:GetItem", "ClientsTable", "ledger#*", "batch/purse.py"),
-        Needed("s3:GetObject", "BatchBucket", "files/*", "batch/rows.py"),
-        Needed("s3:GetObject", "BatchBucket", "inbox/*", "batch/rows.py"),
+        Needed("dynamodb:GetItem", "ClientsTable", "ledger#*", "batch/worker/budget.py"),
+        Needed("s3:GetObject", "BatchBucket", "files/*", "batch/worker/rows.py"),
+        Needed("s3:GetObject", "BatchBucket", "inbox/*", "batch/worker/rows.py"),
         MAY_LIST,
-        Needed("s3:GetObject", "BatchBucket", "batches/*/parts/*", "batch/progress.py"),
-        Needed("s3:PutObject", "BatchBucket", "batches/*/parts/*", "batch/part_writer.py"),
-        Needed("dynamodb:GetItem", "BatchesTable", "batches#*", "batch/worker.py"),
-        Needed("dynamodb:UpdateItem", "BatchesTable", "batches#*", "batch/clerk.py"),
-        Needed("dynamodb:UpdateItem", "BatchesTable", "chunks#*", "batch/leases.py"),
+        Needed("s3:GetObject", "BatchBucket", "batches/*/parts/*", "batch/worker/progress.py"),
+        Needed("s3:PutObject", "BatchBucket", "batches/*/parts/*", "batch/worker/part_writer.py"),
+        Needed("dynamodb:GetItem", "BatchesTable", "batches#*", "batch/worker/invocation.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "batches#*", "batch/worker/heartbeat.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "chunks#*", "batch/model/leases.py"),
     ],
     "BatchAssembleFunction": [
         *ANNOUNCES,
-        Needed("s3:GetObject", "BatchBucket", "files/*", "batch/never_run.py"),
-        Needed("s3:GetObject", "BatchBucket", "inbox/*", "batch/never_run.py"),
+        Needed("s3:GetObject", "BatchBucket", "files/*", "batch/finalize/unprocessed_rows.py"),
+        Needed("s3:GetObject", "BatchBucket", "inbox/*", "batch/finalize/unprocessed_rows.py"),
         MAY_LIST,
-        Needed("s3:GetObject", "BatchBucket", "batches/*/manifest.json", "batch/merge.py"),
-        Needed("s3:GetObject", "BatchBucket", "batches/*/parts/*", "batch/fetch.py"),
+        Needed("s3:GetObject", "BatchBucket", "batches/*/manifest.json", "batch/finalize/merge.py"),
+        Needed("s3:GetObject", "BatchBucket", "batches/*/parts/*", "batch/model/prefetch.py"),
         Needed(
-            "s3:PutObject", "BatchBucket", "batches/*/parts/*", "batch/condense.py", IF_MANY_PARTS
+            "s3:PutObject",
+            "BatchBucket",
+            "batches/*/parts/*",
+            "batch/finalize/compact.py",
+            IF_MANY_PARTS,
         ),
         *(
-            Needed("s3:PutObject", "BatchBucket", f"{place}/*/{name}", "batch/merge.py")
+            Needed("s3:PutObject", "BatchBucket", f"{place}/*/{name}", "batch/finalize/merge.py")
             for place in ("batches", "outbox")
             for name in ("batch.json", "output.jsonl", "errors.jsonl")
         ),
@@ -141,19 +151,25 @@ CALLS: Mapping[str, list[Needed]] = {
                 "s3:AbortMultipartUpload",
                 "BatchBucket",
                 f"{place}/*/{name}.jsonl",
-                "object_writer.py",
+                "aws/s3_writer.py",
                 IF_BROKEN_OFF,
             )
             for place in ("batches", "outbox")
             for name in ("output", "errors")
         ),
-        Needed("dynamodb:GetItem", "BatchesTable", "batches#*", "batch/assemble.py"),
-        Needed("dynamodb:UpdateItem", "BatchesTable", "batches#*", "batch/assemble.py"),
-        Needed("dynamodb:UpdateItem", "BatchesTable", "files#*", "batch/closing.py"),
-        Needed("dynamodb:Query", "BatchesTable", "chunks#*", "batch/leases.py"),
-        Needed("dynamodb:UpdateItem", "BatchesTable", "chunks#*", "batch/leases.py", IF_KILLED),
-        Needed("dynamodb:UpdateItem", "ClientsTable", "ledger#*", "batch/purse.py", IF_KILLED),
-        Needed("dynamodb:UpdateItem", "ClientsTable", "usage#*", "batch/purse.py", IF_KILLED),
+        Needed("dynamodb:GetItem", "BatchesTable", "batches#*", "batch/finalize/assemble.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "batches#*", "batch/finalize/assemble.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "files#*", "batch/finalize/finalize.py"),
+        Needed("dynamodb:Query", "BatchesTable", "chunks#*", "batch/model/leases.py"),
+        Needed(
+            "dynamodb:UpdateItem", "BatchesTable", "chunks#*", "batch/model/leases.py", IF_KILLED
+        ),
+        Needed(
+            "dynamodb:UpdateItem", "ClientsTable", "ledger#*", "batch/worker/budget.py", IF_KILLED
+        ),
+        Needed(
+            "dynamodb:UpdateItem", "ClientsTable", "usage#*", "batch/worker/budget.py", IF_KILLED
+        ),
     ],
     "JobWorkerFunction": [
         *READS_THE_PROVIDER_KEY,
@@ -163,8 +179,8 @@ CALLS: Mapping[str, list[Needed]] = {
         Needed("s3:GetObject", "BatchBucket", "responses/*", "jobs/response_task.py"),
         Needed("s3:PutObject", "BatchBucket", "responses/*", "jobs/response_task.py"),
         Needed("s3:DeleteObject", "BatchBucket", "responses/*", "jobs/response_task.py"),
-        Needed("s3:GetObject", "BatchBucket", "jobs/*", "jobs/single.py"),
-        Needed("s3:PutObject", "BatchBucket", "jobs/*", "jobs/single.py"),
+        Needed("s3:GetObject", "BatchBucket", "jobs/*", "jobs/single_job.py"),
+        Needed("s3:PutObject", "BatchBucket", "jobs/*", "jobs/single_job.py"),
         MAY_LIST,
         Needed("dynamodb:UpdateItem", "BatchesTable", "responses#*", "jobs/leases.py"),
         Needed("dynamodb:UpdateItem", "BatchesTable", "jobs", "jobs/leases.py"),
