@@ -50,7 +50,7 @@ check: .venv/dev ## Format, lint, types, template, tests: what CI calls
 	$(MAKE) audit
 	$(MAKE) test
 
-audit: .venv/audit ## Look up known weaknesses of all that is pinned (STRICT=1: fail if nobody can tell)
+audit: .venv/audit ## Look up known weaknesses of all that is pinned (STRICT=1: fail if the database is unreachable)
 	@.venv/audit/bin/python .ci/audit.py $(if $(STRICT),--strict)
 
 sbom: $(SBOM)/layer.cdx.json $(SBOM)/run.cdx.json ## Write what the layer and the local stack are made of, as CycloneDX

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
 import boto3
-from seeds import sow
+from seeds import seed
 
 from llm_relay.aws.s3 import Bucket
 from llm_relay.batch.model.store import Store
@@ -41,7 +41,7 @@ class Aws:
         for name, resource in self._resources.items():
             if resource["Type"] == "AWS::DynamoDB::Table":
                 self._make_table(name, resource["Properties"])
-        sow(self.bucket, Store("BatchesTable", lambda: self._client("dynamodb")))
+        seed(self.bucket, Store("BatchesTable", lambda: self._client("dynamodb")))
         return {
             "BATCH_BUCKET": BUCKET,
             "JOBS_QUEUE_URL": self._client("sqs").create_queue(QueueName=QUEUE)["QueueUrl"],

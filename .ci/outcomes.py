@@ -60,8 +60,8 @@ def assemble_complaint(case: Case, result: Json, bucket: Bucket) -> str:
         return f"not ended: {json.dumps(result)[:300]}"
     folder = names.folder(subject_of(case.event).batch)
     lines = {kind: bucket.get(f"{folder}{kind}.jsonl") for kind in ("output", "errors")}
-    told = [json.loads(line)["custom_id"] for kind in lines for line in lines[kind].splitlines()]
-    return "" if told == custom_ids() else f"the files tell of {told}"
+    found = [json.loads(line)["custom_id"] for kind in lines for line in lines[kind].splitlines()]
+    return "" if found == custom_ids() else f"the files contain {found}"
 
 
 def doctor_complaint(_case: Case, result: Json, _bucket: Bucket) -> str:

@@ -37,13 +37,13 @@ def parsed(words: list[str]) -> click.Context:
 def complaint(words: list[str]) -> str:
     """Say what is wrong with a command."""
     try:
-        told: dict[str, Any] = parsed(words).params
-    except Exception as error:  # noqa: BLE001 - whatever SAM raises is what is told
+        arguments: dict[str, Any] = parsed(words).params
+    except Exception as error:  # noqa: BLE001 - any error of SAM is the complaint
         return repr(error)
-    function = told.get("function_logical_id")
+    function = arguments.get("function_logical_id")
     if function and function not in TEMPLATE["Resources"]:
         return f"the template has no {function}"
-    given = told.get("parameter_overrides") or {}
+    given = arguments.get("parameter_overrides") or {}
     if unknown := {*given} - {*TEMPLATE["Parameters"]}:
         return f"the template has no parameter {unknown}"
     return ""

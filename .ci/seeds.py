@@ -25,8 +25,8 @@ FILE_ID = "file-19ac4d3a1800123456789abcdef"
 DAY_SECONDS = 86_400
 
 
-def sow(bucket: Bucket, store: Store) -> None:
-    """Put in place what each event of the three steps of a batch needs."""
+def seed(bucket: Bucket, store: Store) -> None:
+    """Create what the events of the three steps of a batch need."""
     seeds = {"batch_plan": for_plan, "batch_worker": for_worker, "batch_assemble": for_assemble}
     for case in cases():
         if case.folder in seeds:
@@ -35,11 +35,11 @@ def sow(bucket: Bucket, store: Store) -> None:
 
 def for_plan(bucket: Bucket, store: Store, event: Json) -> None:
     """A file in the inbox, or a batch that is new."""
-    told = event["input"]
-    if "detail" in told:
-        bucket.put(told["detail"]["object"]["key"], rows())
+    step_input = event["input"]
+    if "detail" in step_input:
+        bucket.put(step_input["detail"]["object"]["key"], rows())
     else:
-        add_batch(bucket, store, told, status=VALIDATING)
+        add_batch(bucket, store, step_input, status=VALIDATING)
 
 
 def for_worker(bucket: Bucket, store: Store, event: Json) -> None:
@@ -60,9 +60,9 @@ def for_assemble(bucket: Bucket, store: Store, event: Json) -> None:
     bucket.put(names.part_key(batch.id, chunk.number, 1, 0), part_text([answered]))
 
 
-def add_batch(bucket: Bucket, store: Store, told: Json, **facts: Any) -> Batch:
-    """Keep the record of the batch that a step is told of, and its file."""
-    subject, now = subject_of(told), int(time.time())
+def add_batch(bucket: Bucket, store: Store, event: Json, **facts: Any) -> Batch:
+    """Store the record of the batch that a step works on, and its file."""
+    subject, now = subject_of(event), int(time.time())
     batch = Batch(
         id=subject.batch,
         owner=subject.owner,

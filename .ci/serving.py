@@ -36,7 +36,7 @@ def serving(host: str, *command: str) -> Iterator[str]:
 
 
 def free_port(host: str) -> int:
-    """Return a port that nobody listens on."""
+    """Return an unused port."""
     with socket.create_server((host, 0)) as server:
         return int(server.getsockname()[1])
 

@@ -27,7 +27,7 @@ PROVIDER_KEY = "ak_local_simulator_0000000000000000"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What `sam local` is told of them."""
+    """What `sam local` needs to reach them."""
 
     aws: Aws
     template: Path  # as it was built, with the address of that AWS in it

@@ -23,7 +23,7 @@ SWITCHED_OFF = {
 
 
 def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Serve the playground, unless it is switched off."""
+    """Return the playground, unless it is switched off."""
     if os.environ.get("PLAYGROUND") == "off":
         return answer(404, "application/json", json.dumps({"error": SWITCHED_OFF}))
     return playground()
@@ -31,7 +31,7 @@ def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 @cache
 def playground() -> dict[str, Any]:
-    """Join the page's files into one document, and let no other style or script into it."""
+    """Return the page as one document whose policy allows only its own styles and scripts."""
     page = (PAGE / "index.html").read_text("utf-8")
     style, script = text_of(STYLES, page), text_of(SCRIPTS, page)
     page = STYLES.sub(lambda _: f"<style>{style}</style>\n", page)
@@ -45,21 +45,21 @@ def playground() -> dict[str, Any]:
 
 
 def text_of(tags: re.Pattern[str], page: str) -> str:
-    """Read the files that tags of the page name, in their order, as one."""
+    """Return the joined content of the files that the page's tags name."""
     files = (FILE.findall(found) for found in tags.findall(page))
     texts = [(PAGE / name).read_text("utf-8") for names in files for name in names]
     return MODULE_SYNTAX.sub("", "".join(texts))
 
 
 def digest(text: str) -> str:
-    """Name a text as a Content-Security-Policy does."""
+    """Return the hash of a text for a Content-Security-Policy."""
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
 def answer(
     status: int, kind: str, body: str, headers: dict[str, str] | None = None
 ) -> dict[str, Any]:
-    """Return an answer that no browser takes for anything else or tells anyone about."""
+    """Return an answer with headers against content sniffing and referrer leaks."""
     fixed = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
     return {
         "statusCode": status,

@@ -2,7 +2,7 @@ import { BASE_URL } from "./document.js";
 import { BrokenOff, NoAnswer, Refusal } from "./ask.js";
 import { Mistake } from "./form.js";
 
-/** What went wrong, in a title, the endpoint's own words, and what to do about it. */
+/** Explains an error: a title, the endpoint's message and what to do. */
 export function explain(error) {
   if (error instanceof Mistake) return { title: "Not sent", message: error.message };
   if (error instanceof Refusal) return refused(error);
@@ -14,7 +14,7 @@ export function explain(error) {
 const UNREACHED =
   "Is the endpoint still running (make run), and is this machine online? Then send again.";
 const HALF =
-  "The provider may charge for what arrived, so nothing is asked again by itself. For a whole answer, send again.";
+  "The provider may charge for what arrived, so the request is not retried automatically. Send it again for a complete answer.";
 
 function refused(error) {
   const id = error.headers.get("x-request-id");
@@ -27,11 +27,11 @@ function refused(error) {
   };
 }
 
-// The endpoint's messages say what to do; this adds what only the page knows.
+// The endpoint's messages suggest fixes; this adds what only the page knows.
 function advice({ status, code, headers }) {
   if (status === 200) return HALF;
   const seconds = headers.get("retry-after");
-  if (code === "invalid_api_key") return "Paste the key above again, whole. Where it comes from is told there.";
+  if (code === "invalid_api_key") return "Paste the complete key above. The hints there say where to find one.";
   if (code === "unknown_route") return `This page asked ${BASE_URL}: is it served by the endpoint itself?`;
   if (status === 429 && seconds) return `Send again in ${seconds} s.`;
   return "";

@@ -1,7 +1,7 @@
 import { BASE_URL } from "./document.js";
 import { events } from "./sse.js";
 
-/** The endpoint said no: with a status, or in the middle of a stream. */
+/** The endpoint returned an error: as a status, or in the middle of a stream. */
 export class Refusal extends Error {
   constructor(status, error, headers) {
     super(error.message ?? "The endpoint gave no reason.");
@@ -9,13 +9,13 @@ export class Refusal extends Error {
   }
 }
 
-/** Nobody answered. */
+/** The endpoint cannot be reached. */
 export class NoAnswer extends Error {}
 
 /** The answer ended before its end. */
 export class BrokenOff extends Error {}
 
-/** Asks the endpoint; yields each JSON document of the answer, one if it comes whole. */
+/** Calls the endpoint; yields each JSON document of the answer (one if it is not streamed). */
 export async function* ask(path, { key, body, signal, onHead = () => {} }) {
   const response = await reach(path, { key, body, signal });
   onHead(response.headers, response.status);
@@ -37,7 +37,7 @@ async function reach(path, { key, body, signal }) {
   try {
     return await fetch(BASE_URL + path, { method: body ? "POST" : "GET", headers, body, signal });
   } catch (error) {
-    if (error instanceof TypeError) throw new NoAnswer(`Nobody answered at ${BASE_URL}.`);
+    if (error instanceof TypeError) throw new NoAnswer(`No answer from ${BASE_URL}.`);
     throw error;
   }
 }

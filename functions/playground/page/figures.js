@@ -1,6 +1,6 @@
 import { priceOf } from "./models.js";
 
-/** What there is to tell of a call in numbers, as names and values. */
+/** Figures of a call, as pairs of name and value. */
 export function figuresOf({ answer, model, streamed, finished, headers, times }) {
   const tokensOut = answer.usage?.tokensOut;
   const first = times.first ?? times.end;
@@ -22,8 +22,8 @@ function milliseconds(time) {
   return time < 1000 ? `${Math.round(time)} ms` : `${(time / 1000).toFixed(2)} s`;
 }
 
-function cost(answer, model, told) {
-  const known = told ?? answer.costUsd;
+function cost(answer, model, reported) {
+  const known = reported ?? answer.costUsd;
   if (known != null) return dollars(Number(known));
   const listed = answer.usage ? priceOf(model, answer.usage) : NaN;
   return Number.isFinite(listed) && `≈ ${dollars(listed)}`;
@@ -36,20 +36,20 @@ function left(get) {
   return remaining && (limit ? `${remaining} of ${limit}` : remaining);
 }
 
-/** What a header says, for those that are worth a word. */
+/** Explanations of headers. */
 export const MEANINGS = {
   "x-request-id": "Finds the call in the endpoint's log",
-  "x-upstream-request-id": "The provider's name for the call",
-  "x-relay-attempts": "How often the provider was asked",
-  "x-relay-overhead-ms": "Our share of the time to the first byte",
-  "x-relay-cost-usd": "What the call cost",
-  "x-relay-dropped": "Fields left out, as the provider refuses them",
-  "x-relay-replayed": "Told again, not asked again",
+  "x-upstream-request-id": "The provider's request id",
+  "x-relay-attempts": "Attempts made at the provider",
+  "x-relay-overhead-ms": "The relay's share of the time to first byte",
+  "x-relay-cost-usd": "Cost of the call",
+  "x-relay-dropped": "Fields removed because the provider does not support them",
+  "x-relay-replayed": "Replayed answer; the provider was not called",
   "retry-after": "Seconds to wait",
-  "x-ratelimit-limit-requests": "Requests that the provider allows",
+  "x-ratelimit-limit-requests": "The provider's request limit",
   "x-ratelimit-remaining-requests": "Requests left",
   "x-ratelimit-reset-requests": "When they are allowed again",
-  "x-ratelimit-limit-tokens": "Tokens that the provider allows",
+  "x-ratelimit-limit-tokens": "The provider's token limit",
   "x-ratelimit-remaining-tokens": "Tokens left",
   "x-ratelimit-reset-tokens": "When they are allowed again",
 };

@@ -20,7 +20,7 @@ export async function tryKey() {
   listing?.abort();
   listing = new AbortController();
   const { signal } = listing;
-  say(given ? "Asking for the models …" : "Kept in this tab only; gone when you close it.");
+  say(given ? "Asking for the models …" : "Kept in this tab only; deleted when you close it.");
   if (!given) return;
   try {
     const count = await listModels(readKey(), signal);

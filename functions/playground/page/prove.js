@@ -4,25 +4,25 @@ import { emptyAnswer, take } from "./answer.js";
 import { explain } from "./advice.js";
 import { vectors } from "./vectors.js";
 
-/** Says how many test vectors there are. */
+/** Shows the number of test vectors. */
 export function announceVectors() {
   $("vectors-state").textContent =
     `${vectors.length} requests with known answers, as the provider's guides have them, sent through this endpoint.`;
 }
 
-/** Sends every vector, the two endpoints side by side, and shows how each went. */
+/** Sends every vector to both endpoints in parallel, and shows each result. */
 export async function prove(key) {
   const rows = new Map(vectors.map((vector) => [vector, element("li", {}, ...waiting(vector))]));
   $("vectors").replaceChildren(...rows.values());
   const results = [];
-  const tell = (result) => {
+  const show = (result) => {
     results.push(result);
-    rows.get(result.vector).replaceChildren(...told(result));
+    rows.get(result.vector).replaceChildren(...resultLine(result));
     $("vectors-state").textContent = summary(results);
   };
   const lanes = ["chat", "responses"].map(async (surface) => {
     for (const vector of vectors.filter((each) => each.surface === surface))
-      tell(await outcome(vector, key));
+      show(await outcome(vector, key));
   });
   await Promise.all(lanes);
 }
@@ -43,12 +43,12 @@ async function complaint(vector, key) {
   }
   if (answer.text.includes(vector.contains)) return null;
   const message = `Wanted “${vector.contains}”, got “${answer.text.slice(0, 200)}”.`;
-  return { title: "Another answer", message, todo: "Run it again: a model does not always say the same." };
+  return { title: "Another answer", message, todo: "Run it again: model answers vary." };
 }
 
 const waiting = ({ name }) => [element("span", { className: "wait" }, "…"), element("code", {}, name)];
 
-function told({ vector, failure, took }) {
+function resultLine({ vector, failure, took }) {
   const word = failure ? "FAIL" : "PASS";
   const line = [
     element("span", { className: word.toLowerCase() }, word),

@@ -3,7 +3,7 @@ import { MEANINGS } from "./figures.js";
 
 const CUT_OFF = ["length", "max_output_tokens"];
 
-/** Makes room for a new answer. */
+/** Clears the previous answer. */
 export function clearAnswer() {
   $("answer").replaceChildren(document.createTextNode(""));
   $("calls").replaceChildren();
@@ -17,7 +17,7 @@ export function scrollToAnswer() {
   $("answer-card").scrollIntoView({ block, behavior: smooth ? "smooth" : "auto" });
 }
 
-/** Says how far the call is, in one word. */
+/** Shows the state of the call. */
 export function showState(word, kind = "") {
   if ($("state").textContent === word) return;
   $("state").textContent = word;
@@ -48,7 +48,7 @@ function pretty(text) {
   }
 }
 
-/** Says that there was nothing to show, where there was nothing. */
+/** Notes an answer that was cut off or is empty. */
 export function showEnding({ text, calls, ending: why }) {
   if (CUT_OFF.includes(why)) note("Cut off: the limit of tokens was reached.");
   else if (!text && !calls.size) note("The answer is empty.");
@@ -67,7 +67,7 @@ export function showFigures(pairs) {
   $("figures").hidden = !cells.length;
 }
 
-/** Shows every header, those first that say something of the call. */
+/** Shows every header, the explained ones first. */
 export function showHeaders(received) {
   const telling = ([name]) => (name in MEANINGS ? 0 : 1);
   const sorted = [...received].sort((one, other) => telling(one) - telling(other));
@@ -80,7 +80,7 @@ function headerRow([name, value]) {
   return element("tr", {}, element("th", { scope: "row" }, name), ...cells);
 }
 
-/** Shows what went wrong and what to do. */
+/** Shows an error and what to do about it. */
 export function showFailure({ title, message, todo, details = [] }) {
   const lines = [
     element("p", { className: "title" }, title),

@@ -1,4 +1,4 @@
-/** The data of each server-sent event of a body, as it arrives; an unfinished last one is not told. */
+/** Yields the data of each complete server-sent event of a body as it arrives. */
 export async function* events(body) {
   let rest = "";
   for await (const text of texts(body)) {
