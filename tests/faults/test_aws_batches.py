@@ -23,6 +23,7 @@ from tests.faults.aws.faults import AWAY, DENIED, HALF, LOST, PASSING, THROTTLED
 from tests.functions.conftest import Context, provider
 from tests.functions.test_batch_assemble import EXECUTION, assemble, ids_of, now_of
 from tests.support.batch_environment import batch_world
+from tests.support.caller_faults import CallerFaults
 from tests.support.chunk_runs import Work, office
 from tests.support.dynamodb_proxy import Door
 from tests.support.event_recorder import news
@@ -62,9 +63,8 @@ PATIENCE = 20
 
 def now_and_then(door: FaultyAws, seed: int, one_in: int) -> None:
     """Let one of so many operations meet a fault that passes."""
-    chance = random.Random(seed)  # noqa: S311 - the same each time
-    nothing = [None] * (one_in - 1)
-    door.fault = lambda _: chance.choice([chance.choice(PASSING), *nothing])
+    nothing = [None] * (one_in - 1) * len(PASSING)
+    door.fault_for = CallerFaults(seed, [*PASSING, *nothing])
 
 
 def until_done(work: Callable[[], Any]) -> Any:

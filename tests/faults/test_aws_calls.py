@@ -21,6 +21,7 @@ from tests.faults.aws.environment import (
     secret,
 )
 from tests.faults.aws.faults import AWAY, DENIED, LOST, PASSING, SLOW, THROTTLED, UNHEARD
+from tests.support.caller_faults import CallerFaults
 from tests.support.paying_provider import STREAMED, WHOLE, question
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def test_every_call_has_one_honest_outcome_and_the_ledger_what_was_paid(
     chance = random.Random(SEED)  # noqa: S311 - the same each time
     assert FIRST.ask().status == 200  # the prices are known from now on
     made = calls(chance)
-    callers.door.fault = lambda _: chance.choice([*PASSING, *[None] * ONE_IN])
+    callers.door.fault_for = CallerFaults(SEED, [*PASSING, *[None] * ONE_IN])
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(Call.ask, made))
     callers.door.calm()
@@ -69,10 +70,9 @@ def test_every_call_has_one_honest_outcome_and_the_ledger_what_was_paid(
 def test_repeats_after_the_faults_pay_nothing_twice(
     callers: Callers, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    chance = random.Random(SEED)  # noqa: S311 - the same each time
     assert FIRST.ask().status == 200
     made = [Call(question("answers", cost, stream=False), f"key-{cost}") for cost in range(2, 26)]
-    callers.door.fault = lambda _: chance.choice([*PASSING, *[None] * 6])
+    callers.door.fault_for = CallerFaults(SEED, [*PASSING, *[None] * 6])
     with ThreadPoolExecutor(8) as pool:
         first = list(pool.map(Call.ask, made))
     callers.door.calm()

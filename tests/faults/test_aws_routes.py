@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -10,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
+from llm_relay.aws.dynamodb import dynamodb
+from llm_relay.batch.api.submit import step_functions
 from tests.faults.aws.environment import SEED, aws, door, environment
-from tests.faults.aws.faults import AWAY, DENIED, LOST, PASSING, THROTTLED
+from tests.faults.aws.faults import AWAY, DENIED, LOST, PASSING, THROTTLED, UNHEARD
 from tests.support.batch_api import front, state_machine
 from tests.support.batch_calls import created, started, uploaded, with_key
 from tests.support.batch_environment import batch_world
+from tests.support.caller_faults import CallerFaults, send_caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +28,7 @@ __all__ = ["aws", "batch_world", "door", "environment", "front", "state_machine"
 
 
 TRIES = 20
+STARTS = 3  # attempts of the client of Step Functions
 
 
 def calls(client: openai.OpenAI, file: str, batch: str) -> dict[str, Callable[[], Any]]:
@@ -74,13 +77,29 @@ def test_an_outage_is_told_as_one_on_every_route_and_leaves_no_trace(
     assert {name: outcome(call) for name, call in made.items()} == dict.fromkeys(made, "ok")
 
 
+@pytest.mark.parametrize("fault", [LOST, UNHEARD])
+def test_a_batch_whose_start_failed_is_started_by_a_repeat_and_there_once(
+    door: FaultyAws, front: Front, state_machine: str, fault: str
+) -> None:
+    client = front.client()
+    file, planned = uploaded(client), iter([fault] * STARTS)
+    door.fault = lambda name: next(planned, None) if name == "states.StartExecution" else None
+    with pytest.raises(openai.InternalServerError):
+        created(client, file, **with_key("k"))
+    batch = created(client, file, **with_key("k"))
+    assert door.met["states", fault] == STARTS
+    assert client.batches.list().data == [batch]
+    assert list(started(state_machine)) == [batch.id]
+
+
 def test_a_batch_that_is_asked_for_until_it_is_there_is_there_once(
     door: FaultyAws, front: Front, state_machine: str
 ) -> None:
-    chance = random.Random(SEED)  # noqa: S311 - the same each time
+    for used in (dynamodb(), step_functions()):
+        send_caller(used)
     client, keys = front.client(), [f"key-{number}" for number in range(8)]
     file = uploaded(client)
-    door.fault = lambda _: chance.choice([*PASSING, *[None] * 8])
+    door.fault_for = CallerFaults(SEED, [*PASSING, *[None] * 8])
 
     def insist(key: str) -> str:
         for _ in range(TRIES):

@@ -13,6 +13,7 @@ import pytest
 
 from llm_relay.batch.api.submit import step_functions
 from llm_relay.batch.api.uploads import bucket
+from tests.support.caller_faults import calling_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         event = event_of(self.command, self.path, dict(self.headers.items()), body)
         handler = files if event["resource"].startswith("/v1/files") else batches
-        result = handler(event, None)
+        with calling_as(self.headers.get("Idempotency-Key", "")):
+            result = handler(event, None)
         content = result["body"].encode()
         self.send_response(result["statusCode"])
         for name, value in {**result["headers"], "Content-Length": str(len(content))}.items():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.support.aws_proxy import Answer, AwsDoor
+from tests.support.caller_faults import caller_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,10 +31,14 @@ _JSON = {"Content-Type": "application/x-amz-json-1.0"}
 
 @dataclass
 class Door(AwsDoor):
-    """DynamoDB's operations as they passed, and the fault that the next one meets, if any."""
+    """DynamoDB's operations as they passed, and the fault that the next one meets, if any.
+
+    `fault` goes by the operation, `fault_for` by the caller.
+    """
 
     operations: list[str] = field(default_factory=list)
     fault: Callable[[str], str | None] = field(default=lambda _operation: None)
+    fault_for: Callable[[str], str | None] = field(default=lambda _caller: None)
     _turn: threading.Lock = field(default_factory=threading.Lock)  # moto works in two steps
 
     def answer(self, sent: Sent) -> Answer | None:
@@ -41,7 +46,7 @@ class Door(AwsDoor):
         operation = sent.headers["x-amz-target"].rpartition(".")[2]
         with self._turn:
             self.operations.append(operation)
-            fault = self.fault(operation)
+            fault = self.fault(operation) or self.fault_for(caller_in(sent.headers))
             if fault == CONFLICT and operation in _CONFLICTS:
                 return Answer(400, json.dumps(_CONFLICTS[operation]).encode(), _JSON)
             if fault == AWAY:

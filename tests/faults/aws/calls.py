@@ -12,6 +12,7 @@ from llm_relay.billing.admission import admit
 from llm_relay.providers.dialects.dialect import ABLITERATION
 from tests.faults.aws.environment import PROMPT
 from tests.functions.conftest import Answered, Context, proxy_event, taken
+from tests.support.caller_faults import calling_as
 from tests.support.ledger_accounts import CLIENT, client, is_sound
 from tests.support.paying_provider import LISTED, expected_nanos, question
 
@@ -32,7 +33,8 @@ class Call:
     key: str | None = None
 
     def ask(self, seconds: float = 60) -> Answered:
-        return taken(handler(self.event(), Context(seconds, time.monotonic())))
+        with calling_as(self.name):
+            return taken(handler(self.event(), Context(seconds, time.monotonic())))
 
     def event(self) -> dict[str, Any]:
         event = proxy_event("POST", "/v1/chat/completions", self.body)

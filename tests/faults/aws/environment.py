@@ -15,6 +15,7 @@ from llm_relay.api.idempotency import records
 from llm_relay.aws.dynamodb import dynamodb
 from tests.faults.aws.faults import FaultyAws
 from tests.functions.conftest import PROVIDER_KEY, aws, environment, patience_with, secret
+from tests.support.caller_faults import send_caller
 from tests.support.ledger_accounts import Accounts, accounts
 from tests.support.paying_provider import PayingProvider
 
@@ -58,6 +59,7 @@ def callers(
         environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", door.url)
         environment.setenv("ANSWERS_TABLE", answers_table(accounts.dynamodb))
         forget()
+        send_caller(dynamodb())
         yield Callers(door=door, paid=provider, accounts=accounts)
         forget()
 

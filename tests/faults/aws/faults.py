@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from tests.support.aws_proxy import Answer, AwsDoor
+from tests.support.caller_faults import caller_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,9 @@ PASSING = (THROTTLED, AWAY, LOST, UNHEARD, CONFLICT, SLOW)
 SLOW_SECONDS = 0.2
 
 _SIGNED_FOR = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request")
+# The key of an item in DynamoDB, or a job in a message.
+_DONE_TO = re.compile(r'"Key": \{"pk".*?\}\}|job-\d+')
+_NEW_IN_EACH_RUN = re.compile("[0-9a-f]{10,}")
 _TARGETS = {"dynamodb": "com.amazonaws.dynamodb.v20120810#", "sqs": "com.amazonaws.sqs#"}
 _WORDS = {
     ("dynamodb", THROTTLED): (400, "ProvisionedThroughputExceededException"),
@@ -63,10 +67,12 @@ _OBJECTS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELET
 class FaultyAws(AwsDoor):
     """Every service behind one address; `fault` says what an operation such as s3.PutObject meets.
 
+    `fault_for` says the same by the caller, or else by what the operation is done to.
     `passed` is called with each operation that was done, before anybody hears of it.
     """
 
     fault: Callable[[str], str | None] = field(default=lambda _operation: None)
+    fault_for: Callable[[str], str | None] = field(default=lambda _name: None)
     passed: Callable[[str], object] = field(default=lambda _operation: None)
     operations: list[str] = field(default_factory=list)
     met: Counter[tuple[str, str]] = field(default_factory=Counter)  # service and fault
@@ -75,13 +81,14 @@ class FaultyAws(AwsDoor):
     def calm(self) -> None:
         """Let everything pass from now on."""
         self.fault = lambda _operation: None
+        self.fault_for = lambda _name: None
 
     def answer(self, sent: Sent) -> Answer | None:
         """Return the answer, or None for a connection that breaks."""
         service, operation = operation_of(sent)
         with self._turn:
             self.operations.append(f"{service}.{operation}")
-            fault = self.fault(f"{service}.{operation}")
+            fault = self.fault(f"{service}.{operation}") or self.fault_for(name_of(sent))
             self.met[service, fault or ""] += 1
         if fault == SLOW:
             time.sleep(SLOW_SECONDS)
@@ -107,6 +114,15 @@ def operation_of(sent: Sent) -> tuple[str, str]:
         if method == sent.method and name in asked:
             return service, operation
     return service, "ListObjectsV2" if "list-type" in asked else _OBJECTS.get(sent.method, "")
+
+
+def name_of(sent: Sent) -> str:
+    """Return the caller of a request, or else what it is done to, the same in each run."""
+    if caller := caller_in(sent.headers):
+        return caller
+    key = _DONE_TO.search(sent.body.decode(errors="replace"))
+    place = key[0] if key else urlsplit(sent.path).path
+    return " ".join([*operation_of(sent), _NEW_IN_EACH_RUN.sub("", place)])
 
 
 def refusal(service: str, operation: str, fault: str) -> Answer:

@@ -99,7 +99,7 @@ def test_a_batch_that_cannot_be_started_now_either_is_shown(
     assert "StateMachineDoesNotExist" in capsys.readouterr().out
 
 
-def test_a_batch_that_cannot_be_started_is_failed_and_not_hidden(
+def test_a_batch_without_a_key_that_cannot_be_started_is_failed_and_not_hidden(
     front: Front,
     batch_world: BatchWorld,
     state_machine: str,
@@ -109,7 +109,7 @@ def test_a_batch_that_cannot_be_started_is_failed_and_not_hidden(
     file_id = uploaded(client)
     batch_world.environment.setenv("STATE_MACHINE_ARN", f"{state_machine}-none")
     with pytest.raises(openai.InternalServerError) as refused:
-        created(client, file_id, **with_key("k"))
+        created(client, file_id)
     assert (refused.value.status_code, refused.value.code) == (503, "batches_unavailable")
     assert "StateMachine" not in refused.value.message
     assert "StateMachineDoesNotExist" in capsys.readouterr().out
@@ -119,8 +119,40 @@ def test_a_batch_that_cannot_be_started_is_failed_and_not_hidden(
     assert left.errors.data
     assert left.errors.data[0].code == "not_started"
     batch_world.environment.setenv("STATE_MACHINE_ARN", state_machine)
-    again = created(client, file_id, **with_key("k"))
+    again = created(client, file_id)
     assert (again.id == left.id, list(started(state_machine))) == (False, [again.id])
+
+
+def test_a_batch_with_a_key_that_cannot_be_started_is_started_by_a_repeat(
+    front: Front, batch_world: BatchWorld, state_machine: str
+) -> None:
+    client = front.client()
+    file_id = uploaded(client)
+    batch_world.environment.setenv("STATE_MACHINE_ARN", f"{state_machine}-none")
+    for _ in range(2):
+        with pytest.raises(openai.InternalServerError) as refused:
+            created(client, file_id, **with_key("k"))
+        assert (refused.value.status_code, refused.value.code) == (503, "batches_unavailable")
+        (left,) = client.batches.list().data
+        assert (left.status, left.id in refused.value.message) == (VALIDATING, True)
+    batch_world.environment.setenv("STATE_MACHINE_ARN", state_machine)
+    assert created(client, file_id, **with_key("k")) == left
+    assert (client.batches.list().data, list(started(state_machine))) == ([left], [left.id])
+
+
+def test_a_batch_that_was_started_is_not_failed_by_a_repeat_that_cannot_start_it(
+    front: Front, batch_world: BatchWorld, state_machine: str
+) -> None:
+    client = front.client()
+    file_id = uploaded(client)
+    first = created(client, file_id, **with_key("k"))
+    batch_world.environment.setenv("STATE_MACHINE_ARN", f"{state_machine}-none")
+    with pytest.raises(openai.InternalServerError):
+        created(client, file_id, **with_key("k"))
+    batch_world.environment.setenv("STATE_MACHINE_ARN", state_machine)
+    assert client.batches.list().data == [first]
+    assert created(client, file_id, **with_key("k")) == first
+    assert list(started(state_machine)) == [first.id]
 
 
 class Killed(BaseException):

@@ -16,6 +16,7 @@ from llm_relay.billing.ledger import Ledger, LedgerSettings
 from llm_relay.billing.ledger_account import GRACE_SECONDS, TOMBSTONE_SECONDS, Reservation
 from llm_relay.core.errors import BudgetExceeded, LedgerUnavailable
 from llm_relay.core.usage import Usage
+from tests.support.caller_faults import CallerFaults, calling_as, send_caller
 from tests.support.dynamodb_proxy import AWAY, CONFLICT, LOST, UNHEARD
 from tests.support.ledger_accounts import Accounts, client, is_sound
 
@@ -49,6 +50,7 @@ def ledger_behind(
     with closing(
         boto3.client("dynamodb", endpoint_url=accounts.door.url, config=patience)
     ) as behind:
+        send_caller(behind)
         yield Ledger(settings, lambda: behind)
 
 
@@ -285,7 +287,7 @@ def test_random_calls_at_once_through_a_failing_dynamodb_leave_the_sum_of_their_
 ) -> None:
     chance = random.Random(seed)  # noqa: S311 - the same each time
     faults = [UNHEARD, LOST, CONFLICT, *[None] * 20]
-    accounts.door.fault = lambda _operation: chance.choice(faults)
+    accounts.door.fault_for = CallerFaults(seed, faults)
     plans = [(chance.randint(1, 60), chance.random()) for _ in range(MANY)]
 
     def call(plan: tuple[int, float]) -> int | None:
@@ -301,9 +303,13 @@ def test_random_calls_at_once_through_a_failing_dynamodb_leave_the_sum_of_their_
         patient_ledger.settle(hold, cost, USAGE, "m")
         return cost
 
+    def call_as(number: int) -> int | None:
+        with calling_as(f"call {number}"):
+            return call(plans[number])
+
     with ThreadPoolExecutor(32) as callers:
-        costs = [cost for cost in callers.map(call, plans) if cost is not None]
-    accounts.door.fault = lambda _operation: None
+        costs = [cost for cost in callers.map(call_as, range(MANY)) if cost is not None]
+    accounts.door.fault_for = lambda _caller: None
     _, spent, held = read(accounts)
     assert (spent, held) == (sum(costs), 0)
     assert spent <= 2_000

@@ -58,12 +58,13 @@ def create_batch(request: ApiRequest) -> Document:
         return _submitted(_batch_of(request, fields, batch_id, int(created_at)))
     key = hashlib.sha256(key_of(request).encode()).hexdigest()
     first = _first(owner, key, fields, batch_id, int(created_at))
-    known = store().batch(owner, first["batch"])
+    batch = store().batch(owner, first["batch"])
     try:
-        return _submitted(known or _batch_of(request, fields, first["batch"], first["created_at"]))
-    except RelayError:
+        batch = batch or _batch_of(request, fields, first["batch"], first["created_at"])
+    except RelayError:  # there is no batch; once there is one, its key stays with it
         store().forget(owner, key)
         raise
+    return _submitted(batch, is_repeatable=True)
 
 
 def list_batches(request: ApiRequest) -> Document:
@@ -125,8 +126,9 @@ def _first(owner: str, key: str, fields: Document, batch_id: str, created_at: in
     return first
 
 
-def _submitted(batch: Batch) -> Document:
-    return submit(store(), step_functions(), _state_machine(), batch).document()
+def _submitted(batch: Batch, *, is_repeatable: bool = False) -> Document:
+    places = store(), step_functions(), _state_machine()
+    return submit(*places, batch, is_repeatable=is_repeatable).document()
 
 
 def _looked_at(batch: Batch) -> Batch:

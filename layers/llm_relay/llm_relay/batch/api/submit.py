@@ -7,15 +7,15 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from llm_relay.batch.api.not_started import not_started
 from llm_relay.batch.model.record import (
     CANCELLED,
     CANCELLING,
-    FAILED,
     RUNNING,
     VALIDATING,
     Batch,
 )
-from llm_relay.core.errors import BatchesUnavailable, BatchNotCancellable, BatchNotFound
+from llm_relay.core.errors import BatchNotCancellable, BatchNotFound
 
 if TYPE_CHECKING:
     from llm_relay.batch.model.store import Store
@@ -40,21 +40,25 @@ def step_functions() -> Any:
     return boto3.client("stepfunctions", config=patience)
 
 
-def submit(store: Store, states_client: Any, state_machine_arn: str, batch: Batch) -> Batch:
+def submit(
+    store: Store,
+    states_client: Any,
+    state_machine_arn: str,
+    batch: Batch,
+    *,
+    is_repeatable: bool = False,
+) -> Batch:
     """Keep a batch and start it; doing it again is harmless. Return the batch as it is now.
 
-    Raises BatchesUnavailable if it cannot be started: it is kept as failed, and never runs.
+    Raises BatchesUnavailable if it cannot be started. One that the same request can start later
+    stays as it is; any other is kept as failed, and never runs.
     """
     kept = batch if store.add(batch) else store.batch(batch.owner, batch.id) or batch
     if kept.status == VALIDATING:
         try:
             _start(states_client, state_machine_arn, batch.id, _named(batch))
         except Exception as error:
-            _note_not_started(store, batch)
-            raise BatchesUnavailable(
-                f"The batch {batch.id} could not be started, and none of its rows was run. Submit "
-                "it again; if that fails as well, look whether Step Functions can be reached."
-            ) from error
+            raise not_started(store, batch, is_repeatable=is_repeatable) from error
     return kept
 
 
@@ -131,23 +135,3 @@ def _stop(client: Any, execution_arn: str) -> None:
 
 def _execution(state_machine_arn: str, name: str) -> str:
     return f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
-
-
-def _note_not_started(store: Store, batch: Batch) -> None:
-    # Should it have been started all the same, its first step finds it failed and ends.
-    store.change(
-        batch.owner,
-        batch.id,
-        {VALIDATING},
-        status=FAILED,
-        times={"failed_at": int(time.time())},
-        error_count=1,
-        errors=[
-            {
-                "code": "not_started",
-                "line": None,
-                "message": "The batch could not be started. No row was run: submit it again.",
-                "param": None,
-            }
-        ],
-    )
