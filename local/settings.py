@@ -13,7 +13,6 @@ CLIENT_KEY = "sk-relay-local-000000000000000000000000"
 PROVIDER_URL = "https://api.abliteration.ai/v1"
 NO_KEY = "no-key-was-given"
 PORT = 8080
-HEDGING = {"HEDGE_PERCENT": "HedgePercent", "HEDGE_AFTER_SECONDS": "HedgeAfterSeconds"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +59,9 @@ def read_parameters(environ: Mapping[str, str]) -> dict[str, object]:
     """The template's parameters of `make run`; those that nobody speaks of are as it says."""
     # Another server is more likely to speak OpenAI's own dialect than our default provider's.
     likely = "openai" if environ.get("UPSTREAM_BASE_URL") else "abliteration"
-    hedging = {HEDGING[name]: read_number(name, environ[name]) for name in HEDGING & environ.keys()}
     return {
         "ProviderDialect": environ.get("PROVIDER_DIALECT") or likely,
         "Providers": read_providers(environ.get("PROVIDERS") or ""),
-        **hedging,
     }
 
 

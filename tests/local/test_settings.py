@@ -70,11 +70,3 @@ def test_a_base_url_with_a_password_is_refused_without_showing_it() -> None:
     with pytest.raises(ValueError, match="ABLIT_KEY") as refused:
         Settings.from_env({"UPSTREAM_BASE_URL": "https://user:hunter2@example.com/v1"})
     assert "hunter2" not in str(refused.value)
-
-
-def test_hedging_may_be_set_and_is_else_the_template_s() -> None:
-    assert "HedgePercent" not in Settings.from_env({}).parameters
-    parameters = Settings.from_env({"HEDGE_PERCENT": "100", "HEDGE_AFTER_SECONDS": "2"}).parameters
-    assert (parameters["HedgePercent"], parameters["HedgeAfterSeconds"]) == (100, 2)
-    with pytest.raises(ValueError, match="HEDGE_PERCENT=all is not a whole number"):
-        Settings.from_env({"HEDGE_PERCENT": "all"})

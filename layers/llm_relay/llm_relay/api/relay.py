@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import random
 import time
-from copy import copy
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from http import HTTPStatus
@@ -33,10 +31,9 @@ from llm_relay.validation import model_limits
 from llm_relay.validation.fields import body_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from llm_relay.api.api_gateway import ApiRequest
-    from llm_relay.api.hedge import Try
     from llm_relay.billing.admission import Admission
     from llm_relay.core.client import Client
     from llm_relay.core.usage import Usage
@@ -131,7 +128,6 @@ class Relay:
         self._questions: dict[str, ProviderRequest] = {}  # by the names of the providers
         self._deadline = deadline
         self._settings = providers().settings
-        self._races = False  # with another try of the same call
         self._soon = deadline.within(self._settings.first_byte_seconds)
 
     def answer(self, text: bytes) -> HttpAnswer:
@@ -140,9 +136,7 @@ class Relay:
         self._call.stream = body.get("stream") is True
         admission = self._admission(text, body)
         self._set_aside(admission.worst_nanos)
-        if self._is_hedged():
-            return self._hedged(admission)
-        return _finished(self._answer(admission.sources), self._call)
+        return _finished(providers().ask(admission.sources, self._ask), self._call)
 
     def checked(self, body: Document) -> Document:
         """Return a request as its client may make it; a RelayError if it could not be asked."""
@@ -163,37 +157,6 @@ class Relay:
         translated = source.translated(self._endpoint, text, admission.body)
         self._questions[source.name] = ProviderRequest(translated=translated, body=admission.body)
         return admission
-
-    def _answer(self, sources: Sequence[Provider]) -> HttpAnswer:
-        return providers().ask(sources, self._ask)
-
-    def _is_hedged(self) -> bool:
-        if not self._call.stream:
-            return False
-        return self._settings.hedge_percent > random.uniform(0, 100)  # noqa: S311 - a share of calls
-
-    def _hedged(self, admission: Admission) -> HttpAnswer:
-        from llm_relay.api.hedge import first_of_two  # noqa: PLC0415 - off, it costs nothing
-
-        self._races = True
-        seconds, second = self._settings.hedge_after_seconds, partial(self._second_try, admission)
-        told = first_of_two(self._try(admission.sources), second, seconds)
-        return _finished(told.told(), told.call)
-
-    def _try(self, sources: Sequence[Provider]) -> Try:
-        from llm_relay.api.hedge import Try  # noqa: PLC0415 - likewise
-
-        return Try(self._call, partial(self._answer, sources))
-
-    def _second_try(self, admission: Admission) -> Try | None:
-        """Return another try, at another provider if there is one; None without money for it."""
-        twin = copy(self)
-        twin._call = self._call.twin(self._settings.hedge_after_seconds)
-        twin._set_aside(admission.worst_nanos)
-        if self._client.budget_nanos is not None and not twin._call.charge:
-            return None  # nobody can tell whether the budget holds both
-        asked = self._call.effort.provider
-        return twin._try(sorted(admission.sources, key=lambda each: each.name == asked))
 
     def _set_aside(self, worst_nanos: int) -> None:
         if self._client.budget_nanos is None:
@@ -233,7 +196,7 @@ class Relay:
             self._deadline,
             self._settings.keep_alive_seconds,
         )
-        stream.open(self._soon if self._races else None)
+        stream.open()
         headers = {"content-type": _EVENT_STREAM, "cache-control": "no-cache"}
         return HttpAnswer(status=HTTPStatus.OK, headers=self._headers(reply, headers), body=stream)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.core.answer import safe_header_value
@@ -15,7 +15,6 @@ from llm_relay.providers.client import AttemptTracker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llm_relay.api.hedge import BothCharges
     from llm_relay.billing.settlement import Settlement
 
 _CLIENT_ERROR = 400
@@ -42,14 +41,13 @@ class CallRecord:
     model: str | None = None  # as the provider names it: what callers write is unbounded
     stream: bool = False
     replayed: bool = False  # answered from what was kept under an Idempotency-Key
-    hedged: bool = False  # asked twice, as the first answer was long in coming
     usage: Usage = field(default_factory=Usage)
     effort: AttemptTracker = field(default_factory=AttemptTracker)
     provider_request_id: str | None = None
     dropped: tuple[str, ...] = ()  # paths of what the provider would not have taken
     first_byte_seconds: float | None = None
     overhead_seconds: float | None = None  # our share of the time to the first byte
-    charge: Settlement | BothCharges | None = None  # of a client with a budget
+    charge: Settlement | None = None  # of a client with a budget
     price: Callable[[Usage, str | None], Usage] = field(default=lambda usage, _model: usage)
     _started: float = field(default_factory=time.monotonic)
     _told: bool = False
@@ -73,14 +71,6 @@ class CallRecord:
         """Keep what the call used, at its price."""
         self.model = model
         self.usage = self.price(usage, model)
-
-    def twin(self, waited_seconds: float) -> CallRecord:
-        """Return the same call as it is made once more, after waiting for so long."""
-        return replace(self, effort=AttemptTracker(waiting_seconds=waited_seconds), charge=None)
-
-    def disown(self) -> None:
-        """Leave it to another to charge the call and to tell of it."""
-        self._told = True
 
     def note_first_byte(self) -> None:
         """Keep the moment at which the caller gets the first byte of the answer."""
@@ -127,7 +117,6 @@ class CallRecord:
             "model": self.model,
             "stream": self.stream,
             "replayed": self.replayed or None,
-            "hedged": self.hedged or None,
             "status": int(status),
             "code": code,
             "attempts": self.effort.attempts,

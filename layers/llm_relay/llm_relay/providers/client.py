@@ -47,22 +47,11 @@ class AttemptTracker:
     limited: int = 0  # attempts that were refused with 429
     provider: str = ""  # the one that was asked last
     key: str = field(default="", repr=False)  # the last that was sent
-    is_asked: bool = False  # the last attempt has begun, and was not refused by its status
-    is_called_off: bool = False  # nobody waits for it any more
 
     def begin(self, key: str) -> None:
-        """Note one more attempt; OutOfTime if the call is called off."""
-        was_asked, self.is_asked = self.is_asked, True  # first: who calls it off looks at this last
-        if self.is_called_off:
-            self.is_asked = was_asked
-        self.stop_if_called_off()
+        """Note one more attempt."""
         self.attempts += 1
         self.key = key
-
-    def stop_if_called_off(self) -> None:
-        """Raise OutOfTime if nobody waits for it any more."""
-        if self.is_called_off:
-            raise DeadlineExceeded("Another try has answered.")
 
     def waiting_for(self, work: Callable[[], T]) -> T:
         """Do the work and count its time as waiting."""
@@ -114,12 +103,10 @@ class ProviderClient:
             try:
                 return self._attempt(request, turn.key, deadline, effort)
             except ProviderRefused as refusal:
-                effort.is_asked = False
                 effort.limited += refusal.status == HTTPStatus.TOO_MANY_REQUESTS
                 is_last = 0 < most <= effort.attempts - before
                 failure = turn.after(refusal, is_last=is_last)
             except UpstreamUnreachable as unreachable:
-                effort.is_asked = False
                 failure = unreachable
             if failure:
                 self._pause(failure, effort.attempts - before, most, deadline)

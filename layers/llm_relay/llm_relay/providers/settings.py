@@ -32,8 +32,6 @@ class UpstreamSettings:
     max_attempts: int
     longest_wait_seconds: float  # a longer Retry-After is handed to the caller
     keep_alive_seconds: float  # silence after which a stream gets a comment
-    hedge_percent: float  # of streams, which are asked a second time
-    hedge_after_seconds: float  # if their first event is not there by then
     connections: int  # kept open at the most
     ca_bundle: str | None  # a file of certificates to trust in place of certifi's
 
@@ -52,8 +50,6 @@ class UpstreamSettings:
             max_attempts=int(environ.get("UPSTREAM_MAX_ATTEMPTS", "3")),
             longest_wait_seconds=float(environ.get("UPSTREAM_LONGEST_WAIT_SECONDS", "20")),
             keep_alive_seconds=float(environ.get("KEEP_ALIVE_SECONDS", "15")),
-            hedge_percent=float(environ.get("HEDGE_PERCENT", "0")),
-            hedge_after_seconds=float(environ.get("HEDGE_AFTER_SECONDS", "5")),
             connections=int(environ.get("UPSTREAM_CONNECTIONS", "10")),
             ca_bundle=environ.get("REQUESTS_CA_BUNDLE") or environ.get("SSL_CERT_FILE"),
         )

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 # How long to wait for the connection's end after the stream's, so that it can be used again.
 _LINGER_SECONDS = 0.5
-# Between two looks whether somebody still waits for the first event.
-_LOOK_SECONDS = 1.0
 
 
 class StreamingBody:
@@ -59,23 +57,21 @@ class StreamingBody:
         """Tell whether no event has come."""
         return not self._watch.events
 
-    def open(self, event_by: Deadline | None = None) -> None:
+    def open(self) -> None:
         """Wait for the first event, or for the first comment that is due in its place.
 
-        With `event_by`, no comment takes its place: the stream is to be chosen by its event.
         Raises a RelayError for a provider that refuses in its first event or ends without any;
         nothing has been answered yet, so the caller can be told by the status.
         """
-        soon = event_by or self._deadline.within(self._keep_alive_seconds)
+        soon = self._deadline.within(self._keep_alive_seconds)
         while not self._watch.events and not self._over and soon.remaining():
             with suppress(TimeoutError):
-                self._first += self._read(min(soon.remaining(), _LOOK_SECONDS))
-            self._call.effort.stop_if_called_off()
+                self._first += self._read(soon.remaining())
         if self._watch.refusal:
             raise refusal_in(self._watch.refusal)
         if self._failure and self.is_silent:
             raise self._failure
-        if not self._deadline.remaining() or (event_by and self.is_silent):
+        if not self._deadline.remaining():
             raise timeout_error()
         self._first = self._first or KEEP_ALIVE
         self._call.note_first_byte()
