@@ -9,9 +9,9 @@ from sample_events import answer_complaint, authorizer_complaint
 from seeds import custom_ids
 
 from llm_relay.batch.model import names
-from llm_relay.batch.model.execution import subject_of
-from llm_relay.batch.model.manifest import chunks_in
-from llm_relay.batch.model.parts import results_in
+from llm_relay.batch.model.execution import batch_reference
+from llm_relay.batch.model.manifest import parse_manifest
+from llm_relay.batch.model.parts import parse_part
 from llm_relay.jobs.single_job import result_key
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def plan_complaint(_case: Case, result: Json, bucket: Bucket) -> str:
     """Judge a plan, whose manifest must name every row."""
     if result.get("outcome") != "planned":
         return f"not planned: {json.dumps(result)[:300]}"
-    planned = sum(chunk.rows for chunk in chunks_in(bucket.get(result["manifest"]["key"])))
+    planned = sum(chunk.rows for chunk in parse_manifest(bucket.get(result["manifest"]["key"])))
     return "" if planned == len(custom_ids()) else f"{planned} rows are planned"
 
 
@@ -50,7 +50,7 @@ def worker_complaint(case: Case, result: Json, bucket: Bucket) -> str:
         return f"rows are left: {json.dumps(result)[:300]}"
     chunk = case.event["chunk"]
     parts = bucket.keys(names.parts_prefix(result["batch"], chunk["number"]))
-    answered = [each.is_answer for key in parts for each in results_in(bucket.get(key))]
+    answered = [each.is_answer for key in parts for each in parse_part(bucket.get(key))]
     return "" if answered == [True] * chunk["rows"] else f"rows that were answered: {answered}"
 
 
@@ -58,7 +58,7 @@ def assemble_complaint(case: Case, result: Json, bucket: Bucket) -> str:
     """Judge the end of a batch: the answer it had, and word of the rows that never ran."""
     if result.get("wait_seconds") != 0:
         return f"not ended: {json.dumps(result)[:300]}"
-    folder = names.folder(subject_of(case.event).batch)
+    folder = names.batch_prefix(batch_reference(case.event).batch)
     lines = {kind: bucket.get(f"{folder}{kind}.jsonl") for kind in ("output", "errors")}
     found = [json.loads(line)["custom_id"] for kind in lines for line in lines[kind].splitlines()]
     return "" if found == custom_ids() else f"the files contain {found}"

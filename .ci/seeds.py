@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from sample_events import EVENTS, Json, cases
 
-from llm_relay.batch.api.multipart import form_in
+from llm_relay.batch.api.multipart import parse_form
 from llm_relay.batch.model import names
-from llm_relay.batch.model.execution import subject_of
-from llm_relay.batch.model.manifest import Chunk, manifest_text
-from llm_relay.batch.model.parts import Result, part_text
+from llm_relay.batch.model.execution import batch_reference
+from llm_relay.batch.model.manifest import Chunk, format_manifest
+from llm_relay.batch.model.parts import RowResult, format_part
 from llm_relay.batch.model.record import CANCELLING, IN_PROGRESS, VALIDATING, Batch
 from llm_relay.core.client import Client
 
@@ -50,19 +50,19 @@ def for_worker(bucket: Bucket, store: Store, event: Json) -> None:
 def for_assemble(bucket: Bucket, store: Store, event: Json) -> None:
     """A batch whose first row has been answered."""
     status = CANCELLING if "close" in event else IN_PROGRESS
-    execution = subject_of(event).execution
+    execution = batch_reference(event).execution
     facts = {"status": status, "total": len(custom_ids()), "execution": execution}
     batch = add_batch(bucket, store, event, **facts)
     chunk = Chunk(number=0, start=0, end=len(rows()), first_row=0, rows=batch.total)
-    bucket.put(names.manifest_key(batch.id), manifest_text([chunk]))
+    bucket.put(names.manifest_key(batch.id), format_manifest([chunk]))
     line = json.dumps({"custom_id": custom_ids()[0], "response": {"status_code": 200}})
-    answered = Result(row=0, line=f"{line}\n".encode(), is_answer=True)
-    bucket.put(names.part_key(batch.id, chunk.number, 1, 0), part_text([answered]))
+    answered = RowResult(row=0, line=f"{line}\n".encode(), is_answer=True)
+    bucket.put(names.part_key(batch.id, chunk.number, 1, 0), format_part([answered]))
 
 
 def add_batch(bucket: Bucket, store: Store, event: Json, **facts: Any) -> Batch:
     """Store the record of the batch that a step works on, and its file."""
-    subject, now = subject_of(event), int(time.time())
+    subject, now = batch_reference(event), int(time.time())
     batch = Batch(
         id=subject.batch,
         owner=subject.owner,
@@ -70,7 +70,7 @@ def add_batch(bucket: Bucket, store: Store, event: Json, **facts: Any) -> Batch:
         endpoint="/v1/chat/completions",
         input_file_id=FILE_ID,
         input_key=names.upload_key(subject.owner, FILE_ID),
-        results=names.folder(subject.batch),
+        results=names.batch_prefix(subject.batch),
         created_at=now,
         expires_at=now + DAY_SECONDS,
         **facts,
@@ -83,7 +83,7 @@ def add_batch(bucket: Bucket, store: Store, event: Json, **facts: Any) -> Batch:
 def rows() -> bytes:
     """Return the file that the event of an upload brings."""
     event = json.loads((EVENTS / "files" / "create.json").read_text())
-    form = form_in(event["headers"]["Content-Type"], base64.b64decode(event["body"]))
+    form = parse_form(event["headers"]["Content-Type"], base64.b64decode(event["body"]))
     return form.file or b""
 
 

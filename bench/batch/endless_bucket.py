@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import parse_qs, urlsplit
 
 from bench.batch.rows import ROW_BYTES, row
-from llm_relay.batch.model.manifest import chunks_in
+from llm_relay.batch.model.manifest import parse_manifest
 from llm_relay.batch.model.names import part_key
-from llm_relay.batch.model.parts import Result, part_text
+from llm_relay.batch.model.parts import RowResult, format_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ class Bucket(ThreadingHTTPServer):
     def keep(self, key: str, body: bytes) -> None:
         """Keep the manifest, and nothing else."""
         if key.endswith("/manifest.json"):
-            self.manifest, self.chunks = body, chunks_in(body)
+            self.manifest, self.chunks = body, parse_manifest(body)
 
     def page(self, prefix: str, start: int) -> str:
         """Return a page of the keys of all parts, from a number on."""
@@ -68,8 +68,8 @@ class Bucket(ThreadingHTTPServer):
         here = self.chunks[int(chunk)]
         first = here.first_row + ROWS_PER_PART * int(name.partition("-")[2])
         last = min(first + ROWS_PER_PART, here.first_row + here.rows)
-        return part_text(
-            Result(row=n, line=LINE % (n, ANSWER), is_answer=True, tokens_in=18, tokens_out=60)
+        return format_part(
+            RowResult(row=n, line=LINE % (n, ANSWER), is_answer=True, tokens_in=18, tokens_out=60)
             for n in range(first, last)
         )
 

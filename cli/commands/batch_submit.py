@@ -18,7 +18,7 @@ from llm_relay.batch.api.checks import WINDOW_SECONDS
 from llm_relay.batch.api.submit import submit as start
 from llm_relay.batch.model import names
 from llm_relay.batch.model.record import Batch, StoredFile
-from llm_relay.batch.model.retention import kept_seconds
+from llm_relay.batch.model.retention import retention_seconds
 from llm_relay.core.client import Client
 
 ENDPOINTS = click.Choice(["/v1/chat/completions", "/v1/responses"])
@@ -93,7 +93,7 @@ def new_batch(owner: str, caller: Client, endpoint: str, metadata: dict[str, str
         endpoint=endpoint,
         input_file_id=file_id,
         input_key=names.upload_key(owner, file_id),
-        results=names.folder(batch_id),
+        results=names.batch_prefix(batch_id),
         created_at=now,
         expires_at=now + WINDOW_SECONDS,
         metadata=metadata or None,
@@ -113,7 +113,7 @@ def sent(desk: BatchClient, path: Path, batch: Batch) -> Batch:
             bytes=size,
             key=batch.input_key,
             created_at=batch.created_at,
-            expires_at=batch.created_at + kept_seconds(days=desk.retention_days),
+            expires_at=batch.created_at + retention_seconds(days=desk.retention_days),
         )
     )
     return start(desk.store, desk.step_functions, desk.state_machine, batch)

@@ -11,8 +11,8 @@ from cli.aws.target_stack import Stack
 from cli.output.batch_tables import aside, show_errors
 from cli.output.progress import bytes_bar
 from cli.services.batch_estimate import Estimate, Listing, Prices, least_price
-from llm_relay.batch.model.lines import Line, blocks_of, lines_in
-from llm_relay.batch.model.row_check import Row, RowChecker, RowRules
+from llm_relay.batch.model.lines import Line, read_blocks, read_lines
+from llm_relay.batch.model.row_check import BatchRow, ProviderRules, RowChecker
 from llm_relay.batch.plan.file_check import check_file
 from llm_relay.core.client import Client
 from llm_relay.providers.dialects.dialect import DIALECTS, OPENAI
@@ -35,18 +35,18 @@ def checked(
     """Reads a file once; a ClickException after its bad lines are shown, if there are any."""
     if not listed:  # budgets are reckoned in prices; the stack, which knows them, checks again
         client = replace(client, budget_nanos=None)
-    terms = RowRules(
+    terms = ProviderRules(
         dialect=DIALECTS.get(stack.parameter("ProviderDialect"), OPENAI),
         listed=listed.get if listed else None,
     )
     checker = RowChecker(endpoint, client=client, providers=[terms])
     estimate = Estimate(client.max_output_tokens)
 
-    def see(line: Line, row: Row) -> None:
+    def see(line: Line, row: BatchRow) -> None:
         estimate.add(row.body, len(line.text))
 
     with path.open("rb") as file, bytes_bar("Checking", path.stat().st_size) as count:
-        found = check_file(lines_in(counted(blocks_of(file), count)), checker, see=see)
+        found = check_file(read_lines(counted(read_blocks(file), count)), checker, see=see)
     if not found.rows:
         raise click.ClickException(f"{path} holds no requests: write one JSON object per line.")
     if found.error_count:

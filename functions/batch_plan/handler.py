@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from llm_relay.batch.plan.plan import plan
+from llm_relay.batch.plan.plan import plan_batch
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Return what the state machine is to do with the batch."""
-    return plan(event)
+    return plan_batch(event)

@@ -14,7 +14,7 @@ from functions.batch_plan.handler import handler as plan
 from functions.job_worker.handler import handler as hand_over
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.aws.s3 import s3
-from llm_relay.batch.model.manifest import Chunk, chunks_in
+from llm_relay.batch.model.manifest import Chunk, parse_manifest
 from llm_relay.batch.model.names import manifest_key
 from llm_relay.billing.ledger import ledger
 from tests.faults.aws.calls import MESSAGES
@@ -90,7 +90,7 @@ def test_a_batch_through_a_failing_aws_has_every_row_once(
     now_and_then(door, SEED, one_in=5)
     told = {"execution": EXECUTION, "input": {"owner": batch.owner, "batch": batch.id}}
     assert until_done(lambda: plan(told, None))["outcome"] == "planned"
-    for chunk in until_done(lambda: chunks_in(world.bucket.get(manifest_key(batch.id)))):
+    for chunk in until_done(lambda: parse_manifest(world.bucket.get(manifest_key(batch.id)))):
         work_through(office, batch, chunk)
     until_done(lambda: assembled(world, batch))
     met, printed = sum(door.met.values()), "".join(capfd.readouterr())

@@ -14,12 +14,12 @@ from functions.batch_assemble.handler import handler
 from functions.batch_plan.handler import handler as plan
 from llm_relay.aws.s3 import s3
 from llm_relay.batch.finalize.assemble import assemble as step_of
-from llm_relay.batch.finalize.compact import compact_parts, needed_parts
+from llm_relay.batch.finalize.compact import compact_parts, current_parts
 from llm_relay.batch.finalize.merge import merge
 from llm_relay.batch.model.execution import StepFailed
 from llm_relay.batch.model.leases import Leases
 from llm_relay.batch.model.names import parts_prefix, row_request_id
-from llm_relay.batch.model.parts import Result, part_text
+from llm_relay.batch.model.parts import RowResult, format_part
 from llm_relay.batch.model.record import CANCELLING, IN_PROGRESS, VALIDATING, Batch
 from llm_relay.core.deadline import Deadline
 from tests.functions.conftest import Context
@@ -51,9 +51,9 @@ def planned(world: BatchWorld, rows: int, **more: Any) -> Batch:
     return now_of(world, batch)
 
 
-def result(row: int, *, is_answer: bool = True, by: str = "first", cost: int = 10) -> Result:
+def result(row: int, *, is_answer: bool = True, by: str = "first", cost: int = 10) -> RowResult:
     line = {"custom_id": f"row-{row}", "by": by, "response": {"status_code": 200}, "error": None}
-    return Result(
+    return RowResult(
         row=row,
         line=json.dumps(line).encode() + b"\n",
         is_answer=is_answer,
@@ -65,10 +65,10 @@ def result(row: int, *, is_answer: bool = True, by: str = "first", cost: int = 1
     )
 
 
-def put(world: BatchWorld, batch: Batch, name: str, *results: Result) -> None:
+def put(world: BatchWorld, batch: Batch, name: str, *results: RowResult) -> None:
     """Write a part as a worker does, of the chunk that its first row is in."""
     chunk = results[0].row // PER_CHUNK
-    world.bucket.put(parts_prefix(batch.id, chunk) + name, part_text(results))
+    world.bucket.put(parts_prefix(batch.id, chunk) + name, format_part(results))
 
 
 def context(seconds: float = 600) -> Context:
@@ -398,14 +398,14 @@ def test_many_small_parts_become_few_before_they_are_put_together(
         put(batch_world, batch, f"0001-{row:06d}", result(row))
     put(batch_world, batch, "0002-000000", result(0, by="second"), result(2, by="second"))
     bucket, never = batch_world.bucket, Deadline.after(600)
-    before = list(needed_parts(bucket, batch))
+    before = list(current_parts(bucket, batch))
     assert not compact_parts(bucket, batch, Deadline.after(0), most_parts=6)
     assert not compact_parts(bucket, batch, Deadline.after(0), most_parts=6)
     assert compact_parts(bucket, batch, Deadline.after(0), most_parts=6)
-    after = list(needed_parts(bucket, batch))
+    after = list(current_parts(bucket, batch))
     assert (len(before), len(after)) == (9, 4)
     assert compact_parts(bucket, batch, never, most_parts=1)
-    assert len(list(needed_parts(bucket, batch))) == 3
+    assert len(list(current_parts(bucket, batch))) == 3
     tally = merge(bucket, replace(batch, times={"finalizing_at": 0}), lambda: True)
     assert (tally.completed, tally.never_run, tally.cost_nanos) == (8, 1, 80)
     assert {line["by"] for line in lines_of(batch_world, batch, "output")} == {"first"}

@@ -10,8 +10,8 @@ import pytest
 
 from functions.batch_plan.handler import handler
 from llm_relay.batch.model.execution import StepFailed
-from llm_relay.batch.model.lines import lines_in
-from llm_relay.batch.model.manifest import chunks_in
+from llm_relay.batch.model.lines import read_lines
+from llm_relay.batch.model.manifest import parse_manifest
 from llm_relay.batch.model.record import CANCELLED, CANCELLING, VALIDATING, Batch
 from llm_relay.core.client import Client
 from tests.support.batch_environment import CHAT, OWNER
@@ -80,9 +80,12 @@ def test_a_good_file_becomes_chunks(batch_world: BatchWorld, news: News) -> None
         "batch": batch.id,
         "manifest": place | {"concurrency": 7},
     }
-    chunks = chunks_in(batch_world.bucket.get(place["key"]))
+    chunks = parse_manifest(batch_world.bucket.get(place["key"]))
     texts = [
-        [json.loads(line.text)["custom_id"] for line in lines_in([content[each.start : each.end]])]
+        [
+            json.loads(line.text)["custom_id"]
+            for line in read_lines([content[each.start : each.end]])
+        ]
         for each in chunks
     ]
     assert texts == [["a", "b"], ["c"]]

@@ -13,7 +13,7 @@ from llm_relay.api import relay
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.batch.model import names
 from llm_relay.batch.model.leases import Leases, leased_until
-from llm_relay.batch.model.parts import Result, part_text
+from llm_relay.batch.model.parts import RowResult, format_part
 from llm_relay.batch.model.record import IN_PROGRESS
 from llm_relay.core.deadline import Deadline
 from tests.functions.conftest import PROVIDER_KEY
@@ -226,8 +226,8 @@ def test_rows_that_may_not_be_run_become_error_lines_unasked(office: Office) -> 
 
 def test_only_rows_without_a_result_are_taken(office: Office) -> None:
     work = office.fated(*["200"] * 6)
-    kept = [Result(row=row, line=line(row), is_answer=row != 4) for row in (1, 4)]
-    work.world.bucket.put(names.part_key(work.batch.id, 7, 1, 0), part_text(kept))
+    kept = [RowResult(row=row, line=line(row), is_answer=row != 4) for row in (1, 4)]
+    work.world.bucket.put(names.part_key(work.batch.id, 7, 1, 0), format_part(kept))
     Leases(work.world.table).release(work.lease())
     assert work.run()["left"] == 0
     assert sorted(office.provider.asked) == ["row 0", "row 2", "row 3", "row 5"]

@@ -11,10 +11,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.aws.secrets_manager import unreadable
-from llm_relay.batch.api.multipart import form_in
-from llm_relay.batch.model.lines import lines_in
+from llm_relay.batch.api.multipart import parse_form
+from llm_relay.batch.model.lines import read_lines
 from llm_relay.batch.model.row_check import RowChecker
-from llm_relay.batch.plan.file_check import ERRORS_SHOWN, check_file
+from llm_relay.batch.plan.file_check import MAX_REPORTED_ERRORS, check_file
 from llm_relay.core.errors import BadRequest, ProviderKeyMissing
 from llm_relay.core.json_codec import compact, parse, parse_object
 from llm_relay.providers.client import error_object_in, provider_refusal
@@ -118,8 +118,8 @@ def watched(stream: Any, data: bytes) -> None:
 def lines(data: bytes) -> None:
     """Every line of a file is found once, where it says, however the bytes come."""
     pieces = cut(data)
-    whole, found = b"".join(pieces), list(lines_in(pieces))
-    assert found == list(lines_in([whole]))
+    whole, found = b"".join(pieces), list(read_lines(pieces))
+    assert found == list(read_lines([whole]))
     assert [each.row for each in found] == list(range(len(found)))
     assert all(whole[each.start : each.end].strip(b" \t\r\n") == each.text for each in found)
     missed = whole
@@ -130,12 +130,12 @@ def lines(data: bytes) -> None:
 
 def rows(data: bytes) -> None:
     """Every line of a file is a row, or an error that names it."""
-    found = list(lines_in([data]))
+    found = list(read_lines([data]))
     seen: list[int] = []
     findings = check_file(found, RowChecker(), see=lambda line, _row: seen.append(line.number))
     bad = [error["line"] for error in findings.errors if error["line"] is not None]
     assert findings.rows == len(found) == sum(chunk.rows for chunk in findings.chunks)
-    if findings.error_count < ERRORS_SHOWN:
+    if findings.error_count < MAX_REPORTED_ERRORS:
         assert sorted([*seen, *bad]) == [line.number for line in found]
 
 
@@ -144,7 +144,7 @@ def form(data: bytes) -> None:
     head, _, body = data.partition(b"\n")
     for kind in ("multipart/form-data; boundary=b", head.decode("latin-1")):
         with suppress(BadRequest):
-            assert form_in(kind, body).file_name
+            assert parse_form(kind, body).file_name
 
 
 def body(data: bytes) -> None:

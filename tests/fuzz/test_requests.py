@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from llm_relay.api.api_gateway import request_of
 from llm_relay.api.client_context import client_of
 from llm_relay.api.idempotency.records import key_of
-from llm_relay.batch.api.pagination import after_in, limit_in
+from llm_relay.batch.api.pagination import parse_after, parse_limit
 from llm_relay.batch.model.names import is_file_id
 from llm_relay.billing.estimate import input_tokens
 from llm_relay.core.errors import BadRequest
@@ -107,7 +107,7 @@ def test_an_event_of_api_gateway_is_a_request_or_a_bad_one(event: dict[str, Any]
     with suppress(BadRequest, KeyError):
         assert key_of(request).isprintable()
     with suppress(BadRequest):
-        assert 1 <= limit_in(request.query, 100, 20) <= 100
+        assert 1 <= parse_limit(request.query, 100, 20) <= 100
     with suppress(BadRequest):
-        after = after_in(request.query, is_file_id)
+        after = parse_after(request.query, is_file_id)
         assert after is None or is_file_id(after)

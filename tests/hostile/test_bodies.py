@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from llm_relay.batch.model.lines import Line
-from llm_relay.batch.model.row_check import BadLine, RowChecker
+from llm_relay.batch.model.row_check import InvalidLine, RowChecker
 from tests.support.payloads import COMPLETION, INPUT, QUESTION, RESPONSE
 from tests.support.scripted_provider import ScriptedProvider, whole
 
@@ -165,7 +165,7 @@ def test_what_is_odd_and_valid_is_passed_on_as_it_came(
 def test_a_row_of_a_batch_is_refused_for_the_same_reasons(name: str) -> None:
     row = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions"}
     text = with_field(row, '"body"', with_field(QUESTION, f'"{TEXT}"', VALUES[name]))
-    with pytest.raises(BadLine) as refused:
+    with pytest.raises(InvalidLine) as refused:
         RowChecker().check(Line(row=0, number=1, start=0, end=len(text), text=text.encode()))
     assert TEXT not in refused.value.message
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llm_relay.batch.api.multipart import form_in
+from llm_relay.batch.api.multipart import parse_form
 from llm_relay.core.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ CONTENT_TYPES = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_bomb_is_refused(name: str) -> None:
     with pytest.raises(BadRequest) as refused:
-        form_in(KIND, REFUSED[name])
+        parse_form(KIND, REFUSED[name])
     assert len(refused.value.message) < 200
 
 
@@ -77,7 +77,7 @@ def test_a_bomb_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", CONTENT_TYPES)
 def test_a_content_type_that_leads_astray_is_refused(name: str) -> None:
     with pytest.raises(BadRequest):
-        form_in(CONTENT_TYPES[name], parts(NAME, 1))
+        parse_form(CONTENT_TYPES[name], parts(NAME, 1))
 
 
 def test_forms_in_a_form_are_the_file_s_content_and_no_more(front: Front) -> None:

@@ -53,7 +53,7 @@ class BatchWorld:
             "endpoint": CHAT,
             "input_file_id": file_id,
             "input_key": names.upload_key(owner, file_id),
-            "results": names.folder(batch_id),
+            "results": names.batch_prefix(batch_id),
             "created_at": now,
             "expires_at": now + _DAY_SECONDS,
         }

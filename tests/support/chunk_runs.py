@@ -15,7 +15,7 @@ from llm_relay.api import relay
 from llm_relay.batch.model import names
 from llm_relay.batch.model.leases import Lease, Leases
 from llm_relay.batch.model.manifest import Chunk
-from llm_relay.batch.model.parts import Result, results_in
+from llm_relay.batch.model.parts import RowResult, parse_part
 from llm_relay.batch.model.record import IN_PROGRESS
 from tests.functions.conftest import Context
 from tests.support.batch_environment import batch_world
@@ -66,10 +66,10 @@ class Work:
             "silent_attempts": 0,
         }
 
-    def results(self) -> list[Result]:
+    def results(self) -> list[RowResult]:
         """Everything written, in the order of the keys."""
         keys = list(self.world.bucket.keys(names.parts_prefix(self.batch.id, self.chunk.number)))
-        return [each for key in keys for each in results_in(self.world.bucket.get(key))]
+        return [each for key in keys for each in parse_part(self.world.bucket.get(key))]
 
     def lines(self) -> dict[int, Any]:
         """The lines by row; there may be one of each at the most."""

@@ -35,7 +35,11 @@ def test_every_function_is_traced(stack: Stack) -> None:
 def test_every_function_has_a_role_of_its_own(stack: Stack) -> None:
     roles = [stack.role(name) for name in stack.functions]
     assert sorted(roles) == sorted(set(roles))
-    others = {"BatchStateMachineRole", "BatchStateMachineInboxRole", "BatchStateMachineDiedRole"}
+    others = {
+        "BatchStateMachineRole",
+        "BatchStateMachineInboxRole",
+        "BatchStateMachineExecutionFailedRole",
+    }
     assert set(stack.of_type("AWS::IAM::Role")) - set(roles) == others
 
 

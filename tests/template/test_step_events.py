@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from llm_relay.batch.api.multipart import form_in
-from llm_relay.batch.model.execution import subject_of
+from llm_relay.batch.api.multipart import parse_form
+from llm_relay.batch.model.execution import batch_reference
 from llm_relay.batch.model.names import manifest_key
 from llm_relay.batch.worker.chunk_task import Task
 from tests.template.stack import ROOT, Stack, logical_id
@@ -125,7 +125,7 @@ def test_a_worker_that_is_called_again_is_told_its_own_answer() -> None:
 @pytest.mark.parametrize("name", named("batch_worker"))
 def test_a_chunk_is_cut_from_the_file_that_the_sample_upload_brings(name: str) -> None:
     upload = EVENTS["files/create"]
-    form = form_in(upload["headers"]["Content-Type"], base64.b64decode(upload["body"]))
+    form = parse_form(upload["headers"]["Content-Type"], base64.b64decode(upload["body"]))
     assert form.file
     rows = form.file.splitlines()
     assert EVENTS[name]["chunk"] == {
@@ -142,20 +142,20 @@ def test_the_results_are_put_together_from_what_the_plan_answered() -> None:
     assert CHUNKS["Next"] == "Assemble"
     assert CHUNKS["ResultPath"] is None  # so its own input, which the plan gave, goes on
     assert event.keys() == {"outcome", "owner", "batch", "manifest"}
-    assert event["outcome"] == MACHINE["IsPlanned"]["Choices"][0]["StringEquals"]
+    assert event["outcome"] == MACHINE["IsReadyToRun"]["Choices"][0]["StringEquals"]
     assert event["manifest"].keys() == {"bucket", "key", "concurrency"}
     assert event["manifest"]["key"] == manifest_key(event["batch"])
 
 
 def test_a_cancelled_batch_goes_straight_to_its_end() -> None:
-    choice = MACHINE["WhatCame"]["Choices"][0]
+    choice = MACHINE["Dispatch"]["Choices"][0]
     assert choice == {"Variable": "$.close", "IsPresent": True, "Next": "Assemble"}
     assert EVENTS["batch_assemble/cancelled"].keys() == {"owner", "batch", "close"}
 
 
 def test_an_execution_that_died_names_the_batch_it_was_about(stack: Stack) -> None:
     event = EVENTS["batch_assemble/execution_died"]
-    assert matches(rule(stack, "Died"), event)
-    subject = subject_of(event)
+    assert matches(rule(stack, "ExecutionFailed"), event)
+    subject = batch_reference(event)
     assert subject.execution == event["detail"]["executionArn"]
     assert subject.batch == event["detail"]["name"]

@@ -83,7 +83,7 @@ class BatchOffice:
             "endpoint": CHAT,
             "input_file_id": "file-1",
             "input_key": names.upload_key(owner, "file-1"),
-            "results": names.folder(batch_id),
+            "results": names.batch_prefix(batch_id),
             "created_at": now,
             "expires_at": now + 86_400,
         }

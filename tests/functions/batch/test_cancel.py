@@ -11,6 +11,7 @@ import pytest
 from functions.batch_assemble.handler import handler as assemble
 from llm_relay.batch.api.submit import step_functions
 from llm_relay.batch.model.record import (
+    CANCELLABLE,
     CANCELLED,
     CANCELLING,
     COMPLETED,
@@ -18,7 +19,6 @@ from llm_relay.batch.model.record import (
     FAILED,
     FINALIZING,
     IN_PROGRESS,
-    RUNNING,
     VALIDATING,
 )
 from tests.functions.conftest import Context
@@ -42,7 +42,7 @@ def test_a_running_batch_is_stopped_and_closed(
 ) -> None:
     client = front.client()
     batch = created(client)
-    batch_world.store.change("key-1", batch.id, RUNNING, status=IN_PROGRESS)
+    batch_world.store.change("key-1", batch.id, CANCELLABLE, status=IN_PROGRESS)
     cancelled = client.batches.cancel(batch.id)
     assert cancelled.status == CANCELLING
     assert cancelled.cancelling_at

@@ -12,7 +12,7 @@ import pytest
 from llm_relay.aws.s3 import s3
 from llm_relay.batch.model import names
 from llm_relay.batch.model.leases import Leases
-from llm_relay.batch.model.parts import Result, part_text
+from llm_relay.batch.model.parts import RowResult, format_part
 from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
 from tests.support.batch_environment import batch_world
 from tests.support.chunk_runs import office
@@ -32,7 +32,7 @@ def test_the_parts_of_a_chunk_are_read_many_at_once_and_the_lease_is_kept_meanwh
 ) -> None:
     work = office.fated(*["200"] * 12)
     for row in range(10):
-        part = part_text([Result(row=row, line=line(row), is_answer=True)])
+        part = format_part([RowResult(row=row, line=line(row), is_answer=True)])
         work.world.bucket.put(names.part_key(work.batch.id, 7, 1, row), part)
     with S3Door(work.world.endpoint_url) as door:
         _go_through(door, office)

@@ -12,9 +12,9 @@ from functions.batch_assemble.handler import handler
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.batch.model.execution import StepFailed
 from llm_relay.batch.model.leases import Lease, Leases, RowsReservation
-from llm_relay.batch.model.manifest import Chunk, manifest_text
+from llm_relay.batch.model.manifest import Chunk, format_manifest
 from llm_relay.batch.model.names import manifest_key, part_key
-from llm_relay.batch.model.parts import Result, part_text
+from llm_relay.batch.model.parts import RowResult, format_part
 from llm_relay.batch.model.record import CANCELLING, IN_PROGRESS, Batch
 from llm_relay.batch.worker.settlement import settle_remaining
 from llm_relay.billing.ledger import ledger
@@ -52,7 +52,7 @@ def left_by_killed(world: BatchWorld, status: str, *written: int) -> Batch:
     batch = world.add_batch(
         CONTENT, client=client(10**6), status=status, total=ROWS * len(CHUNKS), expires_at=1
     )
-    world.bucket.put(manifest_key(batch.id), manifest_text(CHUNKS))
+    world.bucket.put(manifest_key(batch.id), format_manifest(CHUNKS))
     for chunk, rows in zip(CHUNKS, written, strict=False):
         lease = taken(world, batch, chunk)
         hold = ledger().reserve(batch.client, HELD, time.time(), 60, f"h_{chunk.number}")
@@ -63,7 +63,7 @@ def left_by_killed(world: BatchWorld, status: str, *written: int) -> Batch:
         )
         assert Leases(world.table).add_reservation(lease, kept)
         results = [answer(chunk.first_row + at) for at in range(rows)]
-        world.bucket.put(part_key(batch.id, chunk.number, 1, 0), part_text(results))
+        world.bucket.put(part_key(batch.id, chunk.number, 1, 0), format_part(results))
         Leases(world.table).release(lease)
     return batch
 
@@ -74,11 +74,11 @@ def taken(world: BatchWorld, batch: Batch, chunk: Chunk) -> Lease:
     return lease
 
 
-def answer(row: int) -> Result:
+def answer(row: int) -> RowResult:
     body = {"model": "m-1"}
     line = {"custom_id": f"row-{row}", "response": {"status_code": 200, "body": body}}
     text = json.dumps(line).encode() + b"\n"
-    return Result(row=row, line=text, is_answer=True, cost_nanos=COST, tokens_out=7)
+    return RowResult(row=row, line=text, is_answer=True, cost_nanos=COST, tokens_out=7)
 
 
 def assemble(batch: Batch) -> int:
@@ -94,9 +94,7 @@ def status_of(world: BatchWorld, batch: Batch) -> str:
 
 
 def holds_in(world: BatchWorld) -> list[dict[str, Any]]:
-    return [
-        item["reservations"]["M"] for item in world.items() if item["pk"]["S"].startswith("chunks#")
-    ]
+    return [item["holds"]["M"] for item in world.items() if item["pk"]["S"].startswith("chunks#")]
 
 
 @pytest.mark.parametrize(("status", "end"), [(CANCELLING, "cancelled"), (IN_PROGRESS, "expired")])

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import boto3
 
 from llm_relay.batch.model.record import (
+    CANCELLABLE,
     CANCELLING,
     COMPLETED,
     FINALIZING,
     IN_PROGRESS,
-    RUNNING,
     VALIDATING,
     StoredFile,
 )
@@ -71,25 +71,25 @@ def test_a_record_whose_reply_was_lost_is_kept(batch_world: BatchWorld) -> None:
 
 def test_a_batch_changes_from_the_states_named_alone(batch_world: BatchWorld) -> None:
     store, batch = batch_world.store, batch_world.add_batch(b"")
-    done, changed = store.change(batch.owner, batch.id, RUNNING, status=IN_PROGRESS, total=3)
+    done, changed = store.change(batch.owner, batch.id, CANCELLABLE, status=IN_PROGRESS, total=3)
     assert done
     assert changed == dataclasses.replace(batch, status=IN_PROGRESS, total=3)
     done, found = store.change(batch.owner, batch.id, {VALIDATING}, status=COMPLETED)
     assert (done, found) == (False, changed)
-    assert store.change(batch.owner, "batch_none", RUNNING, total=1) == (False, None)
+    assert store.change(batch.owner, "batch_none", CANCELLABLE, total=1) == (False, None)
 
 
 def test_a_batch_changes_without_another_state(batch_world: BatchWorld) -> None:
     batch = batch_world.add_batch(b"")
-    done, changed = batch_world.store.change(batch.owner, batch.id, RUNNING, total=4)
+    done, changed = batch_world.store.change(batch.owner, batch.id, CANCELLABLE, total=4)
     assert (done, changed) == (True, dataclasses.replace(batch, total=4))
 
 
 def test_moments_are_added_to_those_there_are(batch_world: BatchWorld) -> None:
     store, batch = batch_world.store, batch_world.add_batch(b"")
-    store.change(batch.owner, batch.id, RUNNING, times={"in_progress_at": 1})
+    store.change(batch.owner, batch.id, CANCELLABLE, times={"in_progress_at": 1})
     both = {"cancelling_at": 2, "finalizing_at": 3}
-    _, changed = store.change(batch.owner, batch.id, RUNNING, status=FINALIZING, times=both)
+    _, changed = store.change(batch.owner, batch.id, CANCELLABLE, status=FINALIZING, times=both)
     assert changed
     assert changed.times == {"in_progress_at": 1, **both}
     assert store.batch(batch.owner, batch.id) == changed
@@ -98,7 +98,7 @@ def test_moments_are_added_to_those_there_are(batch_world: BatchWorld) -> None:
 def test_counting_adds_up_and_tells_the_state(batch_world: BatchWorld) -> None:
     store, batch = batch_world.store, batch_world.add_batch(b"")
     store.count(batch.owner, batch.id, 5, 0)
-    store.change(batch.owner, batch.id, RUNNING, status=CANCELLING)
+    store.change(batch.owner, batch.id, CANCELLABLE, status=CANCELLING)
     counted = store.count(batch.owner, batch.id, 2, 1)
     assert counted
     assert (counted.completed, counted.failed, counted.status) == (7, 1, CANCELLING)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
-from llm_relay.batch.api.uploads import MOST_BYTES
+from llm_relay.batch.api.uploads import MAX_UPLOAD_BYTES
 
 if TYPE_CHECKING:
     from tests.support.batch_api import Front
@@ -28,12 +28,12 @@ def form(*parts: tuple[str, str], end: str = "--b--\r\n") -> bytes:
 
 
 def test_a_file_may_be_as_large_as_lambda_is_handed(front: Front) -> None:
-    assert uploaded(front, b"x" * MOST_BYTES).bytes == MOST_BYTES
+    assert uploaded(front, b"x" * MAX_UPLOAD_BYTES).bytes == MAX_UPLOAD_BYTES
 
 
 def test_a_larger_file_is_shown_the_way(front: Front, batch_world: BatchWorld) -> None:
     with pytest.raises(openai.APIStatusError, match="relay batch submit FILE") as refused:
-        uploaded(front, b"x" * (MOST_BYTES + 1))
+        uploaded(front, b"x" * (MAX_UPLOAD_BYTES + 1))
     assert (refused.value.status_code, refused.value.code) == (413, "file_too_large")
     assert list(batch_world.bucket.keys("")) == []
 

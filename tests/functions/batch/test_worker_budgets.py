@@ -11,8 +11,8 @@ import pytest
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.batch.model import names
 from llm_relay.batch.model.leases import Leases, RowsReservation
-from llm_relay.batch.model.parts import Result, part_text
-from llm_relay.batch.model.result_lines import answer
+from llm_relay.batch.model.parts import RowResult, format_part
+from llm_relay.batch.model.result_lines import success_result
 from llm_relay.billing.admission import admit
 from llm_relay.billing.ledger import ledger
 from llm_relay.core.client import Client
@@ -66,7 +66,7 @@ def test_a_batch_pays_what_its_rows_cost_and_no_more(office: Office, accounts: A
     assert is_sound(account)
     assert accounts.used()[0]["requests"] == 300
     assert accounts.used()[0]["tokens_out"] == 1200
-    assert work.chunk_item()["reservations"]["M"] == {}
+    assert work.chunk_item()["holds"]["M"] == {}
 
 
 def test_what_may_be_paid_costs_the_worst_and_a_refusal_nothing(
@@ -141,7 +141,11 @@ def test_what_other_calls_hold_is_waited_for(office: Office, accounts: Accounts)
     assert hold
     work = owned(office, "200", budget=budget)
     answer = work.run()
-    assert (answer["left"], answer["wait_seconds"], answer["silent_attempts"]) == (1, 30, 1)
+    assert (
+        answer["left"],
+        answer["wait_seconds"],
+        answer["silent_attempts"],
+    ) == (1, 30, 1)
     assert not office.provider.asked
     ledger().release(hold)
     assert work.run()["left"] == 0
@@ -191,7 +195,7 @@ def test_what_a_killed_worker_left_is_settled_also_if_the_batch_is_over(
     assert account.spent == 2 * COST
     assert not account.holds
     assert not office.provider.asked
-    assert work.chunk_item()["reservations"]["M"] == {}
+    assert work.chunk_item()["holds"]["M"] == {}
     assert work.chunk_item()["until"]["N"] == "0"
 
 
@@ -202,11 +206,11 @@ def _killed_with_two_rows_written(work: Work) -> None:
     kept = RowsReservation(reservation=hold, attempt=1, first_row=0, last_row=5, model=MODEL)
     assert leases.add_reservation(lease, kept)
     written = [_answered(work, row) for row in (0, 3)]
-    work.world.bucket.put(names.part_key(work.batch.id, 7, 1, 0), part_text(written))
+    work.world.bucket.put(names.part_key(work.batch.id, 7, 1, 0), format_part(written))
     leases.release(lease)
 
 
-def _answered(work: Work, row: int) -> Result:
+def _answered(work: Work, row: int) -> RowResult:
     whole = Completion(
         status=200,
         text=b'{"model":"%b"}' % MODEL.encode(),
@@ -215,7 +219,7 @@ def _answered(work: Work, row: int) -> Result:
         model=MODEL,
         provider_request_id=None,
     )
-    return answer(work.batch.id, row, f"row-{row}", whole, COST)
+    return success_result(work.batch.id, row, f"row-{row}", whole, COST)
 
 
 def test_a_client_s_cap_on_tokens_goes_into_the_request(office: Office, accounts: Accounts) -> None:

@@ -201,7 +201,7 @@ CALLS: Mapping[str, list[Needed]] = {
         Needed("states:StopExecution", "BatchStateMachine", unseen=FOR_STEP_FUNCTIONS),
     ],
     "BatchStateMachineInboxRole": [STARTS],
-    "BatchStateMachineDiedRole": [STARTS],
+    "BatchStateMachineExecutionFailedRole": [STARTS],
 }
 FUNCTIONS = [name for name in CALLS if name.endswith("Function")]
 

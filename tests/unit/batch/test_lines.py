@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_relay.batch.model.lines import LONGEST_LINE_BYTES, Line, blocks_of, lines_in
-from llm_relay.batch.model.row_check import Row, RowChecker, RowRules
-from llm_relay.batch.plan.file_check import MOST_ERRORS, Findings, check_file
+from llm_relay.batch.model.lines import MAX_LINE_BYTES, Line, read_blocks, read_lines
+from llm_relay.batch.model.row_check import BatchRow, ProviderRules, RowChecker
+from llm_relay.batch.plan.file_check import MAX_ERRORS, FileReport, check_file
 from llm_relay.core.client import Client
 from llm_relay.providers.dialects.dialect import ABLITERATION
 
@@ -31,11 +31,11 @@ def row(custom_id: Any = "row-1", **more: Any) -> bytes:
 
 
 def read(content: bytes) -> list[Line]:
-    return list(lines_in(blocks_of(io.BytesIO(content))))
+    return list(read_lines(read_blocks(io.BytesIO(content))))
 
 
-def findings(*rows: bytes, checker: RowChecker | None = None, **more: Any) -> Findings:
-    return check_file(lines_in([b"\n".join(rows)]), checker or RowChecker(CHAT), **more)
+def findings(*rows: bytes, checker: RowChecker | None = None, **more: Any) -> FileReport:
+    return check_file(read_lines([b"\n".join(rows)]), checker or RowChecker(CHAT), **more)
 
 
 def errors(*rows: bytes, checker: RowChecker | None = None) -> list[tuple[Any, ...]]:
@@ -72,7 +72,7 @@ def test_every_line_lies_where_it_says_however_the_bytes_come(
 ) -> None:
     content = b"\n".join(texts) + last
     blocks = [content[at : at + size] for at in range(0, len(content), size)]
-    lines = list(lines_in(blocks))
+    lines = list(read_lines(blocks))
     blank = [not text.strip(b" \t\r") for text in content.removeprefix(BOM).split(b"\n")]
     assert [line.number for line in lines] == [
         n for n, is_blank in enumerate(blank, 1) if not is_blank
@@ -87,29 +87,29 @@ def test_a_part_of_a_file_gives_the_lines_that_the_whole_gives() -> None:
     content = BOM + b"one\n\ntwo\r\nthree\nfour"
     whole = read(content)
     first, last = whole[1], whole[2]
-    part = lines_in([content[first.start : last.end]], start=first.start, first_row=first.row)
+    part = read_lines([content[first.start : last.end]], start=first.start, first_row=first.row)
     assert [(each.row, each.start, each.end, each.text) for each in part] == [
         (each.row, each.start, each.end, each.text) for each in whole[1:3]
     ]
 
 
 def test_a_line_that_is_too_long_is_named_and_the_next_one_read() -> None:
-    lines = read(b"x" * (LONGEST_LINE_BYTES + 1) + b"\nnext")
+    lines = read(b"x" * (MAX_LINE_BYTES + 1) + b"\nnext")
     assert [(line.number, line.is_too_long, line.text) for line in lines] == [
         (1, True, b""),
         (2, False, b"next"),
     ]
-    assert lines[1].start == LONGEST_LINE_BYTES + 2
+    assert lines[1].start == MAX_LINE_BYTES + 2
 
 
 def test_a_line_without_an_end_takes_no_memory() -> None:
     endless = (b"x" * 1024 * 1024 for _ in range(200))
     tracemalloc.start()
-    lines = list(lines_in(endless))
+    lines = list(read_lines(endless))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert [line.is_too_long for line in lines] == [True]
-    assert peak < 3 * LONGEST_LINE_BYTES
+    assert peak < 3 * MAX_LINE_BYTES
 
 
 def test_a_row_of_a_megabyte_is_fine() -> None:
@@ -118,7 +118,7 @@ def test_a_row_of_a_megabyte_is_fine() -> None:
 
 
 def test_good_rows_are_shown_as_they_pass() -> None:
-    seen: list[tuple[int, Row]] = []
+    seen: list[tuple[int, BatchRow]] = []
     found = findings(
         row("a"), b"oops", row("b"), see=lambda line, good: seen.append((line.number, good))
     )
@@ -185,14 +185,14 @@ def test_an_endpoint_that_nobody_serves_is_refused() -> None:
 def test_rows_are_checked_for_the_provider_s_dialect() -> None:
     line = row(body=BODY | {"max_tokens": 5, "max_completion_tokens": 6})
     assert errors(line) == []
-    checker = RowChecker(CHAT, providers=[RowRules(dialect=ABLITERATION)])
+    checker = RowChecker(CHAT, providers=[ProviderRules(dialect=ABLITERATION)])
     assert [code for _, code, _ in errors(line, checker=checker)] == ["invalid_request"]
 
 
 def test_rows_are_checked_for_what_the_model_can_do() -> None:
     listed = {"m-1": {"sampling_limits": {"temperature": {"maximum": 1}}}}
     line = row(body=BODY | {"temperature": 1.5})
-    checker = RowChecker(CHAT, providers=[RowRules(listed=listed.get)])
+    checker = RowChecker(CHAT, providers=[ProviderRules(listed=listed.get)])
     assert errors(line, checker=checker) == [(1, "invalid_request", "body.temperature")]
 
 
@@ -204,7 +204,7 @@ def test_rows_are_checked_for_what_the_client_may_ask() -> None:
 
 def test_on_a_budget_a_model_needs_a_price() -> None:
     client = Client(id="c", key_id="k", budget_nanos=1)
-    checker = RowChecker(CHAT, client=client, providers=[RowRules(listed=lambda _: None)])
+    checker = RowChecker(CHAT, client=client, providers=[ProviderRules(listed=lambda _: None)])
     assert errors(row(), checker=checker) == [(1, "model_unpriced", "body.model")]
 
 
@@ -229,9 +229,9 @@ def test_a_hopeless_file_is_not_read_to_its_end() -> None:
             taken += 1
             yield b"oops\n" * 1000
 
-    found = check_file(lines_in(blocks()), RowChecker(CHAT))
-    assert found.error_count == MOST_ERRORS
-    assert taken == MOST_ERRORS / 1000
+    found = check_file(read_lines(blocks()), RowChecker(CHAT))
+    assert found.error_count == MAX_ERRORS
+    assert taken == MAX_ERRORS / 1000
 
 
 def test_a_file_with_too_many_rows_is_refused_at_the_first_that_is_too_many() -> None:
@@ -242,7 +242,7 @@ def test_a_file_with_too_many_rows_is_refused_at_the_first_that_is_too_many() ->
 
 def test_chunks_cover_all_rows_in_order() -> None:
     content = BOM + b"\n".join([row(str(at)) for at in range(5)] + [b"", row("5"), row("6")])
-    chunks = check_file(lines_in([content]), RowChecker(CHAT), rows_per_chunk=3).chunks
+    chunks = check_file(read_lines([content]), RowChecker(CHAT), rows_per_chunk=3).chunks
     assert [(each.number, each.first_row, each.rows) for each in chunks] == [
         (0, 0, 3),
         (1, 3, 3),
@@ -250,7 +250,7 @@ def test_chunks_cover_all_rows_in_order() -> None:
     ]
     ids = []
     for each in chunks:
-        part = lines_in([content[each.start : each.end]], start=each.start)
+        part = read_lines([content[each.start : each.end]], start=each.start)
         ids += [json.loads(line.text)["custom_id"] for line in part]
     assert ids == [str(at) for at in range(7)]
 

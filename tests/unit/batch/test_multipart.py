@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_relay.batch.api.multipart import form_in, plain_name
+from llm_relay.batch.api.multipart import parse_form, safe_file_name
 from llm_relay.core.errors import BadRequest
 
 KIND = 'multipart/form-data; charset=utf-8; boundary="a b"'
@@ -29,27 +29,27 @@ PURPOSE = part('name="purpose"', b"batch")
 def test_a_form_has_its_fields_and_its_file_in_any_order() -> None:
     file = part('name="file"; filename="rows.jsonl"', b"a\r\n--a\r\nb")
     for body in (whole(PURPOSE, file), whole(file, PURPOSE)):
-        form = form_in(KIND, body)
+        form = parse_form(KIND, body)
         assert (form.fields, form.file) == ({"purpose": "batch"}, b"a\r\n--a\r\nb")
         assert form.file_name == "rows.jsonl"
 
 
 def test_a_file_under_another_name_is_none() -> None:
-    form = form_in(KIND, whole(PURPOSE, part('name="other"; filename="f"', b"x")))
+    form = parse_form(KIND, whole(PURPOSE, part('name="other"; filename="f"', b"x")))
     assert form.file is None
 
 
 @given(st.binary(max_size=200_000))
 def test_a_file_is_kept_byte_for_byte(content: bytes) -> None:
     if b"\r\n--a b" not in b"\r\n" + content:
-        assert form_in(KIND, whole(part('name="file"; filename="f"', content))).file == content
+        assert parse_form(KIND, whole(part('name="file"; filename="f"', content))).file == content
 
 
 def test_a_form_that_breaks_off_is_refused_wherever_it_does() -> None:
     body = whole(PURPOSE, part('name="file"; filename="f"', b"0123456789"))
     for length in range(len(body) - len(b"--\r\n")):
         with pytest.raises(BadRequest):
-            form_in(KIND, body[:length])
+            parse_form(KIND, body[:length])
 
 
 PIECES = [
@@ -75,7 +75,7 @@ def test_whatever_comes_is_a_form_or_refused(pieces: list[bytes], more: str) -> 
     for content_type in (KIND, more, KIND + more, f"multipart/form-data; boundary={more}"):
         for content in (body, PURPOSE + body, whole(part('name="x"', b"y") + body)):
             with suppress(BadRequest):
-                form_in(content_type, content)
+                parse_form(content_type, content)
 
 
 @pytest.mark.parametrize(
@@ -94,4 +94,4 @@ def test_whatever_comes_is_a_form_or_refused(pieces: list[bytes], more: str) -> 
     ],
 )
 def test_a_name_is_plain_text_without_folders(name: str, shown: str) -> None:
-    assert plain_name(name) == shown
+    assert safe_file_name(name) == shown

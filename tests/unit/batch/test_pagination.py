@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_relay.batch.api.pagination import page
+from llm_relay.batch.api.pagination import paginate
 
 
 @dataclass
@@ -42,7 +42,7 @@ def test_pages_together_are_the_whole_list(ids: list[str], limit: int, step: int
     wanted = [each for each in ids if int(each) % step == 0]
     shelf, shown, after, has_more = Shelf(ids), list[str](), None, True
     while has_more:
-        found = page(shelf.read, after, limit, lambda entry: int(entry.id) % step == 0)
+        found = paginate(shelf.read, after, limit, lambda entry: int(entry.id) % step == 0)
         has_more, after = found["has_more"], found["last_id"]
         assert len(found["data"]) == limit or not has_more
         assert (found["first_id"], after) == (
@@ -54,5 +54,5 @@ def test_pages_together_are_the_whole_list(ids: list[str], limit: int, step: int
 
 def test_a_page_of_everything_is_read_at_once() -> None:
     shelf = Shelf([f"{number:02d}" for number in range(9)])
-    assert len(page(shelf.read, None, 5)["data"]) == 5
+    assert len(paginate(shelf.read, None, 5)["data"]) == 5
     assert shelf.reads == 1

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from llm_relay.aws.s3 import Bucket
-from llm_relay.batch.model.parts import Result, results_in
+from llm_relay.batch.model.parts import RowResult, parse_part
 from llm_relay.batch.worker.part_writer import PartWriter
 from llm_relay.core.deadline import Deadline
 from tests.support.scripted_provider import wait_until
@@ -41,8 +41,8 @@ class FlakyS3:
             raise ConnectionError
 
 
-def result(row: int) -> Result:
-    return Result(row=row, line=b"{}\n", is_answer=True)
+def result(row: int) -> RowResult:
+    return RowResult(row=row, line=b"{}\n", is_answer=True)
 
 
 def writer_to(
@@ -61,7 +61,7 @@ def writer_to(
 
 
 def rows_in(s3: FlakyS3) -> list[int]:
-    return [each.row for key in sorted(s3.objects) for each in results_in(s3.objects[key])]
+    return [each.row for key in sorted(s3.objects) for each in parse_part(s3.objects[key])]
 
 
 @pytest.mark.parametrize("fault", ["before", "after"])

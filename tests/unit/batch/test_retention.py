@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llm_relay.batch.model.retention import kept_seconds
+from llm_relay.batch.model.retention import retention_seconds
 
 if TYPE_CHECKING:
     import pytest
@@ -16,7 +16,7 @@ def test_a_file_may_be_asked_for_as_long_as_the_bucket_keeps_it_and_no_longer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CONTENT_RETENTION_DAYS", "7")
-    assert kept_seconds() == 7 * DAY
-    assert kept_seconds(3600) == 3600
-    assert kept_seconds(30 * DAY) == 7 * DAY
-    assert kept_seconds(days=3) == 3 * DAY
+    assert retention_seconds() == 7 * DAY
+    assert retention_seconds(3600) == 3600
+    assert retention_seconds(30 * DAY) == 7 * DAY
+    assert retention_seconds(days=3) == 3 * DAY

@@ -13,12 +13,19 @@ from llm_relay.api.client_context import client_of
 from llm_relay.api.idempotency.records import HEADER, key_of
 from llm_relay.batch.api.checks import WINDOW_SECONDS, check_batch
 from llm_relay.batch.api.files import file_of
-from llm_relay.batch.api.pagination import Document, after_in, is_id, limit_in, page, seconds_kept
-from llm_relay.batch.api.routes import owner_of, serve
+from llm_relay.batch.api.pagination import (
+    Document,
+    expiry_seconds,
+    is_valid_id,
+    paginate,
+    parse_after,
+    parse_limit,
+)
+from llm_relay.batch.api.routes import owner_id, serve
 from llm_relay.batch.api.submit import (
+    batch_not_found,
     cancel,
     is_stranded,
-    no_batch,
     start_stranded,
     step_functions,
     submit,
@@ -52,7 +59,7 @@ def create_batch(request: ApiRequest) -> Document:
     """Take on a batch; a request with an Idempotency-Key is one batch, however often it comes."""
     fields = body_object(request.body())
     check_batch(fields)
-    created_at, owner = time.time(), owner_of(client_of(request))
+    created_at, owner = time.time(), owner_id(client_of(request))
     batch_id = names.new_id("batch_", now=created_at)
     if HEADER not in request.headers:
         return _submitted(_batch_of(request, fields, batch_id, int(created_at)))
@@ -69,32 +76,32 @@ def create_batch(request: ApiRequest) -> Document:
 
 def list_batches(request: ApiRequest) -> Document:
     """Return a page of the caller's batches, the newest first."""
-    owner, query = owner_of(client_of(request)), request.query
-    return page(
+    owner, query = owner_id(client_of(request)), request.query
+    return paginate(
         lambda after, limit: [_looked_at(batch) for batch in store().batches(owner, after, limit)],
-        after_in(query, lambda batch_id: store().batch(owner, batch_id) is not None),
-        limit_in(query, _MOST_LISTED, _LISTED),
+        parse_after(query, lambda batch_id: store().batch(owner, batch_id) is not None),
+        parse_limit(query, _MOST_LISTED, _LISTED),
     )
 
 
 def retrieve_batch(request: ApiRequest) -> Document:
     """Return a batch as it is now."""
     batch_id = _id_in(request)
-    batch = store().batch(owner_of(client_of(request)), batch_id)
+    batch = store().batch(owner_id(client_of(request)), batch_id)
     if batch is None:
-        raise no_batch(batch_id)
+        raise batch_not_found(batch_id)
     return _looked_at(batch).document()
 
 
 def cancel_batch(request: ApiRequest) -> Document:
     """Let a batch end with the results it has."""
-    owner = owner_of(client_of(request))
+    owner = owner_id(client_of(request))
     return cancel(store(), step_functions(), _state_machine(), owner, _id_in(request)).document()
 
 
 def _batch_of(request: ApiRequest, fields: Document, batch_id: str, created_at: int) -> Batch:
     client = client_of(request)
-    owner = owner_of(client)
+    owner = owner_id(client)
     file = file_of(owner, fields["input_file_id"], "input_file_id")
     if file.purpose != "batch":
         refuse("input_file_id", "must be a file that was uploaded with the purpose 'batch'.")
@@ -105,12 +112,12 @@ def _batch_of(request: ApiRequest, fields: Document, batch_id: str, created_at: 
         endpoint=fields["endpoint"],
         input_file_id=file.id,
         input_key=file.key,
-        results=names.folder(batch_id),
+        results=names.batch_prefix(batch_id),
         created_at=created_at,
         expires_at=created_at + WINDOW_SECONDS,
         completion_window=fields["completion_window"],
         metadata=fields.get("metadata"),
-        results_seconds=seconds_kept(fields, "output_expires_after"),
+        results_seconds=expiry_seconds(fields, "output_expires_after"),
     )
 
 
@@ -146,8 +153,8 @@ def _state_machine() -> str:
 
 def _id_in(request: ApiRequest) -> str:
     batch_id = unquote(request.path_parameters.get("id") or "")
-    if not is_id(batch_id):
-        raise no_batch(batch_id)
+    if not is_valid_id(batch_id):
+        raise batch_not_found(batch_id)
     return batch_id
 
 

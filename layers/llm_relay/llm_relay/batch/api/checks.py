@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from llm_relay.batch.api.pagination import seconds_kept
+from llm_relay.batch.api.pagination import expiry_seconds
 from llm_relay.endpoints.endpoint import endpoint_at
 from llm_relay.validation.fields import may_be_object, needs_text, path_to, refuse
 
@@ -27,7 +27,7 @@ def check_batch(fields: Fields) -> None:
     if fields.get("completion_window") != "24h":
         refuse("completion_window", "must be '24h'.")
     check_metadata(fields)
-    seconds_kept(fields, "output_expires_after")
+    expiry_seconds(fields, "output_expires_after")
 
 
 def check_metadata(fields: Fields) -> None:

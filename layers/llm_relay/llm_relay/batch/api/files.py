@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from llm_relay.api.client_context import client_of
-from llm_relay.batch.api.pagination import Document, after_in, is_id, limit_in, page
-from llm_relay.batch.api.routes import owner_of, serve
+from llm_relay.batch.api.pagination import Document, is_valid_id, paginate, parse_after, parse_limit
+from llm_relay.batch.api.routes import owner_id, serve
 from llm_relay.batch.api.uploads import bucket, create_file
 from llm_relay.batch.model.names import is_file_id
 from llm_relay.batch.model.record import ENDED
@@ -43,27 +43,27 @@ def list_files(request: ApiRequest) -> Document:
     order, purpose = query.get("order", "desc"), query.get("purpose")
     if order not in ("asc", "desc"):
         refuse("order", "must be 'asc' or 'desc'.")
-    owner = owner_of(client_of(request))
+    owner = owner_id(client_of(request))
 
     def is_wanted(file: StoredFile) -> bool:
         return not file.is_over(now) and purpose in (None, "", file.purpose)
 
-    return page(
+    return paginate(
         lambda after, limit: store().files(owner, after, limit, oldest_first=order == "asc"),
-        after_in(query, is_file_id),
-        limit_in(query, _MOST_LISTED, _MOST_LISTED),
+        parse_after(query, is_file_id),
+        parse_limit(query, _MOST_LISTED, _MOST_LISTED),
         is_wanted,
     )
 
 
 def retrieve_file(request: ApiRequest) -> Document:
     """Return what is known of a file."""
-    return file_of(owner_of(client_of(request)), _id_in(request), "file_id").document()
+    return file_of(owner_id(client_of(request)), _id_in(request), "file_id").document()
 
 
 def delete_file(request: ApiRequest) -> Document:
     """Delete a file and its content."""
-    file = file_of(owner_of(client_of(request)), _id_in(request), "file_id")
+    file = file_of(owner_id(client_of(request)), _id_in(request), "file_id")
     if file.purpose == "batch" and (batch_id := _batch_reading(file)):
         raise FileInUse(
             f"The batch {batch_id} reads its rows from this file. Cancel the batch or wait for "
@@ -78,11 +78,11 @@ def delete_file(request: ApiRequest) -> Document:
 
 def show_content(request: ApiRequest) -> HttpAnswer:
     """Send the caller to a file's content."""
-    file = file_of(owner_of(client_of(request)), _id_in(request), "file_id")
+    file = file_of(owner_id(client_of(request)), _id_in(request), "file_id")
     try:
         bucket().head(file.key)
     except KeyError:
-        raise no_file(file.id, "file_id") from None
+        raise file_not_found(file.id, "file_id") from None
     # Results are larger than what Lambda can answer. Clients follow the link by themselves, and
     # leave out the Authorization header on another host, which S3 would refuse beside a link.
     link = bucket().link(file.key, _LINK_SECONDS, file.filename)
@@ -92,13 +92,13 @@ def show_content(request: ApiRequest) -> HttpAnswer:
 
 def file_of(owner: str, file_id: str, param: str) -> StoredFile:
     """Return an owner's file; FileNotFound if there is none of that id."""
-    file = store().file(owner, file_id) if is_id(file_id) else None
+    file = store().file(owner, file_id) if is_valid_id(file_id) else None
     if file is None:
-        raise no_file(file_id, param)
+        raise file_not_found(file_id, param)
     return file
 
 
-def no_file(file_id: str, param: str) -> FileNotFound:
+def file_not_found(file_id: str, param: str) -> FileNotFound:
     """Return the error for an id that the caller has no file of."""
     return FileNotFound(
         f"You have no file {file_id!r:.100}, or its time is over. GET /v1/files lists those "

@@ -37,7 +37,7 @@ class Form:
         if part.field_name == b"file":
             part.file_object.seek(0)
             self.file = part.file_object.read()
-            self.file_name = plain_name(_text(part.file_name))
+            self.file_name = safe_file_name(_text(part.file_name))
         part.close()
 
     def end(self) -> None:
@@ -52,7 +52,7 @@ class Form:
             )
 
 
-def form_in(content_type: str, body: bytes) -> Form:
+def parse_form(content_type: str, body: bytes) -> Form:
     """Return the form that a body holds; BadRequest if it is none, or not whole."""
     from python_multipart.exceptions import FormParserError  # noqa: PLC0415 - uploads alone
     from python_multipart.multipart import FormParser, parse_options_header  # noqa: PLC0415
@@ -85,7 +85,7 @@ def form_in(content_type: str, body: bytes) -> Form:
     return form
 
 
-def plain_name(name: str) -> str:
+def safe_file_name(name: str) -> str:
     """Return a file's name without folders and whatever is not text."""
     last = name.replace("\\", "/").rpartition("/")[2]
     shown = "".join(char for char in last if char.isprintable()).strip()

@@ -34,33 +34,33 @@ class Listed(Protocol):
 AnyListed = TypeVar("AnyListed", bound=Listed)
 
 
-def is_id(text: str) -> bool:
+def is_valid_id(text: str) -> bool:
     """Tell whether a text could be an id; others are not fit to be looked for."""
     return bool(_ID.fullmatch(text))
 
 
-def whole_number(text: str) -> int | None:
+def parse_digits(text: str) -> int | None:
     """Return the number that a text is, if it is one in plain digits."""
     return int(text) if _DIGITS.fullmatch(text) else None
 
 
-def limit_in(query: Mapping[str, str], most: int, default: int) -> int:
+def parse_limit(query: Mapping[str, str], most: int, default: int) -> int:
     """Return how many entries a page is to have."""
-    limit = whole_number(query.get("limit", str(default)))
+    limit = parse_digits(query.get("limit", str(default)))
     if limit is None or not 1 <= limit <= most:
         refuse("limit", f"must be a whole number from 1 to {most}.")
     return limit
 
 
-def after_in(query: Mapping[str, str], is_known: Callable[[str], bool]) -> str | None:
+def parse_after(query: Mapping[str, str], is_known: Callable[[str], bool]) -> str | None:
     """Return the id that a page goes on after; BadRequest for one that no entry can have had."""
     after = query.get("after")
-    if after and not (is_id(after) and is_known(after)):
+    if after and not (is_valid_id(after) and is_known(after)):
         refuse("after", "must be the id of the last entry of the page before.")
     return after or None
 
 
-def page(
+def paginate(
     read: Callable[[str | None, int], list[AnyListed]],
     after: str | None,
     limit: int,
@@ -85,7 +85,7 @@ def page(
     }
 
 
-def seconds_kept(fields: Mapping[str, Any], name: str) -> int | None:
+def expiry_seconds(fields: Mapping[str, Any], name: str) -> int | None:
     """Return how long something is to be kept; None if that is not said."""
     expiry = fields.get(name)
     if expiry is None:

@@ -26,7 +26,7 @@ def serve(routes: Mapping[str, Route], request: ApiRequest) -> HttpAnswer:
     return handled(request, lambda call: _told(call, _shown(routes, request)))
 
 
-def owner_of(client: Client) -> str:
+def owner_id(client: Client) -> str:
     """Return whom a client's files and batches belong to."""
     return client.id or client.key_id
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from llm_relay.batch.api.not_started import not_started
 from llm_relay.batch.model.record import (
+    CANCELLABLE,
     CANCELLED,
     CANCELLING,
-    RUNNING,
     VALIDATING,
     Batch,
 )
@@ -82,9 +82,9 @@ def cancel(
     """
     now = int(time.time())
     times = {"cancelling_at": now}
-    _, batch = store.change(owner, batch_id, RUNNING, status=CANCELLING, times=times)
+    _, batch = store.change(owner, batch_id, CANCELLABLE, status=CANCELLING, times=times)
     if batch is None:
-        raise no_batch(batch_id)
+        raise batch_not_found(batch_id)
     if batch.status == CANCELLING:
         # Also on a repeat: the first call may have come no further than the record.
         _stop(states_client, batch.execution or _execution(state_machine_arn, batch_id))
@@ -98,7 +98,7 @@ def cancel(
     return batch
 
 
-def no_batch(batch_id: str) -> BatchNotFound:
+def batch_not_found(batch_id: str) -> BatchNotFound:
     """Return the error for an id that the caller has no batch of."""
     return BatchNotFound(
         f"You have no batch {batch_id!r:.100}. GET /v1/batches lists those there are.",

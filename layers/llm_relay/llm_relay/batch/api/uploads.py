@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from llm_relay.api.client_context import client_of
 from llm_relay.aws.s3 import Bucket
-from llm_relay.batch.api.multipart import Form, form_in
-from llm_relay.batch.api.pagination import Document, seconds_kept, whole_number
-from llm_relay.batch.api.routes import owner_of
+from llm_relay.batch.api.multipart import Form, parse_form
+from llm_relay.batch.api.pagination import Document, expiry_seconds, parse_digits
+from llm_relay.batch.api.routes import owner_id
 from llm_relay.batch.model import names
 from llm_relay.batch.model.record import StoredFile
-from llm_relay.batch.model.retention import kept_seconds
+from llm_relay.batch.model.retention import retention_seconds
 from llm_relay.batch.model.store import store
 from llm_relay.core.errors import FileTooLarge
 from llm_relay.validation.fields import refuse
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from llm_relay.api.api_gateway import ApiRequest
 
 # Lambda is handed no more than 6 MB, and Base64 makes four bytes of three.
-MOST_BYTES = 4 * 1024 * 1024
+MAX_UPLOAD_BYTES = 4 * 1024 * 1024
 
 
 def create_file(request: ApiRequest) -> Document:
     """Keep a file that was uploaded."""
-    form = form_in(request.headers.get("content-type", ""), request.body())
+    form = parse_form(request.headers.get("content-type", ""), request.body())
     content = _content_in(form)
     now = time.time()
-    owner, file_id = owner_of(client_of(request)), names.new_id("file-", now=now)
+    owner, file_id = owner_id(client_of(request)), names.new_id("file-", now=now)
     file = StoredFile(
         id=file_id,
         owner=owner,
@@ -59,10 +59,10 @@ def _content_in(form: Form) -> bytes:
         refuse("file", "must be a part with a file name, and the JSONL file in it.")
     if not form.file:
         refuse("file", "is empty. Send one request per line, as JSON.")
-    if len(form.file) > MOST_BYTES:
+    if len(form.file) > MAX_UPLOAD_BYTES:
         raise FileTooLarge(
-            f"The file is larger than the {MOST_BYTES} bytes that can be uploaded here. Whoever "
-            "runs this endpoint can hand it in, however large it is: relay batch submit FILE",
+            f"The file is larger than {MAX_UPLOAD_BYTES} bytes, the limit of this API. Ask the "
+            "operator to submit it, at any size: relay batch submit FILE",
             param="file",
         )
     return form.file
@@ -73,6 +73,6 @@ def _seconds_kept(form: Form) -> int:
     anchor = form.fields.get("expires_after[anchor]")
     seconds = form.fields.get("expires_after[seconds]")
     if anchor is None and seconds is None:
-        return kept_seconds()
-    asked = {"anchor": anchor, "seconds": whole_number(seconds or "")}
-    return kept_seconds(seconds_kept({"expires_after": asked}, "expires_after"))
+        return retention_seconds()
+    asked = {"anchor": anchor, "seconds": parse_digits(seconds or "")}
+    return retention_seconds(expiry_seconds({"expires_after": asked}, "expires_after"))

@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 from llm_relay.batch.finalize.merge import merge
 from llm_relay.batch.finalize.notify import ERRORS, OUTPUT, results_key
 from llm_relay.batch.finalize.totals import BatchTotals
-from llm_relay.batch.finalize.unprocessed_rows import BROKEN, EXPIRED, INPUT_CHANGED, cause_of
+from llm_relay.batch.finalize.unprocessed_rows import EXPIRED, INPUT_CHANGED, INTERRUPTED, reason_of
 from llm_relay.batch.model.names import result_file_id
 from llm_relay.batch.model.record import (
     CANCELLED,
@@ -23,11 +23,11 @@ from llm_relay.batch.model.record import (
     IN_PROGRESS,
     VALIDATING,
     StoredFile,
+    error_entry,
 )
 from llm_relay.batch.model.record import EXPIRED as EXPIRED_STATE
-from llm_relay.batch.model.retention import kept_seconds
+from llm_relay.batch.model.retention import retention_seconds
 from llm_relay.batch.model.store import store
-from llm_relay.batch.plan.file_check import error_entry
 
 if TYPE_CHECKING:
     from llm_relay.aws.s3 import Bucket
@@ -45,7 +45,7 @@ _NOT_PLANNED = (
 )
 
 
-def stopped(batch: Batch) -> Batch:
+def stop_batch(batch: Batch) -> Batch:
     """Return the batch in a state in which workers take no more rows."""
     now = int(time.time())
     if batch.status == VALIDATING:
@@ -56,7 +56,7 @@ def stopped(batch: Batch) -> Batch:
     return batch
 
 
-def ended(bucket: Bucket, batch: Batch) -> Batch:
+def finalize_batch(bucket: Bucket, batch: Batch) -> Batch:
     """Return the batch as it is with its results put together."""
     if batch.status in ENDED:
         return batch
@@ -87,7 +87,7 @@ def _is_open(batch: Batch) -> bool:
 def _last_status(batch: Batch, tally: BatchTotals) -> str:
     if batch.status == CANCELLING:
         return CANCELLED
-    if tally.never_run and cause_of(batch) is EXPIRED:
+    if tally.never_run and reason_of(batch) is EXPIRED:
         return EXPIRED_STATE
     is_broken = tally.never_run and not tally.completed + tally.failed
     return FAILED if is_broken else COMPLETED
@@ -105,7 +105,7 @@ def _kept(batch: Batch, kind: str, size: int, now: int) -> str | None:
         key=results_key(batch, kind),
         created_at=now,
         purpose="batch_output",
-        expires_at=now + kept_seconds(batch.results_seconds),
+        expires_at=now + retention_seconds(batch.results_seconds),
     )
     store().add(file)
     return file.id
@@ -124,7 +124,7 @@ def _why_failed(tally: BatchTotals) -> Document:
 
 
 def _broken(message: str) -> Document:
-    return error_entry(BROKEN.code, message)
+    return error_entry(INTERRUPTED.code, message)
 
 
 def _log(batch: Batch, status: str, tally: BatchTotals, seconds: float) -> None:

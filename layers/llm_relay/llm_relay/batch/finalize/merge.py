@@ -6,11 +6,11 @@ from contextlib import ExitStack
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from llm_relay.batch.finalize.compact import chunk_number, first_results, needed_parts
+from llm_relay.batch.finalize.compact import chunk_number, current_parts, unique_results
 from llm_relay.batch.finalize.notify import ERRORS, OUTPUT, results_key
 from llm_relay.batch.finalize.totals import BatchTotals
 from llm_relay.batch.finalize.unprocessed_rows import unprocessed_rows
-from llm_relay.batch.model.manifest import chunks_in
+from llm_relay.batch.model.manifest import parse_manifest
 from llm_relay.batch.model.names import manifest_key
 from llm_relay.batch.model.prefetch import prefetch
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from llm_relay.batch.model.record import Batch
 
 
-class NotWanted(Exception):  # noqa: N818 - what they are
+class AlreadyFinalized(Exception):  # noqa: N818 - what they are
     """The files were made by somebody else in the meantime."""
 
 
@@ -60,7 +60,7 @@ def merge(bucket: Bucket, batch: Batch, is_wanted: Callable[[], bool]) -> BatchT
         errors = ResultFile(bucket, results_key(batch, ERRORS), opened)
         for chunk, parts in _parts_of_chunks(bucket, batch):
             is_done = bytearray(chunk.rows)
-            for result in first_results(chunk, parts, is_done):
+            for result in unique_results(chunk, parts, is_done):
                 (output if result.is_answer else errors).write(result.line)
                 tally.add(result)
             if 0 in is_done:
@@ -70,13 +70,13 @@ def merge(bucket: Bucket, batch: Batch, is_wanted: Callable[[], bool]) -> BatchT
                     tally.never_run += 1
         tally.output_bytes, tally.error_bytes = output.bytes, errors.bytes
         if not is_wanted():
-            raise NotWanted
+            raise AlreadyFinalized
     return tally
 
 
 def _parts_of_chunks(bucket: Bucket, batch: Batch) -> Iterator[tuple[Chunk, Iterable[Part]]]:
-    chunks = chunks_in(bucket.get(manifest_key(batch.id)))
-    parts_in_order = prefetch(bucket, needed_parts(bucket, batch))
+    chunks = parse_manifest(bucket.get(manifest_key(batch.id)))
+    parts_in_order = prefetch(bucket, current_parts(bucket, batch))
     groups = groupby(parts_in_order, key=lambda part: chunk_number(part[0]))
     number, parts = next(groups, (None, None))
     for chunk in chunks:

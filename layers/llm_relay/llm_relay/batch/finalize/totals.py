@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from llm_relay.batch.model.record import usage_document
 
 if TYPE_CHECKING:
-    from llm_relay.batch.finalize.unprocessed_rows import Cause
-    from llm_relay.batch.model.parts import Result
+    from llm_relay.batch.finalize.unprocessed_rows import Reason
+    from llm_relay.batch.model.parts import RowResult
     from llm_relay.batch.model.record import Document
 
 
@@ -20,7 +20,7 @@ class BatchTotals:
     completed: int = 0
     failed: int = 0
     never_run: int = 0
-    cause: Cause | None = None  # why rows were never run
+    cause: Reason | None = None  # why rows were never run
     cost_nanos: int = 0
     tokens_in: int = 0
     tokens_cached: int = 0
@@ -29,7 +29,7 @@ class BatchTotals:
     output_bytes: int = 0
     error_bytes: int = 0
 
-    def add(self, result: Result) -> None:
+    def add(self, result: RowResult) -> None:
         """Count a row that was run."""
         if result.is_answer:
             self.completed += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llm_relay.batch.model.lines import lines_in
+from llm_relay.batch.model.lines import read_lines
 from llm_relay.batch.model.names import row_request_id
 from llm_relay.batch.model.record import CANCELLING
 from llm_relay.core.json_codec import compact, parse_object
@@ -21,26 +21,26 @@ _BLOCK_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
+class Reason:
     """Why rows were not run."""
 
     code: str
     message: str
 
 
-CANCELLED = Cause(
+CANCELLED = Reason(
     code="batch_cancelled", message="The batch was cancelled before this row was run."
 )
-EXPIRED = Cause(
+EXPIRED = Reason(
     code="batch_expired",
     message="The batch's 24 hours were over before this row was run. Submit it in a new batch.",
 )
-BROKEN = Cause(
+INTERRUPTED = Reason(
     code="batch_failed",
     message="The batch broke off before this row was run. Submit it in a new batch.",
 )
 
-INPUT_CHANGED = Cause(
+INPUT_CHANGED = Reason(
     code="input_changed",
     message=(
         "The input file was replaced or deleted before this row was run, so its custom_id is no "
@@ -50,23 +50,23 @@ INPUT_CHANGED = Cause(
 )
 
 
-def cause_of(batch: Batch) -> Cause:
+def reason_of(batch: Batch) -> Reason:
     """Return why a batch that is to end may have rows undone; the same whenever it is asked."""
     if batch.status == CANCELLING:
         return CANCELLED
-    return EXPIRED if batch.times["finalizing_at"] >= batch.expires_at else BROKEN
+    return EXPIRED if batch.times["finalizing_at"] >= batch.expires_at else INTERRUPTED
 
 
 def unprocessed_rows(
     bucket: Bucket, batch: Batch, chunk: Chunk, is_done: bytearray
-) -> tuple[Cause, Iterator[bytes]]:
+) -> tuple[Reason, Iterator[bytes]]:
     """Return why a chunk's rows that are not done were not run, and their lines."""
-    cause = cause_of(batch)
+    cause = reason_of(batch)
     try:
         custom_ids = _custom_ids(bucket, batch, chunk, is_done)
     except KeyError:  # the batch ends all the same
         custom_ids = {}
-        cause = INPUT_CHANGED if cause is BROKEN else cause
+        cause = INPUT_CHANGED if cause is INTERRUPTED else cause
     return cause, _lines(batch, chunk, is_done, cause, custom_ids)
 
 
@@ -74,7 +74,7 @@ def _lines(
     batch: Batch,
     chunk: Chunk,
     is_done: bytearray,
-    cause: Cause,
+    cause: Reason,
     custom_ids: Mapping[int, str | None],
 ) -> Iterator[bytes]:
     error = {"code": cause.code, "message": cause.message}
@@ -96,7 +96,7 @@ def _custom_ids(
     blocks = _blocks(bucket, batch, chunk)
     return {
         line.row: (parse_object(line.text) or {}).get("custom_id")
-        for line in lines_in(blocks, start=chunk.start, first_row=chunk.first_row)
+        for line in read_lines(blocks, start=chunk.start, first_row=chunk.first_row)
         if line.row - chunk.first_row < len(is_done) and not is_done[line.row - chunk.first_row]
     }
 

@@ -21,7 +21,7 @@ class StepFailed(Exception):  # noqa: N818 - Step Functions shows this name to t
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class BatchReference:
     """The batch that a step is about."""
 
     owner: str
@@ -34,21 +34,21 @@ class Subject:
         return {"owner": self.owner, "batch": self.batch}
 
 
-def subject_of(told: Mapping[str, Any]) -> Subject:
+def batch_reference(told: Mapping[str, Any]) -> BatchReference:
     """Return which batch is meant: by name, by an object that came, or by what died on it."""
     detail = told.get("detail")
     if detail is None:
-        return Subject(owner=told["owner"], batch=told["batch"])
+        return BatchReference(owner=told["owner"], batch=told["batch"])
     if "executionArn" not in detail:
         arrival = InboxObject.from_event(told)
-        return Subject(owner=OPERATOR, batch=arrival.batch_id, arrival=arrival)
+        return BatchReference(owner=OPERATOR, batch=arrival.batch_id, arrival=arrival)
     first = json.loads(detail["input"])
     # An execution that was to end a batch is not the one that ran it.
     execution = None if "close" in first else detail["executionArn"]
-    return replace(subject_of(first), execution=execution)
+    return replace(batch_reference(first), execution=execution)
 
 
-def step(told: Mapping[str, Any], work: Callable[[], Document]) -> Document:
+def run_step(told: Mapping[str, Any], work: Callable[[], Document]) -> Document:
     """Do the work of a step; StepFailed says nothing of what the rows hold."""
     try:
         return work()

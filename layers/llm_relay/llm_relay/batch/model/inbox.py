@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_relay.batch.model.names import INBOX, OPERATOR, OUTBOX, new_id
 from llm_relay.batch.model.record import Batch, StoredFile
-from llm_relay.batch.model.retention import kept_seconds
+from llm_relay.batch.model.retention import retention_seconds
 from llm_relay.core.client import Client
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class InboxObject:
             bytes=self.size,
             key=self.key,
             created_at=now,
-            expires_at=now + kept_seconds(),
+            expires_at=now + retention_seconds(),
         )
 
     def batch(self) -> Batch:

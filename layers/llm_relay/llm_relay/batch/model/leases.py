@@ -1,4 +1,7 @@
-"""Chunk leases in DynamoDB, so that no row is run by two workers at once."""
+"""Chunk leases in DynamoDB, so that no row is run by two workers at once.
+
+The stored attributes generation, deaths and holds keep their names: upgrades happen during batches.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.aws.dynamodb import Table, dynamodb
-from llm_relay.batch.model.store import KEPT_SECONDS
+from llm_relay.batch.model.store import RECORD_TTL_SECONDS
 from llm_relay.billing.ledger_account import Reservation
 
 if TYPE_CHECKING:
@@ -66,15 +69,15 @@ class Leases:
             batch=batch_id,
             chunk=chunk,
             holder=holder,
-            attempt=int(item["attempt"]["N"]),
+            attempt=int(item["generation"]["N"]),
             valid_until=valid_until,
             completed=int(item["completed"]["N"]),
             failed=int(item["failed"]["N"]),
             reservations={
                 name: _reservation_in(name, value["M"])
-                for name, value in item["reservations"]["M"].items()
+                for name, value in item["holds"]["M"].items()
             },
-            crash_count=int(item["crash_count"]["N"]) - 1,
+            crash_count=int(item["deaths"]["N"]) - 1,
         )
 
     def renew(self, lease: Lease, completed: int, failed: int) -> float | None:
@@ -94,17 +97,17 @@ class Leases:
 
     def release(self, lease: Lease) -> None:
         """Free the chunk for other workers and reset its crash count."""
-        change, names = "SET #until = :zero, crash_count = :zero", {"#until": "until"}
+        change, names = "SET #until = :zero, deaths = :zero", {"#until": "until"}
         self._update(lease, change, {":zero": _number(0)}, names=names)
 
     def add_reservation(self, lease: Lease, rows: RowsReservation) -> bool:
         """Record a reservation in the lease; return False if the lease is lost."""
-        change, names = "SET reservations.#name = :rows", {"#name": rows.reservation.name}
+        change, names = "SET holds.#name = :rows", {"#name": rows.reservation.name}
         return self._update(lease, change, {":rows": {"M": _reservation_item(rows)}}, names=names)
 
     def remove_reservation(self, lease: Lease, name: str) -> None:
         """Remove a settled reservation from the lease."""
-        self._update(lease, "REMOVE reservations.#name", {}, names={"#name": name})
+        self._update(lease, "REMOVE holds.#name", {}, names={"#name": name})
 
     def _update(self, lease: Lease, change: str, values: Item, *, names: dict[str, str]) -> bool:
         update = {
@@ -126,7 +129,7 @@ def leased_until(table: str, batch_id: str, now: float) -> int:
 def chunks_with_reservations(table: str, batch_id: str) -> set[int]:
     """Return the chunks of a batch that have unsettled reservations."""
     items = Table(table).sorted_from(_pk(batch_id), "0")
-    return {int(item["sk"]["S"]) for item in items if item["reservations"]["M"]}
+    return {int(item["sk"]["S"]) for item in items if item["holds"]["M"]}
 
 
 def _acquire_update(key: Item, holder: str, now: int) -> Item:
@@ -134,10 +137,10 @@ def _acquire_update(key: Item, holder: str, now: int) -> Item:
         "Key": key,
         "UpdateExpression": (
             "SET #until = :until, holder = :holder, #ttl = :ttl, "
-            "attempt = if_not_exists(attempt, :zero) + :one, "
+            "generation = if_not_exists(generation, :zero) + :one, "
             # Counted before the crash; reset when the worker releases the lease.
-            "crash_count = if_not_exists(crash_count, :zero) + :one, "
-            "reservations = if_not_exists(reservations, :none), "
+            "deaths = if_not_exists(deaths, :zero) + :one, "
+            "holds = if_not_exists(holds, :none), "
             "completed = if_not_exists(completed, :zero), "
             "failed = if_not_exists(failed, :zero)"
         ),
@@ -147,7 +150,7 @@ def _acquire_update(key: Item, holder: str, now: int) -> Item:
         "ExpressionAttributeValues": {
             ":until": _number(now + LEASE_SECONDS),
             ":now": _number(now),
-            ":ttl": _number(now + KEPT_SECONDS),
+            ":ttl": _number(now + RECORD_TTL_SECONDS),
             ":zero": _number(0),
             ":one": _number(1),
             ":holder": {"S": holder},
@@ -162,7 +165,7 @@ def _reservation_item(rows: RowsReservation) -> Item:
     counts = {
         "nanos": money.nanos,
         "until": money.until,
-        "attempt": rows.attempt,
+        "generation": rows.attempt,
         "first_row": rows.first_row,
         "last_row": rows.last_row,
     }
@@ -181,7 +184,7 @@ def _reservation_in(name: str, item: Item) -> RowsReservation:
             nanos=int(item["nanos"]["N"]),
             until=int(item["until"]["N"]),
         ),
-        attempt=int(item["attempt"]["N"]),
+        attempt=int(item["generation"]["N"]),
         first_row=int(item["first_row"]["N"]),
         last_row=int(item["last_row"]["N"]),
         model=item["model"]["S"],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-LONGEST_LINE_BYTES = 8 * 1024 * 1024
+MAX_LINE_BYTES = 8 * 1024 * 1024
 
 _BLOCK_BYTES = 1024 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -34,13 +34,13 @@ class Line:
     is_too_long: bool = False  # its text is left out then
 
 
-def blocks_of(source: Readable) -> Iterator[bytes]:
+def read_blocks(source: Readable) -> Iterator[bytes]:
     """Yield what can be read, a megabyte at a time."""
     while block := source.read(_BLOCK_BYTES):
         yield block
 
 
-def lines_in(
+def read_lines(
     blocks: Iterable[bytes], *, start: int = 0, first_row: int = 0, first_number: int = 1
 ) -> Iterator[Line]:
     """Yield the lines of a file, or of the part of it that begins at the byte `start`."""
@@ -49,7 +49,7 @@ def lines_in(
         begin, end = end, end + length
         if begin == 0 and text.startswith(_BYTE_ORDER_MARK):
             begin, text = len(_BYTE_ORDER_MARK), text[len(_BYTE_ORDER_MARK) :]  # noqa: PLW2901
-        is_too_long = length > LONGEST_LINE_BYTES
+        is_too_long = length > MAX_LINE_BYTES
         plain = b"" if is_too_long else text.strip(_BLANKS)
         if plain or is_too_long:
             yield Line(
@@ -66,7 +66,7 @@ def _pieces(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
         for text in whole:
             yield text, dropped + len(text) + 1
             dropped = 0
-        if dropped or len(held) > LONGEST_LINE_BYTES:
+        if dropped or len(held) > MAX_LINE_BYTES:
             held, dropped = b"", dropped + len(held)
     if held or dropped:
         yield held, dropped + len(held)

@@ -28,11 +28,11 @@ class Chunk:
         return cls(**{name: int(document[name]) for name in cls.__slots__})
 
 
-def manifest_text(chunks: Iterable[Chunk]) -> bytes:
+def format_manifest(chunks: Iterable[Chunk]) -> bytes:
     """Return the manifest as Step Functions' ItemReader takes it: a JSON list."""
     return compact([asdict(chunk) for chunk in chunks])
 
 
-def chunks_in(text: bytes) -> list[Chunk]:
+def parse_manifest(text: bytes) -> list[Chunk]:
     """Read a manifest."""
     return [Chunk.from_document(each) for each in json.loads(text)]

@@ -29,19 +29,19 @@ def upload_key(owner: str, file_id: str) -> str:
     return f"files/{owner}/{file_id}"
 
 
-def folder(batch_id: str) -> str:
+def batch_prefix(batch_id: str) -> str:
     """Return where everything of a batch lies."""
     return f"batches/{batch_id}/"
 
 
 def manifest_key(batch_id: str) -> str:
     """Return where the list of chunks lies."""
-    return folder(batch_id) + "manifest.json"
+    return batch_prefix(batch_id) + "manifest.json"
 
 
 def parts_prefix(batch_id: str, chunk: int) -> str:
     """Return what the parts of a chunk's results begin with."""
-    return f"{folder(batch_id)}parts/{chunk:06d}/"
+    return f"{batch_prefix(batch_id)}parts/{chunk:06d}/"
 
 
 def part_key(batch_id: str, chunk: int, attempt: int, number: int) -> str:

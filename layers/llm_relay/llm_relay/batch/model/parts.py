@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class RowResult:
     """What became of one row."""
 
     row: int  # counted from 0 over the whole file
@@ -27,7 +27,7 @@ class Result:
     tokens_reasoning: int = 0
 
 
-def part_text(results: Iterable[Result]) -> bytes:
+def format_part(results: Iterable[RowResult]) -> bytes:
     """Return results as a part keeps them."""
     kept = list(results)
     index = [
@@ -46,13 +46,13 @@ def part_text(results: Iterable[Result]) -> bytes:
     return b"\n".join([compact(index), b"".join(each.line for each in kept)])
 
 
-def results_in(text: bytes) -> Iterator[Result]:
+def parse_part(text: bytes) -> Iterator[RowResult]:
     """Read a part, result by result, without a look into the lines."""
     start = text.index(b"\n") + 1
     for row, length, is_answer, cost, tokens_in, cached, tokens_out, reasoning in json.loads(
         text[:start]
     ):
-        yield Result(
+        yield RowResult(
             row=row,
             line=text[start : start + length],
             is_answer=bool(is_answer),

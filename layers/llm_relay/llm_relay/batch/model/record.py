@@ -21,9 +21,11 @@ EXPIRED = "expired"
 CANCELLING = "cancelling"
 CANCELLED = "cancelled"
 ENDED = frozenset({FAILED, COMPLETED, EXPIRED, CANCELLED})
-RUNNING = frozenset({VALIDATING, IN_PROGRESS})
+CANCELLABLE = frozenset({VALIDATING, IN_PROGRESS})
 
 Document = dict[str, Any]
+
+_MAX_MESSAGE_CHARACTERS = 500
 
 _NO_USAGE: Document = {
     "input_tokens": 0,
@@ -139,4 +141,16 @@ def usage_document(tokens_in: int, cached: int, tokens_out: int, reasoning: int)
         "output_tokens": tokens_out,
         "output_tokens_details": {"reasoning_tokens": reasoning},
         "total_tokens": tokens_in + tokens_out,
+    }
+
+
+def error_entry(
+    code: str, message: str, line: int | None = None, param: str | None = None
+) -> dict[str, Any]:
+    """Return one of the errors of a batch, as OpenAI's API shows them."""
+    return {
+        "code": code,
+        "line": line,
+        "message": message[:_MAX_MESSAGE_CHARACTERS],
+        "param": param,
     }

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.batch.model.names import row_request_id
-from llm_relay.batch.model.parts import Result
+from llm_relay.batch.model.parts import RowResult
 from llm_relay.core.json_codec import compact
 
 if TYPE_CHECKING:
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from llm_relay.providers.completion import Completion
 
 
-def answer(batch_id: str, row: int, custom_id: str, whole: Completion, cost_nanos: int) -> Result:
+def success_result(
+    batch_id: str, row: int, custom_id: str, whole: Completion, cost_nanos: int
+) -> RowResult:
     """Return the line of an answer, which goes in as the provider wrote it."""
     line_id, usage = row_request_id(batch_id, row), whole.usage
     request_id = whole.provider_request_id or line_id
     response = _response(whole.status, request_id, whole.provider)
-    return Result(
+    return RowResult(
         row=row,
         line=_line(line_id, custom_id, response, _on_one_line(whole)),
         is_answer=True,
@@ -33,18 +35,18 @@ def answer(batch_id: str, row: int, custom_id: str, whole: Completion, cost_nano
     )
 
 
-def refusal(
+def error_result(
     batch_id: str, row: int, custom_id: str | None, error: RelayError, cost_nanos: int = 0
-) -> Result:
+) -> RowResult:
     """Return the line of a row that has failed for good."""
     line_id = row_request_id(batch_id, row)
     request_id = error.headers().get("x-upstream-request-id") or line_id
     response = _response(error.status, request_id, error.provider)
     line = _line(line_id, custom_id, response, compact(error.body()))
-    return Result(row=row, line=line, is_answer=False, cost_nanos=cost_nanos)
+    return RowResult(row=row, line=line, is_answer=False, cost_nanos=cost_nanos)
 
 
-def model_in(line: bytes) -> str | None:
+def response_model(line: bytes) -> str | None:
     """Return the model that a line's answer names, if it is one."""
     body = json.loads(line)["response"]["body"]
     model = body.get("model")

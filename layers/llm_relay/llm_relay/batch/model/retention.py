@@ -7,7 +7,7 @@ import os
 _DAY_SECONDS = 86_400
 
 
-def kept_seconds(asked: int | None = None, days: int | None = None) -> int:
+def retention_seconds(asked: int | None = None, days: int | None = None) -> int:
     """Return for how many seconds a file may be asked for; `days` is how long the bucket keeps it.
 
     Without `days`, the environment's CONTENT_RETENTION_DAYS says so.

@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     # Returns what the provider lists of a model, if anything.
     Listed = Callable[[str], Mapping[str, Any] | None]
 
-LONGEST_CUSTOM_ID = 512
+MAX_CUSTOM_ID_CHARACTERS = 512
 
 _EXAMPLE = '{"custom_id": "row-1", "method": "POST", "url": "/v1/chat/completions", "body": {...}}'
 
 
-class BadLine(Exception):  # noqa: N818 - what it is, as OpenAI's list of errors has it
+class InvalidLine(Exception):  # noqa: N818 - what it is, as OpenAI's list of errors has it
     """A line that cannot be run; the message says what to do."""
 
     def __init__(self, code: str, message: str, param: str | None = None) -> None:
@@ -48,7 +48,7 @@ class BadLine(Exception):  # noqa: N818 - what it is, as OpenAI's list of errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class BatchRow:
     """One request of a batch."""
 
     custom_id: str
@@ -57,7 +57,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RowRules:
+class ProviderRules:
     """What one provider takes, as far as it is told."""
 
     dialect: Dialect = OPENAI
@@ -76,32 +76,32 @@ class RowChecker:
         url: str | None = None,
         *,
         client: Client | None = None,
-        providers: Sequence[RowRules] = (RowRules(),),
+        providers: Sequence[ProviderRules] = (ProviderRules(),),
     ) -> None:
         self.url = url
         self._endpoint = endpoint_at(url) if url else None
         self._client = client
         self._providers = providers
 
-    def check(self, line: Line) -> Row:
+    def check(self, line: Line) -> BatchRow:
         """Return the row in a line, or raise BadLine; another RelayError if nobody can tell."""
-        row = row_in(line)
+        row = parse_row(line)
         endpoint = self._endpoint_of(row)
         try:
             _check_alone(endpoint, row.body)
             self._check_with_any(endpoint, row.body)
         except (BadRequest, ModelNotAllowed, ModelNotFound, ModelUnpriced) as refusal:
             param = f"body.{refusal.param}" if refusal.param else "body"
-            raise BadLine(refusal.code or "invalid_request", refusal.message, param) from None
+            raise InvalidLine(refusal.code or "invalid_request", refusal.message, param) from None
         return row
 
-    def _endpoint_of(self, row: Row) -> Endpoint:
+    def _endpoint_of(self, row: BatchRow) -> Endpoint:
         if self._endpoint is None:
             self._endpoint = _needs_endpoint(row.url)
             self.url = row.url
         if row.url != self.url:
             why = f"'url' must be '{self.url}', the endpoint of this batch, on every line."
-            raise BadLine("mismatched_url", why, "url")
+            raise InvalidLine("mismatched_url", why, "url")
         return self._endpoint
 
     def _check_with_any(self, endpoint: Endpoint, body: dict[str, Any]) -> None:
@@ -113,7 +113,7 @@ class RowChecker:
                 refusals.append(refusal)
         raise most_relevant(refusals)
 
-    def _check_with(self, terms: RowRules, endpoint: Endpoint, body: dict[str, Any]) -> None:
+    def _check_with(self, terms: ProviderRules, endpoint: Endpoint, body: dict[str, Any]) -> None:
         if terms.has and not terms.has(body["model"]):
             why = "There is no such model. GET /v1/models lists what there is."
             raise ModelNotFound(why, param="model")
@@ -126,20 +126,20 @@ class RowChecker:
             admit(self._client, endpoint.path, body, entry, terms.dialect)
 
 
-def row_in(line: Line) -> Row:
+def parse_row(line: Line) -> BatchRow:
     """Return the row in a line, its body unchecked; BadLine if it is none."""
     document = _object_in(line)
     custom_id, method = document.get("custom_id"), document.get("method")
     url, body = document.get("url"), document.get("body")
-    if not isinstance(custom_id, str) or not 0 < len(custom_id) <= LONGEST_CUSTOM_ID:
-        _refuse(document, "custom_id", f"a string of 1 to {LONGEST_CUSTOM_ID} characters")
+    if not isinstance(custom_id, str) or not 0 < len(custom_id) <= MAX_CUSTOM_ID_CHARACTERS:
+        _refuse(document, "custom_id", f"a string of 1 to {MAX_CUSTOM_ID_CHARACTERS} characters")
     if method != "POST":
         _refuse(document, "method", "'POST'")
     if not isinstance(url, str):
         _refuse(document, "url", "a string such as '/v1/chat/completions'")
     if not isinstance(body, dict):
         _refuse(document, "body", 'an object such as {"model": "..."}')
-    return Row(custom_id=custom_id, url=url, body=body)
+    return BatchRow(custom_id=custom_id, url=url, body=body)
 
 
 def _check_alone(endpoint: Endpoint, body: dict[str, Any]) -> None:
@@ -151,18 +151,22 @@ def _check_alone(endpoint: Endpoint, body: dict[str, Any]) -> None:
 
 def _object_in(line: Line) -> dict[str, Any]:
     if line.is_too_long:
-        raise BadLine("line_too_long", "The line is longer than 8 MiB. Send images as URLs.")
+        raise InvalidLine("line_too_long", "The line is longer than 8 MiB. Send images as URLs.")
     try:
         document = parse(line.text)
     except UnicodeDecodeError:
-        raise BadLine("invalid_utf8", "The line is not UTF-8. Save the file as UTF-8.") from None
+        raise InvalidLine(
+            "invalid_utf8", "The line is not UTF-8. Save the file as UTF-8."
+        ) from None
     except UnsafeJsonError as error:
-        raise BadLine("invalid_json_line", f"The line {error}.") from None
+        raise InvalidLine("invalid_json_line", f"The line {error}.") from None
     except ValueError:
         why = f"The line is not valid JSON. Send one object per line, such as {_EXAMPLE}."
-        raise BadLine("invalid_json_line", why) from None
+        raise InvalidLine("invalid_json_line", why) from None
     if not isinstance(document, dict):
-        raise BadLine("invalid_json_line", f"The line must be a JSON object, such as {_EXAMPLE}.")
+        raise InvalidLine(
+            "invalid_json_line", f"The line must be a JSON object, such as {_EXAMPLE}."
+        )
     return document
 
 
@@ -170,11 +174,13 @@ def _needs_endpoint(url: str) -> Endpoint:
     endpoint = endpoint_at(url)
     if endpoint is None:
         why = f"{short(url)} is not served. Send '/v1/chat/completions' or '/v1/responses'."
-        raise BadLine("invalid_url", why, "url")
+        raise InvalidLine("invalid_url", why, "url")
     return endpoint
 
 
 def _refuse(document: Mapping[str, Any], name: str, wanted: str) -> NoReturn:
     is_there = document.get(name) is not None
     code = f"invalid_{name}" if is_there else "missing_required_parameter"
-    raise BadLine(code, f"'{name}' {'must be' if is_there else 'is missing. Send'} {wanted}.", name)
+    raise InvalidLine(
+        code, f"'{name}' {'must be' if is_there else 'is missing. Send'} {wanted}.", name
+    )

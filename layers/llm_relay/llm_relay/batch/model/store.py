@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llm_relay.aws.dynamodb import Item
 
 # What DynamoDB deletes by itself: so long after it was made, or after a file's time is over.
-KEPT_SECONDS = 400 * 86_400
+RECORD_TTL_SECONDS = 400 * 86_400
 _PAST_ITS_TIME_SECONDS = 86_400
 
 
@@ -153,7 +153,7 @@ class Store:
 def _forgotten_at(record: Batch | StoredFile) -> int:
     if isinstance(record, StoredFile) and record.expires_at is not None:
         return record.expires_at + _PAST_ITS_TIME_SECONDS
-    return int(time.time()) + KEPT_SECONDS
+    return int(time.time()) + RECORD_TTL_SECONDS
 
 
 def _key(kind: str, owner: str, record_id: str) -> Item:

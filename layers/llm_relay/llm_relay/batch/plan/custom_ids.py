@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from hashlib import blake2b
 
-from llm_relay.batch.model.row_check import BadLine
+from llm_relay.batch.model.row_check import InvalidLine
 from llm_relay.validation.fields import short
 
 # Eight bytes are SQLite's own keys, and the quickest; two of a million ids are the same then
@@ -37,7 +37,7 @@ class CustomIds:
         new = "INSERT OR IGNORE INTO seen VALUES (?, ?)"
         if not self._database.execute(new, (key, line)).rowcount:
             found = self._database.execute("SELECT line FROM seen WHERE key = ?", (key,))
-            raise BadLine(
+            raise InvalidLine(
                 "duplicate_custom_id",
                 f"The custom_id {short(custom_id)} of this line is also that of line "
                 f"{found.fetchone()[0]}. Give every line its own.",

@@ -6,7 +6,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.batch.model.row_check import BadLine
+from llm_relay.batch.model.record import error_entry
+from llm_relay.batch.model.row_check import InvalidLine
 from llm_relay.batch.plan.chunker import Chunker
 from llm_relay.batch.plan.custom_ids import CustomIds
 
@@ -15,19 +16,17 @@ if TYPE_CHECKING:
 
     from llm_relay.batch.model.lines import Line
     from llm_relay.batch.model.manifest import Chunk
-    from llm_relay.batch.model.row_check import Row, RowChecker
+    from llm_relay.batch.model.row_check import BatchRow, RowChecker
 
 MAX_ROWS = 1_000_000
 ROWS_PER_CHUNK = 2_000
-ERRORS_SHOWN = 100
+MAX_REPORTED_ERRORS = 100
 # Whoever has more has made one mistake many times.
-MOST_ERRORS = 10_000
-
-_LONGEST_MESSAGE = 500
+MAX_ERRORS = 10_000
 
 
 @dataclass(slots=True, kw_only=True)
-class Findings:
+class FileReport:
     """What a file holds, and what is wrong with it."""
 
     rows: int = 0
@@ -35,29 +34,22 @@ class Findings:
     errors: list[dict[str, Any]] = field(default_factory=list)  # the first hundred
     error_count: int = 0
 
-    def note(self, bad: BadLine, line: int | None = None) -> None:
+    def note(self, bad: InvalidLine, line: int | None = None) -> None:
         """Keep an error, if it is among the first, and count it."""
         self.error_count += 1
-        if len(self.errors) < ERRORS_SHOWN:
+        if len(self.errors) < MAX_REPORTED_ERRORS:
             self.errors.append(error_entry(bad.code, bad.message, line, bad.param))
-
-
-def error_entry(
-    code: str, message: str, line: int | None = None, param: str | None = None
-) -> dict[str, Any]:
-    """Return one of the errors of a batch, as OpenAI's API shows them."""
-    return {"code": code, "line": line, "message": message[:_LONGEST_MESSAGE], "param": param}
 
 
 def check_file(
     lines: Iterable[Line],
     checker: RowChecker,
     rows_per_chunk: int = ROWS_PER_CHUNK,
-    see: Callable[[Line, Row], None] | None = None,
+    see: Callable[[Line, BatchRow], None] | None = None,
     most_rows: int = MAX_ROWS,
-) -> Findings:
+) -> FileReport:
     """Check every line; `see` is shown the good ones."""
-    findings, cutter = Findings(), Chunker(rows_per_chunk)
+    findings, cutter = FileReport(), Chunker(rows_per_chunk)
     with closing(CustomIds()) as custom_ids:
         for line in lines:
             if findings.rows >= most_rows:
@@ -68,19 +60,19 @@ def check_file(
             try:
                 row = checker.check(line)
                 custom_ids.add(row.custom_id, line.number)
-            except BadLine as bad:
+            except InvalidLine as bad:
                 findings.note(bad, line.number)
-                if findings.error_count >= MOST_ERRORS:
+                if findings.error_count >= MAX_ERRORS:
                     break
                 continue
             if see:
                 see(line, row)
     findings.chunks = cutter.chunks()
     if not findings.rows:
-        findings.note(BadLine("empty_file", "The file holds no requests. Send one per line."))
+        findings.note(InvalidLine("empty_file", "The file holds no requests. Send one per line."))
     return findings
 
 
-def _too_many(most_rows: int) -> BadLine:
+def _too_many(most_rows: int) -> InvalidLine:
     why = f"A batch takes at most {most_rows:,} requests. Split the file from this line on."
-    return BadLine("too_many_requests", why)
+    return InvalidLine("too_many_requests", why)

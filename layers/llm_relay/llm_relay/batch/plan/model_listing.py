@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _SECONDS = 30.0
 
 
-class Listing:
+class ModelListing:
     """What a provider lists of its models.
 
     Where nothing can be told without it, a list that does not come now is an error, except from a

@@ -13,15 +13,15 @@ from llm_relay.api.relay import providers
 from llm_relay.aws.s3 import Bucket
 from llm_relay.batch.finalize.notify import publish_end
 from llm_relay.batch.finalize.unprocessed_rows import INPUT_CHANGED
-from llm_relay.batch.model.execution import step, subject_of
-from llm_relay.batch.model.lines import blocks_of, lines_in
-from llm_relay.batch.model.manifest import manifest_text
+from llm_relay.batch.model.execution import batch_reference, run_step
+from llm_relay.batch.model.lines import read_blocks, read_lines
+from llm_relay.batch.model.manifest import format_manifest
 from llm_relay.batch.model.names import manifest_key
 from llm_relay.batch.model.record import FAILED, IN_PROGRESS, VALIDATING
-from llm_relay.batch.model.row_check import BadLine, RowChecker, RowRules
+from llm_relay.batch.model.row_check import InvalidLine, ProviderRules, RowChecker
 from llm_relay.batch.model.store import store
-from llm_relay.batch.plan.file_check import ROWS_PER_CHUNK, Findings, check_file
-from llm_relay.batch.plan.model_listing import Listing
+from llm_relay.batch.plan.file_check import ROWS_PER_CHUNK, FileReport, check_file
+from llm_relay.batch.plan.model_listing import ModelListing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 PLANNED, DUPLICATE, STOPPED = "planned", "duplicate", "stopped"
 
 _WORKERS = "10"
-_GONE = BadLine(
+_GONE = InvalidLine(
     "file_not_found",
     "The input file is gone. Upload it again, and make a new batch of it.",
     "input_file_id",
 )
-_REPLACED = BadLine(
+_REPLACED = InvalidLine(
     INPUT_CHANGED.code,
     "The file was replaced or deleted before it was read, and no row was run. What took its place "
     "is a batch of its own.",
@@ -46,13 +46,13 @@ _REPLACED = BadLine(
 Document = dict[str, Any]
 
 
-def plan(event: Mapping[str, Any]) -> Document:
+def plan_batch(event: Mapping[str, Any]) -> Document:
     """Return what the state machine is to do: `execution` is its ARN, `input` what it was told."""
-    return step(event["input"], lambda: _planned(event["execution"], event["input"]))
+    return run_step(event["input"], lambda: _planned(event["execution"], event["input"]))
 
 
 def _planned(execution: str, told: Mapping[str, Any]) -> Document:
-    subject = subject_of(told)
+    subject = batch_reference(told)
     if subject.arrival:
         subject.arrival.take_in(store())
     batch = store().claim(subject.owner, subject.batch, execution)
@@ -80,7 +80,7 @@ def _validated(batch: Batch) -> Batch:
         values |= {"status": FAILED, "times": {"failed_at": now}, "errors": findings.errors}
         values["error_count"] = findings.error_count
     else:
-        text = manifest_text(findings.chunks)
+        text = format_manifest(findings.chunks)
         _bucket().put(manifest_key(batch.id), text)
         values |= {"status": IN_PROGRESS, "times": {"in_progress_at": now}, "total": findings.rows}
         values["input_etag"] = etag
@@ -92,9 +92,9 @@ def _validated(batch: Batch) -> Batch:
 def _checker(batch: Batch) -> RowChecker:
     is_needed = batch.client.budget_nanos is not None
     terms = [
-        RowRules(
+        ProviderRules(
             dialect=source.dialect,
-            listed=Listing(source, is_needed=is_needed).entry,
+            listed=ModelListing(source, is_needed=is_needed).entry,
             has=source.theirs,
         )
         for source in providers()
@@ -102,18 +102,18 @@ def _checker(batch: Batch) -> RowChecker:
     return RowChecker(batch.endpoint or None, client=batch.client, providers=terms)
 
 
-def _findings(batch: Batch, checker: RowChecker) -> tuple[Findings, str | None]:
+def _findings(batch: Batch, checker: RowChecker) -> tuple[FileReport, str | None]:
     """Return what is in the file, and the ETag of the object that was read."""
     rows_per_chunk = int(os.environ.get("BATCH_ROWS_PER_CHUNK", ROWS_PER_CHUNK))
     try:
         content, etag = _bucket().open(batch.input_key, batch.input_etag)
     except KeyError:
-        findings = Findings()
+        findings = FileReport()
         findings.note(_REPLACED if batch.input_etag else _GONE)
         return findings, None
     # In one go: a file that is replaced meanwhile is not seen half old and half new.
     with content as source:
-        return check_file(lines_in(blocks_of(source)), checker, rows_per_chunk), etag
+        return check_file(read_lines(read_blocks(source)), checker, rows_per_chunk), etag
 
 
 def _manifest(batch_id: str) -> Document:
@@ -128,7 +128,7 @@ def _bucket() -> Bucket:
     return Bucket(os.environ["BATCH_BUCKET"])
 
 
-def _log(batch: Batch, findings: Findings, seconds: float) -> None:
+def _log(batch: Batch, findings: FileReport, seconds: float) -> None:
     facts = {
         "batch": batch.id,
         "rows": findings.rows,

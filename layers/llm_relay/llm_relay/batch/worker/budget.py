@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from llm_relay.batch.model.leases import Lease, Leases
-    from llm_relay.batch.model.parts import Result
+    from llm_relay.batch.model.parts import RowResult
     from llm_relay.batch.worker.rows import Row
     from llm_relay.billing.ledger_account import Reservation
     from llm_relay.billing.ledger_updates import Update
@@ -45,7 +45,7 @@ class ReservedRows:
     rows: int
     used: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counter))
 
-    def note(self, result: Result, model: str) -> bool:
+    def note(self, result: RowResult, model: str) -> bool:
         """Count a row that is written; return whether it was the last."""
         self.rows -= 1
         if result.is_answer or result.cost_nanos:
@@ -115,15 +115,15 @@ class BudgetReservations:
             self.open.discard(done)
             self.settled += 1
 
-    def settle_left(self, results: dict[int, list[Result]]) -> None:
+    def settle_left(self, results: dict[int, list[RowResult]]) -> None:
         """Settle what attempts before this one have left, from what they have written."""
-        from llm_relay.batch.model.result_lines import model_in  # noqa: PLC0415 - after a kill alone
+        from llm_relay.batch.model.result_lines import response_model  # noqa: PLC0415 - after a kill alone
 
         for kept in self._lease.reservations.values():
             left = ReservedRows(kept=kept, rows=0)
             for each in results.get(kept.attempt, ()):
                 if kept.first_row <= each.row <= kept.last_row:
-                    left.note(each, model_in(each.line) or kept.model)
+                    left.note(each, response_model(each.line) or kept.model)
             self._settle(kept, left.used)
 
     def others_hold(self) -> bool:

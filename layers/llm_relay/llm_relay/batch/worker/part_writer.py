@@ -6,14 +6,14 @@ import threading
 import time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from llm_relay.batch.model.parts import part_text
+from llm_relay.batch.model.parts import format_part
 from llm_relay.core.error_log import log_internal_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llm_relay.aws.s3 import Bucket
-    from llm_relay.batch.model.parts import Result
+    from llm_relay.batch.model.parts import RowResult
     from llm_relay.core.deadline import Deadline
 
 FLUSH_SECONDS = 0.5
@@ -35,7 +35,7 @@ class PartWriter(Generic[Tag]):
         key_of: Callable[[int], str],
         may_write: Callable[[], bool],
         is_lost: Callable[[], bool],
-        on_written: Callable[[list[tuple[Result, Tag]]], None],
+        on_written: Callable[[list[tuple[RowResult, Tag]]], None],
     ) -> None:
         self._bucket = bucket
         self._key_of = key_of
@@ -43,9 +43,9 @@ class PartWriter(Generic[Tag]):
         self._is_lost = is_lost
         self._on_written = on_written
         self._lock = threading.Lock()
-        self._held: list[tuple[Result, Tag]] = []
+        self._held: list[tuple[RowResult, Tag]] = []
         self._held_bytes = 0
-        self._unsure: list[tuple[Result, Tag]] = []  # a write of these failed, or seemed to
+        self._unsure: list[tuple[RowResult, Tag]] = []  # a write of these failed, or seemed to
         self._parts = 0
         self.is_failing = False
         self.has_dropped = False  # results that another worker is to find anew
@@ -54,7 +54,7 @@ class PartWriter(Generic[Tag]):
         self._thread = threading.Thread(target=self._run, name="part-writer", daemon=True)
         self._thread.start()
 
-    def add(self, result: Result, tag: Tag) -> None:
+    def add(self, result: RowResult, tag: Tag) -> None:
         """Take a result to be written."""
         with self._lock:
             self._held.append((result, tag))
@@ -98,7 +98,7 @@ class PartWriter(Generic[Tag]):
             self.has_dropped, self._unsure = True, []
         if not self._unsure or not self._may_write():
             return False
-        text = part_text(result for result, _ in self._unsure)
+        text = format_part(result for result, _ in self._unsure)
         self._bucket.put_new(self._key_of(self._parts), text)
         self._parts += 1
         self.is_failing = False
@@ -106,7 +106,7 @@ class PartWriter(Generic[Tag]):
         self._on_written(written)
         return True
 
-    def _taken(self) -> list[tuple[Result, Tag]]:
+    def _taken(self) -> list[tuple[RowResult, Tag]]:
         with self._lock:
             taken, self._held, self._held_bytes = self._held, [], 0
         return taken

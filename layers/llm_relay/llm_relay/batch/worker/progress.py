@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from llm_relay.batch.model.names import parts_prefix
-from llm_relay.batch.model.parts import results_in
+from llm_relay.batch.model.parts import parse_part
 from llm_relay.batch.model.prefetch import prefetch
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from llm_relay.aws.s3 import Bucket
     from llm_relay.batch.model.manifest import Chunk
-    from llm_relay.batch.model.parts import Result
+    from llm_relay.batch.model.parts import RowResult
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class Progress:
     done: bytearray  # a byte for each row
     completed: int = 0
     failed: int = 0
-    kept: dict[int, list[Result]] = field(default_factory=dict)  # by attempt
+    kept: dict[int, list[RowResult]] = field(default_factory=dict)  # by attempt
 
     @property
     def left(self) -> int:
@@ -38,14 +38,14 @@ def progress_of(bucket: Bucket, batch_id: str, chunk: Chunk, attempts: Collectio
     progress = Progress(done=bytearray(chunk.rows))
     for key, text in prefetch(bucket, bucket.keys(prefix)):
         attempt = int(key.removeprefix(prefix).partition("-")[0])
-        results = list(results_in(text))
+        results = list(parse_part(text))
         _count(progress, results, chunk.first_row)
         if attempt in attempts:
             progress.kept.setdefault(attempt, []).extend(results)
     return progress
 
 
-def _count(progress: Progress, results: list[Result], first_row: int) -> None:
+def _count(progress: Progress, results: list[RowResult], first_row: int) -> None:
     for each in results:
         if not progress.done[each.row - first_row]:
             progress.done[each.row - first_row] = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llm_relay.batch.model.result_lines import answer, refusal
+from llm_relay.batch.model.result_lines import error_result, success_result
 from llm_relay.billing.money import nanos_of
 from llm_relay.billing.prices import with_cost
 from llm_relay.core.error_log import log_internal_error
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from llm_relay.batch.model.parts import Result
+    from llm_relay.batch.model.parts import RowResult
     from llm_relay.batch.worker.budget import BudgetReservations, ReservedRows
     from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
     from llm_relay.batch.worker.part_writer import PartWriter
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from llm_relay.core.errors import RelayError
     from llm_relay.providers.completion import Completion
 
-    Written = list[tuple[Result, "ResultRef"]]
+    Written = list[tuple[RowResult, "ResultRef"]]
     # What is listed of the model that has answered, or else of the one that was asked for.
     Listed = Callable[[Completion, str], Mapping[str, Any] | None]
 
@@ -46,7 +46,7 @@ class Totals:
     tokens_out: int = 0
     cost_nanos: int = 0
 
-    def add(self, result: Result) -> None:
+    def add(self, result: RowResult) -> None:
         """Count a result."""
         self.completed += result.is_answer
         self.failed += not result.is_answer
@@ -83,17 +83,19 @@ class ResultRecorder:
         row, model = outcome.row, str(outcome.row.body.get("model"))
         if outcome.failure:
             cost = row.worst_nanos if outcome.may_be_paid else 0
-            self._write(row, refusal(self._batch_id, row.row, row.custom_id, outcome.failure, cost))
+            self._write(
+                row, error_result(self._batch_id, row.row, row.custom_id, outcome.failure, cost)
+            )
         elif outcome.whole:
             cost = self._cost(outcome.whole, row, model)
-            result = answer(self._batch_id, row.row, row.custom_id, outcome.whole, cost)
+            result = success_result(self._batch_id, row.row, row.custom_id, outcome.whole, cost)
             self._write(row, result, outcome.whole.model or model)
 
     def refuse(self, row: Row, failure: RelayError) -> None:
         """Take a row that is not asked for any more."""
-        self._write(row, refusal(self._batch_id, row.row, row.custom_id, failure))
+        self._write(row, error_result(self._batch_id, row.row, row.custom_id, failure))
 
-    def refuse_unread(self, result: Result) -> None:
+    def refuse_unread(self, result: RowResult) -> None:
         """Take a row that never was one."""
         self._writer.add(result, ResultRef())
 
@@ -116,7 +118,7 @@ class ResultRecorder:
         except Exception as error:  # noqa: BLE001 - the chunk remembers it for who comes next
             log_internal_error(error, self._batch_id)
 
-    def _write(self, row: Row, result: Result, model: str = "") -> None:
+    def _write(self, row: Row, result: RowResult, model: str = "") -> None:
         self._writer.add(
             result, ResultRef(slice=row.slice, model=model or str(row.body.get("model")))
         )

@@ -6,9 +6,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.batch.model.lines import lines_in
-from llm_relay.batch.model.result_lines import refusal
-from llm_relay.batch.model.row_check import BadLine, row_in
+from llm_relay.batch.model.lines import read_lines
+from llm_relay.batch.model.result_lines import error_result
+from llm_relay.batch.model.row_check import InvalidLine, parse_row
 from llm_relay.core.errors import BadRequest, PricesUnavailable, RelayError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llm_relay.aws.s3 import Bucket
     from llm_relay.batch.model.lines import Line
     from llm_relay.batch.model.manifest import Chunk
-    from llm_relay.batch.model.parts import Result
+    from llm_relay.batch.model.parts import RowResult
     from llm_relay.batch.model.record import Batch
     from llm_relay.batch.worker.budget import ReservedRows
     from llm_relay.billing.admission import Admission
@@ -59,7 +59,7 @@ class Rows:
         batch: Batch,
         lines: Iterator[Line],
         admitted: Callable[[Document], Admission],
-        refuse: Callable[[Result], None],
+        refuse: Callable[[RowResult], None],
     ) -> None:
         self._batch = batch
         self._lines = lines
@@ -83,16 +83,16 @@ class Rows:
     def _row(self, line: Line) -> Row | None:
         custom_id = None
         try:
-            row = row_in(line)
+            row = parse_row(line)
             custom_id = row.custom_id
             return self._admitted(line, custom_id, row.body)
-        except BadLine as bad:
+        except InvalidLine as bad:
             failure: RelayError = BadRequest(bad.message, param=bad.param)
         except PricesUnavailable:
             raise  # it passes, and the row is read again
         except RelayError as error:
             failure = error
-        self._refuse(refusal(self._batch.id, line.row, custom_id, failure))
+        self._refuse(error_result(self._batch.id, line.row, custom_id, failure))
         return None
 
     def _admitted(self, line: Line, custom_id: str, body: Document) -> Row:
@@ -110,7 +110,7 @@ class Rows:
 def lines_of(bucket: Bucket, batch: Batch, chunk: Chunk, done: bytearray) -> Iterator[Line]:
     """Yield the lines of a chunk whose rows are not done, in little memory; or InputChanged."""
     blocks = _blocks(bucket, batch, chunk)
-    for line in lines_in(blocks, start=chunk.start, first_row=chunk.first_row):
+    for line in read_lines(blocks, start=chunk.start, first_row=chunk.first_row):
         if not done[line.row - chunk.first_row]:
             yield line
 

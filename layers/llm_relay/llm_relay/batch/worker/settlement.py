@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from llm_relay.batch.model.leases import Leases, chunks_with_reservations
-from llm_relay.batch.model.manifest import chunks_in
+from llm_relay.batch.model.manifest import parse_manifest
 from llm_relay.batch.model.names import manifest_key
 from llm_relay.batch.worker.budget import BudgetReservations
 from llm_relay.batch.worker.progress import progress_of
@@ -30,7 +30,7 @@ def settle_remaining(bucket: Bucket, batch: Batch, soon: Deadline) -> int:
     unsettled = chunks_with_reservations(table, batch.id)
     if not unsettled:
         return 0
-    for chunk in chunks_in(bucket.get(manifest_key(batch.id))):
+    for chunk in parse_manifest(bucket.get(manifest_key(batch.id))):
         if chunk.number in unsettled:
             wait_seconds = _settle(Leases(table), bucket, batch, chunk)
             if wait_seconds or not soon.remaining():
