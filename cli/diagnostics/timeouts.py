@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cli.aws.target_stack import Stack
 from llm_relay.diagnostics.checklist import Finding, fail, ok
-from llm_relay.providers.settings import UpstreamSettings
+from llm_relay.providers.settings import ProviderSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import FunctionConfigurationResponseTypeDef
@@ -74,5 +74,5 @@ def late_at(route: Route, function: "FunctionConfigurationResponseTypeDef") -> I
 
 def patience(function: "FunctionConfigurationResponseTypeDef") -> float:
     """How long a function waits for the provider's next byte, by its own variables."""
-    settings = UpstreamSettings.from_mapping(function.get("Environment", {}).get("Variables", {}))
-    return max(settings.first_byte_seconds, settings.idle_seconds)
+    settings = ProviderSettings.from_mapping(function.get("Environment", {}).get("Variables", {}))
+    return settings.max_silence_seconds

@@ -9,7 +9,7 @@ import requests
 
 from cli.aws.target_stack import Stack
 from llm_relay.providers.dialects.dialect import DEFAULT_MODELS
-from llm_relay.providers.settings import with_version
+from llm_relay.transport.settings import with_version
 
 QUESTION = "Reply with: key verified."
 TIMEOUT = (10, 120)  # seconds to connect, and to answer

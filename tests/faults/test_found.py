@@ -11,9 +11,9 @@ import pytest
 from bench.environment.certificate import make
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.errors import UpstreamUnreachable
-from llm_relay.providers.settings import UpstreamSettings
 from llm_relay.streaming.sse import LONGEST_FRAME_BYTES, FrameBuffer
 from llm_relay.transport.http_transport import HttpRequest, HttpTransport
+from llm_relay.transport.settings import TransportSettings
 from tests.faults.fault import CHAT_STREAM, RESPONSE_STREAM, Outcome
 from tests.faults.judge import judged
 from tests.faults.provider.answers import frames
@@ -46,7 +46,7 @@ def test_a_handshake_that_fails_has_sent_nothing(
         "UPSTREAM_BASE_URL": tls_provider.base_url,
         "UPSTREAM_CONNECT_SECONDS": "1",
     }
-    upstream = HttpTransport(UpstreamSettings.from_mapping(said))
+    upstream = HttpTransport(TransportSettings.from_mapping(said))
     request = HttpRequest(method="POST", path="/chat/completions", body=b"{}")
     with tls_provider.greeting(greet), pytest.raises(UpstreamUnreachable):
         upstream.send(request, "key", Deadline.after(60))

@@ -23,7 +23,7 @@ from llm_relay.providers.key_pool import keys_in
 from llm_relay.streaming.chat import ChatNormalizer
 from llm_relay.streaming.responses.normalizer import ResponsesNormalizer
 from llm_relay.streaming.sse import FrameBuffer, harmless, payloads, split
-from llm_relay.transport.body_framing import BodyFraming, Chunked, Unchunked
+from llm_relay.transport.body_framing import BodyFraming, ChunkedFraming, PlainFraming
 from llm_relay.validation.fields import body_object
 
 if TYPE_CHECKING:
@@ -73,25 +73,25 @@ def harmless_frames(data: bytes) -> None:
 
 def chunks(data: bytes) -> None:
     """A chunked body is the same however its bytes come, until it is over or broken."""
-    at_once = framed(Chunked(), [data[CUTS:]])
-    assert framed(Chunked(), cut(data)) == framed(Chunked(), letters(data)) == at_once
+    at_once = framed(ChunkedFraming(), [data[CUTS:]])
+    assert framed(ChunkedFraming(), cut(data)) == framed(ChunkedFraming(), letters(data)) == at_once
 
 
 def lengths(data: bytes) -> None:
     """A body with a length ends there."""
-    body, pieces = Unchunked(length := sum(data[:1])), cut(data)
-    content, is_over = framed(body, pieces)[:2]
+    body, pieces = PlainFraming(length := sum(data[:1])), cut(data)
+    content, is_complete = framed(body, pieces)[:2]
     assert content == b"".join(pieces)[:length]
-    assert is_over == (len(b"".join(pieces)) >= length)
+    assert is_complete == (len(b"".join(pieces)) >= length)
 
 
 def framed(body: BodyFraming, pieces: list[bytes]) -> tuple[bytes, bool, bool]:
     content = b""
     for piece in filter(None, pieces):
-        if body.is_over or body.is_broken:
+        if body.is_complete or body.is_broken:
             break
         content += body.feed(piece)
-    return content, body.is_over, body.is_broken
+    return content, body.is_complete, body.is_broken
 
 
 def chat_stream(data: bytes) -> None:

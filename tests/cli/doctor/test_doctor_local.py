@@ -10,8 +10,7 @@ from llm_relay.diagnostics.provider_findings import base_url
 from llm_relay.diagnostics.provider_list_fixes import with_list_fixes
 from llm_relay.diagnostics.provider_probe import probe_provider
 from llm_relay.providers.provider_list import ProviderEntry
-from llm_relay.providers.settings import UpstreamSettings
-from llm_relay.transport.http_transport import HttpTransport
+from llm_relay.providers.settings import ProviderSettings
 
 if TYPE_CHECKING:
     from llm_relay.diagnostics.checklist import Finding
@@ -20,8 +19,8 @@ NOBODY = "http://127.0.0.1:1/v1"
 
 
 def not_there() -> Finding:
-    settings = UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": NOBODY})
-    return base_url(probe_provider(HttpTransport(settings), ["sk-x"], None, Deadline.after(30)))
+    settings = ProviderSettings.from_mapping({"UPSTREAM_BASE_URL": NOBODY})
+    return base_url(probe_provider(settings, ["sk-x"], None, Deadline.after(30)))
 
 
 def test_a_provider_that_is_not_there_is_mended_by_a_restart() -> None:

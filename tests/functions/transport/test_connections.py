@@ -12,9 +12,9 @@ import pytest
 
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.errors import UpstreamFailed, UpstreamUnreachable
-from llm_relay.providers.settings import UpstreamSettings
-from llm_relay.transport.connections import OneWriteConnection
+from llm_relay.transport.connections import SingleWriteConnection
 from llm_relay.transport.http_transport import HttpRequest, HttpTransport
+from llm_relay.transport.settings import TransportSettings
 from tests.support.scripted_provider import CLOSE, PATIENCE_SECONDS, RESET, ScriptedProvider, whole
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _OK = whole(200, {"data": []})
 
 def upstream_of(provider: ScriptedProvider, **environment: str) -> HttpTransport:
     base = {"UPSTREAM_BASE_URL": provider.base_url}
-    return HttpTransport(UpstreamSettings.from_mapping(base | environment))
+    return HttpTransport(TransportSettings.from_mapping(base | environment))
 
 
 def call(upstream: HttpTransport) -> int:
@@ -33,7 +33,7 @@ def call(upstream: HttpTransport) -> int:
     request = HttpRequest(method="GET", path="/models")
     reply = upstream.send(request, "key", deadline)
     try:
-        reply.whole(deadline)
+        reply.read_all(deadline)
     finally:
         reply.close()
     return reply.status
@@ -73,7 +73,7 @@ def test_a_proxy_that_the_environment_names_is_asked_in_the_provider_s_place(
 ) -> None:
     with ScriptedProvider([_OK]) as proxy:
         monkeypatch.setenv("http_proxy", proxy.base_url.removesuffix("/v1"))
-        settings = UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": "http://provider.test/v1"})
+        settings = TransportSettings.from_mapping({"UPSTREAM_BASE_URL": "http://provider.test/v1"})
         upstream = HttpTransport(settings)
         assert [call(upstream), call(upstream)] == [200, 200]
         assert {each.path for each in proxy.requests} == {"http://provider.test/v1/models"}
@@ -86,7 +86,7 @@ def test_a_proxy_that_hangs_up_after_the_request_may_have_passed_it_on(
 ) -> None:
     with ScriptedProvider([[end]]) as proxy:
         monkeypatch.setenv("http_proxy", proxy.base_url.removesuffix("/v1"))
-        settings = UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": "http://provider.test/v1"})
+        settings = TransportSettings.from_mapping({"UPSTREAM_BASE_URL": "http://provider.test/v1"})
         with pytest.raises(UpstreamFailed):
             call(HttpTransport(settings))
 
@@ -96,7 +96,7 @@ def test_a_proxy_that_refuses_to_connect_has_passed_nothing_on(
 ) -> None:
     with ScriptedProvider([whole(407, {})]) as proxy:
         monkeypatch.setenv("https_proxy", proxy.base_url.removesuffix("/v1"))
-        settings = UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": "https://provider.test/v1"})
+        settings = TransportSettings.from_mapping({"UPSTREAM_BASE_URL": "https://provider.test/v1"})
         with pytest.raises(UpstreamUnreachable):
             call(HttpTransport(settings))
         assert [each.method for each in proxy.requests] == ["CONNECT"]
@@ -105,7 +105,7 @@ def test_a_proxy_that_refuses_to_connect_has_passed_nothing_on(
 @pytest.mark.parametrize("host", ["api..example.com", "*.example.com"])
 def test_a_host_that_cannot_be_one_cannot_be_reached(host: str) -> None:
     upstream = HttpTransport(
-        UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": f"https://{host}/v1"})
+        TransportSettings.from_mapping({"UPSTREAM_BASE_URL": f"https://{host}/v1"})
     )
     with pytest.raises(UpstreamUnreachable):
         call(upstream)
@@ -142,7 +142,7 @@ def test_each_request_has_its_own_key_and_body_and_tells_its_length() -> None:
 def test_a_request_leaves_in_one_piece() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # keeps pieces apart
     with ours, theirs:
-        connection = OneWriteConnection("provider")
+        connection = SingleWriteConnection("provider")
         connection.sock = ours
         connection.request("POST", "/v1/responses", body=b"{}", headers={"accept": "*/*"})
         sent = theirs.recv(65536)

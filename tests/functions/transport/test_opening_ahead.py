@@ -14,8 +14,8 @@ import pytest
 from bench.environment import certificate
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.errors import UpstreamTimedOut, UpstreamUnreachable
-from llm_relay.providers.settings import UpstreamSettings
 from llm_relay.transport.http_transport import HttpRequest, HttpTransport
+from llm_relay.transport.settings import TransportSettings
 from tests.support.payloads import COMPLETION, QUESTION
 from tests.support.scripted_provider import PATIENCE_SECONDS, ScriptedProvider, wait_until, whole
 from tests.support.stopwatch import Stopwatch
@@ -31,12 +31,12 @@ _MODELS = HttpRequest(method="GET", path="/models")
 
 def upstream_of(base_url: str, **environment: str) -> HttpTransport:
     base = {"UPSTREAM_BASE_URL": base_url}
-    return HttpTransport(UpstreamSettings.from_mapping(base | environment))
+    return HttpTransport(TransportSettings.from_mapping(base | environment))
 
 
 def call(upstream: HttpTransport) -> int:
     reply = upstream.send(_MODELS, "key", Deadline.after(PATIENCE_SECONDS))
-    reply.whole(Deadline.after(PATIENCE_SECONDS))
+    reply.read_all(Deadline.after(PATIENCE_SECONDS))
     reply.close()
     return reply.status
 
@@ -70,7 +70,7 @@ def test_a_request_that_is_refused_makes_no_connection(
 def test_many_first_calls_share_what_was_opened_and_open_the_rest() -> None:
     with ScriptedProvider([_OK]) as provider:
         upstream = upstream_of(provider.base_url)
-        upstream.open_ahead()
+        upstream.preconnect()
         with ThreadPoolExecutor(4) as pool:
             assert set(pool.map(lambda _: call(upstream), range(4))) == {200}
         assert 1 <= provider.connections <= 4
@@ -80,8 +80,8 @@ def test_a_connection_opened_in_vain_is_not_opened_twice() -> None:
     with ScriptedProvider([_OK]) as provider:
         upstream = upstream_of(provider.base_url)
         for _ in range(2):
-            upstream.open_ahead()
-            upstream.wait_for_opening(PATIENCE_SECONDS)
+            upstream.preconnect()
+            upstream.wait_for_preconnect(PATIENCE_SECONDS)
         assert call(upstream) == 200
         assert provider.connections == 1
 
@@ -91,8 +91,8 @@ def test_a_connection_that_failed_ahead_is_tried_again_by_the_call() -> None:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
         upstream = upstream_of(f"http://127.0.0.1:{port}/v1")
-        upstream.open_ahead()  # refused, as nobody listens yet
-        upstream.wait_for_opening(PATIENCE_SECONDS)
+        upstream.preconnect()  # refused, as nobody listens yet
+        upstream.wait_for_preconnect(PATIENCE_SECONDS)
         unused.listen()
         with ThreadPoolExecutor(1) as pool:
             status = pool.submit(call, upstream)
@@ -136,10 +136,10 @@ def tls_provider(certified: certificate.Certificate) -> Iterator[TlsProvider]:
 def test_a_connection_opened_ahead_over_tls_is_the_one_that_is_used(
     tls_provider: TlsProvider,
 ) -> None:
-    tls_provider.upstream.open_ahead()
+    tls_provider.upstream.preconnect()
     with tls_provider.accept() as connection, ThreadPoolExecutor(1) as pool:
         assert connection.version() == "TLSv1.3"
-        tls_provider.upstream.wait_for_opening(PATIENCE_SECONDS)
+        tls_provider.upstream.wait_for_preconnect(PATIENCE_SECONDS)
         status = pool.submit(call, tls_provider.upstream)
         assert connection.recv(65536).startswith(b"GET /v1/models ")
         connection.sendall(b"".join(_OK))
@@ -172,7 +172,7 @@ def seconds_until_too_late(upstream: HttpTransport, seconds: float) -> float:
 
 
 def test_what_opening_ahead_took_is_not_had_again_by_the_call(tls_provider: TlsProvider) -> None:
-    tls_provider.upstream.open_ahead()  # nobody shakes hands
+    tls_provider.upstream.preconnect()  # nobody shakes hands
     assert seconds_until_too_late(tls_provider.upstream, 2) < 3.5
 
 

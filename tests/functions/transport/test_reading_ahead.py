@@ -15,7 +15,7 @@ import pytest
 import urllib3
 
 from llm_relay.core.errors import UpstreamFailed
-from llm_relay.transport.body_reader import PIECE_BYTES, BodyReader
+from llm_relay.transport.body_reader import READ_BYTES, BodyReader
 from tests.support.payloads import DONE, STREAMED_QUESTION, delta
 from tests.support.scripted_provider import CLOSE, PATIENCE_SECONDS, stream
 
@@ -56,7 +56,7 @@ def test_a_burst_of_many_pieces_is_taken_as_one() -> None:
             theirs.send(piece)
         head.begin()
         body = BodyReader(urllib3.HTTPResponse(head, preload_content=False))
-        assert [body.take(1) for _ in range(3)] == [FIRST, SECOND * 5, b""]
+        assert [body.read(1) for _ in range(3)] == [FIRST, SECOND * 5, b""]
 
 
 def test_a_burst_that_breaks_off_arrives_up_to_there(
@@ -141,9 +141,9 @@ def test_a_reset_is_no_end_of_an_answer_without_chunks_or_length(
         if not is_early:
             break_off()
         if rest:
-            assert body.take(PATIENCE_SECONDS) == rest
+            assert body.read(PATIENCE_SECONDS) == rest
         with pytest.raises(UpstreamFailed):
-            body.take(PATIENCE_SECONDS)
+            body.read(PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -155,9 +155,9 @@ def test_a_compressed_answer_is_unpacked_a_piece_at_a_time(seed: int) -> None:
     with ours, theirs, HTTPResponse(ours) as head:
         theirs.sendall(unchunked(packed, b"content-length: %d" % len(packed)))
         body = unpacked(head)
-        pieces = list(iter(lambda: body.take(PATIENCE_SECONDS), b""))
+        pieces = list(iter(lambda: body.read(PATIENCE_SECONDS), b""))
     assert b"".join(pieces) == plain
-    assert max(map(len, pieces)) <= PIECE_BYTES
+    assert max(map(len, pieces)) <= READ_BYTES
 
 
 def test_bytes_that_unpack_to_nothing_are_waited_for_no_longer_than_others() -> None:
@@ -169,5 +169,5 @@ def test_bytes_that_unpack_to_nothing_are_waited_for_no_longer_than_others() -> 
         theirs.sendall(unchunked(nothing, b"connection: close"))
         body = unpacked(head)
         with pytest.raises(TimeoutError):
-            body.take(0)
+            body.read(0)
         assert ours.recv(1)  # what was no longer waited for

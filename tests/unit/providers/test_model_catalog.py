@@ -36,7 +36,7 @@ class ListingProvider:
             raise UpstreamFailed("It is down.")
         return self
 
-    def whole(self, _deadline: Deadline) -> bytes:
+    def read_all(self, _deadline: Deadline) -> bytes:
         return json.dumps({"data": [{"id": model} for model in self.models]}).encode()
 
     def close(self) -> None:

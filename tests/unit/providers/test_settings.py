@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from llm_relay.providers.settings import ProviderKeySettings, UpstreamSettings, with_version
+from llm_relay.providers.settings import ProviderKeySettings, ProviderSettings
+from llm_relay.transport.settings import with_version
 
 
 @pytest.mark.parametrize(
@@ -25,13 +26,13 @@ def test_a_base_url_gets_the_version_it_lacks(given: str, used: str) -> None:
 @pytest.mark.parametrize("url", ["https://user:hunter2@example.com", "https://hunter2@example/v1"])
 def test_a_base_url_with_a_user_or_password_is_refused_without_showing_it(url: str) -> None:
     with pytest.raises(ValueError, match="the key goes into the secret") as refused:
-        UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": url})
+        ProviderSettings.from_mapping({"UPSTREAM_BASE_URL": url})
     assert "hunter2" not in str(refused.value)
 
 
 def test_the_settings_have_defaults_and_units() -> None:
-    settings = UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": "https://x"})
-    assert settings.base_url == "https://x/v1"
+    settings = ProviderSettings.from_mapping({"UPSTREAM_BASE_URL": "https://x"})
+    assert settings.transport.base_url == "https://x/v1"
     assert settings.first_byte_seconds < 300  # API Gateway's patience with silence
     assert settings.max_attempts == 3
     assert settings.keep_alive_seconds == 15
@@ -39,7 +40,7 @@ def test_the_settings_have_defaults_and_units() -> None:
 
 def test_a_number_that_is_none_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="soon"):
-        UpstreamSettings.from_mapping({"UPSTREAM_BASE_URL": "x", "KEEP_ALIVE_SECONDS": "soon"})
+        ProviderSettings.from_mapping({"UPSTREAM_BASE_URL": "x", "KEEP_ALIVE_SECONDS": "soon"})
 
 
 def test_a_key_in_the_environment_is_not_even_read_outside_sam_local() -> None:

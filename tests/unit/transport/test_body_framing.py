@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llm_relay.transport.body_framing import Chunked, Unchunked
+from llm_relay.transport.body_framing import ChunkedFraming, PlainFraming
 
 if TYPE_CHECKING:
     from llm_relay.transport.body_framing import BodyFraming
@@ -24,26 +24,26 @@ def fed(framing: BodyFraming, *pieces: bytes) -> bytes:
 def test_however_chunks_are_cut_their_content_is_the_same(end: bytes) -> None:
     body = CHUNKS + end
     for cut in range(1, len(body)):
-        chunked = Chunked()
+        chunked = ChunkedFraming()
         assert fed(chunked, body[:cut], body[cut:]) == FIRST + SECOND
-        assert (chunked.is_over, chunked.is_broken, chunked.rest) == (True, False, b"")
+        assert (chunked.is_complete, chunked.is_broken, chunked.rest) == (True, False, b"")
 
 
 @pytest.mark.parametrize("end", ENDS)
 def test_chunks_may_come_letter_by_letter(end: bytes) -> None:
-    body, chunked = CHUNKS + end, Chunked()
+    body, chunked = CHUNKS + end, ChunkedFraming()
     assert fed(chunked, *(body[at : at + 1] for at in range(len(body) - 1))) == FIRST + SECOND
-    assert not chunked.is_over
+    assert not chunked.is_complete
     assert chunked.feed(body[-1:]) == b""
-    assert chunked.is_over
+    assert chunked.is_complete
 
 
 def test_a_part_of_a_chunk_does_not_wait_for_the_rest() -> None:
-    assert fed(Chunked(), b"F\r\n" + FIRST[:5]) == FIRST[:5]
+    assert fed(ChunkedFraming(), b"F\r\n" + FIRST[:5]) == FIRST[:5]
 
 
 def test_what_comes_after_the_end_is_no_part_of_the_body() -> None:
-    chunked, unchunked = Chunked(), Unchunked(len(FIRST))
+    chunked, unchunked = ChunkedFraming(), PlainFraming(len(FIRST))
     assert fed(chunked, CHUNKS + ENDS[0] + b"HTTP/1.1") == FIRST + SECOND
     assert fed(unchunked, FIRST + b"HTTP/1.1") == FIRST
     assert chunked.rest == unchunked.rest == b"HTTP/1.1"
@@ -51,35 +51,35 @@ def test_what_comes_after_the_end_is_no_part_of_the_body() -> None:
 
 @pytest.mark.parametrize("nonsense", [b"zzz\r\n", b"\r\n\r\n", b"-5\r\n", b"1" * 70000])
 def test_what_comes_before_a_size_that_is_none_is_not_lost(nonsense: bytes) -> None:
-    chunked = Chunked()
+    chunked = ChunkedFraming()
     assert fed(chunked, CHUNKS + nonsense) == FIRST + SECOND
     assert chunked.is_broken
 
 
 @pytest.mark.parametrize("cut", range(len(CHUNKS) + 2))
 def test_chunks_without_a_last_one_are_broken(cut: int) -> None:
-    chunked = Chunked()
+    chunked = ChunkedFraming()
     fed(chunked, *filter(None, [(CHUNKS + b"0\r")[:cut]]), b"")
-    assert (chunked.is_over, chunked.is_broken) == (False, True)
+    assert (chunked.is_complete, chunked.is_broken) == (False, True)
 
 
 def test_a_last_chunk_without_its_line_end_is_the_last_all_the_same() -> None:
-    chunked = Chunked()
+    chunked = ChunkedFraming()
     fed(chunked, CHUNKS + b"0\r\n", b"")
-    assert (chunked.is_over, chunked.is_broken) == (True, False)
+    assert (chunked.is_complete, chunked.is_broken) == (True, False)
 
 
 def test_a_length_is_kept_to() -> None:
-    assert Unchunked(0).is_over
-    unchunked = Unchunked(3)
+    assert PlainFraming(0).is_complete
+    unchunked = PlainFraming(3)
     assert fed(unchunked, b"a", b"b") == b"ab"
-    assert not unchunked.is_over
+    assert not unchunked.is_complete
     assert fed(unchunked, b"c") == b"c"
-    assert unchunked.is_over
+    assert unchunked.is_complete
 
 
 def test_a_connection_that_ends_ends_a_body_without_a_length_and_breaks_one_with() -> None:
-    open_ended, short = Unchunked(None), Unchunked(3)
+    open_ended, short = PlainFraming(None), PlainFraming(3)
     assert fed(open_ended, b"ab", b"") == fed(short, b"ab", b"") == b"ab"
-    assert (open_ended.is_over, open_ended.is_broken) == (True, False)
-    assert (short.is_over, short.is_broken) == (False, True)
+    assert (open_ended.is_complete, open_ended.is_broken) == (True, False)
+    assert (short.is_complete, short.is_broken) == (False, True)

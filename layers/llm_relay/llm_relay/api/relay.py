@@ -201,7 +201,7 @@ class Relay:
         return HttpAnswer(status=HTTPStatus.OK, headers=self._headers(reply, headers), body=stream)
 
     def _whole(self, reply: HttpReply, body: Document) -> HttpAnswer:
-        content = self._call.effort.waiting_for(lambda: reply.whole(self._soon))
+        content = self._call.effort.waiting_for(lambda: reply.read_all(self._soon))
         reply.close()
         whole = completion_of(self._endpoint, reply, content, body, self._call.effort.key)
         self._call.settle(whole.usage, whole.model)

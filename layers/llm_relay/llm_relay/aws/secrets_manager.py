@@ -21,8 +21,8 @@ from requests.utils import get_environ_proxies
 
 from llm_relay.aws.credentials import NoCredentialsError, own_credentials
 from llm_relay.core.json_codec import parse_object
-from llm_relay.providers.settings import UpstreamSettings
-from llm_relay.transport.connections import Connections
+from llm_relay.transport.connections import ConnectionAdapter
+from llm_relay.transport.settings import TransportSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,13 +51,13 @@ class SecretsManager:
         self._environ = environ
         self._region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION", "")
         self._url = endpoint(self._region, environ)
-        settings = UpstreamSettings.from_mapping(environ)
+        settings = TransportSettings.from_mapping(environ)
         bundle = environ.get("AWS_CA_BUNDLE") or settings.ca_bundle
         self._session = requests.Session()
         self._session.trust_env = False  # a .netrc would take the signature's place
         self._session.proxies = dict(get_environ_proxies(self._url))
         self._session.mount(
-            self._url, Connections(replace(settings, base_url=self._url, ca_bundle=bundle))
+            self._url, ConnectionAdapter(replace(settings, base_url=self._url, ca_bundle=bundle))
         )
 
     def text(self, secret_id: str) -> str | None:

@@ -15,8 +15,7 @@ from llm_relay.diagnostics.provider_probe import probe_provider
 from llm_relay.diagnostics.secret_format import format_error
 from llm_relay.providers.key_pool import keys_in
 from llm_relay.providers.provider_list import parse_provider_list
-from llm_relay.providers.settings import ProviderKeySettings, UpstreamSettings
-from llm_relay.transport.http_transport import HttpTransport
+from llm_relay.providers.settings import ProviderKeySettings, ProviderSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,13 +59,12 @@ def _examine_one(checks: Checklist, inside: StackInspection) -> None:
 def settings_of(environ: Mapping[str, str]) -> Finding:
     """Whether the functions can read their settings."""
     try:
-        settings = UpstreamSettings.from_mapping(environ)
+        settings = ProviderSettings.from_mapping(environ)
         dialects = [each.dialect for each in listed_in(environ) if each]
     except ValueError as error:
         return fail(f"A setting is wrong: {error}.", "Mend it, or leave it out. Then: sam deploy")
-    patience = max(settings.first_byte_seconds, settings.idle_seconds)
     dialect = ", ".join(dialects) or settings.dialect.name
-    return ok(f"dialect {dialect}, patience {patience:g} s")
+    return ok(f"dialect {dialect}, patience {settings.max_silence_seconds:g} s")
 
 
 def listed_in(environ: Mapping[str, str]) -> list[ProviderEntry | None]:
@@ -100,9 +98,9 @@ class StackInspection:
 
     @cached_property
     def _visit(self) -> ProviderProbe:
-        settings = UpstreamSettings.from_mapping(self._environ)
+        settings = ProviderSettings.from_mapping(self._environ)
         settings = self._listed.upstream(settings) if self._listed else settings
-        return probe_provider(HttpTransport(settings), self._keys, self._model, self._deadline)
+        return probe_provider(settings, self._keys, self._model, self._deadline)
 
     def secret(self) -> Finding:
         """Whether the secret can be read, and what it holds can be sent."""

@@ -18,13 +18,15 @@ from llm_relay.providers.client import error_object_in
 from llm_relay.providers.dialects.dialect import DEFAULT_MODELS
 from llm_relay.providers.dialects.translation import Translation
 from llm_relay.providers.redaction import redacted
-from llm_relay.transport.http_transport import HttpRequest
+from llm_relay.transport.http_transport import HttpRequest, HttpTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from llm_relay.core.deadline import Deadline
-    from llm_relay.transport.http_transport import HttpReply, HttpTransport
+    from llm_relay.providers.dialects.dialect import Dialect
+    from llm_relay.providers.settings import ProviderSettings
+    from llm_relay.transport.http_transport import HttpReply
 
 QUESTION = "Reply with: one two three four five six seven eight"
 MOST_TOKENS = 16
@@ -90,16 +92,17 @@ class ProviderProbe:
 
 
 def probe_provider(
-    upstream: HttpTransport, keys: list[str], model: str | None, deadline: Deadline
+    settings: ProviderSettings, keys: list[str], model: str | None, deadline: Deadline
 ) -> ProviderProbe:
     """Ask everything; a provider that cannot be reached is asked once."""
-    listing = _listing(upstream, keys, deadline)
+    transport, dialect = HttpTransport(settings.transport), settings.dialect
+    listing = _listing(transport, keys, deadline)
     listed = filter(None, (text_in(each, "id") for each in models_in(listing)))
-    chosen = model or DEFAULT_MODELS.get(upstream.settings.dialect.name) or next(listed, None)
+    chosen = model or DEFAULT_MODELS.get(dialect.name) or next(listed, None)
     asks = chosen is not None and listing.status
-    chats = [_chat(upstream, key, chosen or "", deadline) for key in keys] if asks else []
+    chats = [_chat(transport, dialect, key, chosen or "", deadline) for key in keys] if asks else []
     return ProviderProbe(
-        base_url=upstream.settings.base_url, model=chosen, listing=listing, chats=chats
+        base_url=settings.transport.base_url, model=chosen, listing=listing, chats=chats
     )
 
 
@@ -118,20 +121,22 @@ def models_in(listing: ProbeResult) -> list[Document]:
     return objects_in(listing.document, "data") if listing.is_good else []
 
 
-def _listing(upstream: HttpTransport, keys: list[str], deadline: Deadline) -> ProbeResult:
+def _listing(transport: HttpTransport, keys: list[str], deadline: Deadline) -> ProbeResult:
     """Ask with one key after the other until one is accepted."""
     request = HttpRequest(method="GET", path="/models")
     for key in keys:
-        asked = _ask(upstream, request, key, deadline.within(LISTING_SECONDS))
+        asked = _ask(transport, request, key, deadline.within(LISTING_SECONDS))
         if asked.status != HTTPStatus.UNAUTHORIZED:
             break
     return asked
 
 
-def _chat(upstream: HttpTransport, key: str, model: str, deadline: Deadline) -> ProbeResult:
+def _chat(
+    transport: HttpTransport, dialect: Dialect, key: str, model: str, deadline: Deadline
+) -> ProbeResult:
     body = small_question(model, stream=True)
     endpoint = ChatCompletions()
-    translation = Translation(upstream.settings.dialect, json.dumps(body).encode(), body)
+    translation = Translation(dialect, json.dumps(body).encode(), body)
     endpoint.translate(translation)
     request = HttpRequest(
         method="POST",
@@ -139,16 +144,16 @@ def _chat(upstream: HttpTransport, key: str, model: str, deadline: Deadline) -> 
         body=translation.result().text,
         accept="text/event-stream",
     )
-    return _ask(upstream, request, key, deadline.within(CHAT_SECONDS))
+    return _ask(transport, request, key, deadline.within(CHAT_SECONDS))
 
 
 def _ask(
-    upstream: HttpTransport, request: HttpRequest, key: str, deadline: Deadline
+    transport: HttpTransport, request: HttpRequest, key: str, deadline: Deadline
 ) -> ProbeResult:
     """Ask once: what helps a caller, trying again, would hide a fault here."""
     started = time.monotonic()
     try:
-        reply = upstream.send(request, key, deadline)
+        reply = transport.send(request, key, deadline)
     except RelayError as error:
         return ProbeResult(failure=error.message)
     seconds = time.monotonic() - started
@@ -163,14 +168,14 @@ def _ask(
 def _told(reply: HttpReply, key: str, deadline: Deadline, started: float) -> dict[str, Any]:
     if reply.content_type == "text/event-stream":
         return {"arrival": arrival_of(_pieces(reply, deadline), started)}
-    text = reply.whole(deadline, _LONGEST_BODY_BYTES)
+    text = reply.read_all(deadline, _LONGEST_BODY_BYTES)
     told = {"document": parse_object(text) or {}, "error": error_object_in(text) or {}}
     return {name: redacted(each, key) for name, each in told.items()}
 
 
 def _pieces(reply: HttpReply, deadline: Deadline) -> Iterator[bytes]:
     try:
-        while piece := reply.take(deadline.remaining()):
+        while piece := reply.read(deadline.remaining()):
             yield piece
     except TimeoutError:
         return  # what came in time tells enough

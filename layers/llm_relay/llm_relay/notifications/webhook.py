@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import requests
 from aws_lambda_powertools import Logger
 
-from llm_relay.transport.public_addresses import PublicAddresses
+from llm_relay.transport.public_addresses import PublicOnlyAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ class Webhook:
         secret, body = self.secret(), json.dumps(event, separators=(",", ":")).encode()
         with requests.Session() as session:
             session.trust_env = False  # a .netrc would add a password to the headers
-            session.mount("https://", PublicAddresses())
+            session.mount("https://", PublicOnlyAdapter())
             for pause in (*self.pauses, None):
                 failure = self._attempt(session, event["id"], body, secret)
                 if not failure or pause is None:

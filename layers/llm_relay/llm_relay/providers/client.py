@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from llm_relay.core.deadline import Deadline
     from llm_relay.providers.key_pool import ProviderKeys
+    from llm_relay.providers.settings import ProviderSettings
     from llm_relay.transport.http_transport import HttpReply, HttpRequest, HttpTransport
 
 T = TypeVar("T")
@@ -65,11 +66,13 @@ class AttemptTracker:
 class ProviderClient:
     """The provider, its key and our patience with it."""
 
-    def __init__(self, upstream: HttpTransport, key: ProviderKeys, name: str) -> None:
+    def __init__(
+        self, transport: HttpTransport, key: ProviderKeys, name: str, settings: ProviderSettings
+    ) -> None:
         self.name = name
-        self.settings = upstream.settings
+        self.settings = settings
         self.rate_limits = RateLimitTracker()
-        self._upstream = upstream
+        self._transport = transport
         self._key = key
 
     def call(
@@ -119,7 +122,7 @@ class ProviderClient:
         effort.begin(key)
         limit = self.rate_limits.window(key, request.model)
         number = limit.count_request()
-        reply = self._upstream.send(request, key, deadline)
+        reply = self._transport.send(request, key, deadline)
         limit.learn(number, reply.status, reply.headers)
         if HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
             return reply
@@ -132,7 +135,7 @@ class ProviderClient:
         """Wait before the next attempt, or raise the failure if there is to be none."""
         headers = failure.headers()
         seconds = wait_seconds(tried, headers)
-        longest = min(self.settings.longest_wait_seconds, deadline.remaining())
+        longest = min(self.settings.max_wait_seconds, deadline.remaining())
         if tried >= most or seconds >= longest or headers.get("x-should-retry") == "false":
             raise failure
         time.sleep(seconds)
@@ -156,7 +159,7 @@ def _refusal(reply: HttpReply, key: str, deadline: Deadline) -> RelayError:
             "base URL."
         )
     try:
-        text = reply.whole(deadline.within(_ERROR_SECONDS), _LONGEST_ERROR_BYTES)
+        text = reply.read_all(deadline.within(_ERROR_SECONDS), _LONGEST_ERROR_BYTES)
     except RelayError:
         text = b""  # the status tells enough
     error = error_object_in(text) or {

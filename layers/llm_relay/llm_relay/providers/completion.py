@@ -66,7 +66,7 @@ class CompletionCall:
             )
             reply = source.provider.call(request, deadline, effort, waits=waits)
             try:
-                content = effort.waiting_for(lambda: reply.whole(deadline))
+                content = effort.waiting_for(lambda: reply.read_all(deadline))
             finally:
                 reply.close()
             whole = completion_of(self._endpoint, reply, content, body, effort.key)

@@ -78,7 +78,7 @@ class ModelCatalog:
         request = HttpRequest(method="GET", path="/models")
         reply = self._provider.call(request, deadline, effort, waits=waits)
         try:
-            text = effort.waiting_for(lambda: reply.whole(deadline))
+            text = effort.waiting_for(lambda: reply.read_all(deadline))
         finally:
             reply.close()
         listing = parse_object(text) or {}

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from llm_relay.providers.dialects.dialect import DIALECTS, dialect_named
-from llm_relay.providers.settings import NO_USER, ProviderKeySettings, with_version
+from llm_relay.providers.settings import ProviderKeySettings
+from llm_relay.transport.settings import NO_CREDENTIALS, with_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from llm_relay.providers.settings import UpstreamSettings
+    from llm_relay.providers.settings import ProviderSettings
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _FIELDS = {"name", "base_url", "secret_arn", "dialect", "models"}
@@ -30,10 +31,10 @@ class ProviderEntry:
     dialect: str = "openai"
     models: Mapping[str, str] = field(default_factory=dict)  # asked for -> its own name; {}: any
 
-    def upstream(self, settings: UpstreamSettings) -> UpstreamSettings:
+    def upstream(self, settings: ProviderSettings) -> ProviderSettings:
         """Return where it is, and the patience that holds for all."""
-        dialect = dialect_named(self.dialect)
-        return replace(settings, base_url=with_version(self.base_url), dialect=dialect)
+        transport = replace(settings.transport, base_url=with_version(self.base_url))
+        return replace(settings, transport=transport, dialect=dialect_named(self.dialect))
 
     def asked(self, model: str | None) -> str | None:
         """Return its own name for a model, or for any one if none is named."""
@@ -70,7 +71,11 @@ def _listed(entry: Any, place: str) -> ProviderEntry:
         raise ValueError(f"{place} has {min(unknown)!r}; there are {', '.join(sorted(_FIELDS))}")
     for name, is_good, wanted in (
         ("name", _is_name, "1 to 32 lower-case letters, digits and dashes"),
-        ("base_url", _is_url, f"a URL such as https://api.example.com/v1, and {NO_USER}"),
+        (
+            "base_url",
+            _is_url,
+            f"a URL such as https://api.example.com/v1, and {NO_CREDENTIALS}",
+        ),
         ("secret_arn", _is_arn, "the ARN of a secret, or be left out"),
         ("dialect", _is_dialect, f"one of {', '.join(DIALECTS)}"),
         ("models", _is_map, 'an object such as {"asked-for": "its-own-name"}'),

@@ -9,7 +9,7 @@ from llm_relay.core.errors import ModelNotFound, RelayError, most_relevant
 from llm_relay.providers.client import ProviderClient
 from llm_relay.providers.key_pool import ProviderKeys
 from llm_relay.providers.provider import Provider
-from llm_relay.providers.settings import ProviderKeySettings, UpstreamSettings
+from llm_relay.providers.settings import ProviderKeySettings, ProviderSettings
 from llm_relay.transport.http_transport import HttpTransport
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class ProviderRouter:
     def __init__(self, sources: Sequence[Provider]) -> None:
         self._sources = tuple(sources)
         # How patient we are is the same for all of them.
-        self.settings: UpstreamSettings = sources[0].provider.settings
+        self.settings: ProviderSettings = sources[0].provider.settings
 
     def __iter__(self) -> Iterator[Provider]:
         """Go through them in their order."""
@@ -96,7 +96,7 @@ class ProviderRouter:
 
 def router_from(environ: Mapping[str, str]) -> ProviderRouter:
     """Return the providers that the environment names; ValueError says what is wrong with it."""
-    settings = UpstreamSettings.from_mapping(environ)
+    settings = ProviderSettings.from_mapping(environ)
     keys = ProviderKeySettings.from_mapping(environ)
     if not environ.get("PROVIDERS"):
         return ProviderRouter([Provider(_provider(settings, keys, ONLY))])
@@ -118,9 +118,9 @@ def model_not_found(model: str) -> ModelNotFound:
     )
 
 
-def _provider(settings: UpstreamSettings, keys: ProviderKeySettings, name: str) -> ProviderClient:
-    upstream = HttpTransport(settings)
-    return ProviderClient(upstream, ProviderKeys(keys, upstream.open_ahead), name)
+def _provider(settings: ProviderSettings, keys: ProviderKeySettings, name: str) -> ProviderClient:
+    transport = HttpTransport(settings.transport)
+    return ProviderClient(transport, ProviderKeys(keys, transport.preconnect), name, settings)
 
 
 def _together(admissions: Mapping[Provider, Admission]) -> Admission:

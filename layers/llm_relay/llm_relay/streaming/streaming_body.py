@@ -117,7 +117,7 @@ class StreamingBody:
         return self._linger.remaining()
 
     def _read(self, seconds: float) -> bytes:
-        chunk = self._call.effort.waiting_for(lambda: self._reply.take(seconds))
+        chunk = self._call.effort.waiting_for(lambda: self._reply.read(seconds))
         if not chunk:
             return self._end()
         return self._pass(self._frames.feed(chunk))

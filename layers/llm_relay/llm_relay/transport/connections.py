@@ -1,4 +1,4 @@
-"""Connections to the provider: one TLS context for all, and none used that idled for too long."""
+"""Connections to one server: a shared TLS context, and no reuse after a long idle time."""
 
 from __future__ import annotations
 
@@ -19,49 +19,49 @@ from urllib3.util.ssl_ import create_urllib3_context
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from llm_relay.providers.settings import UpstreamSettings
+    from llm_relay.transport.settings import TransportSettings
 
 
-class Connections(HTTPAdapter):
-    """The connections to one provider, kept for the next call."""
+class ConnectionAdapter(HTTPAdapter):
+    """The connections to one server, kept open for the next request."""
 
-    def __init__(self, settings: UpstreamSettings) -> None:
+    def __init__(self, settings: TransportSettings) -> None:
+        self._settings = settings
         is_tls = settings.base_url.lower().startswith("https:")
-        self._shared: dict[str, Any] = (
+        self._pool_options: dict[str, Any] = (
             {"ssl_context": tls_context(settings.ca_bundle)} if is_tls else {}
         )
-        self._keep_seconds = settings.keep_seconds
         self._pool: Any = None
-        super().__init__(pool_connections=1, pool_maxsize=settings.connections)
+        super().__init__(pool_connections=1, pool_maxsize=settings.max_connections)
 
     def init_poolmanager(
-        self, connections: int, maxsize: int, block: bool = False, **more: Any
+        self, connections: int, maxsize: int, block: bool = False, **kwargs: Any
     ) -> None:
-        """Make what makes connections."""
-        super().init_poolmanager(connections, maxsize, block, **more, **self._shared)
-        self._keep_fresh(self.poolmanager)
+        """Create the pool manager with our pools and TLS context."""
+        super().init_poolmanager(connections, maxsize, block, **kwargs, **self._pool_options)
+        self._use_fresh_pools(self.poolmanager)
 
-    def proxy_manager_for(self, proxy: str, **more: Any) -> Any:
-        """Return what makes connections through a proxy."""
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Return the pool manager of a proxy, with our pools and TLS context."""
         is_new = proxy not in self.proxy_manager
-        manager = super().proxy_manager_for(proxy, **more, **self._shared)
+        manager = super().proxy_manager_for(proxy, **kwargs, **self._pool_options)
         if is_new:
-            self._keep_fresh(manager)
+            self._use_fresh_pools(manager)
         return manager
 
-    def get_connection_with_tls_context(self, *args: Any, **more: Any) -> Any:
-        """Return the one pool there is: to look for it takes as long as a tenth of a call."""
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the only pool: looking it up takes a tenth of a call's time."""
         if self._pool is None:
-            self._pool = super().get_connection_with_tls_context(*args, **more)
+            self._pool = super().get_connection_with_tls_context(*args, **kwargs)
         return self._pool
 
-    def open_one(self, url: str, seconds: float) -> None:
-        """Have an open connection for the next call; if that fails, the call will tell."""
-        form = requests.Request("GET", url).prepare()
-        pool: Any = self.get_connection_with_tls_context(form, verify=True)
-        connection = pool._get_conn()  # noqa: SLF001 - as ours below
+    def preconnect(self) -> None:
+        """Open a connection for the next request, which reports a failure if there is one."""
+        request = requests.Request("GET", self._settings.base_url).prepare()
+        pool: Any = self.get_connection_with_tls_context(request, verify=True)
+        connection = pool._get_conn()  # noqa: SLF001 - overridden below
         if connection.is_closed:
-            connection.timeout = seconds
+            connection.timeout = self._settings.connect_seconds
             try:
                 connection.connect()
             except (HTTPError, OSError):
@@ -69,13 +69,14 @@ class Connections(HTTPAdapter):
         pool._put_conn(connection)  # noqa: SLF001
 
     def cert_verify(self, conn: Any, *_: Any) -> None:
-        """Leave it to the context, which has the certificates."""
+        """Leave the certificates to the TLS context, which has loaded them."""
         conn.cert_reqs = "CERT_REQUIRED"
 
-    def _keep_fresh(self, manager: Any) -> None:
-        pools = {"http": _FreshPool, "https": _FreshTlsPool}
+    def _use_fresh_pools(self, manager: Any) -> None:
+        idle_seconds = self._settings.connection_idle_seconds
         manager.pool_classes_by_scheme = {
-            scheme: partial(pool, keep_seconds=self._keep_seconds) for scheme, pool in pools.items()
+            scheme: partial(pool, max_idle_seconds=idle_seconds)
+            for scheme, pool in (("http", _FreshPool), ("https", _FreshTlsPool))
         }
 
 
@@ -83,7 +84,7 @@ class Connections(HTTPAdapter):
 def tls_context(ca_bundle: str | None) -> SSLContext:
     """Return a context that trusts a file or folder of certificates, certifi's by default.
 
-    Reading them takes as long as a dozen calls, so it is not done for each connection.
+    Reading them takes as long as a dozen calls, so all connections share the context.
     """
     context = create_urllib3_context()
     trusted = ca_bundle or certifi.where()
@@ -92,37 +93,37 @@ def tls_context(ca_bundle: str | None) -> SSLContext:
     return context
 
 
-class _OneWrite:
-    """A connection that sends a request at once: each write wakes the other end once more."""
+class _SingleWrite:
+    """Sends a request in one write: each write wakes the server once more."""
 
     _unsent: list[bytes] | None = None
 
-    def request(self, *args: Any, **more: Any) -> None:
+    def request(self, *args: Any, **kwargs: Any) -> None:
         """Send a request."""
         self._unsent = []
         try:
-            super().request(*args, **more)  # type: ignore[misc]
+            super().request(*args, **kwargs)  # type: ignore[misc]
         finally:
             unsent, self._unsent = self._unsent, None
         self.send(b"".join(unsent))
 
     def send(self, data: Any) -> None:
-        """Send a part of a request, or keep it until all are there."""
+        """Send bytes, or keep them until the request is complete."""
         if self._unsent is None:
             super().send(data)  # type: ignore[misc]
         else:
             self._unsent.append(data)
 
 
-class OneWriteConnection(_OneWrite, HTTPConnection):
+class SingleWriteConnection(_SingleWrite, HTTPConnection):
     """A connection without TLS."""
 
 
-class _OneWriteTlsConnection(_OneWrite, HTTPSConnection):
+class _SingleWriteTlsConnection(_SingleWrite, HTTPSConnection):
     """A connection with TLS."""
 
     def connect(self) -> None:
-        """Connect; whatever fails at that, nothing was sent yet, which other errors do not tell."""
+        """Connect; NewConnectionError for any TLS failure, as nothing has been sent then."""
         try:
             super().connect()
         except ConnectTimeoutError:
@@ -132,10 +133,10 @@ class _OneWriteTlsConnection(_OneWrite, HTTPSConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Whether it is open and nothing has come that nobody asked for.
+        """Whether the connection is open and nothing unrequested has arrived.
 
-        To look at the socket will not do: TLS 1.3 sends tickets to it after the handshake, and
-        content may have been read from it that is still inside the TLS object.
+        Polling the socket is not enough: TLS 1.3 sends tickets after the handshake, and content
+        may already be inside the TLS object.
         """
         if self.sock is None:
             return False
@@ -150,23 +151,23 @@ class _OneWriteTlsConnection(_OneWrite, HTTPSConnection):
 
 
 class _FreshPool(HTTPConnectionPool):
-    """A pool whose connections are opened afresh if they have idled for too long.
+    """A pool that reopens connections that were idle for too long.
 
-    A server lets go of idle connections, and a frozen function does not hear of it. Sending again
-    once that shows might be paid for twice, so old connections are not used at all.
+    Servers close idle connections, which a frozen function does not notice. Sending a request again
+    might be charged twice, so old connections are not used at all.
     """
 
-    ConnectionCls: type[HTTPConnection] = OneWriteConnection
+    ConnectionCls: type[HTTPConnection] = SingleWriteConnection
 
-    def __init__(self, *args: Any, keep_seconds: float, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self._keep_seconds = keep_seconds
+    def __init__(self, *args: Any, max_idle_seconds: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._max_idle_seconds = max_idle_seconds
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         connection: Any = super()._get_conn(timeout)
         idle_since = getattr(connection, "idle_since", None)
-        if idle_since is not None and time.monotonic() - idle_since >= self._keep_seconds:
-            connection.close()  # it opens by itself when it is used
+        if idle_since is not None and time.monotonic() - idle_since >= self._max_idle_seconds:
+            connection.close()  # it reopens when it is used
         return connection
 
     def _put_conn(self, conn: Any) -> None:
@@ -176,6 +177,4 @@ class _FreshPool(HTTPConnectionPool):
 
 
 class _FreshTlsPool(_FreshPool, HTTPSConnectionPool):
-    """The same with TLS."""
-
-    ConnectionCls = _OneWriteTlsConnection
+    ConnectionCls = _SingleWriteTlsConnection

@@ -1,4 +1,4 @@
-"""One exchange with the provider over HTTP; nothing else but its connections imports requests."""
+"""Sends requests to one server over HTTP and reads the answers."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ from urllib3.util import Timeout
 
 from llm_relay.core.errors import RelayError, UpstreamFailed, UpstreamTimedOut, UpstreamUnreachable
 from llm_relay.transport.body_reader import BodyReader
-from llm_relay.transport.connections import Connections
+from llm_relay.transport.connections import ConnectionAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from llm_relay.core.deadline import Deadline
-    from llm_relay.providers.settings import UpstreamSettings
+    from llm_relay.transport.settings import TransportSettings
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
-# Its warnings quote what the provider sent.
+# urllib3's warnings quote what the provider sent.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """One call to the provider."""
+    """One request to the provider."""
 
     method: str
     path: str  # below the base URL
-    model: str = ""  # whose limits it counts against, if any
+    model: str = ""  # whose rate limit it counts against, if any
     body: bytes | None = None
     accept: str = "application/json"
 
 
 class HttpReply:
-    """The provider's answer: status and headers are there, the body comes."""
+    """The provider's answer: status and headers, and the body as it arrives."""
 
     def __init__(self, response: requests.Response, idle_seconds: float) -> None:
         self._response = response
@@ -65,11 +65,14 @@ class HttpReply:
         """The media type, without parameters."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
-    def take(self, seconds: float) -> bytes:
-        """Return what has come, b"" at the end; TimeoutError after that many silent seconds."""
+    def read(self, seconds: float) -> bytes:
+        """Return what has arrived, b"" at the end; TimeoutError if nothing arrives in time.
+
+        UpstreamTimedOut after the maximum silence within an answer, over all calls.
+        """
         seconds = min(seconds, self._idle_seconds - self._silent_seconds)
         try:
-            piece = self._body.take(seconds)
+            piece = self._body.read(seconds)
         except TimeoutError:
             self._silent_seconds += seconds
             if self._silent_seconds >= self._idle_seconds:
@@ -78,117 +81,101 @@ class HttpReply:
         self._silent_seconds = 0.0
         return piece
 
-    def whole(self, deadline: Deadline, limit: int = MAX_ANSWER_BYTES) -> bytes:
-        """Return the body; UpstreamTimedOut if it comes too late, UpstreamBroke if too long."""
+    def read_all(self, deadline: Deadline, max_bytes: int = MAX_ANSWER_BYTES) -> bytes:
+        """Return the body; UpstreamTimedOut after the deadline, UpstreamFailed if too long."""
         body = bytearray()
-        while piece := self._take_within(deadline):
+        while piece := self._read_before(deadline):
             body += piece
-            if len(body) > limit:
-                raise UpstreamFailed("The provider's answer is too long to be one.")
+            if len(body) > max_bytes:
+                raise UpstreamFailed(f"The provider's answer is longer than {max_bytes} bytes.")
         return bytes(body)
 
     def close(self) -> None:
-        """Drop the connection, unless the body was read to its end and it has been given back."""
+        """Close the connection, unless the body was read completely and the pool has it back."""
         self._response.close()
 
-    def _take_within(self, deadline: Deadline) -> bytes:
+    def _read_before(self, deadline: Deadline) -> bytes:
         seconds = deadline.remaining()
         if not seconds:
             raise timeout_error()
         try:
-            return self.take(seconds)
+            return self.read(seconds)
         except TimeoutError:
             raise timeout_error() from None
 
 
 class HttpTransport:
-    """The provider behind one base URL, over connections that are kept."""
+    """The server behind one base URL, over connections that are kept open."""
 
-    def __init__(self, settings: UpstreamSettings) -> None:
-        self.settings = settings
-        # No session: it asks the environment on each call, follows redirects with the key, which
-        # goes to the configured host alone, and keeps one caller's cookies for another.
-        self._connections = Connections(settings)
+    def __init__(self, settings: TransportSettings) -> None:
+        self._settings = settings
+        # No session: it would read the environment on each call, follow redirects with the key
+        # to other hosts, and keep one caller's cookies for another.
+        self._connections = ConnectionAdapter(settings)
         self._proxies = dict(get_environ_proxies(settings.base_url))
-        self._forms: dict[tuple[str, str, str], requests.PreparedRequest] = {}
-        self._opening: Thread | None = None
+        self._prepared: dict[tuple[str, str, str], requests.PreparedRequest] = {}
+        self._preconnecting: Thread | None = None
 
-    def open_ahead(self) -> None:
-        """Begin to connect while there is something else to wait for before the first call."""
+    def preconnect(self) -> None:
+        """Start connecting in a thread, while the first request still waits for something else."""
         if self._proxies:
             return
-        work = (self.settings.base_url, self.settings.connect_seconds)
-        opening = Thread(target=self._connections.open_one, args=work, daemon=True)
-        with suppress(RuntimeError):  # there is no thread to be had, and no need for one
-            opening.start()
-            self._opening = opening
+        thread = Thread(target=self._connections.preconnect, name="preconnect", daemon=True)
+        with suppress(RuntimeError):  # no thread is available, and none is needed
+            thread.start()
+            self._preconnecting = thread
 
-    def wait_for_opening(self, seconds: float) -> None:
-        """Wait until what was begun by `open_ahead` has come to an end, one way or the other."""
-        opening = self._opening
-        if opening:
-            opening.join(seconds)
-            self._opening = None
+    def wait_for_preconnect(self, seconds: float) -> None:
+        """Wait until `preconnect` has ended, successfully or not."""
+        thread = self._preconnecting
+        if thread:
+            thread.join(seconds)
+            self._preconnecting = None
 
     def send(self, request: HttpRequest, key: str, deadline: Deadline) -> HttpReply:
         """Return the reply, whatever its status; the caller closes it.
 
-        Raises UpstreamUnreachable if nothing was sent, else UpstreamBroke or UpstreamTimedOut.
+        Raises UpstreamUnreachable if nothing was sent, else UpstreamFailed or UpstreamTimedOut.
         """
+        settings = self._settings
+        self.wait_for_preconnect(min(settings.connect_seconds, deadline.remaining()))
+        total = max(deadline.remaining(), 0.001)
+        timeout: Any = Timeout(total, settings.connect_seconds, settings.read_idle_seconds)
         try:
-            return self._exchange(request, key, deadline)
+            prepared = _with_body_and_key(self._prepare(request), request.body, key)
+            response = self._connections.send(
+                prepared, timeout=timeout, proxies=self._proxies, stream=True
+            )
+            return HttpReply(response, settings.read_idle_seconds)
         except (requests.RequestException, HTTPError) as error:
-            raise _failure(error) from None
+            raise _relay_error(error) from None
 
-    def _exchange(self, request: HttpRequest, key: str, deadline: Deadline) -> HttpReply:
-        settings = self.settings
-        self.wait_for_opening(min(settings.connect_seconds, deadline.remaining()))
-        left = max(deadline.remaining(), 0.001)
-        timeout: Any = Timeout(left, settings.connect_seconds, settings.idle_seconds)
-        response = self._connections.send(
-            _filled_in(self._form(request), request.body, key),
-            timeout=timeout,
-            proxies=self._proxies,
-            stream=True,
-        )
-        return HttpReply(response, settings.idle_seconds)
-
-    def _form(self, request: HttpRequest) -> requests.PreparedRequest:
-        """Return what all requests of a kind have in common: preparing costs as much as sending."""
+    def _prepare(self, request: HttpRequest) -> requests.PreparedRequest:
+        """Return what requests of a kind have in common: preparing costs as much as sending."""
         kind = (request.method, request.path, request.accept)
-        if kind not in self._forms:
-            url, headers = self.settings.base_url + request.path, _headers(request.accept)
-            self._forms[kind] = requests.Request(request.method, url, headers).prepare()
-        return self._forms[kind]
-
-
-def _filled_in(
-    form: requests.PreparedRequest, body: bytes | None, key: str
-) -> requests.PreparedRequest:
-    request = copy(form)
-    headers: Any = {**form.headers, "Authorization": f"Bearer {key}"}
-    if body is not None:
-        headers["Content-Length"] = str(len(body))
-    request.headers = headers  # a plain dict: the one of requests is slow, and minds the case alone
-    request.body = body
-    return request
+        if kind not in self._prepared:
+            url, headers = self._settings.base_url + request.path, _headers(request.accept)
+            self._prepared[kind] = requests.Request(request.method, url, headers).prepare()
+        return self._prepared[kind]
 
 
 def timeout_error() -> RelayError:
-    """Return the failure of a provider that kept us waiting."""
+    """Return the error for a provider that did not answer in time."""
     return UpstreamTimedOut(
         "The provider did not answer in time. Ask for a stream or for fewer tokens, or try again."
     )
 
 
-def _was_never_sent(error: requests.RequestException | HTTPError) -> bool:
-    if isinstance(error, requests.exceptions.InvalidURL | LocationValueError):
-        return True
-    cause = error.args[0] if error.args else None
-    reason = cause.reason if isinstance(cause, MaxRetryError) else None
-    if isinstance(reason, ProxyError):  # also raised for a reset in use
-        return not isinstance(reason.original_error, ConnectionError | HTTPException)
-    return isinstance(reason, NewConnectionError | ConnectTimeoutError)
+def _with_body_and_key(
+    prepared: requests.PreparedRequest, body: bytes | None, key: str
+) -> requests.PreparedRequest:
+    request = copy(prepared)
+    headers: Any = {**prepared.headers, "Authorization": f"Bearer {key}"}
+    if body is not None:
+        headers["Content-Length"] = str(len(body))
+    request.headers = headers  # a plain dict: the one of requests is slow
+    request.body = body
+    return request
 
 
 def _headers(accept: str) -> dict[str, str]:
@@ -200,16 +187,26 @@ def _headers(accept: str) -> dict[str, str]:
     }
 
 
-def _failure(error: requests.RequestException | HTTPError) -> RelayError:
-    """Translate, and keep apart what was never sent from what may have been answered."""
+def _relay_error(error: requests.RequestException | HTTPError) -> RelayError:
+    """Translate an error; what was never sent may be retried, all else may have been answered."""
     if isinstance(error, requests.ReadTimeout):
         return timeout_error()
     if _was_never_sent(error):
         return UpstreamUnreachable(
-            "The provider cannot be reached. Check the base URL, and that the function has a way "
-            "to the internet (in a VPC that takes a NAT gateway); then try again."
+            "The provider cannot be reached. Check the base URL, and that the function can reach "
+            "the internet (in a VPC that takes a NAT gateway); then try again."
         )
     return UpstreamFailed(
-        "The provider hung up before it answered. It may have been paid for, so it was not asked "
-        "again."
+        "The provider closed the connection before it answered. The request may have been charged, "
+        "so it was not retried."
     )
+
+
+def _was_never_sent(error: requests.RequestException | HTTPError) -> bool:
+    if isinstance(error, requests.exceptions.InvalidURL | LocationValueError):
+        return True
+    cause = error.args[0] if error.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else None
+    if isinstance(reason, ProxyError):  # also raised for a connection reset during use
+        return not isinstance(reason.original_error, ConnectionError | HTTPException)
+    return isinstance(reason, NewConnectionError | ConnectTimeoutError)

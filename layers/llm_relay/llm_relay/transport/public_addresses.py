@@ -1,4 +1,4 @@
-"""Connections to the internet alone: a name is looked up once, and what was checked is called."""
+"""Connects to public addresses only: a name is resolved once, and the checked address is used."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from urllib3.util.connection import create_connection
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# All others mean a network of one's own, or an IPv4 address that a gateway would call instead.
-_OF_THE_INTERNET = IPv6Network("2000::/3")
+# Other IPv6 addresses are private, or stand for an IPv4 address that a gateway would connect to.
+_PUBLIC_IPV6 = IPv6Network("2000::/3")
 
 
 class NotPublicError(ValueError):
-    """A name stands for an address inside a network; it is not called."""
+    """A name resolves to a private address."""
 
 
-class PublicAddresses(HTTPAdapter):
-    """Reaches servers of the internet over TLS, and nothing else."""
+class PublicOnlyAdapter(HTTPAdapter):
+    """Connects to servers with public addresses over TLS, and to no others."""
 
-    def init_poolmanager(self, *args: Any, **more: Any) -> None:
-        """Make what makes connections."""
-        super().init_poolmanager(*args, **more)
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Create the pool manager, for https alone."""
+        super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"https": _PublicPool}
 
 
-def addresses_of(host: str, port: int) -> list[str]:
+def resolve_public(host: str, port: int) -> list[str]:
     """Return a name's addresses; NotPublicError if one of them is not public."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
@@ -42,36 +42,36 @@ def addresses_of(host: str, port: int) -> list[str]:
 
 
 def is_public(text: str) -> bool:
-    """Tell whether an address is one of the internet's, and means no other one."""
+    """Return whether an address is public and stands for no other address."""
     address = ip_address(text)
     if isinstance(address, IPv6Address):
-        return address in _OF_THE_INTERNET and address.is_global and address.sixtofour is None
+        return address in _PUBLIC_IPV6 and address.is_global and address.sixtofour is None
     return address.is_global and not address.is_multicast
 
 
 class _PublicConnection(HTTPSConnection):
-    """A connection to an address that was checked; the certificate is the name's all the same."""
+    """A connection to a checked address; the certificate is still verified for the name."""
 
     def _new_conn(self) -> socket.socket:
         try:
-            return _first_open(addresses_of(self.host, self.port), self._open)
+            return _connect_first(resolve_public(self.host, self.port), self._connect_to)
         except OSError as error:
             raise NewConnectionError(self, type(error).__name__) from error
 
-    def _open(self, address: str) -> socket.socket:
-        where = (address, self.port)
-        return create_connection(where, self.timeout, socket_options=self.socket_options)
+    def _connect_to(self, address: str) -> socket.socket:
+        target = (address, self.port)
+        return create_connection(target, self.timeout, socket_options=self.socket_options)
 
 
 class _PublicPool(HTTPSConnectionPool):
     ConnectionCls = _PublicConnection
 
 
-def _first_open(addresses: list[str], opened: Callable[[str], socket.socket]) -> socket.socket:
+def _connect_first(addresses: list[str], connect: Callable[[str], socket.socket]) -> socket.socket:
     failure = OSError()
     for address in addresses:
         try:
-            return opened(address)
+            return connect(address)
         except OSError as error:
             failure = error
     raise failure
