@@ -12,7 +12,7 @@ import pytest
 from llm_relay.batch.api.multipart import parse_form
 from llm_relay.batch.model.execution import batch_reference
 from llm_relay.batch.model.names import manifest_key
-from llm_relay.batch.worker.chunk_task import Task
+from llm_relay.batch.worker.chunk_task import ChunkTask
 from tests.template.stack import ROOT, Stack, logical_id
 
 Json = dict[str, Any]
@@ -117,8 +117,12 @@ def test_a_worker_is_first_told_what_the_map_selects() -> None:
 
 def test_a_worker_that_is_called_again_is_told_its_own_answer() -> None:
     again = EVENTS["batch_worker/again"]
-    before = Task.from_event(again | {"invocations": again["invocations"] - 1})
-    assert again == before.answer(again["left"], again["wait_seconds"])
+    before = ChunkTask.from_event(again | {"invocations": again["invocations"] - 1})
+    assert again == before.output(
+        left=again["left"],
+        wait_seconds=again["wait_seconds"],
+        silent_attempts=again["silent_attempts"],
+    )
     assert again["left"] > 0
 
 

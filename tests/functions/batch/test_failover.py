@@ -11,7 +11,7 @@ import pytest
 
 from llm_relay.api import relay
 from llm_relay.batch.model.execution import StepFailed
-from llm_relay.batch.worker.concurrency import FIRST_LIMIT
+from llm_relay.batch.worker.concurrency import INITIAL_LIMIT
 from llm_relay.billing.admission import admit
 from llm_relay.providers import circuit_breaker
 from llm_relay.providers.circuit_breaker import FAILURES
@@ -185,4 +185,4 @@ def test_a_provider_at_its_limit_slows_no_rows_down_that_the_next_one_answers(
     assert time.monotonic() - started < 30  # and not 5 s for each row
     assert answered_by(work) == [(200, "2")] * 12
     asked = [request for request in first.requests if request.method == "POST"]
-    assert len(asked) <= FIRST_LIMIT  # at once, before it was known
+    assert len(asked) <= INITIAL_LIMIT  # at once, before it was known

@@ -50,12 +50,12 @@ def test_the_parts_of_a_chunk_are_read_many_at_once_and_the_lease_is_kept_meanwh
 
 def test_a_lease_that_has_lapsed_lives_again_if_nobody_has_had_the_chunk(office: Office) -> None:
     work = office.fated("200")
-    clerk = _clerk(work, _lapsed(work))
-    clerk.tally(1, 0)
-    assert not clerk.lives()
-    wait_until(lambda: clerk.lives() or clerk.is_lost)
-    clerk.close()
-    assert not clerk.is_lost
+    heartbeat = _heartbeat(work, _lapsed(work))
+    heartbeat.set_counts(1, 0)
+    assert not heartbeat.is_valid()
+    wait_until(lambda: heartbeat.is_valid() or heartbeat.is_lost)
+    heartbeat.close()
+    assert not heartbeat.is_lost
     assert work.now().completed == 1
     assert _until(work) == 0
 
@@ -65,11 +65,11 @@ def test_a_lease_that_has_lapsed_is_lost_if_the_batch_may_have_been_put_together
     office: Office, status: str
 ) -> None:
     work = office.fated("200", status=status)
-    clerk = _clerk(work, _lapsed(work))
-    clerk.tally(1, 0)
-    clerk.close()
-    assert clerk.is_lost
-    assert not clerk.lives()
+    heartbeat = _heartbeat(work, _lapsed(work))
+    heartbeat.set_counts(1, 0)
+    heartbeat.close()
+    assert heartbeat.is_lost
+    assert not heartbeat.is_valid()
     assert work.now().completed == 0
     assert _until(work) == 0
 
@@ -78,9 +78,9 @@ def test_a_lease_that_has_lapsed_is_lost_if_somebody_else_has_the_chunk(office: 
     work = office.fated("200")
     lease = work.lease()
     Leases(work.world.table).release(lease)
-    clerk, others = _clerk(work, lease), work.lease()
-    clerk.close()
-    assert clerk.is_lost
+    heartbeat, others = _heartbeat(work, lease), work.lease()
+    heartbeat.close()
+    assert heartbeat.is_lost
     assert work.chunk_item()["holder"]["S"] == others.holder
     assert _until(work) > time.time()
 
@@ -95,13 +95,9 @@ def _lapsed(work: Work) -> Lease:
     return replace(work.lease(), valid_until=time.monotonic())
 
 
-def _clerk(work: Work, lease: Lease) -> LeaseHeartbeat:
+def _heartbeat(work: Work, lease: Lease) -> LeaseHeartbeat:
     return LeaseHeartbeat(
-        leases=Leases(work.world.table),
-        lease=lease,
-        store=work.world.store,
-        owner=work.batch.owner,
-        on_news=lambda: None,
+        leases=Leases(work.world.table), lease=lease, store=work.world.store, owner=work.batch.owner
     )
 
 

@@ -16,7 +16,7 @@ from llm_relay.batch.model.manifest import Chunk, format_manifest
 from llm_relay.batch.model.names import manifest_key, part_key
 from llm_relay.batch.model.parts import RowResult, format_part
 from llm_relay.batch.model.record import CANCELLING, IN_PROGRESS, Batch
-from llm_relay.batch.worker.settlement import settle_remaining
+from llm_relay.batch.worker.recovery import settle_remaining
 from llm_relay.billing.ledger import ledger
 from llm_relay.core.deadline import Deadline
 from tests.functions.conftest import Context

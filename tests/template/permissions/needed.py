@@ -121,7 +121,7 @@ CALLS: Mapping[str, list[Needed]] = {
         Needed("s3:GetObject", "BatchBucket", "files/*", "batch/worker/rows.py"),
         Needed("s3:GetObject", "BatchBucket", "inbox/*", "batch/worker/rows.py"),
         MAY_LIST,
-        Needed("s3:GetObject", "BatchBucket", "batches/*/parts/*", "batch/worker/progress.py"),
+        Needed("s3:GetObject", "BatchBucket", "batches/*/parts/*", "batch/worker/recovery.py"),
         Needed("s3:PutObject", "BatchBucket", "batches/*/parts/*", "batch/worker/part_writer.py"),
         Needed("dynamodb:GetItem", "BatchesTable", "batches#*", "batch/worker/invocation.py"),
         Needed("dynamodb:UpdateItem", "BatchesTable", "batches#*", "batch/worker/heartbeat.py"),

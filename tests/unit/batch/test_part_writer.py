@@ -50,13 +50,13 @@ def writer_to(
     written: list[int],
     may_write: Callable[[], bool] = lambda: True,
     is_lost: Callable[[], bool] = lambda: False,
-) -> PartWriter[None]:
+) -> PartWriter:
     return PartWriter(
         Bucket("b", lambda: s3),
         lambda number: f"part-{number}",
         may_write,
         is_lost,
-        lambda results: written.extend(each.row for each, _ in results),
+        lambda results: written.extend(each.row for each in results),
     )
 
 
@@ -68,10 +68,10 @@ def rows_in(s3: FlakyS3) -> list[int]:
 def test_a_write_that_fails_is_made_again_and_told_once(fault: str) -> None:
     s3, written = FlakyS3([fault]), list[int]()
     writer = writer_to(s3, written)
-    writer.add(result(1), None)
+    writer.add(result(1))
     s3.is_free.set()
     wait_until(lambda: writer.is_failing)
-    writer.add(result(2), None)
+    writer.add(result(2))
     writer.close(Deadline.after(60))
     assert rows_in(s3) == written == [1, 2]
     assert not writer.is_failing
@@ -81,7 +81,7 @@ def test_results_that_cannot_be_written_in_the_end_are_an_error() -> None:
     s3 = FlakyS3(["before"] * 50)
     s3.is_free.set()
     writer = writer_to(s3, [])
-    writer.add(result(1), None)
+    writer.add(result(1))
     with pytest.raises(ConnectionError):
         writer.close(Deadline.after(0.1))
 
@@ -90,7 +90,7 @@ def test_a_conflict_in_the_end_is_tried_again_while_there_is_time() -> None:
     s3, written = FlakyS3(["conflict"] * 2), list[int]()
     s3.is_free.set()
     writer = writer_to(s3, written)
-    writer.add(result(1), None)
+    writer.add(result(1))
     writer.close(Deadline.after(60))
     assert rows_in(s3) == written == [1]
 
@@ -105,31 +105,31 @@ def test_results_that_may_not_be_written_now_are_kept_until_they_may() -> None:
         return is_ours.is_set()
 
     writer = writer_to(s3, written, may_write)
-    writer.add(result(1), None)
+    writer.add(result(1))
     assert all(asked.acquire(timeout=100) for _ in range(2))
     assert not s3.objects
     is_ours.set()
     writer.close(Deadline.after(60))
     assert rows_in(s3) == written == [1]
-    assert not writer.has_dropped
+    assert not writer.dropped_results
 
 
 @pytest.mark.parametrize(("is_lost", "seconds"), [(True, 60), (False, 0.1)])
 def test_nothing_is_written_without_the_right_to(is_lost: bool, seconds: float) -> None:
     s3, written = FlakyS3(), list[int]()
     writer = writer_to(s3, written, lambda: False, lambda: is_lost)
-    writer.add(result(1), None)
+    writer.add(result(1))
     writer.close(Deadline.after(seconds))
     assert not s3.objects
     assert not written
-    assert writer.has_dropped
+    assert writer.dropped_results
 
 
 def test_results_that_come_while_a_part_is_written_go_into_the_next() -> None:
     s3, written = FlakyS3(), list[int]()
     writer = writer_to(s3, written)
     for row in range(100):
-        writer.add(result(row), None)
+        writer.add(result(row))
     s3.is_free.set()
     writer.close(Deadline.after(60))
     assert sorted(rows_in(s3)) == sorted(written) == list(range(100))

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from llm_relay.batch.worker.provider_call import FailureClass, classify_failure
+from llm_relay.batch.worker.chunk_task import OUT_OF_TIME, StopReason
 from llm_relay.batch.worker.retry_policy import (
     DOWN_AFTER,
-    OUT_OF_TIME,
-    ROW_ATTEMPTS,
+    MAX_ROW_ATTEMPTS,
+    FailureClass,
     RetryPolicy,
-    StopReason,
+    classify_failure,
 )
 from llm_relay.batch.worker.rows import Row
 from llm_relay.core.errors import (
@@ -39,7 +39,7 @@ def row(number: int = 0, **more: Any) -> Row:
 
 
 @pytest.mark.parametrize(
-    ("failure", "found"),
+    ("failure", "failure_class"),
     [
         (refused(400), FailureClass.FINAL),
         (refused(403), FailureClass.FINAL),
@@ -60,103 +60,108 @@ def row(number: int = 0, **more: Any) -> Row:
         (ProviderKeyRejected("no"), FailureClass.PROVIDER),
     ],
 )
-def test_each_failure_has_its_blame(failure: RelayError, found: FailureClass) -> None:
-    assert classify_failure(failure) is found
+def test_each_failure_has_its_class(failure: RelayError, failure_class: FailureClass) -> None:
+    assert classify_failure(failure) is failure_class
 
 
 def test_limits_never_count_against_a_row() -> None:
-    outlook, limited = RetryPolicy(0), row()
+    policy, limited = RetryPolicy(0), row()
     for _ in range(100):
-        assert not outlook.failed(limited, refused(429, retry_after="0")).is_final
-        outlook.answered()
+        assert not policy.on_failure(limited, refused(429, retry_after="0")).is_final
+        policy.on_success()
     assert limited.failures == 0
 
 
 def test_so_many_failures_of_different_rows_in_a_row_are_the_provider_s() -> None:
-    outlook = RetryPolicy(0)
-    advice = [outlook.failed(row(number), refused(503)) for number in range(DOWN_AFTER)]
-    assert [bool(each.stop) for each in advice] == [False] * (DOWN_AFTER - 1) + [True]
-    assert not any(each.is_final for each in advice)
+    policy = RetryPolicy(0)
+    decisions = [policy.on_failure(row(number), refused(503)) for number in range(DOWN_AFTER)]
+    assert [bool(each.stop) for each in decisions] == [False] * (DOWN_AFTER - 1) + [True]
+    assert not any(each.is_final for each in decisions)
 
 
 def test_an_answer_or_a_final_refusal_in_between_shows_that_it_is_there() -> None:
-    outlook = RetryPolicy(0)
+    policy = RetryPolicy(0)
     for number in range(0, 10 * DOWN_AFTER, 2):
-        assert not outlook.failed(row(number), refused(503)).stop
+        assert not policy.on_failure(row(number), refused(503)).stop
         if number % 20 == 0:
-            outlook.answered()
+            policy.on_success()
         if number % 20 == 10:
-            assert outlook.failed(row(number + 1), refused(400)).is_final
+            assert policy.on_failure(row(number + 1), refused(400)).is_final
 
 
 def test_few_rows_refused_time_and_again_do_not_make_the_provider_down() -> None:
-    outlook, bad = RetryPolicy(0), [row(number) for number in range(10)]
-    for attempt in range(ROW_ATTEMPTS):
+    policy, bad = RetryPolicy(0), [row(number) for number in range(10)]
+    for attempt in range(MAX_ROW_ATTEMPTS):
         for each in bad:
-            advice = outlook.failed(each, refused(500))
-            assert not advice.stop or attempt == ROW_ATTEMPTS - 1
+            decision = policy.on_failure(each, refused(500))
+            assert not decision.stop or attempt == MAX_ROW_ATTEMPTS - 1
 
 
 def test_a_row_is_given_up_if_others_were_answered_meanwhile() -> None:
-    outlook, bad = RetryPolicy(0), row()
-    for _ in range(ROW_ATTEMPTS - 1):
-        assert not outlook.failed(bad, refused(500)).is_final
-    outlook.answered()
-    assert outlook.failed(bad, refused(500)).is_final
+    policy, bad = RetryPolicy(0), row()
+    for _ in range(MAX_ROW_ATTEMPTS - 1):
+        assert not policy.on_failure(bad, refused(500)).is_final
+    policy.on_success()
+    assert policy.on_failure(bad, refused(500)).is_final
 
 
 def test_a_long_retry_after_of_a_failing_provider_is_obeyed() -> None:
-    outlook = RetryPolicy(0)
+    policy = RetryPolicy(0)
     for number in range(DOWN_AFTER - 1):
-        outlook.failed(row(number), refused(503))
-    stop = outlook.failed(row(99), refused(503, retry_after="120")).stop
+        policy.on_failure(row(number), refused(503))
+    stop = policy.on_failure(row(99), refused(503, retry_after="120")).stop
     assert stop
     assert stop.wait_seconds == 120
 
 
 @pytest.mark.parametrize(("seconds", "is_handed_out"), [("5", False), ("6", True)])
 def test_a_retry_after_is_handed_out_if_it_is_long(seconds: str, is_handed_out: bool) -> None:
-    advice = RetryPolicy(0).failed(row(), refused(429, retry_after=seconds))
-    assert bool(advice.stop) == is_handed_out
-    assert (advice.pause_seconds >= 5) != is_handed_out
+    decision = RetryPolicy(0).on_failure(row(), refused(429, retry_after=seconds))
+    assert bool(decision.stop) == is_handed_out
+    assert (decision.pause_seconds >= 5) != is_handed_out
 
 
 def test_after_too_many_idle_invocations_everything_is_given_up() -> None:
-    stop = RetryPolicy(20).failed(row(), refused(429, retry_after="60")).stop
+    stop = RetryPolicy(20).on_failure(row(), refused(429, retry_after="60")).stop
     assert stop
     assert stop.gives_up
 
 
 def test_nothing_is_given_up_while_rows_are_answered() -> None:
-    outlook = RetryPolicy(20)
-    outlook.answered()
-    stop = outlook.failed(row(), refused(429, retry_after="60")).stop
+    policy = RetryPolicy(20)
+    policy.on_success()
+    stop = policy.on_failure(row(), refused(429, retry_after="60")).stop
     assert stop == StopReason(reason="rate_limited", wait_seconds=60)
 
 
 def test_an_answer_that_comes_after_all_was_given_up_takes_that_back() -> None:
-    outlook = RetryPolicy(20)
-    stop = outlook.failed(row(), refused(429, retry_after="60")).stop
-    outlook.answered()
+    policy = RetryPolicy(20)
+    stop = policy.on_failure(row(), refused(429, retry_after="60")).stop
+    policy.on_success()
     assert stop
     assert stop.gives_up
-    assert outlook.in_the_end(stop) == StopReason(reason="provider_down", wait_seconds=60)
+    assert policy.final_reason(stop) == StopReason(reason="provider_down", wait_seconds=60)
 
 
-@pytest.mark.parametrize(("idle", "seconds"), [(0, 6), (1, 30), (3, 120), (19, 900)])
-def test_a_retry_after_that_led_to_nothing_is_waited_out_longer(idle: int, seconds: int) -> None:
-    stop = RetryPolicy(idle).failed(row(), refused(429, retry_after="6")).stop
+@pytest.mark.parametrize(("silent_attempts", "seconds"), [(0, 6), (1, 30), (3, 120), (19, 900)])
+def test_a_retry_after_that_led_to_nothing_is_waited_out_longer(
+    silent_attempts: int, seconds: int
+) -> None:
+    stop = RetryPolicy(silent_attempts).on_failure(row(), refused(429, retry_after="6")).stop
     assert stop == StopReason(reason="rate_limited", wait_seconds=seconds)
 
 
 def test_what_others_hold_of_a_budget_is_waited_for_without_end() -> None:
-    waits = [RetryPolicy(idle).wait("budget", 30, BudgetExceeded("no")) for idle in (0, 3, 5000)]
+    waits = [
+        RetryPolicy(silent_attempts).wait("budget", 30, BudgetExceeded("no"))
+        for silent_attempts in (0, 3, 5000)
+    ]
     assert [wait.wait_seconds for wait in waits] == [30, 120, 900]
     assert not any(wait.gives_up for wait in waits)
 
 
 @pytest.mark.parametrize(
-    ("failure", "is_heard"),
+    ("failure", "responded"),
     [
         (refused(400), True),
         (refused(503), False),
@@ -166,25 +171,25 @@ def test_what_others_hold_of_a_budget_is_waited_for_without_end() -> None:
         (BadRequest("no"), False),
     ],
 )
-def test_a_provider_is_heard_by_what_it_refuses_for_good(
-    failure: RelayError, is_heard: bool
+def test_a_provider_responds_by_what_it_refuses_for_good(
+    failure: RelayError, responded: bool
 ) -> None:
-    outlook = RetryPolicy(0)
-    outlook.failed(row(), failure)
-    assert outlook.has_heard == is_heard
+    policy = RetryPolicy(0)
+    policy.on_failure(row(), failure)
+    assert policy.provider_responded == responded
 
 
 def test_time_that_passes_without_an_answer_is_waited_after() -> None:
-    outlook = RetryPolicy(2)
-    assert outlook.in_the_end(OUT_OF_TIME) == OUT_OF_TIME  # nothing was asked
-    outlook.failed(row(), UpstreamTimedOut("no"))
-    assert outlook.in_the_end(OUT_OF_TIME) == StopReason(reason="provider_down", wait_seconds=60)
-    assert outlook.in_the_end(None) is None
-    outlook.answered()
-    assert outlook.in_the_end(OUT_OF_TIME) == OUT_OF_TIME
+    policy = RetryPolicy(2)
+    assert policy.final_reason(OUT_OF_TIME) == OUT_OF_TIME  # nothing was asked
+    policy.on_failure(row(), UpstreamTimedOut("no"))
+    assert policy.final_reason(OUT_OF_TIME) == StopReason(reason="provider_down", wait_seconds=60)
+    assert policy.final_reason(None) is None
+    policy.on_success()
+    assert policy.final_reason(OUT_OF_TIME) == OUT_OF_TIME
 
 
 def test_a_missing_key_stops_at_once() -> None:
-    stop = RetryPolicy(2).failed(row(), ProviderKeyMissing("no")).stop
+    stop = RetryPolicy(2).on_failure(row(), ProviderKeyMissing("no")).stop
     assert stop
     assert stop.wait_seconds == 60

@@ -9,8 +9,7 @@ from typing import Protocol
 
 import pytest
 
-from llm_relay.batch.worker.concurrency import ConcurrencyLimiter
-from llm_relay.batch.worker.rate_pacer import RatePacer
+from llm_relay.batch.worker.concurrency import ConcurrencyLimiter, RatePacer
 from llm_relay.batch.worker.rows import Row
 from llm_relay.providers.rate_limit.tracker import RateLimitTracker
 
@@ -95,38 +94,38 @@ class Worker:
     def __init__(self, world: Simulation) -> None:
         self._world = world
         self._limits = RateLimitTracker(lambda: world.clock)
-        self._spacing = RatePacer(lambda _row: self._limits.spacing_seconds("m"))
-        self._pace = ConcurrencyLimiter(ROWS_AT_ONCE)
+        self._pacer = RatePacer(lambda _row: self._limits.spacing_seconds("m"))
+        self._limiter = ConcurrencyLimiter(ROWS_AT_ONCE)
         self._paused_until = 0.0
-        self._under_way: list[tuple[float, float, int, int, dict[str, str]]] = []
+        self._in_progress: list[tuple[float, float, int, int, dict[str, str]]] = []
 
     def turn(self) -> float:
         """Do what is due; return when something will be next."""
         now = self._world.clock
         self._listen(now)
-        is_free = len(self._under_way) < self._pace.limit and now >= self._paused_until
-        if is_free and (not self._world.is_paced or now >= self._spacing.due):
+        is_free = len(self._in_progress) < self._limiter.limit and now >= self._paused_until
+        if is_free and (not self._world.is_paced or now >= self._pacer.next_start):
             self._ask(now)
             return now + 0.005
-        first = self._under_way[0][0] if self._under_way else now + 1
+        first = self._in_progress[0][0] if self._in_progress else now + 1
         return min(max(first, now), now + 0.05)
 
     def _ask(self, now: float) -> None:
-        self._spacing.taken(ROW, now)
+        self._pacer.on_start(ROW, now)
         number = self._limits.window("k", "m").count_request()
         status, headers = self._world.provider.asked(now)
         self._world.statuses.append(status)
         seconds = ANSWER_SECONDS if status == 200 else 0.05
-        heapq.heappush(self._under_way, (now + seconds, now, number, status, headers))
+        heapq.heappush(self._in_progress, (now + seconds, now, number, status, headers))
 
     def _listen(self, now: float) -> None:
-        while self._under_way and self._under_way[0][0] <= now:
-            _, started, number, status, headers = heapq.heappop(self._under_way)
+        while self._in_progress and self._in_progress[0][0] <= now:
+            _, started, number, status, headers = heapq.heappop(self._in_progress)
             self._limits.window("k", "m").learn(number, status, headers)
             if status == 200:
-                self._pace.answered(started, now, len(self._under_way) + 1)
+                self._limiter.on_success(started, now, len(self._in_progress) + 1)
             else:
-                self._pace.refused(started, now)
+                self._limiter.on_overload(started, now)
                 self._paused_until = now + float(headers["retry-after"])
 
 

@@ -15,7 +15,7 @@ from llm_relay.batch.model.execution import batch_reference, run_step
 from llm_relay.batch.model.leases import leased_until
 from llm_relay.batch.model.record import ENDED
 from llm_relay.batch.model.store import store
-from llm_relay.batch.worker.settlement import settle_remaining
+from llm_relay.batch.worker.recovery import settle_remaining
 from llm_relay.core.deadline import Deadline
 
 if TYPE_CHECKING:

@@ -1,28 +1,27 @@
-"""The client's money: set aside for some rows at once, and settled once when they are done."""
+"""Reserves a client's budget for some rows at a time and settles each reservation once."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
-from collections import Counter, defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from llm_relay.aws.dynamodb import Table
 from llm_relay.batch.model.leases import RowsReservation
+from llm_relay.batch.worker.rows import ReservedRows
 from llm_relay.billing.budget_periods import period_at
 from llm_relay.billing.ledger import ledger
-from llm_relay.billing.ledger_account import RESERVATION_PREFIX, account_in, account_key
+from llm_relay.billing.ledger_account import account_in, account_key
 from llm_relay.billing.ledger_updates import settle_update, usage_update
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import BudgetExceeded, LedgerUnavailable
 from llm_relay.core.usage import Usage
 
 if TYPE_CHECKING:
-    from collections import deque
+    from collections import Counter, deque
     from collections.abc import Iterator
 
     from llm_relay.batch.model.leases import Lease, Leases
@@ -34,169 +33,136 @@ if TYPE_CHECKING:
 
 ROWS_PER_RESERVATION = 256
 
-Counts = Counter[str]
 
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class ReservedRows:
-    """Rows that share a hold, and what those of them that are written have used, by model."""
-
-    kept: RowsReservation | None
-    rows: int
-    used: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counter))
-
-    def note(self, result: RowResult, model: str) -> bool:
-        """Count a row that is written; return whether it was the last."""
-        self.rows -= 1
-        if result.is_answer or result.cost_nanos:
-            self.used[model].update(
-                requests=1,
-                cost_nanos=result.cost_nanos,
-                tokens_in=result.tokens_in,
-                tokens_out=result.tokens_out,
-            )
-        return not self.rows
-
-
-class LeaseLost(Exception):  # noqa: N818 - what it is
-    """The chunk is somebody else's now."""
+class LeaseLost(Exception):  # noqa: N818 - an event rather than an error
+    """Another worker has the chunk."""
 
 
 class BudgetReservations:
-    """What one worker has set aside of its client's budget, if there is one."""
+    """The reservations of one worker, which ends within `seconds`."""
 
     def __init__(self, client: Client, leases: Leases, lease: Lease, seconds: float) -> None:
         self._client = client
         self._leases = leases
         self._lease = lease
-        self._ends_at = time.time() + seconds  # when no call of this worker can be under way
+        self._ends_at = time.time() + seconds
         self._size = ROWS_PER_RESERVATION
-        self._slices = 0
-        self.open: set[ReservedRows] = set()  # with money that is not settled
-        self.settled = 0
+        self.unsettled: set[ReservedRows] = set()
+        self.settled_count = 0
 
     @cached_property
     def _accounts(self) -> Table:
         return Table(os.environ["CLIENTS_TABLE"])
 
     @property
-    def is_spending(self) -> bool:
-        """Tell whether there are rows under way whose money may come back."""
-        return any(each.rows for each in self.open)
+    def has_unwritten_rows(self) -> bool:
+        """Whether the settlement of rows in progress may release some of the budget."""
+        return any(each.unwritten for each in self.unsettled)
 
-    def take(self, pending: deque[Row]) -> list[Row]:
-        """Return the next rows, paid for; BudgetExceeded if there is too little for even one.
+    def reserve(self, pending: deque[Row]) -> list[Row]:
+        """Take the next pending rows and reserve their cost.
 
-        LedgerUnavailable or LeaseLost if nobody can tell, or somebody else has the chunk.
+        Raises BudgetExceeded if the budget is too small for one row, LedgerUnavailable or
+        LeaseLost.
         """
         if self._client.budget_nanos is None:
-            return _taken(pending, len(pending), ReservedRows(kept=None, rows=len(pending)))
+            return _take(pending, len(pending))
         size = min(self._size, len(pending))
         while True:
             try:
-                kept = self._kept([pending[index] for index in range(size)])
+                reservation = self._reserve(list(islice(pending, size)))
+                break
             except BudgetExceeded:
                 if size == 1:
-                    self._size = 1  # where the next look begins
+                    self._size = 1
                     raise
                 size //= 2
-            else:
-                break
         self._size = min(ROWS_PER_RESERVATION, 2 * size)
-        taken = ReservedRows(kept=kept, rows=size)
-        if kept:
-            self.open.add(taken)
-        return _taken(pending, size, taken)
+        rows = _take(pending, size)
+        if reservation:
+            reserved = ReservedRows(reservation=reservation, unwritten=size)
+            self.unsettled.add(reserved)
+            for row in rows:
+                row.reserved = reserved
+        return rows
 
-    def settle(self, done: ReservedRows) -> None:
-        """Charge what a slice's rows have cost, and give back the rest."""
-        if done in self.open and done.kept:
-            self._settle(done.kept, done.used)
-            self.open.discard(done)
-            self.settled += 1
+    def settle(self, rows: ReservedRows) -> None:
+        """Charge what the rows have cost and release the rest; does nothing a second time."""
+        if rows in self.unsettled:
+            self._settle(rows.reservation, rows.usage)
+            self.unsettled.discard(rows)
+            self.settled_count += 1
 
-    def settle_left(self, results: dict[int, list[RowResult]]) -> None:
-        """Settle what attempts before this one have left, from what they have written."""
-        from llm_relay.batch.model.result_lines import response_model  # noqa: PLC0415 - after a kill alone
+    def settle_abandoned(self, results: dict[int, list[RowResult]]) -> None:
+        """Settle the reservations of crashed workers, by the results of each attempt."""
+        from llm_relay.batch.model.result_lines import response_model  # noqa: PLC0415 - after a crash only
 
-        for kept in self._lease.reservations.values():
-            left = ReservedRows(kept=kept, rows=0)
-            for each in results.get(kept.attempt, ()):
-                if kept.first_row <= each.row <= kept.last_row:
-                    left.note(each, response_model(each.line) or kept.model)
-            self._settle(kept, left.used)
+        for abandoned in self._lease.reservations.values():
+            rows = ReservedRows(reservation=abandoned)
+            for each in results.get(abandoned.attempt, ()):
+                if abandoned.first_row <= each.row <= abandoned.last_row:
+                    rows.add_result(each, response_model(each.line) or abandoned.model)
+            self._settle(abandoned, rows.usage)
 
-    def others_hold(self) -> bool:
-        """Tell whether calls elsewhere have money set aside that may come back."""
+    def others_have_reservations(self) -> bool:
+        """Return whether other calls of the client may still release some of the budget."""
         now = time.time()
         period = period_at(self._client.budget_per, now).name
-        with _reachable():
+        with _ledger_errors():
             item = self._accounts.get(account_key(self._client.id, period))
         return bool(item) and account_in(item or {}).reserved(now) > 0
 
-    def _kept(self, rows: list[Row]) -> RowsReservation | None:
+    def _reserve(self, rows: list[Row]) -> RowsReservation | None:
         now, nanos = time.time(), sum(row.worst_nanos for row in rows)
-        name = self._name()
-        hold = ledger().reserve(self._client, nanos, now, max(0.0, self._ends_at - now), name)
-        self._slices += 1
-        if hold is None:  # the ledger is away, and the settings let calls pass
+        seconds = max(0.0, self._ends_at - now)
+        reservation = ledger().reserve(self._client, nanos, now, seconds)
+        if reservation is None:  # DynamoDB is unavailable, and the settings allow calls then
             return None
-        kept = RowsReservation(
-            reservation=hold,
+        reserved = RowsReservation(
+            reservation=reservation,
             attempt=self._lease.attempt,
             first_row=rows[0].row,
             last_row=rows[-1].row,
-            model=str(rows[0].body.get("model")),
+            model=rows[0].model,
         )
-        self._note(kept)
-        return kept
-
-    def _note(self, kept: RowsReservation) -> None:
-        """Tell the chunk of a hold, so that a successor knows of it; or give it back."""
-        is_noted = False
+        is_recorded = False
         try:
-            with _reachable():
-                is_noted = self._leases.add_reservation(self._lease, kept)
+            with _ledger_errors():
+                is_recorded = self._leases.add_reservation(self._lease, reserved)
         finally:
-            if not is_noted:
-                ledger().release(kept.reservation)
-        if not is_noted:
+            if not is_recorded:
+                ledger().release(reservation)
+        if not is_recorded:
             raise LeaseLost
+        return reserved
 
-    def _name(self) -> str:
-        lease = self._lease
-        place = f"{lease.batch}/{lease.chunk}/{lease.attempt}/{self._slices}"
-        return RESERVATION_PREFIX + hashlib.sha256(place.encode()).hexdigest()[:16]
-
-    def _settle(self, kept: RowsReservation, used: dict[str, Counts]) -> None:
-        hold, cost = kept.reservation, sum(counts["cost_nanos"] for counts in used.values())
-        counted = [_counting(hold, model, counts) for model, counts in used.items()]
-        # A hold that was taken back in the meantime stands as a zero.
-        if not self._accounts.update_all([settle_update(hold, hold.nanos, cost), *counted]):
-            self._accounts.update_all([settle_update(hold, 0, cost), *counted])
-        self._leases.remove_reservation(self._lease, hold.name)
+    def _settle(self, rows: RowsReservation, usage: dict[str, Counter[str]]) -> None:
+        reservation = rows.reservation
+        cost = sum(counts["cost_nanos"] for counts in usage.values())
+        updates = [_usage_update(reservation, model, counts) for model, counts in usage.items()]
+        reserved = settle_update(reservation, reservation.nanos, cost)
+        if not self._accounts.update_all([reserved, *updates]):
+            # The reservation has expired and was reset to zero.
+            self._accounts.update_all([settle_update(reservation, 0, cost), *updates])
+        self._leases.remove_reservation(self._lease, reservation.name)
 
 
 @contextmanager
-def _reachable() -> Iterator[None]:
+def _ledger_errors() -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - whatever the reason, it may pass
-        log_internal_error(error, "purse")
+    except Exception as error:  # noqa: BLE001 - any failure of DynamoDB may be temporary
+        log_internal_error(error, "budget")
         raise LedgerUnavailable(
-            "The client's budget could not be told, so nothing was asked."
+            "The client's budget could not be read, so nothing was asked."
         ) from None
 
 
-def _taken(pending: deque[Row], size: int, taken: ReservedRows) -> list[Row]:
-    rows = [pending.popleft() for _ in range(size)]
-    for row in rows:
-        row.slice = taken
-    return rows
+def _take(pending: deque[Row], size: int) -> list[Row]:
+    return [pending.popleft() for _ in range(size)]
 
 
-def _counting(hold: Reservation, model: str, counts: Counts) -> Update:
-    """Count what the rows that one model has answered used."""
+def _usage_update(reservation: Reservation, model: str, counts: Counter[str]) -> Update:
     usage = Usage(tokens_in=counts["tokens_in"], tokens_out=counts["tokens_out"])
     cost, requests = counts["cost_nanos"], counts["requests"]
-    return usage_update(hold, cost, usage, model, time.time(), requests=requests)
+    return usage_update(reservation, cost, usage, model, time.time(), requests=requests)

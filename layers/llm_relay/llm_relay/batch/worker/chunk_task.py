@@ -1,48 +1,92 @@
-"""What Step Functions hands from one invocation for a chunk to the next."""
+"""The input and the output of one worker invocation, and why it stops."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from llm_relay.batch.model.leases import LEASE_SECONDS
 from llm_relay.batch.model.manifest import Chunk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# An execution may have 25,000 events, and each turn makes nine: so many turns may be quick. In
-# what is left of a day, those after them fit in at this pace.
+    from llm_relay.batch.model.leases import Lease
+    from llm_relay.batch.model.record import Batch
+    from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
+    from llm_relay.core.deadline import Deadline
+
+# A Step Functions execution may have 25,000 events, and an invocation adds nine. Invocations
+# beyond this number wait long enough to fit into the rest of a day.
 QUICK_INVOCATIONS = 500
 SLOW_INVOCATION_SECONDS = 45
+# Consecutive crashes of workers after which a chunk ends.
+MAX_CRASHES = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """The input of one invocation."""
+class ChunkTask:
+    """What Step Functions passes from one invocation for a chunk to the next."""
 
     owner: str
     batch: str
     chunk: Chunk
-    silent_attempts: int  # invocations in a row that heard nothing of the provider
-    invocations: int = 0  # invocations before this one
+    silent_attempts: int = 0  # consecutive invocations without a response of the provider
+    invocations: int = 0  # before this one
 
     @classmethod
-    def from_event(cls, event: Mapping[str, Any]) -> Task:
+    def from_event(cls, event: Mapping[str, Any]) -> ChunkTask:
         """Read the input of the function."""
-        return cls(
-            owner=event["owner"],
-            batch=event["batch"],
-            chunk=Chunk.from_document(event["chunk"]),
-            silent_attempts=event["silent_attempts"],
-            invocations=event.get("invocations", 0),
-        )
+        known = {name: event[name] for name in cls.__slots__ if name in event}
+        return cls(**known | {"chunk": Chunk.from_document(event["chunk"])})
 
-    def answer(
-        self, left: int, wait_seconds: int = 0, silent_attempts: int | None = None
-    ) -> dict[str, Any]:
-        """Return the output of the function, which is its next input if rows are left."""
-        turns = self.invocations + 1
-        if left and turns > QUICK_INVOCATIONS:
+    def output(self, *, left: int, wait_seconds: int, silent_attempts: int) -> dict[str, Any]:
+        """Return the output of the function: the next input if `left` rows remain."""
+        count = self.invocations + 1
+        if left and count > QUICK_INVOCATIONS:
             wait_seconds = max(wait_seconds, SLOW_INVOCATION_SECONDS)
-        answer = asdict(self) | {"left": left, "wait_seconds": wait_seconds, "invocations": turns}
-        return answer if silent_attempts is None else answer | {"silent_attempts": silent_attempts}
+        after = replace(self, invocations=count, silent_attempts=silent_attempts)
+        return asdict(after) | {"left": left, "wait_seconds": wait_seconds}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopReason:
+    """Why an invocation starts no more rows."""
+
+    reason: str
+    wait_seconds: int = 0  # before the next invocation
+    ends_chunk: bool = False  # no invocation follows
+    gives_up: bool = False  # the remaining rows become error lines
+
+
+OUT_OF_TIME = StopReason(reason="time")
+LEASE_LOST = StopReason(reason="lease_lost", wait_seconds=LEASE_SECONDS)
+INPUT_CHANGED = StopReason(reason="input_changed", ends_chunk=True)
+
+
+@dataclass(slots=True)
+class StopSignal:
+    """The reason to stop, once there is one."""
+
+    batch: Batch
+    lease: Lease
+    heartbeat: LeaseHeartbeat
+    last_start: Deadline  # after which no row can finish in time
+    reason: StopReason | None = None
+
+    def is_set(self) -> bool:
+        """Return whether the invocation has to stop."""
+        self.reason = self.reason or self._current_reason()
+        return self.reason is not None
+
+    def _current_reason(self) -> StopReason | None:
+        if self.lease.crash_count >= MAX_CRASHES:
+            return StopReason(reason="workers_died", ends_chunk=True)
+        if self.heartbeat.is_lost:
+            return LEASE_LOST
+        if not self.heartbeat.batch_in_progress:
+            return StopReason(reason="cancelled", ends_chunk=True)
+        if time.time() >= self.batch.expires_at:
+            return StopReason(reason="expired", ends_chunk=True)
+        return None if self.last_start.remaining() else OUT_OF_TIME

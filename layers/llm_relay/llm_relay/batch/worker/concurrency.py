@@ -1,87 +1,118 @@
-"""How many rows to ask at once: as many as the provider takes without refusing or slowing down."""
+"""How many rows to run at once, and how fast to start them."""
 
 from __future__ import annotations
 
 from statistics import median
+from typing import TYPE_CHECKING
 
-FIRST_LIMIT = 4
-# A window of answers tells of a limit; the median of fewer would be chance.
-_LEAST_WINDOW = 8
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llm_relay.batch.worker.rows import Row
+
+INITIAL_LIMIT = 4
+# A median of fewer latencies would be chance.
+_MIN_WINDOW = 8
+# Multiples of the best median latency.
 _SLOW = 2.0
 _TOO_SLOW = 3.0
-_SHRINKS_BY = 0.9
-# Half the limit makes answers quicker than that, if it is the limit that has made them slow.
-_HELPED = 0.75
+_DECREASE = 0.9
+# If concurrency causes the latency, half the limit brings it below this share.
+_IMPROVED = 0.75
+# Rows due within this time start together, so that the runner does not wake for each.
+_BURST_SECONDS = 0.25
+
+# The limiter of the batch that this environment ran last.
+_limiters: dict[tuple[str, int], ConcurrencyLimiter] = {}
 
 
 class ConcurrencyLimiter:
-    """A limit that grows while answers come well, and shrinks when they do not.
+    """A limit that grows while the provider answers quickly and halves when it is overloaded.
 
-    Times are seconds on any clock, handed in by the caller.
+    Additive increase, multiplicative decrease, after a doubling start. Times are seconds on any
+    clock, passed in by the caller.
     """
 
-    def __init__(self, ceiling: int, first: int = FIRST_LIMIT) -> None:
-        self._ceiling = max(1, ceiling)
-        self._limit = float(min(first, self._ceiling))
-        self._is_starting = True  # the limit doubles with each round trip until something is wrong
-        self._cut_at = float("-inf")
+    def __init__(self, max_limit: int, initial: int = INITIAL_LIMIT) -> None:
+        self._max_limit = max(1, max_limit)
+        self._limit = float(min(initial, self._max_limit))
+        self._is_starting = True  # the limit doubles with each round trip
+        self._halved_at = float("-inf")
         self._latencies: list[float] = []
-        self._window_from = float("-inf")
-        self._window = _LEAST_WINDOW
-        self._best: float | None = None
+        self._window_start = float("-inf")
+        self._window_size = _MIN_WINDOW
+        self._best_latency: float | None = None
         self._is_slow = False
-        self._too_slow_at: tuple[float, float] | None = None  # which limit, and which latency
+        self._too_slow_at: tuple[float, float] | None = None  # the limit and the latency then
 
     @property
     def limit(self) -> int:
-        """How many rows may be under way."""
+        """How many rows may be in progress."""
         return int(self._limit)
 
-    def answered(self, started: float, ended: float, under_way: int) -> None:
-        """Learn from an answer; `under_way` rows, this one included, were so when it came."""
-        if started >= self._window_from:
+    def on_success(self, started: float, ended: float, in_progress: int) -> None:
+        """Adapt to an answer; `in_progress` counts the rows at its end, this one included."""
+        if started >= self._window_start:
             self._latencies.append(ended - started)
-        if len(self._latencies) >= self._window:
-            self._judge(median(self._latencies))
-            self._open_window(ended)
-        # A limit that is not reached says nothing of what the provider can take.
-        if not self._is_slow and under_way >= self.limit:
-            self._grow(1.0 if self._is_starting else 1 / self._limit)
+        if len(self._latencies) >= self._window_size:
+            self._evaluate(median(self._latencies))
+            # Only rows started from now on run at the new limit.
+            self._latencies.clear()
+            self._window_start = ended
+            self._window_size = max(_MIN_WINDOW, self.limit)
+        # Below the limit, an answer shows nothing about the provider's capacity.
+        if not self._is_slow and in_progress >= self.limit:
+            increase = 1.0 if self._is_starting else 1 / self._limit
+            self._limit = min(float(self._max_limit), self._limit + increase)
+            self._is_starting = self._is_starting and self._limit < self._max_limit
 
-    def refused(self, started: float, ended: float) -> None:
-        """Learn from a refusal for load or failure: half the limit, once per round trip."""
+    def on_overload(self, started: float, ended: float) -> None:
+        """Halve the limit, at most once per round trip."""
         self._is_starting = False
-        if started >= self._cut_at:
-            self._cut_at = ended
+        if started >= self._halved_at:
+            self._halved_at = ended
             self._limit = max(1.0, self._limit / 2)
 
-    def _open_window(self, now: float) -> None:
-        """Listen to rows asked from now on alone: the others were asked at another limit."""
-        self._latencies.clear()
-        self._window_from = now
-        self._window = max(_LEAST_WINDOW, self.limit)
-
-    def _judge(self, latency: float) -> None:
-        best = self._best = latency if self._best is None else min(self._best, latency)
+    def _evaluate(self, latency: float) -> None:
+        best = self._best_latency = min(latency, self._best_latency or latency)
         self._is_slow = latency > _SLOW * best
         if self._is_slow and self._is_starting:
             self._is_starting = False
             self._limit /= 2
         elif latency > _TOO_SLOW * best:
-            self._ease(latency)
+            self._decrease(latency)
         else:
             self._too_slow_at = None
 
-    def _ease(self, latency: float) -> None:
-        """Shrink; if that does not help, it is the answers that have become longer."""
-        limit, latency_then = self._too_slow_at = self._too_slow_at or (self._limit, latency)
-        self._limit = max(1.0, self._limit * _SHRINKS_BY)
+    def _decrease(self, latency: float) -> None:
+        limit, previous_latency = self._too_slow_at = self._too_slow_at or (self._limit, latency)
+        self._limit = max(1.0, self._limit * _DECREASE)
         if self._limit > limit / 2:
             return
         self._too_slow_at = None
-        if latency > _HELPED * latency_then:
-            self._best, self._is_slow = latency, False
+        if latency > _IMPROVED * previous_latency:  # not the concurrency: answers take longer
+            self._best_latency, self._is_slow = latency, False
 
-    def _grow(self, by: float) -> None:
-        self._limit = min(float(self._ceiling), self._limit + by)
-        self._is_starting = self._is_starting and self._limit < self._ceiling
+
+def limiter_for(batch_id: str, max_limit: int, *, provider_is_silent: bool) -> ConcurrencyLimiter:
+    """Return the limiter of the batch's previous chunk here, or a new one.
+
+    After silence it starts with one row, as calls that break off may be billed.
+    """
+    key = (batch_id, max_limit)
+    known = None if provider_is_silent else _limiters.get(key)
+    _limiters.clear()  # other batches may have slower rows
+    initial = 1 if provider_is_silent else INITIAL_LIMIT
+    return _limiters.setdefault(key, known or ConcurrencyLimiter(max_limit, initial))
+
+
+class RatePacer:
+    """Spreads the starts of rows over time; `interval` returns the seconds to leave after one."""
+
+    def __init__(self, interval: Callable[[Row], float]) -> None:
+        self._interval = interval
+        self.next_start = float("-inf")
+
+    def on_start(self, row: Row, now: float) -> None:
+        """Move the next start behind a row that starts now."""
+        self.next_start = max(self.next_start, now - _BURST_SECONDS) + self._interval(row)

@@ -1,4 +1,4 @@
-"""The batch worker: one invocation's share of a chunk of rows."""
+"""One invocation of the batch worker: leases a chunk, runs its rows and reports what is left."""
 
 from __future__ import annotations
 
@@ -10,253 +10,185 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.api.relay import LISTING_SECONDS, providers
+from llm_relay.api.relay import providers
 from llm_relay.aws.s3 import Bucket
 from llm_relay.batch.model.leases import Leases
 from llm_relay.batch.model.names import part_key
 from llm_relay.batch.model.record import IN_PROGRESS
 from llm_relay.batch.model.store import store
 from llm_relay.batch.worker.budget import BudgetReservations
-from llm_relay.batch.worker.chunk_runner import LEASE_LOST, ChunkRunner
-from llm_relay.batch.worker.chunk_task import Task
-from llm_relay.batch.worker.concurrency import FIRST_LIMIT, ConcurrencyLimiter
+from llm_relay.batch.worker.chunk_runner import ChunkRunner
+from llm_relay.batch.worker.chunk_task import LEASE_LOST, ChunkTask, StopSignal
+from llm_relay.batch.worker.concurrency import RatePacer, limiter_for
 from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
 from llm_relay.batch.worker.part_writer import PartWriter
-from llm_relay.batch.worker.progress import progress_of
-from llm_relay.batch.worker.provider_call import ProviderCall
-from llm_relay.batch.worker.rate_pacer import RatePacer
+from llm_relay.batch.worker.provider_call import (
+    ProviderCall,
+    admit_row,
+    load_provider_key,
+    row_interval,
+)
+from llm_relay.batch.worker.recovery import read_progress, settle_chunk
 from llm_relay.batch.worker.report import report_invocation
 from llm_relay.batch.worker.result_recorder import ResultRecorder
-from llm_relay.batch.worker.retry_policy import OUT_OF_TIME, RetryPolicy, StopReason
-from llm_relay.batch.worker.rows import Rows, lines_of
-from llm_relay.batch.worker.settlement import settle_chunk
-from llm_relay.billing.admission import admit
+from llm_relay.batch.worker.retry_policy import RetryPolicy
+from llm_relay.batch.worker.row_queue import RowQueue
+from llm_relay.batch.worker.rows import admitted_rows, unprocessed_lines
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.error_log import log_internal_error
-from llm_relay.endpoints.endpoint import endpoint_at
-from llm_relay.providers.completion import CompletionCall
-from llm_relay.providers.dialects.translation import Translation
-from llm_relay.validation import model_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from llm_relay.batch.model.leases import Lease
     from llm_relay.batch.model.record import Batch
     from llm_relay.batch.worker.chunk_runner import Events
-    from llm_relay.batch.worker.progress import Progress
-    from llm_relay.batch.worker.result_recorder import ResultRef, Totals
-    from llm_relay.batch.worker.rows import Row
-    from llm_relay.billing.admission import Admission
-    from llm_relay.endpoints.endpoint import Endpoint
-    from llm_relay.providers.completion import Completion
-    from llm_relay.providers.provider import Provider
+    from llm_relay.batch.worker.chunk_task import StopReason
+    from llm_relay.batch.worker.recovery import ChunkProgress
 
-# Kept back from the function's own time, to write and to count what came last.
+# Of the function's time, reserved to write and count the last results.
 CLOSING_SECONDS = 10.0
-# So many workers of a chunk killed in a row have tried to do too much at once; or, if one row at a
-# time does not help either, all others would be killed as well.
-CAREFUL_DEATHS = 3
-MOST_DEATHS = 6
-# Of the batch that this environment has worked on last, with so many threads: the rows of another
-# may be harder to answer.
-_paces: dict[tuple[str, int], ConcurrencyLimiter] = {}
+# Consecutive crashes of workers after which rows run one at a time.
+CAREFUL_CRASHES = 3
 
 
-class ChunkFailed(Exception):  # noqa: N818 - what it is
-    """Our own mistake; told without what it was about, as Lambda prints it."""
+class ChunkFailed(Exception):  # noqa: N818 - Step Functions shows this name to the operator
+    """An internal error, without its message: Lambda logs it, and it may quote a row."""
 
 
-def work(event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """Run rows of a chunk for less than that many seconds; return what is left of it."""
-    task = Task.from_event(event)
+def run_chunk(event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """Run rows of a chunk for at most so many seconds; return the input of the next invocation.
+
+    Raises ChunkFailed.
+    """
+    task = ChunkTask.from_event(event)
     try:
-        return _work(task, seconds)
-    except Exception as error:  # noqa: BLE001 - nothing may reach the runtime, which prints it
+        return _run(task, Deadline.after(seconds - CLOSING_SECONDS))
+    except Exception as error:  # noqa: BLE001 - the runtime would log its message
         log_internal_error(error, f"{task.batch}/{task.chunk.number}")
         raise ChunkFailed(type(error).__name__) from None
 
 
-def _work(task: Task, seconds: float) -> dict[str, Any]:
-    ends = Deadline.after(seconds - CLOSING_SECONDS)
+def _run(task: ChunkTask, deadline: Deadline) -> dict[str, Any]:
+    output = partial(task.output, silent_attempts=task.silent_attempts)
     leases = Leases(os.environ["BATCHES_TABLE"])
     lease = leases.acquire(task.batch, task.chunk.number)
     if isinstance(lease, int):
-        return task.answer(left=task.chunk.rows, wait_seconds=lease)
-    # Only now: whoever ends a batch changes its state first and looks for leases then.
+        return output(left=task.chunk.rows, wait_seconds=lease)
+    # Read only now: a batch ends by a change of its status before the search for leases.
     batch = store().batch(task.owner, task.batch)
     if batch and batch.status == IN_PROGRESS and batch.expires_at > time.time():
-        return WorkerInvocation(task, batch, leases, lease, ends).run()
+        return WorkerInvocation(task, batch, leases, lease, deadline).run()
     if batch and lease.reservations:
         settle_chunk(Bucket(os.environ["BATCH_BUCKET"]), batch, task.chunk, leases, lease)
     leases.release(lease)
-    return task.answer(left=0)
-
-
-def _progress(task: Task, lease: Lease) -> Progress:
-    attempts = {kept.attempt for kept in lease.reservations.values()}
-    return progress_of(Bucket(os.environ["BATCH_BUCKET"]), task.batch, task.chunk, attempts)
+    return output(left=0, wait_seconds=0)
 
 
 class WorkerInvocation:
-    """One invocation that has the lease of its chunk."""
+    """Runs one leased chunk until the deadline."""
 
     def __init__(
-        self, task: Task, batch: Batch, leases: Leases, lease: Lease, ends: Deadline
+        self, task: ChunkTask, batch: Batch, leases: Leases, lease: Lease, deadline: Deadline
     ) -> None:
         self._task = task
         self._batch = batch
         self._leases = leases
         self._lease = lease
+        self._deadline = deadline
         self._started = time.monotonic()
-        # Half the time at the most is left to rows that are under way.
-        patience = providers().settings.first_byte_seconds
-        self._row_seconds = min(patience, ends.remaining() / 2)
-        self._last_call = ends.within(ends.remaining() - self._row_seconds)
-        self._last_write = Deadline(ends.at + CLOSING_SECONDS / 2)
-        self._purse = BudgetReservations(batch.client, leases, lease, ends.remaining())
-        self._outlook = RetryPolicy(task.silent_attempts)
-        self._threads = 1 if lease.crash_count >= CAREFUL_DEATHS else _concurrency()
+        # At most half of the time is left to rows in progress.
+        max_seconds = providers().settings.first_byte_seconds
+        self._row_seconds = min(max_seconds, deadline.remaining() / 2)
+        self._last_start = deadline.within(deadline.remaining() - self._row_seconds)
+        self._reservations = BudgetReservations(batch.client, leases, lease, deadline.remaining())
+        self._retry_policy = RetryPolicy(task.silent_attempts)
+        is_careful = lease.crash_count >= CAREFUL_CRASHES
+        self._threads = 1 if is_careful else int(os.environ.get("BATCH_CONCURRENCY", "128"))
         self._bucket = Bucket(os.environ["BATCH_BUCKET"])
         self._events: Events = queue.SimpleQueue()
 
     def run(self) -> dict[str, Any]:
-        """Work, and leave everything in order whatever happens; return the function's output."""
-        with ExitStack() as closing:  # in the opposite order
-            clerk = self._clerk()
-            closing.callback(clerk.close)
-            before = _progress(self._task, self._lease)  # which may take longer than a lease lives
-            clerk.begin_at(before.completed, before.failed)
-            self._purse.settle_left(before.kept)
-            writer = self._writer(clerk)
-            books = ResultRecorder(self._batch.id, writer, clerk, self._purse, listed)
-            shift = self._shift(books, before, partial(self._must_stop, clerk))
-            closing.callback(books.close)
-            closing.callback(shift.drain)
-            closing.callback(writer.close, self._last_write)
-            closing.callback(shift.drain)
-            _read_key()
-            shift.run(self._threads)
-        stop = LEASE_LOST if writer.has_dropped else shift.stop
-        return self._answer(stop, shift, books.totals, before)
+        """Run rows until done or stopped, clean up, and return the output of the function."""
+        with ExitStack() as cleanup:  # in reverse order
+            heartbeat = LeaseHeartbeat(self._leases, self._lease, store(), self._batch.owner)
+            cleanup.callback(heartbeat.close)
+            before = read_progress(self._bucket, self._task.chunk, self._lease)
+            heartbeat.set_counts(before.completed, before.failed)
+            self._reservations.settle_abandoned(before.results)
+            writer = self._writer(heartbeat)
+            recorder = ResultRecorder(self._batch.id, writer, heartbeat, self._reservations, before)
+            stop = StopSignal(self._batch, self._lease, heartbeat, self._last_start)
+            runner = self._runner(recorder, stop, before)
+            cleanup.callback(recorder.close)
+            cleanup.callback(runner.handle_events)
+            cleanup.callback(writer.close, Deadline(self._deadline.at + CLOSING_SECONDS / 2))
+            cleanup.callback(runner.handle_events)
+            load_provider_key()
+            runner.run(self._threads)
+        reason = LEASE_LOST if writer.dropped_results else stop.reason
+        return self._output(reason, runner, recorder, before)
 
-    def _clerk(self) -> LeaseHeartbeat:
-        return LeaseHeartbeat(
-            leases=self._leases,
-            lease=self._lease,
-            store=store(),
-            owner=self._batch.owner,
-            on_news=partial(self._events.put, None),
-        )
-
-    def _writer(self, clerk: LeaseHeartbeat) -> PartWriter[ResultRef]:
-        lease = self._lease
-        key_of = partial(part_key, lease.batch, lease.chunk, lease.attempt)
+    def _writer(self, heartbeat: LeaseHeartbeat) -> PartWriter:
         return PartWriter(
-            self._bucket, key_of, clerk.lives, lambda: clerk.is_lost, self._events.put
+            self._bucket,
+            partial(part_key, self._lease.batch, self._lease.chunk, self._lease.attempt),
+            may_write=heartbeat.is_valid,
+            is_lost=lambda: heartbeat.is_lost,
+            on_written=self._events.put,
         )
 
-    def _shift(
-        self, books: ResultRecorder, before: Progress, must_stop: Callable[[], StopReason | None]
+    def _runner(
+        self, recorder: ResultRecorder, stop: StopSignal, before: ChunkProgress
     ) -> ChunkRunner:
         batch = self._batch
-        lines = lines_of(self._bucket, batch, self._task.chunk, before.done)
-        exchange = CompletionCall(providers(), _endpoint(batch))
+        lines = unprocessed_lines(self._bucket, batch, self._task.chunk, before.done)
+        is_silent = self._task.silent_attempts > 0
         return ChunkRunner(
-            rows=Rows(batch, lines, partial(admitted, batch), books.refuse_unread),
-            asking=ProviderCall(exchange, batch.id, self._row_seconds),
-            books=books,
-            purse=self._purse,
-            pace=self._pace(),
-            spacing=RatePacer(spacing),
-            outlook=self._outlook,
+            rows=RowQueue(
+                unread=admitted_rows(
+                    batch, lines, partial(admit_row, batch), recorder.record_invalid
+                ),
+                reservations=self._reservations,
+                recorder=recorder,
+                retry_policy=self._retry_policy,
+                stop=stop,
+            ),
+            provider_call=ProviderCall(batch, self._row_seconds),
+            recorder=recorder,
+            limiter=limiter_for(batch.id, self._threads, provider_is_silent=is_silent),
+            pacer=RatePacer(row_interval),
+            retry_policy=self._retry_policy,
             events=self._events,
-            must_stop=must_stop,
+            stop=stop,
         )
 
-    def _pace(self) -> ConcurrencyLimiter:
-        """Return the pace that was found on the batch's chunk before, or a new one."""
-        batch, silent_attempts = (self._batch.id, self._threads), self._task.silent_attempts
-        known = None if silent_attempts else _paces.get(batch)
-        _paces.clear()
-        # After silence few rows are risked: what breaks off may have to be paid.
-        return _paces.setdefault(
-            batch, known or ConcurrencyLimiter(self._threads, 1 if silent_attempts else FIRST_LIMIT)
-        )
-
-    def _must_stop(self, clerk: LeaseHeartbeat) -> StopReason | None:
-        if self._lease.crash_count >= MOST_DEATHS:
-            return StopReason(reason="workers_died", ends_chunk=True)
-        if clerk.is_lost:
-            return LEASE_LOST
-        if not clerk.is_in_progress:
-            return StopReason(reason="cancelled", ends_chunk=True)
-        if time.time() >= self._batch.expires_at:
-            return StopReason(reason="expired", ends_chunk=True)
-        return None if self._last_call.remaining() else OUT_OF_TIME
-
-    def _answer(
-        self, stop: StopReason | None, shift: ChunkRunner, totals: Totals, before: Progress
+    def _output(
+        self,
+        stop: StopReason | None,
+        runner: ChunkRunner,
+        recorder: ResultRecorder,
+        before: ChunkProgress,
     ) -> dict[str, Any]:
         if stop:
             until_expiry = max(1, self._batch.expires_at - int(time.time()))
             stop = replace(stop, wait_seconds=min(stop.wait_seconds, until_expiry))
+        totals = recorder.totals
         is_over = stop is None or stop.ends_chunk or stop.gives_up
         left = 0 if is_over else before.left - totals.completed - totals.failed
-        silent_attempts = 0 if self._outlook.has_heard else self._task.silent_attempts + 1
-        seconds = time.monotonic() - self._started
         report_invocation(
             batch=self._batch,
             chunk=self._task.chunk.number,
             left=left,
             stop=stop,
-            shift=shift,
-            failure=self._outlook.last if stop else None,
+            failure=self._retry_policy.last_failure if stop else None,
+            runner=runner,
             totals=totals,
-            seconds=seconds,
+            seconds=time.monotonic() - self._started,
         )
-        return self._task.answer(left, stop.wait_seconds if stop else 0, silent_attempts)
-
-
-def admitted(batch: Batch, body: dict[str, Any]) -> Admission:
-    """Return a row as its client may ask it, of the providers that can take it."""
-    client, endpoint = batch.client, _endpoint(batch)
-    model = str(body.get("model"))
-
-    def by(source: Provider) -> Admission:
-        soon = Deadline.after(LISTING_SECONDS)
-        if model_limits.needs_listing(body):
-            model_limits.check(body, source.entry(model, soon))
-        entry = None if client.budget_nanos is None else source.priced_entry(model, soon)
-        endpoint.translate(Translation(source.dialect, b"", body))  # or it is refused
-        return admit(client, endpoint.path, body, entry, source.dialect)
-
-    return providers().admission(model, by)
-
-
-def listed(whole: Completion, asked: str) -> Mapping[str, Any] | None:
-    """Return what the provider that has answered lists of its model, if anything."""
-    source = providers().named(whole.provider)
-    return source.entry_of_answer(whole.model, asked, Deadline.after(LISTING_SECONDS))
-
-
-def _read_key() -> None:
-    """Read the first provider's key, which many threads would do all at once."""
-    next(iter(providers())).entry("", Deadline.after(LISTING_SECONDS))
-
-
-def _endpoint(batch: Batch) -> Endpoint:
-    endpoint = endpoint_at(batch.endpoint)
-    if endpoint is None:
-        raise ValueError(batch.endpoint)
-    return endpoint
-
-
-def spacing(row: Row) -> float:
-    """Return how much to leave after a row, by the limits of the provider that has most room."""
-    model = str(row.body.get("model"))
-    return min(source.provider.rate_limits.spacing_seconds(model) for source in row.bodies)
-
-
-def _concurrency() -> int:
-    return int(os.environ.get("BATCH_CONCURRENCY", "128"))
+        responded = self._retry_policy.provider_responded
+        silent_attempts = 0 if responded else self._task.silent_attempts + 1
+        wait_seconds = stop.wait_seconds if stop else 0
+        return self._task.output(
+            left=left, wait_seconds=wait_seconds, silent_attempts=silent_attempts
+        )

@@ -1,10 +1,10 @@
-"""Writes results to S3 soon after they are there, in a thread of its own."""
+"""Writes results to S3 twice a second, in a background thread."""
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 from llm_relay.batch.model.parts import format_part
 from llm_relay.core.error_log import log_internal_error
@@ -19,14 +19,12 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 0.5
 _FLUSH_BYTES = 8 * 1024 * 1024
 
-Tag = TypeVar("Tag")
 
+class PartWriter:
+    """Groups results into parts; `on_written` gets them once they are stored.
 
-class PartWriter(Generic[Tag]):
-    """Results on their way into parts; each comes with something to tell it by when it is there.
-
-    Nothing is written while `may_write` says no: another worker may have the chunk then. It has
-    for sure once `is_lost` says so, and is to find the results anew.
+    Nothing is written while `may_write` is false, as another worker may have the chunk. Results
+    are dropped once `is_lost` is true: the other worker produces them again.
     """
 
     def __init__(
@@ -35,7 +33,7 @@ class PartWriter(Generic[Tag]):
         key_of: Callable[[int], str],
         may_write: Callable[[], bool],
         is_lost: Callable[[], bool],
-        on_written: Callable[[list[tuple[RowResult, Tag]]], None],
+        on_written: Callable[[list[RowResult]], None],
     ) -> None:
         self._bucket = bucket
         self._key_of = key_of
@@ -43,70 +41,68 @@ class PartWriter(Generic[Tag]):
         self._is_lost = is_lost
         self._on_written = on_written
         self._lock = threading.Lock()
-        self._held: list[tuple[RowResult, Tag]] = []
-        self._held_bytes = 0
-        self._unsure: list[tuple[RowResult, Tag]] = []  # a write of these failed, or seemed to
+        self._pending: list[RowResult] = []
+        self._pending_bytes = 0
+        self._unconfirmed: list[RowResult] = []  # of a part whose write has failed
         self._parts = 0
         self.is_failing = False
-        self.has_dropped = False  # results that another worker is to find anew
+        self.dropped_results = False
         self._is_closing = False
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="part-writer", daemon=True)
         self._thread.start()
 
-    def add(self, result: RowResult, tag: Tag) -> None:
-        """Take a result to be written."""
+    def add(self, result: RowResult) -> None:
+        """Queue a result for the next part."""
         with self._lock:
-            self._held.append((result, tag))
-            self._held_bytes += len(result.line)
-            is_much = self._held_bytes >= _FLUSH_BYTES
-        if is_much:
+            self._pending.append(result)
+            self._pending_bytes += len(result.line)
+            is_full = self._pending_bytes >= _FLUSH_BYTES
+        if is_full:
             self._wake.set()
 
-    def close(self, until: Deadline) -> None:
-        """Write what is left; raises what S3 raises when the time is over."""
+    def close(self, deadline: Deadline) -> None:
+        """Write all pending results, with retries until the deadline; then raise S3's error."""
         self._is_closing = True
         self._wake.set()
         self._thread.join()
-        while (self._unsure or self._held) and until.remaining():
-            if not self._try():
-                time.sleep(min(FLUSH_SECONDS, until.remaining()))
+        while (self._unconfirmed or self._pending) and deadline.remaining():
+            if not self._try_flush():
+                time.sleep(min(FLUSH_SECONDS, deadline.remaining()))
         while self._flush():
             pass
-        if self._unsure:
-            self.has_dropped = True
+        self.dropped_results = self.dropped_results or bool(self._unconfirmed)
 
     def _run(self) -> None:
         while not self._is_closing:
             self._wake.wait(FLUSH_SECONDS)
             self._wake.clear()
-            self._try()
+            self._try_flush()
 
-    def _try(self) -> bool:
+    def _try_flush(self) -> bool:
         try:
             return self._flush()
-        except Exception as error:  # noqa: BLE001 - it is tried again, in the end by close()
+        except Exception as error:  # noqa: BLE001 - retried, at last by close()
             self.is_failing = True
             log_internal_error(error, self._key_of(self._parts))
             return False
 
     def _flush(self) -> bool:
-        """Write one part; return whether there was anything for it, and the right to."""
-        # A write that seemed to fail is made again as it was: it may have been done.
-        self._unsure = self._unsure or self._taken()
-        if self._unsure and self._is_lost():
-            self.has_dropped, self._unsure = True, []
-        if not self._unsure or not self._may_write():
+        """Write one part; return whether one was written."""
+        # A failed write is repeated unchanged, as it may have been stored.
+        self._unconfirmed = self._unconfirmed or self._take_pending()
+        if self._unconfirmed and self._is_lost():
+            self.dropped_results, self._unconfirmed = True, []
+        if not self._unconfirmed or not self._may_write():
             return False
-        text = format_part(result for result, _ in self._unsure)
-        self._bucket.put_new(self._key_of(self._parts), text)
+        self._bucket.put_new(self._key_of(self._parts), format_part(self._unconfirmed))
         self._parts += 1
         self.is_failing = False
-        written, self._unsure = self._unsure, []
+        written, self._unconfirmed = self._unconfirmed, []
         self._on_written(written)
         return True
 
-    def _taken(self) -> list[tuple[RowResult, Tag]]:
+    def _take_pending(self) -> list[RowResult]:
         with self._lock:
-            taken, self._held, self._held_bytes = self._held, [], 0
+            taken, self._pending, self._pending_bytes = self._pending, [], 0
         return taken

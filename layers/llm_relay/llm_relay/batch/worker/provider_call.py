@@ -1,101 +1,114 @@
-"""Asks the provider for one row, in a thread of its own; whatever happens is an outcome."""
+"""The providers as the rows of a batch use them: admission, completion calls, listed models."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from enum import Enum
-from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from llm_relay.api.relay import LISTING_SECONDS, providers
 from llm_relay.batch.model.names import row_request_id
+from llm_relay.billing.admission import admit
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.error_log import log_internal_error
-from llm_relay.core.errors import (
-    POSSIBLY_BILLED,
-    DeadlineExceeded,
-    InternalError,
-    ProviderKeyMissing,
-    ProviderKeyRejected,
-    ProviderRefused,
-    RelayError,
-    UpstreamUnreachable,
-)
-from llm_relay.core.http_status import is_retryable
+from llm_relay.core.errors import POSSIBLY_BILLED, InternalError, RelayError
+from llm_relay.endpoints.endpoint import endpoint_at
 from llm_relay.providers.client import AttemptTracker
+from llm_relay.providers.completion import CompletionCall
+from llm_relay.providers.dialects.translation import Translation
+from llm_relay.validation import model_limits
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from llm_relay.batch.model.record import Batch
     from llm_relay.batch.worker.rows import Row
-    from llm_relay.providers.completion import Completion, CompletionCall
-
-# Whatever row comes next meets the same; 402 is about the operator's credits with the provider.
-_NOT_THE_ROW_S = (ProviderKeyMissing, ProviderKeyRejected, UpstreamUnreachable)
-
-
-class FailureClass(Enum):
-    """What a failure says of its row."""
-
-    FINAL = "final"  # asking again would not help, or be paid for twice
-    ROW = "row"  # it may pass; a row that meets it again and again is given up
-    LOAD = "load"  # too many were asked at once
-    PROVIDER = "provider"  # no row can be answered now
+    from llm_relay.billing.admission import Admission
+    from llm_relay.endpoints.endpoint import Endpoint
+    from llm_relay.providers.completion import Completion
+    from llm_relay.providers.provider import Provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of asking; times are on the monotonic clock."""
+    """The completion or the failure of a row; times are on the monotonic clock."""
 
     row: Row
     started: float
     ended: float
-    whole: Completion | None = None
-    failure: RelayError | None = None
-    may_be_paid: bool = False
+    completion: Completion | None
+    failure: RelayError | None
+    may_be_billed: bool
 
 
 class ProviderCall:
-    """Asks for rows, each within so many seconds."""
+    """Runs single rows, each with the same timeout in seconds."""
 
-    def __init__(self, exchange: CompletionCall, batch_id: str, seconds: float) -> None:
-        self._exchange = exchange
-        self._batch_id = batch_id
-        self._seconds = seconds
+    def __init__(self, batch: Batch, timeout_seconds: float) -> None:
+        self._batch_id = batch.id
+        self._completion_call = CompletionCall(providers(), _endpoint_of(batch))
+        self._timeout_seconds = timeout_seconds
 
-    def ask(self, row: Row) -> Outcome:
-        """Return what came of a row; never raises."""
-        started, effort = time.monotonic(), AttemptTracker()
-        failure: RelayError
+    def run(self, row: Row) -> Outcome:
+        """Return the outcome of a row; never raises."""
+        started, tracker = time.monotonic(), AttemptTracker()
+        completion, failure = None, None
         try:
-            deadline = Deadline.after(self._seconds)
-            whole = self._exchange.ask(row.bodies, deadline, effort)
-            return Outcome(row=row, started=started, ended=time.monotonic(), whole=whole)
+            deadline = Deadline.after(self._timeout_seconds)
+            completion = self._completion_call.ask(row.bodies, deadline, tracker)
         except RelayError as error:
             failure = error
-        except Exception as error:  # noqa: BLE001 - it is this row's, and none of the others'
+        except Exception as error:  # noqa: BLE001 - fails this row, not the other rows
             log_internal_error(error, row_request_id(self._batch_id, row.row))
             failure = InternalError("The relay itself failed. Its log has the line's id.")
         return Outcome(
             row=row,
             started=started,
             ended=time.monotonic(),
+            completion=completion,
             failure=failure,
-            may_be_paid=effort.attempts > 0 and isinstance(failure, POSSIBLY_BILLED),
+            may_be_billed=tracker.attempts > 0 and isinstance(failure, POSSIBLY_BILLED),
         )
 
 
-def classify_failure(failure: RelayError) -> FailureClass:
-    """Return what a failure says of its row."""
-    status = failure.status
-    if isinstance(failure, _NOT_THE_ROW_S) or status == HTTPStatus.PAYMENT_REQUIRED:
-        return FailureClass.PROVIDER
-    if isinstance(failure, DeadlineExceeded):
-        return FailureClass.ROW
-    if not isinstance(failure, ProviderRefused) or not is_retryable(status):
-        return FailureClass.FINAL
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return FailureClass.LOAD
-    return (
-        FailureClass.FINAL
-        if failure.headers().get("x-should-retry") == "false"
-        else FailureClass.ROW
-    )
+def load_provider_key() -> None:
+    """Load the key of the first provider, before many threads need it at once."""
+    next(iter(providers())).entry("", Deadline.after(LISTING_SECONDS))
+
+
+def admit_row(batch: Batch, body: dict[str, Any]) -> Admission:
+    """Return a row's request as its client may send it, for each provider that accepts it.
+
+    Raises a RelayError if no provider accepts it.
+    """
+    client, endpoint = batch.client, _endpoint_of(batch)
+    model = str(body.get("model"))
+
+    def admit_at(provider: Provider) -> Admission:
+        deadline = Deadline.after(LISTING_SECONDS)
+        if model_limits.needs_listing(body):
+            model_limits.check(body, provider.entry(model, deadline))
+        entry = None if client.budget_nanos is None else provider.priced_entry(model, deadline)
+        endpoint.translate(Translation(provider.dialect, b"", body))  # raises if it cannot
+        return admit(client, endpoint.path, body, entry, provider.dialect)
+
+    return providers().admission(model, admit_at)
+
+
+def listed_model(completion: Completion, requested_model: str) -> Mapping[str, Any] | None:
+    """Return the provider's catalog entry of the model that has answered, if there is one."""
+    provider = providers().named(completion.provider)
+    deadline = Deadline.after(LISTING_SECONDS)
+    return provider.entry_of_answer(completion.model, requested_model, deadline)
+
+
+def row_interval(row: Row) -> float:
+    """Return the seconds to leave after a row, by the provider with the most capacity left."""
+    return min(each.provider.rate_limits.spacing_seconds(row.model) for each in row.bodies)
+
+
+def _endpoint_of(batch: Batch) -> Endpoint:
+    endpoint = endpoint_at(batch.endpoint)
+    if endpoint is None:
+        raise ValueError(batch.endpoint)
+    return endpoint

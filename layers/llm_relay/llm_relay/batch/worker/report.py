@@ -1,4 +1,4 @@
-"""One line for an invocation of the batch worker, log and metrics at once."""
+"""Writes the log and metrics line of a worker invocation."""
 
 from __future__ import annotations
 
@@ -11,25 +11,23 @@ from llm_relay.observability.metrics import write_line
 if TYPE_CHECKING:
     from llm_relay.batch.model.record import Batch
     from llm_relay.batch.worker.chunk_runner import ChunkRunner
-    from llm_relay.batch.worker.result_recorder import Totals
-    from llm_relay.batch.worker.retry_policy import StopReason
+    from llm_relay.batch.worker.chunk_task import StopReason
+    from llm_relay.batch.worker.result_recorder import BatchTotals
     from llm_relay.core.errors import RelayError
 
-_ROUTE = {"route": "batch worker"}
 
-
-def report_invocation(  # noqa: PLR0913 - all that there is to tell
+def report_invocation(  # noqa: PLR0913 - the facts of one line
     *,
     batch: Batch,
     chunk: int,
     left: int,
     stop: StopReason | None,
     failure: RelayError | None,
-    shift: ChunkRunner,
-    totals: Totals,
+    runner: ChunkRunner,
+    totals: BatchTotals,
     seconds: float,
 ) -> None:
-    """Tell what an invocation did, and why it stopped."""
+    """Report the results of an invocation and why it stopped."""
     facts = {
         "batch": batch.id,
         "client": batch.client.key_id,
@@ -44,25 +42,19 @@ def report_invocation(  # noqa: PLR0913 - all that there is to tell
         "wait_seconds": stop.wait_seconds if stop else None,
         "seconds": round(seconds, 3),
     }
-    known = {name: fact for name, fact in facts.items() if fact is not None}
-    rejected = 1 if isinstance(failure, ProviderKeyRejected) else None
-    figures = _figures(left, shift, totals, seconds) | {"ProviderKeyRejected": rejected}
-    write_line("batch chunk", known, figures, _ROUTE)
-
-
-def _figures(
-    left: int, shift: ChunkRunner, totals: Totals, seconds: float
-) -> dict[str, float | None]:
-    done = totals.completed + totals.failed
-    return {
+    rows = totals.completed + totals.failed
+    metrics: dict[str, float | None] = {
         "RowsCompleted": totals.completed,
         "RowsFailed": totals.failed,
         "RowsLeft": left,
-        "RowsPerSecond": round(done / seconds, 3) if seconds else None,
-        "MaxConcurrency": shift.most_under_way,
-        "RateLimited": shift.limited,
+        "RowsPerSecond": round(rows / seconds, 3) if seconds else None,
+        "MaxConcurrency": runner.max_in_progress,
+        "RateLimited": runner.rate_limited,
         "TokensIn": totals.tokens_in,
         "TokensOut": totals.tokens_out,
         "CostUsd": usd_of(totals.cost_nanos),
         "WorkerDuration": round(seconds * 1000, 1),
+        "ProviderKeyRejected": 1 if isinstance(failure, ProviderKeyRejected) else None,
     }
+    known = {name: fact for name, fact in facts.items() if fact is not None}
+    write_line("batch chunk", known, metrics, {"route": "batch worker"})

@@ -1,0 +1,93 @@
+"""What earlier workers of a chunk have left: written results and unsettled reservations."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from llm_relay.batch.model.leases import Leases, chunks_with_reservations
+from llm_relay.batch.model.manifest import parse_manifest
+from llm_relay.batch.model.names import manifest_key, parts_prefix
+from llm_relay.batch.model.parts import parse_part
+from llm_relay.batch.model.prefetch import prefetch
+from llm_relay.batch.worker.budget import BudgetReservations
+
+if TYPE_CHECKING:
+    from llm_relay.aws.s3 import Bucket
+    from llm_relay.batch.model.leases import Lease
+    from llm_relay.batch.model.manifest import Chunk
+    from llm_relay.batch.model.parts import RowResult
+    from llm_relay.batch.model.record import Batch
+    from llm_relay.core.deadline import Deadline
+
+
+@dataclass(slots=True, kw_only=True)
+class ChunkProgress:
+    """Which rows of a chunk are done; the first result of a row counts."""
+
+    done: bytearray  # one byte per row
+    completed: int = 0
+    failed: int = 0
+    # By attempt, for the attempts that have left reservations.
+    results: dict[int, list[RowResult]] = field(default_factory=dict)
+
+    @property
+    def left(self) -> int:
+        """How many rows have no result."""
+        return len(self.done) - self.completed - self.failed
+
+
+def read_progress(bucket: Bucket, chunk: Chunk, lease: Lease) -> ChunkProgress:
+    """Read the parts of a chunk."""
+    prefix = parts_prefix(lease.batch, chunk.number)
+    unsettled_attempts = {each.attempt for each in lease.reservations.values()}
+    progress = ChunkProgress(done=bytearray(chunk.rows))
+    for key, text in prefetch(bucket, bucket.keys(prefix)):
+        attempt = int(key.removeprefix(prefix).partition("-")[0])
+        results = list(parse_part(text))
+        _count(progress, results, chunk.first_row)
+        if attempt in unsettled_attempts:
+            progress.results.setdefault(attempt, []).extend(results)
+    return progress
+
+
+def _count(progress: ChunkProgress, results: list[RowResult], first_row: int) -> None:
+    for each in results:
+        if not progress.done[each.row - first_row]:
+            progress.done[each.row - first_row] = 1
+            progress.completed += each.is_answer
+            progress.failed += not each.is_answer
+
+
+def settle_chunk(bucket: Bucket, batch: Batch, chunk: Chunk, leases: Leases, lease: Lease) -> None:
+    """Charge what crashed workers have written of a leased chunk that runs no more rows."""
+    progress = read_progress(bucket, chunk, lease)
+    BudgetReservations(batch.client, leases, lease, seconds=0).settle_abandoned(progress.results)
+
+
+def settle_remaining(bucket: Bucket, batch: Batch, deadline: Deadline) -> int:
+    """Charge what crashed workers have written of a batch that runs no more rows.
+
+    Return the seconds after which to continue; 0 if everything is settled.
+    """
+    if batch.client.budget_nanos is None:
+        return 0
+    table = os.environ["BATCHES_TABLE"]
+    unsettled = chunks_with_reservations(table, batch.id)
+    if not unsettled:
+        return 0
+    leases = Leases(table)
+    for chunk in parse_manifest(bucket.get(manifest_key(batch.id))):
+        if chunk.number not in unsettled:
+            continue
+        lease = leases.acquire(batch.id, chunk.number)
+        if isinstance(lease, int):  # its worker finds that the batch has ended, and settles as well
+            return lease
+        try:
+            settle_chunk(bucket, batch, chunk, leases, lease)
+        finally:
+            leases.release(lease)
+        if not deadline.remaining():
+            return 1
+    return 0
