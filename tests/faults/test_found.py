@@ -11,7 +11,7 @@ import pytest
 from bench.environment.certificate import make
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.errors import UpstreamUnreachable
-from llm_relay.streaming.sse import LONGEST_FRAME_BYTES, FrameBuffer
+from llm_relay.streaming.sse import MAX_FRAME_BYTES, FrameBuffer
 from llm_relay.transport.http_transport import HttpRequest, HttpTransport
 from llm_relay.transport.settings import TransportSettings
 from tests.faults.fault import CHAT_STREAM, RESPONSE_STREAM, Outcome
@@ -99,6 +99,6 @@ def test_nothing_but_the_end_follows_the_end_of_a_chat(
 def test_an_event_in_many_chunks_is_not_copied_for_each_of_them() -> None:
     buffer, chunk = FrameBuffer(), b"x" * 32768
     before = time.thread_time()
-    held = [buffer.feed(chunk) for _ in range(LONGEST_FRAME_BYTES // len(chunk) - 1)]
+    held = [buffer.feed(chunk) for _ in range(MAX_FRAME_BYTES // len(chunk) - 1)]
     assert time.thread_time() - before < 5  # of CPU, and 30 s if it is copied
     assert not any(held)

@@ -22,7 +22,7 @@ from llm_relay.providers.dialects.dialect import ABLITERATION
 from llm_relay.providers.key_pool import keys_in
 from llm_relay.streaming.chat import ChatNormalizer
 from llm_relay.streaming.responses.normalizer import ResponsesNormalizer
-from llm_relay.streaming.sse import FrameBuffer, harmless, payloads, split
+from llm_relay.streaming.sse import FrameBuffer, payloads, split_frames, without_harmful_lines
 from llm_relay.transport.body_framing import BodyFraming, ChunkedFraming, PlainFraming
 from llm_relay.validation.fields import body_object
 
@@ -55,7 +55,7 @@ def frames(data: bytes) -> None:
         buffer = FrameBuffer()
         passed = b"".join(map(buffer.feed, pieces))
         assert data[CUTS:].startswith(passed)
-        assert b"".join(split(passed)) == passed
+        assert b"".join(split_frames(passed)) == passed
         assert list(payloads(passed)) == list(payloads(at_once))
         buffer.flush()
 
@@ -63,7 +63,7 @@ def frames(data: bytes) -> None:
 def harmless_frames(data: bytes) -> None:
     """What the SDKs choke on is gone, and of the data nothing."""
     came = FrameBuffer().feed(data)
-    clean = harmless(came)
+    clean = without_harmful_lines(came)
     lines = clean.replace(b"\r", b"\n").split(b"\n")
     assert [line for line in lines if line.startswith((b"id", b"retry"))] == []
     assert [each for each in payloads(clean) if each.strip()] == [
@@ -108,11 +108,11 @@ def watched(stream: Any, data: bytes) -> None:
     buffer = FrameBuffer()
     for piece in [*cut(data), None]:
         came = buffer.flush() if piece is None else buffer.feed(piece)
-        for payload in payloads(stream.pass_on(harmless(came))):
+        for payload in payloads(stream.normalize(without_harmful_lines(came))):
             assert payload.startswith(b"[DONE]") or parse_object(payload) is not None
-        if stream.broken:
+        if stream.invalid_event:
             return
-    stream.closing()
+    stream.closing_frames()
 
 
 def lines(data: bytes) -> None:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from llm_relay.streaming.chat import ChatNormalizer
-from llm_relay.streaming.sse import event, payloads
+from llm_relay.streaming.sse import encode_event, payloads
 
 HEAD = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
@@ -18,10 +18,10 @@ def chunk(delta: dict[str, Any], finish_reason: str | None = None, **more: Any) 
 
 def passed(*events: dict[str, Any] | bytes, wants_usage: bool = False) -> bytes:
     stream = ChatNormalizer("m", wants_usage=wants_usage)
-    frames = [e if isinstance(e, bytes) else event(e) for e in events]
-    out = b"".join(stream.pass_on(frame) for frame in frames)
-    assert stream.broken is None
-    return out + (stream.closing() or b"")
+    frames = [e if isinstance(e, bytes) else encode_event(e) for e in events]
+    out = b"".join(stream.normalize(frame) for frame in frames)
+    assert stream.invalid_event is None
+    return out + (stream.closing_frames() or b"")
 
 
 def told(stream: bytes) -> list[Any]:

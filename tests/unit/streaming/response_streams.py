@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_relay.providers.dialects.dialect import ABLITERATION
 from llm_relay.streaming.responses.normalizer import ResponsesNormalizer
-from llm_relay.streaming.sse import event, payloads
+from llm_relay.streaming.sse import encode_event, payloads
 from tests.unit.streaming.sdk import client_that_gets
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ COMPLETED = {"type": "response.completed", "response": HEAD | {"status": "comple
 def passed(*events: Event | bytes) -> bytes:
     """What becomes of a stream that ends after these events."""
     stream = ResponsesNormalizer(BODY, ABLITERATION)
-    frames = [e if isinstance(e, bytes) else event(e, e["type"]) for e in events]
-    out = b"".join(stream.pass_on(frame) for frame in frames)
-    assert stream.broken is None
+    frames = [e if isinstance(e, bytes) else encode_event(e, e["type"]) for e in events]
+    out = b"".join(stream.normalize(frame) for frame in frames)
+    assert stream.invalid_event is None
     return out
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_relay.streaming.chat import ChatNormalizer
-from llm_relay.streaming.sse import DONE, FrameBuffer, event, harmless
+from llm_relay.streaming.sse import DONE, FrameBuffer, encode_event, without_harmful_lines
 from tests.unit.streaming.chat_streams import HEAD, USAGE, chunk, passed, told
 from tests.unit.streaming.sdk import client_that_gets
 
@@ -26,15 +26,17 @@ COUNT = HEAD | {"choices": [], "usage": USAGE}
 
 @pytest.mark.parametrize("wants_usage", [True, False])
 def test_a_whole_stream_passes_byte_for_byte(wants_usage: bool) -> None:
-    usage = [event(COUNT)] if wants_usage else []
-    frames = [b": hi\n\n", *map(event, WHOLE), *usage, DONE]
+    usage = [encode_event(COUNT)] if wants_usage else []
+    frames = [b": hi\n\n", *map(encode_event, WHOLE), *usage, DONE]
     assert passed(*frames, wants_usage=wants_usage) == b"".join(frames)
 
 
 def test_usage_that_was_not_asked_for_is_kept_to_ourselves() -> None:
     stream = ChatNormalizer("m", wants_usage=False)
-    out = b"".join(stream.pass_on(frame) for frame in [*map(event, WHOLE), event(COUNT), DONE])
-    assert out == b"".join([*map(event, WHOLE), DONE])
+    out = b"".join(
+        stream.normalize(frame) for frame in [*map(encode_event, WHOLE), encode_event(COUNT), DONE]
+    )
+    assert out == b"".join([*map(encode_event, WHOLE), DONE])
     assert (stream.usage.tokens_in, stream.usage.tokens_out) == (1, 2)
 
 
@@ -69,7 +71,7 @@ def test_a_choice_gets_the_fields_it_lacks() -> None:
 )
 def test_an_error_event_of_any_form_makes_the_official_client_raise(error: Any) -> None:
     stream = ChatNormalizer("m", wants_usage=False)
-    out = b"".join(map(stream.pass_on, [event(WHOLE[2]), event(error, "error")]))
+    out = b"".join(map(stream.normalize, [encode_event(WHOLE[2]), encode_event(error, "error")]))
     messages: Any = [{"role": "user", "content": "x"}]
     with (
         client_that_gets(out) as client,
@@ -77,7 +79,7 @@ def test_an_error_event_of_any_form_makes_the_official_client_raise(error: Any) 
     ):
         list(client.chat.completions.create(model="m", messages=messages, stream=True))
     assert caught.value.code == "boom"
-    assert (stream.failure_code, stream.finished) == ("provider_error", True)
+    assert (stream.failure_code, stream.is_finished) == ("provider_error", True)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_an_error_event_of_any_form_makes_the_official_client_raise(error: Any) 
 )
 def test_a_usage_that_lacks_its_chunk_gets_it(count: dict[str, Any]) -> None:
     assert told(passed(*WHOLE, count, DONE, wants_usage=True))[-1] == COUNT
-    assert passed(*WHOLE, count, DONE) == b"".join([*map(event, WHOLE), DONE])
+    assert passed(*WHOLE, count, DONE) == b"".join([*map(encode_event, WHOLE), DONE])
 
 
 @pytest.mark.parametrize(
@@ -100,14 +102,14 @@ def test_a_stream_cut_before_every_choice_has_its_finish_reason_has_no_clean_end
 ) -> None:
     stream = ChatNormalizer("m", wants_usage=False)
     for each in chunks:
-        stream.pass_on(event(each))
-    assert stream.closing() is None
+        stream.normalize(encode_event(each))
+    assert stream.closing_frames() is None
 
 
 def test_a_choice_that_never_came_is_missed() -> None:
     stream = ChatNormalizer("m", wants_usage=False, choices=2)
-    stream.pass_on(event(chunk({"content": "a"}, "stop")))
-    assert stream.closing() is None
+    stream.normalize(encode_event(chunk({"content": "a"}, "stop")))
+    assert stream.closing_frames() is None
 
 
 def test_nulls_are_filled_as_if_the_fields_were_missing() -> None:
@@ -117,23 +119,17 @@ def test_nulls_are_filled_as_if_the_fields_were_missing() -> None:
     assert first == WHOLE[2]
 
 
-def test_only_the_first_chunk_of_a_kind_is_parsed() -> None:
-    """A letter that is none shows it: parsing would end the stream."""
-    odd = event(WHOLE[2]).replace(b"Hel", b"\xff")
-    assert passed(WHOLE[2], odd) == event(WHOLE[2]) + odd
-
-
 def test_a_burst_passes_byte_for_byte_around_what_is_taken_out_of_it() -> None:
-    texts = [event(chunk({"content": f"word {number}"})) for number in range(100)]
-    before, after = b"".join(texts[:50]), b"".join(texts[50:]) + event(WHOLE[-1]) + DONE
-    assert passed(before + event(COUNT) + after) == before + after
+    texts = [encode_event(chunk({"content": f"word {number}"})) for number in range(100)]
+    before, after = b"".join(texts[:50]), b"".join(texts[50:]) + encode_event(WHOLE[-1]) + DONE
+    assert passed(before + encode_event(COUNT) + after) == before + after
 
 
 def test_a_letter_that_no_json_holds_ends_the_stream() -> None:
     stream = ChatNormalizer("m", wants_usage=False)
-    stream.pass_on(event(WHOLE[2]))
-    assert stream.pass_on(event(WHOLE[2]).replace(b'"Hel"', b"\0")) == b""
-    assert stream.broken
+    stream.normalize(encode_event(WHOLE[2]))
+    assert stream.normalize(encode_event(WHOLE[2]).replace(b'"Hel"', b"\0")) == b""
+    assert stream.invalid_event
 
 
 def test_the_official_helper_gets_the_text_and_the_usage() -> None:
@@ -148,23 +144,25 @@ def test_the_official_helper_gets_the_text_and_the_usage() -> None:
 
 def test_a_broken_event_ends_the_stream_after_all_that_came_before_it() -> None:
     stream = ChatNormalizer("m", wants_usage=False)
-    frames = event(WHOLE[2]) + b"data: {oops\n\n" + event(WHOLE[3])
-    assert stream.pass_on(frames) == event(WHOLE[2])
-    assert stream.broken
+    frames = encode_event(WHOLE[2]) + b"data: {oops\n\n" + encode_event(WHOLE[3])
+    assert stream.normalize(frames) == encode_event(WHOLE[2])
+    assert stream.invalid_event
 
 
 @pytest.mark.parametrize("broken", [b"\0", b'data: {"a":"\0"}\n\n', b": a\n: \0\n\n"])
 def test_a_letter_that_no_json_holds_spares_what_came_before_it_in_a_burst(broken: bytes) -> None:
     stream = ChatNormalizer("m", wants_usage=False)
-    good = event(WHOLE[2]) + event(WHOLE[3])
-    assert stream.pass_on(good + broken + event(WHOLE[4])) == good
-    assert stream.broken
+    good = encode_event(WHOLE[2]) + encode_event(WHOLE[3])
+    assert stream.normalize(good + broken + encode_event(WHOLE[4])) == good
+    assert stream.invalid_event
 
 
 def test_of_usages_with_every_chunk_the_last_counts_though_it_came_before() -> None:
     stream = ChatNormalizer("m", wants_usage=True)
     for count in (1, 2, 1):
-        stream.pass_on(event(chunk({"content": "a"}, usage=USAGE | {"completion_tokens": count})))
+        stream.normalize(
+            encode_event(chunk({"content": "a"}, usage=USAGE | {"completion_tokens": count}))
+        )
     assert stream.usage.tokens_out == 1
 
 
@@ -184,8 +182,8 @@ FIELDS = st.sampled_from(["id", "choices", "usage", "error", "model", "type", "c
 @settings(deadline=None)
 def test_no_chunks_whatsoever_break_the_stream(chunks: list[Any]) -> None:
     stream = ChatNormalizer("m", wants_usage=True)
-    out = b"".join(stream.pass_on(event(each)) for each in chunks)
-    told(out + (stream.closing() or b""))
+    out = b"".join(stream.normalize(encode_event(each)) for each in chunks)
+    told(out + (stream.closing_frames() or b""))
 
 
 @given(
@@ -200,11 +198,11 @@ def test_however_a_stream_is_split_no_delta_is_lost_or_reordered(
 ) -> None:
     source = [chunk({"content": piece}) for piece in pieces] + [chunk({}, "stop")]
     bare = [{k: v for k, v in (extra | each).items() if k not in missing} for each in source]
-    data = b"".join(map(event, bare)) + DONE
+    data = b"".join(map(encode_event, bare)) + DONE
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
     buffer, stream = FrameBuffer(), ChatNormalizer("m", wants_usage=False)
     chunks = [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
-    out = b"".join(stream.pass_on(harmless(buffer.feed(each))) for each in chunks)
+    out = b"".join(stream.normalize(without_harmful_lines(buffer.feed(each))) for each in chunks)
     assert all(each.keys() >= HEAD.keys() for each in told(out))
     messages: Any = [{"role": "user", "content": "x"}]
     with client_that_gets(out) as client:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from llm_relay.providers.dialects.dialect import ABLITERATION
 from llm_relay.streaming.responses.normalizer import ResponsesNormalizer
-from llm_relay.streaming.sse import FrameBuffer, event, harmless
+from llm_relay.streaming.sse import FrameBuffer, encode_event, without_harmful_lines
 from tests.unit.streaming.response_streams import (
     BODY,
     COMPLETED,
@@ -88,7 +88,7 @@ def test_whatever_a_stream_lacks_each_text_is_told_once_where_a_strict_client_ta
 @given(EXTRA)
 @settings(deadline=None)
 def test_whatever_else_is_in_a_whole_stream_it_passes_byte_for_byte(extra: Event) -> None:
-    frames = [event(extra | e, e["type"]) for e in RICH]
+    frames = [encode_event(extra | e, e["type"]) for e in RICH]
     assert passed(*frames) == b"".join(frames)
 
 
@@ -116,11 +116,11 @@ def test_however_a_stream_is_split_no_delta_is_lost_or_reordered(
     pieces: list[str], short: bool, places: list[int], extra: dict[str, Any]
 ) -> None:
     source = minimal(*pieces) if short else full(*pieces)
-    data = b"".join(event(extra | e, e["type"]) for e in source)
+    data = b"".join(encode_event(extra | e, e["type"]) for e in source)
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
     buffer, stream = FrameBuffer(), ResponsesNormalizer(BODY, ABLITERATION)
     chunks = [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
-    out = b"".join(stream.pass_on(harmless(buffer.feed(chunk))) for chunk in chunks)
+    out = b"".join(stream.normalize(without_harmful_lines(buffer.feed(chunk))) for chunk in chunks)
     deltas = [e["delta"] for e in told(out) if e["type"] == "response.output_text.delta"]
     assert "".join(deltas) == "".join(pieces)
     with helper_on(out) as helper:

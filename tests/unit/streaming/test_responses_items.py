@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llm_relay.streaming.sse import event
+from llm_relay.streaming.sse import encode_event
 from tests.unit.streaming.response_streams import (
     COMPLETED,
     CREATED,
@@ -46,7 +46,7 @@ def kinds(events: list[Event]) -> list[str]:
 
 @pytest.mark.parametrize("items", [*([item] for item in RICH[:1]), RICH, [search(0), message(1)]])
 def test_a_whole_stream_of_any_items_passes_byte_for_byte(items: Any) -> None:
-    frames = [event(e, e["type"]) for e in stream_of(*items)]
+    frames = [encode_event(e, e["type"]) for e in stream_of(*items)]
     assert passed(*frames) == b"".join(frames)
 
 
@@ -55,7 +55,7 @@ def test_calls_that_are_told_in_turns_pass_byte_for_byte() -> None:
     mixed = [each for pair in zip(one, two, strict=True) for each in pair]
     whole = stream_of(one, two)
     events = numbered([*whole[:2], *mixed, whole[-1]])
-    frames = [event(e, e["type"]) for e in events]
+    frames = [encode_event(e, e["type"]) for e in events]
     assert passed(*frames) == b"".join(frames)
 
 
@@ -194,5 +194,5 @@ def test_items_of_tomorrow_keep_their_own_texts() -> None:
     inner = message(0, "Hi", item_id="new_1")[1:-1]
     added = {"type": "response.output_item.added", "output_index": 0, "item": head}
     done = {"type": "response.output_item.done", "output_index": 0, "item": head}
-    frames = [event(e, e["type"]) for e in stream_of([added, *inner, done])]
+    frames = [encode_event(e, e["type"]) for e in stream_of([added, *inner, done])]
     assert passed(*frames) == b"".join(frames)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_relay.streaming.sse import FrameBuffer, event, harmless, payloads
+from llm_relay.streaming.sse import FrameBuffer, encode_event, payloads, without_harmful_lines
 
 LINE_ENDS = ["\n", "\r\n", "\r"]
 
@@ -48,7 +48,7 @@ def test_no_bytes_break_the_buffer_and_what_it_hands_on_is_a_prefix(
 
 @given(data=st.binary(max_size=200))
 def test_no_bytes_break_the_cleaning(data: bytes) -> None:
-    list(payloads(harmless(data)))
+    list(payloads(without_harmful_lines(data)))
 
 
 def test_an_unfinished_frame_is_held_back() -> None:
@@ -86,7 +86,7 @@ def test_the_end_frees_a_whole_event_and_drops_a_part_of_one(rest: bytes, flushe
     ],
 )
 def test_lines_at_which_the_sdks_raise_are_taken_out(frames: bytes, kept: bytes) -> None:
-    assert harmless(frames) == kept
+    assert without_harmful_lines(frames) == kept
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_lines_at_which_the_sdks_raise_are_taken_out(frames: bytes, kept: bytes)
     ],
 )
 def test_harmless_frames_are_not_touched(frames: bytes) -> None:
-    assert harmless(frames) is frames
+    assert without_harmful_lines(frames) is frames
 
 
 def test_data_of_several_lines_is_one_payload() -> None:
@@ -107,4 +107,4 @@ def test_data_of_several_lines_is_one_payload() -> None:
 
 
 def test_an_event_of_ours_is_one_frame() -> None:
-    assert event({"a": "x\n\ny"}, "e") == b'event: e\ndata: {"a":"x\\n\\ny"}\n\n'
+    assert encode_event({"a": "x\n\ny"}, "e") == b'event: e\ndata: {"a":"x\\n\\ny"}\n\n'

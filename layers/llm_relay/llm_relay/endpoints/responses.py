@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from llm_relay.core.defaults import Document, with_defaults
 from llm_relay.streaming.responses.normalizer import ResponsesNormalizer
-from llm_relay.streaming.responses.shape import filled_response, whole_output
+from llm_relay.streaming.responses.required_fields import complete_output, complete_response
 from llm_relay.validation import responses
 
 if TYPE_CHECKING:
@@ -38,6 +38,6 @@ class Responses:
     def whole(self, document: Document, body: Document) -> Document:
         """Return the answer with every field that OpenAI's types require."""
         whole = with_defaults({"status": "completed"}, document) | {
-            "output": whole_output(document)
+            "output": complete_output(document)
         }
-        return filled_response(whole, body)
+        return complete_response(whole, body)

@@ -17,7 +17,7 @@ from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import BackgroundUnavailable, BadRequest
 from llm_relay.jobs.queue import Queue, jobs_queue
 from llm_relay.jobs.record import BackgroundResponse, answer_key, records, request_key
-from llm_relay.streaming.responses.shape import filled_response
+from llm_relay.streaming.responses.required_fields import complete_response
 from llm_relay.validation.fields import body_object, may_be_flag
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class BackgroundAwareRelay(Relay):
         queue = _queue_for(body)
         asked = {name: value for name, value in body.items() if name != "background"}
         response = _new_response(self._client)
-        shown = filled_response(_facts(response), body)
+        shown = complete_response(_facts(response), body)
         self._take_on(queue, response, self.checked(asked), shown)
         self._call.note_first_byte()
         self._call.finish(HTTPStatus.OK)

@@ -20,7 +20,7 @@ from llm_relay.jobs.leases import (
     number_of,
     text_of,
 )
-from llm_relay.streaming.responses.shape import filled_response
+from llm_relay.streaming.responses.required_fields import complete_response
 
 if TYPE_CHECKING:
     from llm_relay.aws.dynamodb import Item
@@ -52,7 +52,7 @@ def unanswered(document: Document, status: str) -> Document:
 
     The provider's answer may be in the document already.
     """
-    names = {*filled_response({}, {}), "background"}
+    names = {*complete_response({}, {}), "background"}
     bare = {name: document[name] for name in document if name in names}
     without: Document = {"output": [], "usage": None, "error": None, "incomplete_details": None}
     return bare | without | {"status": status}

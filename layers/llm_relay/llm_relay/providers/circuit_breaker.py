@@ -115,7 +115,7 @@ class CircuitBreakers:
             raise down.failure from None
         except _SilentError as silent:
             answer = silent.answer
-            silent.answer.body.heard = partial(self._hear, name)
+            silent.answer.body.on_outcome = partial(self._hear, name)
         if isinstance(answer, ProviderRefused):
             raise answer
         return answer

@@ -1,4 +1,4 @@
-"""A chat stream on its way: chunks pass as they are unless they lack what clients rely on."""
+"""Normalizes chat streams: chunks get the fields that clients rely on."""
 
 from __future__ import annotations
 
@@ -8,119 +8,104 @@ from typing import TYPE_CHECKING
 
 from llm_relay.core.defaults import Document, object_in, objects_in, text_in, with_defaults
 from llm_relay.core.usage import usage_of
-from llm_relay.streaming.normalizer import MOST_SHAPES, StreamNormalizer
-from llm_relay.streaming.sse import DONE, event
+from llm_relay.streaming.normalizer import StreamNormalizer
+from llm_relay.streaming.sse import DONE, encode_event
 
 if TYPE_CHECKING:
     from llm_relay.core.errors import RelayError
 
 
 class ChatNormalizer(StreamNormalizer):
-    """Completes chunks, keeps the usage, and tells it apart only to a caller who asked for it."""
+    """Completes chunks; passes the usage chunk on only to a caller who asked for it."""
 
     def __init__(self, model: str, *, wants_usage: bool, choices: int = 1) -> None:
         super().__init__()
         self._wants_usage = wants_usage
         self._usage: Document | None = None
-        self._usage_is_told = False
-        self._choices = choices  # as many as were asked for
-        self._begun: set[int] = set()
-        self._ended: set[int] = set()  # those with a finish reason
-        self._calls: dict[int, ToolCalls] = {}  # of each choice
-        self._whole: set[bytes] = set()  # shapes of chunks that lack nothing
-        self._shape: Document = {
+        self._usage_sent = False
+        self._requested_choices = choices
+        self._started: set[int] = set()
+        self._ended: set[int] = set()  # choices with a finish reason
+        self._tool_calls: dict[int, ToolCallIndexer] = {}  # by choice
+        self._defaults: Document = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
             "object": "chat.completion.chunk",
             "created": int(time.time()),
             "model": model,
         }
 
-    def knows(self, shape: bytes) -> bool:
-        """Tell whether chunks of a shape need no look any more."""
-        return shape in self._whole
+    def normalize_done(self, frame: bytes) -> bytes:
+        """Return [DONE], after the usage if that is still due."""
+        self.is_finished = True
+        return self._missing_usage() + frame
 
-    def pass_known(self, _shape: bytes, run: list[bytes]) -> bytes:
-        """Return chunks that lack nothing."""
-        return b"".join(run)
-
-    def pass_event(self, shape: bytes, frame: bytes, payload: bytes) -> bytes:
-        """Return the chunk, or what has to stand in its place."""
-        if payload.startswith(b"[DONE]"):
-            self.finished = True
-            return self._missing_usage() + frame
-        usage, passed = self._usage, self.read(frame, payload)
-        if passed is frame and self._usage is usage:  # each usage counts, if it was told before
-            self._whole = {shape, *self._whole} if len(self._whole) < MOST_SHAPES else {shape}
-        return passed
-
-    def closing(self) -> bytes | None:
-        """Return [DONE] where a provider gave its finish reasons and left it at that."""
-        if self.finished:
-            return b""
-        is_whole = self._begun <= self._ended and len(self._ended) >= self._choices
-        return self._missing_usage() + DONE if is_whole else None
-
-    def failure(self, error: RelayError) -> bytes:
-        """Return the event at which both official SDKs raise; no [DONE] follows."""
-        return event(error.body())
-
-    def pass_document(self, frame: bytes, document: Document) -> bytes:
+    def normalize_event(self, frame: bytes, document: Document) -> bytes:
         """Return the chunk with every field that OpenAI's types require."""
         if self.model is None:
-            known = {name: document.get(name) for name in self._shape}
-            self._shape = with_defaults(self._shape, known)
-            self.model = str(self._shape["model"])
+            first = {name: document.get(name) for name in self._defaults}
+            self._defaults = with_defaults(self._defaults, first)
+            self.model = str(self._defaults["model"])
         choices = objects_in(document, "choices")
         if isinstance(document.get("usage"), dict):
-            self._usage, self.usage = document, usage_of(document)
-            self._usage_is_told |= not choices
+            self._usage, self.usage = document["usage"], usage_of(document)
+            self._usage_sent |= not choices
             if not choices and not self._wants_usage:
                 return b""
-        whole = with_defaults(self._shape, document)
-        whole["choices"] = [self._whole_choice(choice) for choice in choices]
-        return frame if whole == document else event(whole)
+        chunk = with_defaults(self._defaults, document)
+        chunk["choices"] = [self._complete_choice(choice) for choice in choices]
+        return frame if chunk == document else encode_event(chunk)
+
+    def closing_frames(self) -> bytes | None:
+        """Return [DONE] if every choice has its finish reason and the provider sent none."""
+        if self.is_finished:
+            return b""
+        is_complete = self._started <= self._ended and len(self._ended) >= self._requested_choices
+        return self._missing_usage() + DONE if is_complete else None
+
+    def failure_frames(self, error: RelayError) -> bytes:
+        """Return the event at which both official SDKs raise; no [DONE] follows."""
+        return encode_event(error.body())
 
     def _missing_usage(self) -> bytes:
-        """Return the chunk that tells the usage, if it came along with text."""
-        if not self._wants_usage or self._usage_is_told or self._usage is None:
+        """Return the usage chunk if the usage came along with text."""
+        if not self._wants_usage or self._usage_sent or self._usage is None:
             return b""
-        self._usage_is_told = True
-        return event(self._shape | {"choices": [], "usage": self._usage["usage"]})
+        self._usage_sent = True
+        return encode_event(self._defaults | {"choices": [], "usage": self._usage})
 
-    def _whole_choice(self, choice: Document) -> Document:
-        whole = with_defaults({"index": 0, "finish_reason": None}, choice)
-        index = whole["index"] = whole["index"] if type(whole["index"]) is int else 0
-        self._begun.add(index)
-        if text_in(whole, "finish_reason"):
+    def _complete_choice(self, given: Document) -> Document:
+        choice = with_defaults({"index": 0, "finish_reason": None}, given)
+        index = choice["index"] = choice["index"] if type(choice["index"]) is int else 0
+        self._started.add(index)
+        if text_in(choice, "finish_reason"):
             self._ended.add(index)
-        delta = object_in(choice, "delta")
+        delta = object_in(given, "delta")
         if delta.get("tool_calls"):
-            calls = self._calls.setdefault(index, ToolCalls())
-            delta = delta | {"tool_calls": calls.placed(delta)}
-        return whole | {"delta": delta}
+            indexer = self._tool_calls.setdefault(index, ToolCallIndexer())
+            delta = delta | {"tool_calls": indexer.indexed(delta["tool_calls"])}
+        return choice | {"delta": delta}
 
 
-class ToolCalls:
-    """The tool calls of one choice; clients put their fragments together by an index."""
+class ToolCallIndexer:
+    """Gives the tool call fragments of one choice the index by which clients join them."""
 
     def __init__(self) -> None:
-        self._indices: dict[str, int] = {}  # by the call's id
+        self._by_id: dict[str, int] = {}
         self._last = -1
         self._next = 0
 
-    def placed(self, delta: Document) -> list[Document]:
-        """Return the fragments in a delta, each with the index of its call."""
-        given = delta.get("tool_calls")
-        fragments = objects_in({"all": [given] if isinstance(given, dict) else given}, "all")
+    def indexed(self, tool_calls: object) -> list[Document]:
+        """Return the fragments of a delta, each with the index of its call."""
+        given = [tool_calls] if isinstance(tool_calls, dict) else tool_calls
+        fragments = objects_in({"tool_calls": given}, "tool_calls")
         return [fragment | {"index": self._index(fragment)} for fragment in fragments]
 
     def _index(self, fragment: Document) -> int:
         index, call_id = fragment.get("index"), text_in(fragment, "id")
         if type(index) is not int:
-            begins = call_id or text_in(object_in(fragment, "function"), "name")
-            other = self._next if begins or self._last < 0 else self._last
-            index = self._indices.get(call_id, other)
+            is_new = call_id or text_in(object_in(fragment, "function"), "name") or self._last < 0
+            index = self._by_id.get(call_id, self._next if is_new else self._last)
         if call_id:
-            self._indices[call_id] = index
+            self._by_id[call_id] = index
         self._last, self._next = index, max(self._next, index + 1)
         return index

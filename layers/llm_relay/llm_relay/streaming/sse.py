@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 KEEP_ALIVE = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
 
-LONGEST_FRAME_BYTES = 32 * 1024 * 1024
+MAX_FRAME_BYTES = 32 * 1024 * 1024
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 _BLANK_LINE = re.compile(rb"\n\r?\n|\n\r|\r\n?\r\n?")
@@ -47,7 +47,7 @@ class FrameBuffer:
         # A blank line may straddle the old rest and the new chunk by up to three bytes.
         start = max(0, len(self._rest) - 3)
         self._rest += chunk
-        if len(self._rest) > LONGEST_FRAME_BYTES:
+        if len(self._rest) > MAX_FRAME_BYTES:
             raise UpstreamFailed("The provider sent an event that does not end.")
         end = _end_of_frames(self._rest, start)
         frames = bytes(memoryview(self._rest)[:end])
@@ -72,7 +72,7 @@ def _end_of_frames(data: bytearray, start: int) -> int:
     return end
 
 
-def harmless(frames: bytes) -> bytes:
+def without_harmful_lines(frames: bytes) -> bytes:
     """Return the frames, byte for byte unless they hold what the official SDKs choke on."""
     line = _HARMFUL_LINE if b"\r" in frames else _HARMFUL_USUAL_LINE
     if not line.search(b"\n" + frames):
@@ -88,7 +88,7 @@ def _harmless_lines(frame: bytes) -> list[bytes]:
     return lines if has_data else comments
 
 
-def split(frames: bytes) -> list[bytes]:
+def split_frames(frames: bytes) -> list[bytes]:
     """Return each frame, with its blank line."""
     if b"\r" not in frames:
         *whole, rest = frames.split(b"\n\n")
@@ -101,7 +101,7 @@ def split(frames: bytes) -> list[bytes]:
 
 def payloads(frames: bytes) -> Iterator[bytes]:
     """Yield the data of each frame that has any."""
-    return filter(None, map(payload_of, split(frames)))
+    return filter(None, map(payload_of, split_frames(frames)))
 
 
 def payload_of(frame: bytes) -> bytes:
@@ -118,7 +118,7 @@ def looks_complete(payload: bytes) -> bool:
     return payload.startswith(b"[DONE]") or (payload[:1] == b"{" and payload.rstrip()[-1:] == b"}")
 
 
-def event(document: dict[str, Any], name: str | None = None) -> bytes:
+def encode_event(document: dict[str, Any], name: str | None = None) -> bytes:
     """Return one frame."""
     head = f"event: {name}\n" if name else ""
     return f"{head}data: {_ENCODER.encode(document)}\n\n".encode()

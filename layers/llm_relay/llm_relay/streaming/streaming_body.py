@@ -1,4 +1,4 @@
-"""A streamed answer on its way from the provider to the caller."""
+"""The body of a streamed answer, from the provider to the caller."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import InternalError, ProviderRefused, RelayError, UpstreamFailed
 from llm_relay.providers.client import provider_refusal
-from llm_relay.streaming.sse import KEEP_ALIVE, FrameBuffer, harmless
+from llm_relay.streaming.sse import KEEP_ALIVE, FrameBuffer, without_harmful_lines
 from llm_relay.transport.http_transport import timeout_error
 
 if TYPE_CHECKING:
@@ -20,84 +20,84 @@ if TYPE_CHECKING:
     from llm_relay.streaming.normalizer import StreamNormalizer
     from llm_relay.transport.http_transport import HttpReply
 
-# How long to wait for the connection's end after the stream's, so that it can be used again.
+# How long to wait for the end of the body after the last event, to reuse the connection.
 _LINGER_SECONDS = 0.5
 
 
 class StreamingBody:
-    """Frames pass as they are, silence is filled with comments, a failure becomes an event.
+    """Yields frames, comments during silence, and an event for a failure.
 
-    An iterator with `close`, and no generator: one that never started would close nothing.
+    Not a generator: closing one that never started would not close the provider's reply.
     """
 
     def __init__(
         self,
         reply: HttpReply,
-        watch: StreamNormalizer,
+        normalizer: StreamNormalizer,
         call: CallRecord,
         deadline: Deadline,
         keep_alive_seconds: float,
     ) -> None:
         self._reply = reply
-        self._watch = watch
-        watch.key = call.effort.key
+        self._normalizer = normalizer
+        normalizer.provider_key = call.effort.key
         self._call = call
         self._deadline = deadline
         self._keep_alive_seconds = keep_alive_seconds
         self._frames = FrameBuffer()
-        self._first = b""
-        self._over = False
-        self._linger: Deadline | None = None
+        self._first_frames = b""
+        self._is_over = False
+        self._linger_deadline: Deadline | None = None
         self._failure: RelayError | None = None
-        # Is told, at the end, what came of it: a failure before the first event, or none.
-        self.heard: Callable[[RelayError | None], None] | None = None
+        # Called once at the end, with the failure if there was one before the first event.
+        self.on_outcome: Callable[[RelayError | None], None] | None = None
 
     @property
     def is_silent(self) -> bool:
-        """Tell whether no event has come."""
-        return not self._watch.events
+        """Tell whether no event has arrived."""
+        return not self._normalizer.event_count
 
     def open(self) -> None:
-        """Wait for the first event, or for the first comment that is due in its place.
+        """Wait for the first event, or until the first keep-alive comment is due.
 
-        Raises a RelayError for a provider that refuses in its first event or ends without any;
-        nothing has been answered yet, so the caller can be told by the status.
+        Raises a RelayError if the provider refuses in its first event or ends without one: the
+        answer can still have an error's status.
         """
-        soon = self._deadline.within(self._keep_alive_seconds)
-        while not self._watch.events and not self._over and soon.remaining():
+        due = self._deadline.within(self._keep_alive_seconds)
+        while self.is_silent and not self._is_over and due.remaining():
             with suppress(TimeoutError):
-                self._first += self._read(soon.remaining())
-        if self._watch.refusal:
-            raise refusal_in(self._watch.refusal)
+                self._first_frames += self._read(due.remaining())
+        if self._normalizer.refusal:
+            raise refusal_in(self._normalizer.refusal)
         if self._failure and self.is_silent:
             raise self._failure
         if not self._deadline.remaining():
             raise timeout_error()
-        self._first = self._first or KEEP_ALIVE
+        self._first_frames = self._first_frames or KEEP_ALIVE
         self._call.note_first_byte()
 
     def __iter__(self) -> Iterator[bytes]:
-        """Return the one pass there is."""
+        """Return the iterator itself."""
         return self
 
     def __next__(self) -> bytes:
         """Return the next whole frames."""
-        piece, self._first = self._first, b""
+        frames, self._first_frames = self._first_frames, b""
         due = self._deadline.within(self._keep_alive_seconds)
-        while not piece and not self._over:
-            piece = self._next_piece(due)
-        if piece:
-            return piece
-        self._finish(self._failure.code if self._failure else self._watch.failure_code)
+        while not frames and not self._is_over:
+            frames = self._next_frames(due)
+        if frames:
+            return frames
+        self._finish(self._failure.code if self._failure else self._normalizer.failure_code)
         raise StopIteration
 
     def close(self) -> None:
-        """Let go of the provider; a stream that is not over counts as left by its caller."""
+        """Close the provider's reply; an unfinished stream counts as left by its caller."""
         self._finish("caller_left")
 
-    def _next_piece(self, due: Deadline) -> bytes:
-        # What is held back or taken out is silence to the caller, however busy the provider is.
-        seconds = self._patience(due)
+    def _next_frames(self, due: Deadline) -> bytes:
+        # An unfinished or removed frame is silence to the caller as well.
+        seconds = self._read_timeout(due)
         if not seconds:
             return self._fill_silence()
         try:
@@ -106,81 +106,81 @@ class StreamingBody:
             return self._fill_silence()
         except RelayError as error:
             return self._fail(error)
-        except Exception as error:  # noqa: BLE001 - the caller must hear of it as well
+        except Exception as error:  # noqa: BLE001 - the caller gets an error event
             log_internal_error(error, self._call.request_id)
             return self._fail(InternalError("The relay itself failed. Its log has the request id."))
 
-    def _patience(self, due: Deadline) -> float:
-        if not self._watch.finished:
+    def _read_timeout(self, due: Deadline) -> float:
+        if not self._normalizer.is_finished:
             return due.remaining()
-        self._linger = self._linger or self._deadline.within(_LINGER_SECONDS)
-        return self._linger.remaining()
+        self._linger_deadline = self._linger_deadline or self._deadline.within(_LINGER_SECONDS)
+        return self._linger_deadline.remaining()
 
     def _read(self, seconds: float) -> bytes:
         chunk = self._call.effort.waiting_for(lambda: self._reply.read(seconds))
         if not chunk:
             return self._end()
-        return self._pass(self._frames.feed(chunk))
+        return self._normalize(self._frames.feed(chunk))
 
-    def _pass(self, frames: bytes) -> bytes:
-        passed = self._watch.pass_on(harmless(frames))
-        broken, self._watch.broken = self._watch.broken, None
-        if not broken:
-            return passed
-        if not self._watch.events:
-            raise broken
-        return passed + self._fail(broken)
+    def _normalize(self, frames: bytes) -> bytes:
+        normalized = self._normalizer.normalize(without_harmful_lines(frames))
+        invalid, self._normalizer.invalid_event = self._normalizer.invalid_event, None
+        if not invalid:
+            return normalized
+        if not self._normalizer.event_count:
+            raise invalid
+        return normalized + self._fail(invalid)
 
     def _end(self) -> bytes:
-        rest = self._pass(self._frames.flush())
-        if self._over:
+        rest = self._normalize(self._frames.flush())
+        if self._is_over:
             return rest
-        closing = self._watch.closing()
+        closing = self._normalizer.closing_frames()
         if closing is None:
             when = "before the first event" if self.is_silent else "too early"
             return rest + self._fail(UpstreamFailed(f"The provider ended its stream {when}."))
-        self._over = True
+        self._is_over = True
         return rest + (closing or b"")
 
     def _fill_silence(self) -> bytes:
-        if self._watch.finished:
-            self._over = True
+        if self._normalizer.is_finished:
+            self._is_over = True
             return b""
         return KEEP_ALIVE if self._deadline.remaining() else self._fail(timeout_error())
 
     def _fail(self, error: RelayError) -> bytes:
-        self._over = True
-        if (closing := self._watch.closing()) is not None:
-            return closing  # the answer was whole; what came after it does not matter
+        self._is_over = True
+        if (closing := self._normalizer.closing_frames()) is not None:
+            return closing  # the answer is complete; a later failure does not matter
         self._failure = error
-        return self._watch.failure(error)
+        return self._normalizer.failure_frames(error)
 
     def _finish(self, code: str | None) -> None:
-        self._over = True
+        self._is_over = True
         self._reply.close()
-        self._call.settle(self._watch.usage, self._watch.model)
-        is_refused = self._watch.refusal is not None
+        self._call.settle(self._normalizer.usage, self._normalizer.model)
+        is_refused = self._normalizer.refusal is not None
         self._call.finish(HTTPStatus.OK, code, failure=self._failure, may_be_paid=not is_refused)
-        self._tell_who_waits_for_it()
+        self._report_outcome()
 
-    def _tell_who_waits_for_it(self) -> None:
-        heard, self.heard = self.heard, None
-        if not heard:
+    def _report_outcome(self) -> None:
+        report, self.on_outcome = self.on_outcome, None
+        if not report:
             return
-        if self._watch.refusal:
-            heard(refusal_in(self._watch.refusal))
+        if self._normalizer.refusal:
+            report(refusal_in(self._normalizer.refusal))
         elif not self.is_silent:
-            heard(None)
+            report(None)
         elif self._failure:
-            heard(self._failure)
+            report(self._failure)
 
 
 def refusal_in(error: dict[str, Any]) -> ProviderRefused:
     """Return the refusal that a provider sent with status 200."""
-    return provider_refusal(_status_of(error), error, {})
+    return provider_refusal(_error_status(error), error, {})
 
 
-def _status_of(error: dict[str, Any]) -> int:
+def _error_status(error: dict[str, Any]) -> int:
     for name in ("status", "status_code", "code"):
         status = error.get(name)
         if type(status) is int and HTTPStatus.BAD_REQUEST <= status < 600:  # noqa: PLR2004

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from llm_relay.core.defaults import Document, object_in, objects_in, text_in
-from llm_relay.streaming.responses.items import HOLDERS, Item
-from llm_relay.streaming.responses.shape import PREFIXES, kind_of, whole_output
-from llm_relay.streaming.responses.texts import finished
+from llm_relay.streaming.responses.item import OutputItem
+from llm_relay.streaming.responses.item_text import TEXT_ITEM_TYPES
+from llm_relay.streaming.responses.required_fields import ID_PREFIXES, complete_output, item_type
+from llm_relay.streaming.responses.text_events import closing_events
 
-# Items that an event of theirs may begin, since they need no more than an id and a status.
-_BARE = {
+# Any event may begin such an item, which needs no more than an id and a status.
+_TOOL_ITEM_TYPES = {
     "code_interpreter_call",
     "file_search_call",
     "image_generation_call",
@@ -19,72 +20,72 @@ _BARE = {
 
 
 class ResponseOutput:
-    """Keeps the items; event methods return an event as it should be, after those it lacks.
+    """Keeps the items; methods return the completed event, after those that have to precede it.
 
     https://platform.openai.com/docs/api-reference/responses-streaming
     """
 
     def __init__(self) -> None:
-        self._items: list[Item] = []
-        self._announced: list[Item] = []  # in the order that clients rely on
-        self._response_id = ""
-
-    def belongs_to(self, response_id: str) -> None:
-        """Name the response, after which items without an id of their own are called."""
-        self._response_id = response_id
+        self.response_id = ""  # part of the ids given to items without one
+        self._items: list[OutputItem] = []
+        self._announced: list[OutputItem] = []  # by output_index
 
     def documents(self, status: str) -> list[Document]:
         """Return the items that the caller knows of, as they are now."""
         return [item.document(status) for item in self._announced]
 
-    def closed(self, status: str) -> list[Document]:
-        """Return the events that end all items which are not over."""
-        return [each for item in self._items for each in self._closed(item, status, {})]
+    def close_all(self, status: str) -> list[Document]:
+        """Return the events that end all unfinished items."""
+        return [event for item in self._items for event in self._close(item, status, {})]
 
     def item_added(self, document: Document) -> list[Document]:
-        """An item begins."""
+        """Handle the beginning of an item."""
         given = object_in(document, "item")
         if not given:
-            return []  # what begins will show
-        item = self._begun(given, document) or self._new(kind_of(given), given.get("id"), document)
-        item.is_given = True
-        item.take_over(given)
-        is_held = item.index is None and not item.is_tellable
-        return [] if is_held else [document | event for event in self.announced(item)]
+            return []  # a later event shows which item begins
+        item = self._unannounced(given, document)
+        item = item or self._create(item_type(given), given.get("id"), document)
+        item.provider_added = True
+        item.update(given)
+        if not item.can_be_announced:
+            return []
+        return [document | event for event in self.announce(item)]
 
     def item_done(self, document: Document) -> list[Document]:
-        """An item is over."""
+        """Handle the end of an item."""
         given = object_in(document, "item")
-        item = self.find(kind_of(given), document | given, given.get("id"))
-        item.take_over(given)
-        return self._closed(item, text_in(given, "status") or "completed", document)
+        item = self.find_or_create(item_type(given), document | given, given.get("id"))
+        item.update(given)
+        return self._close(item, text_in(given, "status") or "completed", document)
 
-    def other(self, document: Document) -> list[Document]:
-        """Any event that may be about an item; it gets the place that the item has here."""
-        kind = text_in(document, "type").removeprefix("response.").rpartition(".")[0]
-        if kind in _BARE:
-            item = self.find(kind, document, document.get("item_id"))
-            return [*self.announced(item), document | item.place()]
-        known = self.named(document.get("item_id"))
-        return [document | known.place() if known and known.index is not None else document]
+    def other_event(self, document: Document) -> list[Document]:
+        """Handle any other event; one about an item gets the item's reference."""
+        prefix = text_in(document, "type").removeprefix("response.").rpartition(".")[0]
+        if prefix in _TOOL_ITEM_TYPES:
+            item = self.find_or_create(prefix, document, document.get("item_id"))
+            return [*self.announce(item), document | item.reference()]
+        known = self.find(document.get("item_id"))
+        is_announced = known is not None and known.index is not None
+        return [document | known.reference() if known and is_announced else document]
 
-    def take_over(self, response: Document) -> list[Document]:
-        """Take what a response says of its items, which may be all; return it under their ids."""
+    def merge(self, response: Document) -> list[Document]:
+        """Take the items of a final response; return them under the ids that the caller knows."""
         output = objects_in(response, "output")
-        known = [self._same(kind_of(given), given, given.get("id")) for given in output]
-        left = [item for item in self._items if item not in known]
+        known = [self._same(item_type(given), given, given.get("id")) for given in output]
+        unmatched = [item for item in self._items if item not in known]
         items = []
         for given, same in zip(output, known, strict=True):
-            alike = (item for item in left if item.kind == kind_of(given))
-            item = same or next(alike, None) or self._new(kind_of(given), given.get("id"), {})
-            left = [each for each in left if each is not item]
-            item.take_over(given)
+            of_type = (item for item in unmatched if item.type == item_type(given))
+            item = same or next(of_type, None)
+            item = item or self._create(item_type(given), given.get("id"), {})
+            unmatched = [each for each in unmatched if each is not item]
+            item.update(given)
             items.append(item)
-        whole = zip(whole_output(response), items, strict=True)
-        return [given | item.identity() for given, item in whole]
+        complete = zip(complete_output(response), items, strict=True)
+        return [given | item.identity() for given, item in complete]
 
-    def announced(self, item: Item) -> list[Document]:
-        """Return the event that begins an item, if it has not gone out."""
+    def announce(self, item: OutputItem) -> list[Document]:
+        """Return the event that begins an item, if it was not sent."""
         if item.index is not None:
             return []
         item.call_id = item.call_id or f"call_{item.id}"
@@ -93,10 +94,10 @@ class ResponseOutput:
         added = {"type": "response.output_item.added", "output_index": item.index}
         return [added | {"item": item.announcement()}]
 
-    def _closed(self, item: Item, status: str, document: Document) -> list[Document]:
+    def _close(self, item: OutputItem, status: str, document: Document) -> list[Document]:
         if item.is_done:
             return []
-        before = self.announced(item) + finished(item)
+        before = self.announce(item) + closing_events(item)
         item.fields = item.document(status)
         item.is_done = True
         done = {"type": "response.output_item.done", "output_index": item.index}
@@ -104,63 +105,65 @@ class ResponseOutput:
 
     # Which item an event is about.
 
-    def is_foreign(self, item_id: Any) -> bool:
-        """Tell whether an item is of a kind whose texts are its own affair."""
-        known = self.named(item_id)
-        return known is not None and known.kind not in HOLDERS
+    def has_unknown_type(self, item_id: Any) -> bool:
+        """Tell whether an item is of a type whose texts pass unchanged."""
+        known = self.find(item_id)
+        return known is not None and known.type not in TEXT_ITEM_TYPES
 
-    def named(self, item_id: Any) -> Item | None:
-        """Return the item that the provider or we call by that id."""
-        name = _name(item_id)
-        return next((i for i in self._items if name and name in (i.id, i.given_id)), None)
+    def find(self, item_id: Any) -> OutputItem | None:
+        """Return the item with that id, the provider's or ours."""
+        if not isinstance(item_id, str) or not item_id:
+            return None
+        return next((i for i in self._items if item_id in (i.id, i.provider_id)), None)
 
-    def find(self, kind: str, fields: Document, item_id: Any) -> Item:
-        """Return the item that an event of these fields is about, a new one if it fits none."""
+    def find_or_create(self, kind: str, fields: Document, item_id: Any) -> OutputItem:
+        """Return the item of a type that an event is about, a new one if it matches none."""
         if same := self._same(kind, fields, item_id):
             return same
-        fitting = [i for i in reversed(self._items) if i.kind == kind and i.fits(fields)]
-        index, name = fields.get("output_index"), _name(item_id)
+        matching = [i for i in reversed(self._items) if i.type == kind and i.matches(fields)]
+        index, provider_id = fields.get("output_index"), _id(item_id)
         if type(index) is int:
-            fitting = [item for item in fitting if item.is_at(index)]
-        elif name:
-            fitting = [item for item in fitting if not item.given_id]
-        item = fitting[0] if fitting else self._new(kind, item_id, fields)
-        item.given_id = item.given_id or name
+            matching = [item for item in matching if item.matches_index(index)]
+        elif provider_id:
+            matching = [item for item in matching if not item.provider_id]
+        item = matching[0] if matching else self._create(kind, item_id, fields)
+        item.provider_id = item.provider_id or provider_id
         return item
 
-    def _same(self, kind: str, fields: Document, item_id: Any) -> Item | None:
-        """Return the item that is called by that id, or makes that call."""
-        name, call_id = _name(item_id), text_in(fields, "call_id")
-        same = [item for item in reversed(self._items) if item.kind == kind]
-        named = (item for item in same if name and name in (item.id, item.given_id))
-        called = (item for item in same if call_id and item.call_id == call_id)
-        return next(named, None) or next(called, None)
+    def _same(self, kind: str, fields: Document, item_id: Any) -> OutputItem | None:
+        """Return the item with that id, or with that call id."""
+        provider_id, call_id = _id(item_id), text_in(fields, "call_id")
+        items = [item for item in reversed(self._items) if item.type == kind]
+        by_id = (i for i in items if provider_id and provider_id in (i.id, i.provider_id))
+        by_call = (i for i in items if call_id and i.call_id == call_id)
+        return next(by_id, None) or next(by_call, None)
 
-    def _begun(self, given: Document, document: Document) -> Item | None:
-        """Return the item of a late or repeated announcement."""
-        kind, item_id, index = kind_of(given), given.get("id"), document.get("output_index")
+    def _unannounced(self, given: Document, document: Document) -> OutputItem | None:
+        """Return the item of a late or repeated output_item.added."""
+        kind, item_id, index = item_type(given), given.get("id"), document.get("output_index")
         if same := self._same(kind, given, item_id):
             return same
         for item in self._items:
-            is_new = item.is_given or item.kind != kind or not item.fits(given)
-            if not is_new and not (item_id and item.given_id) and item.is_at(index):
-                item.given_id = item.given_id or _name(item_id)
+            is_other = item.provider_added or item.type != kind or not item.matches(given)
+            has_other_id = item_id and item.provider_id
+            if not is_other and not has_other_id and item.matches_index(index):
+                item.provider_id = item.provider_id or _id(item_id)
                 return item
         return None
 
-    def _new(self, kind: str, item_id: Any, fields: Document) -> Item:
-        given_id, taken = _name(item_id), {item.id for item in self._items}
-        index, prefix = fields.get("output_index"), PREFIXES.get(kind, kind)
-        own_id = f"{prefix}_{self._response_id.removeprefix('resp_')}_{len(self._items)}"
-        item = Item(
-            id=given_id if given_id and given_id not in taken else own_id,
-            kind=kind,
-            given_id=given_id,
-            given_index=index if type(index) is int else None,
+    def _create(self, kind: str, item_id: Any, fields: Document) -> OutputItem:
+        provider_id, taken = _id(item_id), {item.id for item in self._items}
+        index, prefix = fields.get("output_index"), ID_PREFIXES.get(kind, kind)
+        own_id = f"{prefix}_{self.response_id.removeprefix('resp_')}_{len(self._items)}"
+        item = OutputItem(
+            id=provider_id if provider_id and provider_id not in taken else own_id,
+            type=kind,
+            provider_id=provider_id,
+            provider_index=index if type(index) is int else None,
         )
         self._items.append(item)
         return item
 
 
-def _name(item_id: Any) -> str:
+def _id(item_id: Any) -> str:
     return item_id if isinstance(item_id, str) else ""

@@ -11,12 +11,12 @@ from llm_relay.core.defaults import Document, object_in, objects_in, text_in, wi
 from llm_relay.core.usage import usage_of
 
 # Of items' ids.
-PREFIXES = {"message": "msg", "function_call": "fc", "reasoning": "rs", "web_search_call": "ws"}
+ID_PREFIXES = {"message": "msg", "function_call": "fc", "reasoning": "rs", "web_search_call": "ws"}
 _NO_INPUT_DETAILS = {"cached_tokens": 0, "cache_write_tokens": 0}
 _NO_OUTPUT_DETAILS = {"reasoning_tokens": 0}
 
 
-def filled_response(response: Document, body: Document) -> Document:
+def complete_response(response: Document, body: Document) -> Document:
     """Return a response with every field; what the caller asked for is told from the request."""
     defaults = {
         "id": f"resp_{uuid.uuid4().hex}",
@@ -37,11 +37,11 @@ def filled_response(response: Document, body: Document) -> Document:
     }
     whole = with_defaults(defaults, response)
     usage = whole["usage"]
-    whole["usage"] = filled_usage(usage) if isinstance(usage, dict) else None
+    whole["usage"] = complete_usage(usage) if isinstance(usage, dict) else None
     return whole | {"id": str(whole["id"])}
 
 
-def filled_usage(usage: Document) -> Document:
+def complete_usage(usage: Document) -> Document:
     """Return the usage with its details, zero where the provider counts none."""
     counted = usage_of({"usage": usage})
     tokens_in, tokens_out = counted.tokens_in or 0, counted.tokens_out or 0
@@ -59,29 +59,31 @@ def filled_usage(usage: Document) -> Document:
     }
 
 
-def whole_output(response: Document) -> list[Document]:
+def complete_output(response: Document) -> list[Document]:
     """Return the items of a whole answer, each with the fields that its kind requires."""
-    return [_whole_item(index, item) for index, item in enumerate(objects_in(response, "output"))]
+    return [
+        _complete_item(index, item) for index, item in enumerate(objects_in(response, "output"))
+    ]
 
 
-def kind_of(item: Document) -> str:
+def item_type(item: Document) -> str:
     """Return the kind of an output item; one without a type is known by OpenAI's prefixes."""
     prefix = text_in(item, "id").partition("_")[0]
-    kind = next((kind for kind, known in PREFIXES.items() if prefix == known), "message")
+    kind = next((kind for kind, known in ID_PREFIXES.items() if prefix == known), "message")
     return text_in(item, "type") or ("function_call" if "call_id" in item else kind)
 
 
-def parts_of(content: Any) -> list[Document]:
+def content_parts(content: Any) -> list[Document]:
     """Return the parts of a content, which may be a bare text."""
     if isinstance(content, str):
         return [{"text": content}]
     return objects_in({"content": content}, "content")
 
 
-def _whole_item(index: int, item: Document) -> Document:
-    kind = kind_of(item)
+def _complete_item(index: int, item: Document) -> Document:
+    kind = item_type(item)
     if kind == "message":
-        content = [_filled_part(part) for part in parts_of(item.get("content"))]
+        content = [_complete_part(part) for part in content_parts(item.get("content"))]
         own: Document = {"role": "assistant", "status": "completed"}
         item = item | {"content": content}
     elif kind == "function_call":
@@ -98,7 +100,7 @@ def _arguments_as_text(item: Document) -> Document:
     return {"arguments": json.dumps(given)} if isinstance(given, dict) else {}
 
 
-def _filled_part(part: Document) -> Document:
+def _complete_part(part: Document) -> Document:
     kind = text_in(part, "type") or "output_text"
     if kind == "output_text":
         return with_defaults({"annotations": []}, part) | {
