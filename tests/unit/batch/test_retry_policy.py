@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 
 from llm_relay.batch.worker.chunk_task import OUT_OF_TIME, StopReason
+from llm_relay.batch.worker.provider_call import FailureClass, classify_failure
 from llm_relay.batch.worker.retry_policy import (
     DOWN_AFTER,
     MAX_ROW_ATTEMPTS,
-    FailureClass,
     RetryPolicy,
-    classify_failure,
 )
 from llm_relay.batch.worker.rows import Row
 from llm_relay.core.errors import (

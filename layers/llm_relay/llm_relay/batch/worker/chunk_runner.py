@@ -38,8 +38,6 @@ class ChunkRunner:
     retry_policy: RetryPolicy
     events: Events
     stop: StopSignal
-    max_in_progress: int = 0
-    rate_limited: int = 0  # responses with status 429
     _in_progress: int = 0
     _paused_until: float = 0.0
 
@@ -63,7 +61,8 @@ class ChunkRunner:
     def _start_rows(self, pool: ThreadPoolExecutor) -> None:
         while not self.stop.is_set() and self._may_start() and (row := self.rows.next_row()):
             self._in_progress += 1
-            self.max_in_progress = max(self.max_in_progress, self._in_progress)
+            totals = self.recorder.totals
+            totals.max_concurrency = max(totals.max_concurrency, self._in_progress)
             self.pacer.on_start(row, time.monotonic())
             pool.submit(self._run_row, row)
 
@@ -108,7 +107,7 @@ class ChunkRunner:
         decision = self.retry_policy.on_failure(outcome.row, failure)
         if decision.reduces_concurrency:
             self.limiter.on_overload(outcome.started, outcome.ended)
-        self.rate_limited += failure.status == HTTPStatus.TOO_MANY_REQUESTS
+        self.recorder.totals.rate_limited += failure.status == HTTPStatus.TOO_MANY_REQUESTS
         self.stop.reason = self.stop.reason or decision.stop
         now = time.monotonic()
         self._paused_until = max(self._paused_until, now + decision.pause_seconds)

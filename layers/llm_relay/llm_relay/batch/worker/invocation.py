@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from llm_relay.batch.model.record import Batch
     from llm_relay.batch.worker.chunk_runner import Events
     from llm_relay.batch.worker.chunk_task import StopReason
-    from llm_relay.batch.worker.recovery import ChunkProgress
 
 # Of the function's time, reserved to write and count the last results.
 CLOSING_SECONDS = 10.0
@@ -97,16 +96,13 @@ class WorkerInvocation:
         self._lease = lease
         self._deadline = deadline
         self._started = time.monotonic()
+        self._bucket = Bucket(os.environ["BATCH_BUCKET"])
+        self._events: Events = queue.SimpleQueue()
+        self._reservations = BudgetReservations(batch.client, leases, lease, deadline.remaining())
+        self._retry_policy = RetryPolicy(task.silent_attempts)
         # At most half of the time is left to rows in progress.
         max_seconds = providers().settings.first_byte_seconds
         self._row_seconds = min(max_seconds, deadline.remaining() / 2)
-        self._last_start = deadline.within(deadline.remaining() - self._row_seconds)
-        self._reservations = BudgetReservations(batch.client, leases, lease, deadline.remaining())
-        self._retry_policy = RetryPolicy(task.silent_attempts)
-        is_careful = lease.crash_count >= CAREFUL_CRASHES
-        self._threads = 1 if is_careful else int(os.environ.get("BATCH_CONCURRENCY", "128"))
-        self._bucket = Bucket(os.environ["BATCH_BUCKET"])
-        self._events: Events = queue.SimpleQueue()
 
     def run(self) -> dict[str, Any]:
         """Run rows until done or stopped, clean up, and return the output of the function."""
@@ -118,16 +114,17 @@ class WorkerInvocation:
             self._reservations.settle_abandoned(before.results)
             writer = self._writer(heartbeat)
             recorder = ResultRecorder(self._batch.id, writer, heartbeat, self._reservations, before)
-            stop = StopSignal(self._batch, self._lease, heartbeat, self._last_start)
-            runner = self._runner(recorder, stop, before)
+            last_start = Deadline(self._deadline.at - self._row_seconds)
+            stop = StopSignal(self._batch, self._lease, heartbeat, last_start)
+            threads = 1 if self._lease.crash_count >= CAREFUL_CRASHES else _max_concurrency()
+            runner = self._runner(recorder, stop, threads)
             cleanup.callback(recorder.close)
             cleanup.callback(runner.handle_events)
             cleanup.callback(writer.close, Deadline(self._deadline.at + CLOSING_SECONDS / 2))
             cleanup.callback(runner.handle_events)
             load_provider_key()
-            runner.run(self._threads)
-        reason = LEASE_LOST if writer.dropped_results else stop.reason
-        return self._output(reason, runner, recorder, before)
+            runner.run(threads)
+        return self._output(LEASE_LOST if writer.dropped_results else stop.reason, recorder)
 
     def _writer(self, heartbeat: LeaseHeartbeat) -> PartWriter:
         return PartWriter(
@@ -138,57 +135,44 @@ class WorkerInvocation:
             on_written=self._events.put,
         )
 
-    def _runner(
-        self, recorder: ResultRecorder, stop: StopSignal, before: ChunkProgress
-    ) -> ChunkRunner:
-        batch = self._batch
-        lines = unprocessed_lines(self._bucket, batch, self._task.chunk, before.done)
+    def _runner(self, recorder: ResultRecorder, stop: StopSignal, threads: int) -> ChunkRunner:
+        batch, policy = self._batch, self._retry_policy
+        lines = unprocessed_lines(self._bucket, batch, self._task.chunk, recorder.previous.done)
+        rows = admitted_rows(batch, lines, partial(admit_row, batch), recorder.record_invalid)
         is_silent = self._task.silent_attempts > 0
         return ChunkRunner(
-            rows=RowQueue(
-                unread=admitted_rows(
-                    batch, lines, partial(admit_row, batch), recorder.record_invalid
-                ),
-                reservations=self._reservations,
-                recorder=recorder,
-                retry_policy=self._retry_policy,
-                stop=stop,
-            ),
+            rows=RowQueue(rows, self._reservations, recorder, policy, stop),
             provider_call=ProviderCall(batch, self._row_seconds),
             recorder=recorder,
-            limiter=limiter_for(batch.id, self._threads, provider_is_silent=is_silent),
+            limiter=limiter_for(batch.id, threads, provider_is_silent=is_silent),
             pacer=RatePacer(row_interval),
-            retry_policy=self._retry_policy,
+            retry_policy=policy,
             events=self._events,
             stop=stop,
         )
 
-    def _output(
-        self,
-        stop: StopReason | None,
-        runner: ChunkRunner,
-        recorder: ResultRecorder,
-        before: ChunkProgress,
-    ) -> dict[str, Any]:
+    def _output(self, stop: StopReason | None, recorder: ResultRecorder) -> dict[str, Any]:
         if stop:
             until_expiry = max(1, self._batch.expires_at - int(time.time()))
             stop = replace(stop, wait_seconds=min(stop.wait_seconds, until_expiry))
-        totals = recorder.totals
         is_over = stop is None or stop.ends_chunk or stop.gives_up
-        left = 0 if is_over else before.left - totals.completed - totals.failed
+        left = 0 if is_over else recorder.left
         report_invocation(
             batch=self._batch,
             chunk=self._task.chunk.number,
+            totals=recorder.totals,
             left=left,
             stop=stop,
             failure=self._retry_policy.last_failure if stop else None,
-            runner=runner,
-            totals=totals,
             seconds=time.monotonic() - self._started,
         )
-        responded = self._retry_policy.provider_responded
-        silent_attempts = 0 if responded else self._task.silent_attempts + 1
+        has_response = self._retry_policy.provider_responded
+        silent_attempts = 0 if has_response else self._task.silent_attempts + 1
         wait_seconds = stop.wait_seconds if stop else 0
         return self._task.output(
             left=left, wait_seconds=wait_seconds, silent_attempts=silent_attempts
         )
+
+
+def _max_concurrency() -> int:
+    return int(os.environ.get("BATCH_CONCURRENCY", "128"))

@@ -89,8 +89,9 @@ class PartWriter:
 
     def _flush(self) -> bool:
         """Write one part; return whether one was written."""
-        # A failed write is repeated unchanged, as it may have been stored.
-        self._unconfirmed = self._unconfirmed or self._take_pending()
+        with self._lock:  # a failed write is repeated unchanged, as it may have been stored
+            if not self._unconfirmed:
+                self._unconfirmed, self._pending, self._pending_bytes = self._pending, [], 0
         if self._unconfirmed and self._is_lost():
             self.dropped_results, self._unconfirmed = True, []
         if not self._unconfirmed or not self._may_write():
@@ -101,8 +102,3 @@ class PartWriter:
         written, self._unconfirmed = self._unconfirmed, []
         self._on_written(written)
         return True
-
-    def _take_pending(self) -> list[RowResult]:
-        with self._lock:
-            taken, self._pending, self._pending_bytes = self._pending, [], 0
-        return taken

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from enum import Enum
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.api.relay import LISTING_SECONDS, providers
@@ -11,7 +13,17 @@ from llm_relay.batch.model.names import row_request_id
 from llm_relay.billing.admission import admit
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.error_log import log_internal_error
-from llm_relay.core.errors import POSSIBLY_BILLED, InternalError, RelayError
+from llm_relay.core.errors import (
+    POSSIBLY_BILLED,
+    DeadlineExceeded,
+    InternalError,
+    ProviderKeyMissing,
+    ProviderKeyRejected,
+    ProviderRefused,
+    RelayError,
+    UpstreamUnreachable,
+)
+from llm_relay.core.http_status import is_retryable
 from llm_relay.endpoints.endpoint import endpoint_at
 from llm_relay.providers.client import AttemptTracker
 from llm_relay.providers.completion import CompletionCall
@@ -27,6 +39,34 @@ if TYPE_CHECKING:
     from llm_relay.endpoints.endpoint import Endpoint
     from llm_relay.providers.completion import Completion
     from llm_relay.providers.provider import Provider
+
+
+# Any other row would fail as well; 402 is about the operator's credits with the provider.
+_PROVIDER_FAILURES = (ProviderKeyMissing, ProviderKeyRejected, UpstreamUnreachable)
+
+
+class FailureClass(Enum):
+    """What a failure is about."""
+
+    FINAL = "final"  # a retry would not help, or may be billed twice
+    ROW = "row"  # may pass; a row that keeps failing is given up
+    LOAD = "load"  # too many rows at once
+    PROVIDER = "provider"  # no row can be answered now
+
+
+def classify_failure(failure: RelayError) -> FailureClass:
+    """Return what a failure is about."""
+    status = failure.status
+    if isinstance(failure, _PROVIDER_FAILURES) or status == HTTPStatus.PAYMENT_REQUIRED:
+        return FailureClass.PROVIDER
+    if isinstance(failure, DeadlineExceeded):
+        return FailureClass.ROW
+    if not isinstance(failure, ProviderRefused) or not is_retryable(status):
+        return FailureClass.FINAL
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return FailureClass.LOAD
+    is_final = failure.headers().get("x-should-retry") == "false"
+    return FailureClass.FINAL if is_final else FailureClass.ROW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

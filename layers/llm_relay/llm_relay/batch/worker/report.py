@@ -10,7 +10,6 @@ from llm_relay.observability.metrics import write_line
 
 if TYPE_CHECKING:
     from llm_relay.batch.model.record import Batch
-    from llm_relay.batch.worker.chunk_runner import ChunkRunner
     from llm_relay.batch.worker.chunk_task import StopReason
     from llm_relay.batch.worker.result_recorder import BatchTotals
     from llm_relay.core.errors import RelayError
@@ -20,14 +19,14 @@ def report_invocation(  # noqa: PLR0913 - the facts of one line
     *,
     batch: Batch,
     chunk: int,
+    totals: BatchTotals,
     left: int,
     stop: StopReason | None,
     failure: RelayError | None,
-    runner: ChunkRunner,
-    totals: BatchTotals,
     seconds: float,
 ) -> None:
     """Report the results of an invocation and why it stopped."""
+    cost_usd, rows = usd_of(totals.cost_nanos), totals.completed + totals.failed
     facts = {
         "batch": batch.id,
         "client": batch.client.key_id,
@@ -37,22 +36,21 @@ def report_invocation(  # noqa: PLR0913 - the facts of one line
         "left": left,
         "tokens_in": totals.tokens_in,
         "tokens_out": totals.tokens_out,
-        "cost_usd": usd_of(totals.cost_nanos),
+        "cost_usd": cost_usd,
         "stopped": stop.reason if stop else None,
         "wait_seconds": stop.wait_seconds if stop else None,
         "seconds": round(seconds, 3),
     }
-    rows = totals.completed + totals.failed
-    metrics: dict[str, float | None] = {
+    metrics = {
         "RowsCompleted": totals.completed,
         "RowsFailed": totals.failed,
         "RowsLeft": left,
         "RowsPerSecond": round(rows / seconds, 3) if seconds else None,
-        "MaxConcurrency": runner.max_in_progress,
-        "RateLimited": runner.rate_limited,
+        "MaxConcurrency": totals.max_concurrency,
+        "RateLimited": totals.rate_limited,
         "TokensIn": totals.tokens_in,
         "TokensOut": totals.tokens_out,
-        "CostUsd": usd_of(totals.cost_nanos),
+        "CostUsd": cost_usd,
         "WorkerDuration": round(seconds * 1000, 1),
         "ProviderKeyRejected": 1 if isinstance(failure, ProviderKeyRejected) else None,
     }

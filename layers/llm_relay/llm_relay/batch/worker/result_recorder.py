@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from llm_relay.batch.model.result_lines import error_result, success_result
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class BatchTotals:
-    """The sum of written results."""
+    """The sum of an invocation's written results, and how its rows have run."""
 
     completed: int = 0
     failed: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     cost_nanos: int = 0
+    rate_limited: int = 0  # responses with status 429
+    max_concurrency: int = 0
 
     def add(self, result: RowResult) -> None:
         """Add one result."""
@@ -42,49 +44,47 @@ class BatchTotals:
         self.cost_nanos += result.cost_nanos
 
 
+@dataclass(slots=True, eq=False)
 class ResultRecorder:
-    """Records results until closed; `previous` is the progress of earlier workers."""
+    """Records the results of an invocation; `previous` is the progress of earlier workers."""
 
-    def __init__(
-        self,
-        batch_id: str,
-        writer: PartWriter,
-        heartbeat: LeaseHeartbeat,
-        reservations: BudgetReservations,
-        previous: ChunkProgress,
-    ) -> None:
-        self._batch_id = batch_id
-        self._writer = writer
-        self._heartbeat = heartbeat
-        self._reservations = reservations
-        self._previous = previous
-        self.totals = BatchTotals()  # of this invocation
-        # What a result is charged to once it is written, by row.
-        self._charged_to: dict[int, tuple[ReservedRows, str]] = {}
+    batch_id: str
+    writer: PartWriter
+    heartbeat: LeaseHeartbeat
+    reservations: BudgetReservations
+    previous: ChunkProgress
+    totals: BatchTotals = field(default_factory=BatchTotals)
+    # What a result is charged to once it is written, by row: the reservation, and the model.
+    _charged_to: dict[int, tuple[ReservedRows, str]] = field(default_factory=dict)
 
     @property
     def is_blocked(self) -> bool:
         """Whether results cannot be written at present."""
-        return self._writer.is_failing or not self._heartbeat.is_valid()
+        return self.writer.is_failing or not self.heartbeat.is_valid()
+
+    @property
+    def left(self) -> int:
+        """How many rows of the chunk have no result."""
+        return self.previous.left - self.totals.completed - self.totals.failed
 
     def record(self, outcome: Outcome) -> None:
         """Record the completion or the failure of a row."""
         row, completion = outcome.row, outcome.completion
         if completion:
             cost = self._cost_of(completion, row)
-            result = success_result(self._batch_id, row.row, row.custom_id, completion, cost)
+            result = success_result(self.batch_id, row.row, row.custom_id, completion, cost)
             self._write(row, result, completion.model or row.model)
         elif outcome.failure:
             self.reject(row, outcome.failure, row.worst_nanos if outcome.may_be_billed else 0)
 
     def reject(self, row: Row, failure: RelayError, cost_nanos: int = 0) -> None:
         """Record a row as failed."""
-        result = error_result(self._batch_id, row.row, row.custom_id, failure, cost_nanos)
+        result = error_result(self.batch_id, row.row, row.custom_id, failure, cost_nanos)
         self._write(row, result, row.model)
 
     def record_invalid(self, result: RowResult) -> None:
         """Record a line that is no valid row."""
-        self._writer.add(result)
+        self.writer.add(result)
 
     def on_written(self, results: list[RowResult]) -> None:
         """Count stored results and settle reservations whose rows are all stored."""
@@ -93,26 +93,26 @@ class ResultRecorder:
             reserved, model = self._charged_to.pop(result.row, (None, ""))
             if reserved and reserved.add_result(result, model):
                 self._settle(reserved)
-        self._heartbeat.set_counts(
-            self._previous.completed + self.totals.completed,
-            self._previous.failed + self.totals.failed,
+        self.heartbeat.set_counts(
+            self.previous.completed + self.totals.completed,
+            self.previous.failed + self.totals.failed,
         )
 
     def close(self) -> None:
         """Settle reservations of which not all rows were run."""
-        for reserved in list(self._reservations.unsettled):
+        for reserved in list(self.reservations.unsettled):
             self._settle(reserved)
 
     def _settle(self, reserved: ReservedRows) -> None:
         try:
-            self._reservations.settle(reserved)
+            self.reservations.settle(reserved)
         except Exception as error:  # noqa: BLE001 - the lease keeps it for the next worker
-            log_internal_error(error, self._batch_id)
+            log_internal_error(error, self.batch_id)
 
     def _write(self, row: Row, result: RowResult, model: str) -> None:
         if row.reserved:
             self._charged_to[row.row] = (row.reserved, model)
-        self._writer.add(result)
+        self.writer.add(result)
 
     def _cost_of(self, completion: Completion, row: Row) -> int:
         """Return the reported cost, the cost at list price, or else the reserved cost."""

@@ -41,7 +41,7 @@ _MAX_BYTES = 64 * 1024 * 1024
 _MAX_REJECTIONS = 50
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, eq=False)
 class RowQueue:
     """The rows that are not in progress; sets the stop signal when none can be taken."""
 
