@@ -1,4 +1,4 @@
-"""`python -m local run` proves the stack and serves until Ctrl-C; `demo` proves it and ends."""
+"""`python -m local run` tests the stack and serves until Ctrl-C; `demo` tests it and exits."""
 
 import asyncio
 import errno
@@ -12,11 +12,11 @@ from typing import NoReturn
 from rich.console import Console
 from rich.markup import escape
 
-from local.report import Screen, say, show_failures, show_result, show_stack
+from local.report import PipeSafeConsole, print_line, show_failures, show_result, show_stack
 from local.settings import Settings
-from local.single_instance import alone
+from local.single_instance import single_instance
 from local.stack import NOTE, Stack
-from local.terminal import ctrl_c_for_us_alone
+from local.terminal import foreground_process_group
 from local.vectors import Result, read_vectors, send_all
 
 COMMANDS = {"run", "demo"}
@@ -24,7 +24,7 @@ INTERRUPTED = 130
 
 
 async def prove(settings: Settings, console: Console, *, stay: bool) -> bool:
-    """Starts a stack and sends the vectors; returns whether all passed, or stays if asked to."""
+    """Start a stack and send the vectors; return whether all passed, or serve on with `stay`."""
     serving, results = asyncio.Event(), list[Result]()
 
     def tell(result: Result) -> None:
@@ -33,7 +33,7 @@ async def prove(settings: Settings, console: Console, *, stay: bool) -> bool:
 
     def log(line: str) -> None:
         if serving.is_set():
-            say(console, escape(line))
+            print_line(console, escape(line))
 
     with console.status("Starting the local stack") as status:
         async with Stack(settings, log) as stack:
@@ -44,7 +44,7 @@ async def prove(settings: Settings, console: Console, *, stay: bool) -> bool:
             show_stack(console, stack)
             show_failures(console, results)
             if stay:
-                say(console, "Serving. Ctrl-C ends it.")
+                print_line(console, "Serving. Ctrl-C ends it.")
                 serving.set()
                 await stack.complete()
                 await asyncio.Event().wait()
@@ -52,7 +52,7 @@ async def prove(settings: Settings, console: Console, *, stay: bool) -> bool:
 
 
 async def until_stopped(settings: Settings, console: Console, *, stay: bool) -> int:
-    """Runs until done or interrupted, and cleans up either way; returns the exit status."""
+    """Run until done or interrupted, clean up, and return the exit status."""
     work = asyncio.create_task(prove(settings, console, stay=stay))
     stop = functools.cache(work.cancel)  # once: a second Ctrl-C must not cut the cleaning up
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -64,14 +64,16 @@ async def until_stopped(settings: Settings, console: Console, *, stay: bool) -> 
 
 
 def main(arguments: list[str]) -> int:
-    """Runs a command; returns the exit status."""
+    """Run a command; return the exit status."""
     if len(arguments) != 1 or arguments[0] not in COMMANDS:
         print("usage: python -m local run|demo", file=sys.stderr)
         return 2
     try:
         settings = Settings.from_env(os.environ)
-        with ctrl_c_for_us_alone(), alone(settings.log, NOTE):
-            return asyncio.run(until_stopped(settings, Screen(), stay=arguments == ["run"]))
+        with foreground_process_group(), single_instance(settings.log, NOTE):
+            return asyncio.run(
+                until_stopped(settings, PipeSafeConsole(), stay=arguments == ["run"])
+            )
     except ValueError as error:
         print(error, file=sys.stderr)
     except OSError as error:
@@ -86,7 +88,7 @@ def main(arguments: list[str]) -> int:
 
 
 def leave(status: int) -> NoReturn:
-    """Ends this process at once: to take moto's modules apart takes Python another second."""
+    """Exit immediately: unloading moto's modules would take another second."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
             stream.flush()

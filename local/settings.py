@@ -1,4 +1,4 @@
-"""What may be said to the local stack, and what holds if nothing is said."""
+"""Settings of the local stack, with their defaults."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ PORT = 8080
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How a stack is to be; `upstream_url` None means the provider simulator."""
+    """Settings of one stack; `upstream_url` None means the provider simulator."""
 
     port: int = 0
     client_key: str = CLIENT_KEY
@@ -33,7 +33,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
-        """The settings of `make run`; raises ValueError with a sentence for the user."""
+        """Read the settings of `make run`; ValueError with a message for the user."""
         key = environ.get("ABLIT_KEY") or environ.get("ABLITERATION_API_KEY")
         upstream = environ.get("UPSTREAM_BASE_URL") or (PROVIDER_URL if key else None)
         ttl = environ.get("AUTHORIZER_TTL_SECONDS")
@@ -48,7 +48,7 @@ class Settings:
 
     @property
     def provider(self) -> str:
-        """Who is called, for people to read."""
+        """The provider's description for people."""
         if listed := self.parameters.get("Providers"):
             names = ", ".join(str(entry.get("name")) for entry in json.loads(str(listed)))
             return f"{names}, from PROVIDERS"
@@ -56,7 +56,7 @@ class Settings:
 
 
 def read_parameters(environ: Mapping[str, str]) -> dict[str, object]:
-    """The template's parameters of `make run`; those that nobody speaks of are as it says."""
+    """The template's parameters that `make run` sets; the others keep their defaults."""
     # Another server is more likely to speak OpenAI's own dialect than our default provider's.
     likely = "openai" if environ.get("UPSTREAM_BASE_URL") else "abliteration"
     return {
@@ -66,21 +66,21 @@ def read_parameters(environ: Mapping[str, str]) -> dict[str, object]:
 
 
 def read_port(text: str) -> int:
-    """A port number; raises ValueError with a sentence for the user."""
+    """Return a port number; ValueError with a message for the user."""
     if text.isdecimal() and int(text) <= 65535:  # noqa: PLR2004
         return int(text)
     raise ValueError(f"PORT={text} is not a port number; try: PORT=18080 make run")
 
 
 def read_number(name: str, text: str) -> float:
-    """A whole number; raises ValueError with a sentence for the user."""
+    """Return a whole number; ValueError with a message for the user."""
     if text.isdecimal():
         return float(text)
     raise ValueError(f"{name}={text} is not a whole number, like 300")
 
 
 def read_providers(text: str) -> str:
-    """A list of providers, without the secrets that an account has and this machine has not."""
+    """Return the list of providers without secret ARNs, which do not exist locally."""
     try:
         entries = json.loads(text or "[]")
     except ValueError as error:
@@ -93,7 +93,7 @@ def read_providers(text: str) -> str:
 
 
 def with_version(url: str) -> str:
-    """A provider's base URL, ending in /v1."""
+    """Return a provider's base URL, ending in /v1."""
     if "@" in urlsplit(url).netloc:
         raise ValueError("UPSTREAM_BASE_URL must hold no user or password: ABLIT_KEY is the key")
     bare = url.rstrip("/")

@@ -1,4 +1,4 @@
-"""The local stack: what template.yaml would be in an account, on this machine."""
+"""The local stack: the resources of template.yaml, emulated on this machine."""
 
 import asyncio
 import json
@@ -15,13 +15,13 @@ from local.api_gateway.authorizers import Authorizers
 from local.api_gateway.gateway import Gateway
 from local.api_gateway.routes import read_api
 from local.api_gateway.usage_plans import ClientKeys
-from local.aws_emulator.events import Events
+from local.aws_emulator.events import StackEvents
 from local.aws_emulator.moto_server import Work, moto
 from local.cloudformation.intrinsics import REGION
 from local.cloudformation.resource_maker import ResourceMaker
-from local.cloudformation.resources import make
+from local.cloudformation.resources import create_resources
 from local.cloudformation.translation import load
-from local.lambda_runtime.environments import LambdaFunction, Surroundings, default_runtime
+from local.lambda_runtime.environments import LambdaFunction, ProcessSettings, default_runtime
 from local.metrics_page.view import MetricsView
 from local.provider_simulator.server import DEFAULT_KEY, Provider
 from local.settings import ROOT, Settings
@@ -30,14 +30,14 @@ NOTE = ROOT / ".relay-local.json"
 
 
 def in_background(work: Work) -> Future[None]:
-    """Does a work in a thread that nobody who ends has to wait for."""
+    """Run work in a daemon thread."""
     done = Future[None]()
     done.set_running_or_notify_cancel()
 
     def run() -> None:
         try:
             work()
-        except BaseException as error:  # noqa: BLE001 - whoever awaits it gets it
+        except BaseException as error:  # noqa: BLE001 - passed to the awaiting task
             done.set_exception(error)
         else:
             done.set_result(None)
@@ -56,11 +56,11 @@ class Stack:
         self.provider: Provider | None = None
         self.functions: dict[str, LambdaFunction] = {}
         self._log = log
-        self._put_off: list[Work] = []
+        self._deferred: list[Work] = []
         self._exit = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Starts everything; raises OSError when the port is taken."""
+        """Start everything; OSError if the port is in use."""
         try:
             await self._start()
         except BaseException:
@@ -74,11 +74,11 @@ class Stack:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Ends everything, every process of a function included."""
+        """Stop everything, including the functions' processes."""
         await self._exit.__aexit__(kind, error, trace)
 
     def write_note(self, path: Path = NOTE) -> None:
-        """Tells other programs where the stack is, until it ends."""
+        """Write the stack's addresses to a file until the stack stops."""
         note = {
             "base_url": f"{self.base_url}/v1",
             "client_key": self.client_key,
@@ -96,12 +96,12 @@ class Stack:
         return {logical_id: self.template.ref(logical_id) for logical_id in self.functions}
 
     def aws(self, service: str) -> Any:
-        """A boto3 client of a service of this stack."""
+        """Return a boto3 client of a service of this stack."""
         return self._moto.client(service)
 
     async def complete(self) -> None:
-        """Makes what was put off until somebody needs it: state machines."""
-        await asyncio.wrap_future(in_background(self._moto.services.catch_up))
+        """Create the deferred resources: state machines."""
+        await asyncio.wrap_future(in_background(self._moto.services.run_deferred))
 
     @property
     def bucket(self) -> str | None:
@@ -109,7 +109,7 @@ class Stack:
         return next(map(self.template.ref, self.template.ids("AWS::S3::Bucket")), None)
 
     async def _start(self) -> None:
-        # Taken first: a taken port is known at once, and an early caller waits instead of failing.
+        # First: a port in use fails immediately, and early callers wait instead of failing.
         listener = socket.create_server(("127.0.0.1", self.settings.port))
         self._exit.callback(listener.close)
         self.base_url = "http://{}:{}".format(*listener.getsockname())
@@ -126,14 +126,14 @@ class Stack:
             root=self.template.root,
             later=self._later,
         )
-        await asyncio.to_thread(make, self.template, maker)
+        await asyncio.to_thread(create_resources, self.template, maker)
         self._start_functions()
         await self._start_events()
         await self._start_gateway(listener)
 
     def _later(self, work: Work) -> None:
-        self._put_off.append(work)
-        self._moto.services.put_off(work)
+        self._deferred.append(work)
+        self._moto.services.defer(work)
 
     async def _upstream(self) -> tuple[str, str]:
         if self.settings.upstream_url:
@@ -144,21 +144,21 @@ class Stack:
         return url, self.provider.key
 
     def _start_functions(self) -> None:
-        surroundings = Surroundings(
+        process_settings = ProcessSettings(
             environment={"AWS_ENDPOINT_URL": self.aws_endpoint_url, **self.settings.environment},
             log=self._exit.enter_context(self.settings.log.open("wb")),
             runtime=self.runtime,
         )
         for spec in self.template.functions():
-            function = LambdaFunction(spec, surroundings, self.settings.concurrency)
+            function = LambdaFunction(spec, process_settings, self.settings.concurrency)
             self.functions[spec.logical_id] = function
             self._exit.push_async_callback(function.close)
             self._moto.functions.serve(function)
             self._exit.callback(self._moto.functions.forget, function)
 
     async def _start_events(self) -> None:
-        self._exit.callback(self._moto.services.call_off, self._put_off)
-        self._events = Events(self.template, self.functions)
+        self._exit.callback(self._moto.services.cancel_deferred, self._deferred)
+        self._events = StackEvents(self.template, self.functions)
         self._exit.push_async_callback(self._events.stop)
         await self._events.start(self.aws_endpoint_url, self._later)
 

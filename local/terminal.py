@@ -1,4 +1,4 @@
-"""The terminal that `make run` was typed at."""
+"""The terminal in which `make run` runs."""
 
 import os
 import signal
@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def ctrl_c_for_us_alone() -> Iterator[None]:
-    """Keeps Ctrl-C from `make`, which would report the end that was asked for as an error.
+def foreground_process_group() -> Iterator[None]:
+    """Receive Ctrl-C instead of `make`, which would report an error on exit.
 
-    We take its place in the terminal's foreground, as a shell's jobs do.
+    The process group moves to the terminal's foreground, as a shell does with jobs.
     """
     group = os.getpgrp()
     if not sys.stdin.isatty() or group == os.getpid() or os.tcgetpgrp(0) != group:

@@ -31,7 +31,7 @@ class Vector:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of a vector; `reason` says why it failed and is empty if it passed."""
+    """Result of a vector; `reason` is empty if it passed."""
 
     vector: Vector
     milliseconds: int
@@ -39,22 +39,22 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """Whether the answer was the right one."""
+        """Whether the answer was correct."""
         return not self.reason
 
 
 class WrongAnswerError(Exception):
-    """The stack answered something else than it should; the message says what."""
+    """The stack's answer is wrong; the message says how."""
 
 
 def read_vectors(folder: Path = EVENTS) -> list[Vector]:
-    """The vectors that a folder's manifest lists."""
+    """Return the vectors of a folder's manifest."""
     rows = json.loads((folder / "vectors.json").read_text())
     return [read_vector(folder, row) for row in rows]
 
 
 def read_vector(folder: Path, row: Mapping[str, Any]) -> Vector:
-    """One row of the manifest with the request of its event."""
+    """Return one row of the manifest with its event's request."""
     event = json.loads((folder / row["event"]).read_text())
     return Vector(
         name=row["name"],
@@ -67,7 +67,7 @@ def read_vector(folder: Path, row: Mapping[str, Any]) -> Vector:
 
 
 def playground_module(vectors: Iterable[Vector]) -> str:
-    """The vectors as the playground has them: `python -m local.vectors` prints it."""
+    """Return the playground's module of vectors; `python -m local.vectors` prints it."""
     rows = (f"  {json.dumps(asdict(vector))},\n" for vector in vectors)
     head = "/** The test vectors of events/, put here by: make vectors */\n"
     return f"{head}export const vectors = [\n{''.join(rows)}];\n"
@@ -76,13 +76,13 @@ def playground_module(vectors: Iterable[Vector]) -> str:
 async def send_all(
     vectors: Iterable[Vector], base_url: str, key: str, tell: Callable[[Result], None]
 ) -> bool:
-    """Sends the vectors, the surfaces side by side; tells each result, returns whether all pass."""
+    """Send the vectors, surfaces in parallel; report each result, return whether all passed."""
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     lanes: dict[str, list[Vector]] = {}
     for vector in vectors:
         lanes.setdefault(vector.surface, []).append(vector)
 
-    async def drive(lane: list[Vector]) -> bool:
+    async def send_lane(lane: list[Vector]) -> bool:
         results = []
         for vector in lane:
             results.append(await send(session, base_url, vector))
@@ -90,11 +90,11 @@ async def send_all(
         return all(result.passed for result in results)
 
     async with aiohttp.ClientSession(headers=headers, timeout=TIMEOUT) as session:
-        return all(await asyncio.gather(*map(drive, lanes.values())))
+        return all(await asyncio.gather(*map(send_lane, lanes.values())))
 
 
 async def send(session: aiohttp.ClientSession, base_url: str, vector: Vector) -> Result:
-    """Sends one vector and judges the answer."""
+    """Send one vector and check the answer."""
     clock = asyncio.get_running_loop().time
     started = clock()
     try:
@@ -108,7 +108,7 @@ async def send(session: aiohttp.ClientSession, base_url: str, vector: Vector) ->
 
 
 def judge(vector: Vector, status: int, body: str) -> None:
-    """Raises WrongAnswerError unless an answer is what the vector wants."""
+    """Raise WrongAnswerError unless the answer matches the vector."""
     if status != HTTPStatus.OK:
         raise WrongAnswerError(f"HTTP {status}: {body[:300]}")
     try:
@@ -120,7 +120,7 @@ def judge(vector: Vector, status: int, body: str) -> None:
 
 
 def whole_text(answer: Mapping[str, Any]) -> str:
-    """The text of a chat completion or of a response."""
+    """Return the text of a chat completion or response."""
     if "choices" in answer:
         return str(answer["choices"][0]["message"]["content"])
     parts = [part for item in answer["output"] for part in item.get("content") or []]
@@ -128,7 +128,7 @@ def whole_text(answer: Mapping[str, Any]) -> str:
 
 
 def streamed_text(vector: Vector, body: str) -> str:
-    """The text of a stream; raises WrongAnswerError if the stream does not end as it should."""
+    """Return the text of a stream; WrongAnswerError if the stream is incomplete."""
     frames = [line[len("data:") :].strip() for line in body.splitlines() if line[:5] == "data:"]
     events = [json.loads(frame) for frame in frames if frame != DONE]
     if vector.surface == "chat":

@@ -1,4 +1,4 @@
-"""Lambda authorizers: asks the function once per token, remembers, and reads its policy."""
+"""Lambda authorizers: invokes the function, caches its policy per token, and evaluates it."""
 
 import json
 import time
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from local.api_gateway.gateway_responses import RefusedError
+from local.api_gateway.gateway_responses import GatewayError
 from local.api_gateway.routes import TokenAuthorizer
 from local.lambda_runtime.environments import LambdaFunction
 from local.lambda_runtime.invocation import FunctionFailedError
@@ -15,7 +15,7 @@ from local.lambda_runtime.invocation import FunctionFailedError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What an authorizer said of a token."""
+    """An authorizer's result for a token."""
 
     policy: Mapping[str, Any]
     context: Mapping[str, str]
@@ -37,10 +37,10 @@ class Authorizers:
     async def judge(
         self, authorizer: TokenAuthorizer, headers: Mapping[str, str], method_arn: str
     ) -> Verdict:
-        """What the authorizer says of a request; raises RefusedError if it may not pass."""
+        """Return the authorizer's result for a request; GatewayError if it is denied."""
         token = headers.get(authorizer.header, "")
         if not token or not authorizer.expression.match(token):
-            raise RefusedError("UNAUTHORIZED")
+            raise GatewayError("UNAUTHORIZED")
         expires, verdict = self._remembered.get((authorizer.name, token), (0.0, None))
         if verdict is None or expires <= self._clock():
             verdict = await self._ask(authorizer, token, method_arn)
@@ -48,7 +48,7 @@ class Authorizers:
             expires = self._clock() + ttl
             self._remembered[authorizer.name, token] = (expires, verdict)
         if not allows(verdict.policy, method_arn):
-            raise RefusedError("ACCESS_DENIED")
+            raise GatewayError("ACCESS_DENIED")
         return verdict
 
     async def _ask(self, authorizer: TokenAuthorizer, token: str, method_arn: str) -> Verdict:
@@ -58,25 +58,28 @@ class Authorizers:
             answer = await function.invoke(json.dumps(event).encode()).read()
         except FunctionFailedError as error:
             refused = error.message == "Unauthorized"
-            raise RefusedError("UNAUTHORIZED" if refused else "AUTHORIZER_FAILURE") from error
-        return read_verdict(answer)
+            raise GatewayError("UNAUTHORIZED" if refused else "AUTHORIZER_FAILURE") from error
+        return parse_verdict(answer)
 
 
-def read_verdict(answer: bytes) -> Verdict:
-    """An authorizer's answer; raises RefusedError if it is not one."""
+def parse_verdict(answer: bytes) -> Verdict:
+    """Parse an authorizer's answer; GatewayError if it is malformed."""
     try:
         said = json.loads(answer)
         return Verdict(
             policy=said["policyDocument"],
-            context={"principalId": said["principalId"], **texts(said.get("context") or {})},
+            context={
+                "principalId": said["principalId"],
+                **context_strings(said.get("context") or {}),
+            },
             usage_key=said.get("usageIdentifierKey"),
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise RefusedError("AUTHORIZER_CONFIGURATION_ERROR") from error
+        raise GatewayError("AUTHORIZER_CONFIGURATION_ERROR") from error
 
 
-def texts(context: Mapping[str, Any]) -> dict[str, str]:
-    """Context values as API Gateway hands them on: strings; raises TypeError for anything deep."""
+def context_strings(context: Mapping[str, Any]) -> dict[str, str]:
+    """Return context values as strings, as API Gateway does; TypeError for nested values."""
     if any(isinstance(value, list | dict) for value in context.values()):
         raise TypeError("an authorizer's context holds strings, numbers and booleans only")
     return {
@@ -86,17 +89,17 @@ def texts(context: Mapping[str, Any]) -> dict[str, str]:
 
 
 def allows(policy: Mapping[str, Any], method_arn: str) -> bool:
-    """Whether a policy lets a method be called: allowed by a statement and denied by none."""
+    """Return whether a policy allows a method: allowed by a statement and denied by none."""
     effects = {
         statement["Effect"]
         for statement in policy.get("Statement", [])
-        if fits(statement["Action"], "execute-api:Invoke", str.lower)
-        and fits(statement["Resource"], method_arn, str)
+        if matches_any(statement["Action"], "execute-api:Invoke", str.lower)
+        and matches_any(statement["Resource"], method_arn, str)
     }
     return effects == {"Allow"}
 
 
-def fits(patterns: str | list[str], value: str, fold: Callable[[str], str]) -> bool:
-    """Whether one of a statement's patterns, with * and ?, stands for a value."""
+def matches_any(patterns: str | list[str], value: str, fold: Callable[[str], str]) -> bool:
+    """Return whether one of a statement's patterns, with * and ?, matches a value."""
     listed = [patterns] if isinstance(patterns, str) else patterns
     return any(fnmatchcase(fold(value), fold(pattern).replace("[", "[[]")) for pattern in listed)

@@ -1,4 +1,4 @@
-"""API Gateway on a loopback port: admits requests, calls their functions, sends the answers."""
+"""API Gateway on a loopback port: authorizes requests, invokes functions, returns answers."""
 
 import socket
 import time
@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 
 from local.api_gateway.authorizers import Authorizers
 from local.api_gateway.delivery import Delivery
-from local.api_gateway.gateway_responses import RefusedError, render
+from local.api_gateway.gateway_responses import GatewayError, render
 from local.api_gateway.proxy_event import Call, proxy_event
 from local.api_gateway.routes import Api
 from local.api_gateway.usage_plans import Bucket, ClientKeys
@@ -40,11 +40,11 @@ class Gateway:
         }
 
     async def start(self, listener: socket.socket, beside: Iterable[web.RouteDef] = ()) -> None:
-        """Serves whoever connects to a listening socket, with some routes beside the API's."""
+        """Serve on a listening socket, with additional routes."""
         application = web.Application(client_max_size=BODY_LIMIT_BYTES)
         application.add_routes(beside)
         application.router.add_route("*", r"/{path:[\s\S]*}", self._serve)  # %0A is no end
-        # API Gateway, too, leaves a body as packed as it came.
+        # Like API Gateway, leave compressed bodies compressed.
         self._runner = web.AppRunner(
             application, access_log=None, shutdown_timeout=0.5, auto_decompress=False
         )
@@ -52,7 +52,7 @@ class Gateway:
         await web.SockSite(self._runner, listener).start()
 
     async def stop(self) -> None:
-        """Hangs up on everybody."""
+        """Close all connections."""
         await self._runner.cleanup()
         await self._delivery.stop()
 
@@ -63,7 +63,7 @@ class Gateway:
             path = path.removeprefix(f"/{self._api.stage}") or "/"
         try:
             response = await self._answer(request, path, request_id)
-        except RefusedError as refused:
+        except GatewayError as refused:
             context = {"requestId": request_id, "extendedRequestId": request_id, "path": path}
             reply = render(self._api.gateway_responses, refused.kind, context)
             headers = CIMultiDict([("x-amzn-RequestId", request_id), *reply.headers])
@@ -76,7 +76,7 @@ class Gateway:
     async def _answer(self, request: web.Request, path: str, request_id: str) -> web.StreamResponse:
         found = self._api.match(request.method, path)
         if found is None:
-            raise RefusedError("MISSING_AUTHENTICATION_TOKEN")
+            raise GatewayError("MISSING_AUTHENTICATION_TOKEN")
         route, parameters = found
         call = Call(
             request=request,
@@ -89,7 +89,7 @@ class Gateway:
         await self._admit(call)
         event = proxy_event(call, await self._body(request))
         if len(event) > PAYLOAD_LIMIT_BYTES:
-            raise RefusedError("REQUEST_TOO_LARGE")
+            raise GatewayError("REQUEST_TOO_LARGE")
         return await self._delivery.deliver(call, self._functions[route.function].invoke(event))
 
     async def _admit(self, call: Call) -> None:
@@ -112,4 +112,4 @@ class Gateway:
         try:
             return await request.read()
         except web.HTTPRequestEntityTooLarge as error:
-            raise RefusedError("REQUEST_TOO_LARGE") from error
+            raise GatewayError("REQUEST_TOO_LARGE") from error

@@ -1,4 +1,4 @@
-"""What API Gateway answers by itself, in the words of the template."""
+"""Gateway responses: API Gateway's own error answers, as customised in the template."""
 
 import json
 import re
@@ -13,7 +13,7 @@ DEFAULT_TEMPLATE = '{"message":$context.error.messageString}'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """A type of gateway response as it is without a template's customisation."""
+    """A type of gateway response, without customisation."""
 
     status: int
     message: str
@@ -43,8 +43,8 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-class RefusedError(Exception):
-    """API Gateway answers the request itself, with the named gateway response."""
+class GatewayError(Exception):
+    """The request is answered with the named gateway response."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -53,7 +53,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An HTTP answer that is there as a whole."""
+    """A buffered HTTP answer."""
 
     status: int
     headers: list[tuple[str, str]] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Reply:
 
 
 def render(responses: Mapping[str, Any], kind: str, context: Mapping[str, str]) -> Reply:
-    """The gateway response of a kind; `context` holds `$context`'s values by dotted name."""
+    """Render a gateway response; `context` holds `$context`'s values by dotted name."""
     default = KINDS[kind]
     family = responses.get("DEFAULT_4XX" if default.status < 500 else "DEFAULT_5XX", {})  # noqa: PLR2004
     own = responses.get(kind, {})
@@ -79,14 +79,17 @@ def render(responses: Mapping[str, Any], kind: str, context: Mapping[str, str]) 
         headers=[
             ("Content-Type", "application/json"),
             ("x-amzn-ErrorType", f"{default.error_type}Exception"),
-            *((name[len(HEADER) :], said(value, known)) for name, value in parameters.items()),
+            *(
+                (name[len(HEADER) :], header_value(value, known))
+                for name, value in parameters.items()
+            ),
         ],
         body=CONTEXT.sub(lambda match: known.get(match["name"], ""), template).encode(),
     )
 
 
-def said(value: str, context: Mapping[str, str]) -> str:
-    """A mapped header's value: 'a literal' in quotes, or something of the context."""
+def header_value(value: str, context: Mapping[str, str]) -> str:
+    """Return a mapped header's value: a quoted literal, or a context value."""
     if value.startswith("'"):
         return value.strip("'")
     return context.get(value.removeprefix("context."), "")

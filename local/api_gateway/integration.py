@@ -1,4 +1,4 @@
-"""From what a function answers to what its caller gets."""
+"""Converts a function's answer to an HTTP answer."""
 
 import base64
 import json
@@ -6,25 +6,25 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local.api_gateway.gateway_responses import RefusedError, Reply
+from local.api_gateway.gateway_responses import GatewayError, Reply
 
 DELIMITER = b"\0" * 8
 PRELUDE_LIMIT_BYTES = 16 * 1024
-# API Gateway writes these itself; the second lot it hands on under another name.
+# API Gateway writes the first set itself, and renames the second.
 DROPPED = {"connection", "content-length", "keep-alive", "transfer-encoding", "upgrade"}
 REMAPPED = {"authorization", "date", "server", "www-authenticate"}
 
 
 @dataclass(slots=True)
 class Stream:
-    """An answer that comes by and by: its head, what has come of its body, and the rest."""
+    """A streamed answer: its head with the first bytes of the body, and the rest."""
 
     head: Reply
     rest: AsyncIterator[bytes]
 
 
 async def read_stream(chunks: AsyncIterator[bytes]) -> Stream:
-    """A streamed answer, read up to its body; raises RefusedError if it has no valid prelude."""
+    """Read a streamed answer up to its body; GatewayError without a valid prelude."""
     received = b""
     async for chunk in chunks:
         received += chunk
@@ -34,13 +34,13 @@ async def read_stream(chunks: AsyncIterator[bytes]) -> Stream:
         if delimiter:
             head = read_reply(prelude)
             return Stream(Reply(status=head.status, headers=head.headers, body=body), chunks)
-    raise RefusedError("INTEGRATION_FAILURE")
+    raise GatewayError("INTEGRATION_FAILURE")
 
 
 def read_reply(payload: bytes, *, may_decode: bool = False) -> Reply:
-    """A proxy result, or a prelude; raises RefusedError if it is malformed.
+    """Parse a proxy result or a prelude; GatewayError if it is malformed.
 
-    Base64 stays what it is for a caller who does not accept a binary media type first.
+    Base64 is decoded only for callers that accept a binary media type.
     """
     try:
         result = json.loads(payload)
@@ -53,11 +53,11 @@ def read_reply(payload: bytes, *, may_decode: bool = False) -> Reply:
             body=decode(body),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RefusedError("INTEGRATION_FAILURE") from error
+        raise GatewayError("INTEGRATION_FAILURE") from error
 
 
 def response_headers(result: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """A proxy result's headers as API Gateway sends them on."""
+    """Return a proxy result's headers as API Gateway returns them."""
     many = {
         name.lower(): values for name, values in (result.get("multiValueHeaders") or {}).items()
     }
@@ -65,7 +65,10 @@ def response_headers(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     pairs = [(name, [value]) for name, value in single.items() if name.lower() not in many]
     pairs += [*many.items(), ("set-cookie", result.get("cookies") or [])]
     headers = [
-        (f"x-amzn-remapped-{name.lower()}" if name.lower() in REMAPPED else name, written(value))
+        (
+            f"x-amzn-remapped-{name.lower()}" if name.lower() in REMAPPED else name,
+            header_text(value),
+        )
         for name, values in pairs
         for value in values
         if name.lower() not in DROPPED
@@ -75,6 +78,6 @@ def response_headers(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     return headers
 
 
-def written(value: Any) -> str:
-    """A header's value, which JSON may hold as a number or a boolean."""
+def header_text(value: Any) -> str:
+    """Return a header's value as text; JSON may hold a number or boolean."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""The event that API Gateway makes of an HTTP request for a Lambda proxy."""
+"""Builds the Lambda proxy event of an HTTP request."""
 
 import base64
 import json
@@ -16,12 +16,12 @@ from local.api_gateway.routes import Api, Route
 from local.api_gateway.usage_plans import ClientKey
 from local.cloudformation.intrinsics import ACCOUNT
 
-NOT_HANDED_ON = {"connection", "content-length", "expect", "te", "transfer-encoding", "upgrade"}
+DROPPED_HEADERS = {"connection", "content-length", "expect", "te", "transfer-encoding", "upgrade"}
 
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """A request that found its route, and what became known of its caller on the way."""
+    """A request with its route and, once known, its caller."""
 
     request: web.Request
     api: Api
@@ -35,9 +35,9 @@ class Call:
 
 
 def proxy_event(call: Call, body: bytes) -> bytes:
-    """The event as JSON."""
+    """Return the event as JSON."""
     headers = received_headers(call)
-    query = grouped(list(call.request.query.items()))
+    query = group_by_name(list(call.request.query.items()))
     binary = call.api.is_binary(call.request.headers.get("Content-Type"))
     event = {
         "resource": call.route.resource,
@@ -58,7 +58,7 @@ def proxy_event(call: Call, body: bytes) -> bytes:
 
 
 def request_context(call: Call) -> dict[str, Any]:
-    """The event's `requestContext`."""
+    """Return the event's `requestContext`."""
     now = datetime.now(UTC)
     request, route = call.request, call.route
     authorizer = {"authorizer": dict(call.verdict.context)} if call.verdict else {}
@@ -86,11 +86,11 @@ def request_context(call: Call) -> dict[str, Any]:
 
 
 def received_headers(call: Call) -> dict[str, list[str]]:
-    """The request's headers, without those of the connection and with API Gateway's own."""
+    """Return the request's headers without hop-by-hop ones and with API Gateway's own."""
     kept = [
         (name, value)
         for name, value in call.request.headers.items()
-        if name.lower() not in NOT_HANDED_ON
+        if name.lower() not in DROPPED_HEADERS
     ]
     added = {
         "X-Amzn-Trace-Id": f"Root=1-{int(time.time()):08x}-{call.id.replace('-', '')[:24]}",
@@ -98,11 +98,11 @@ def received_headers(call: Call) -> dict[str, list[str]]:
         "X-Forwarded-Port": str(call.request.url.port),
         "X-Forwarded-Proto": "http",
     }
-    return grouped([*kept, *added.items()])
+    return group_by_name([*kept, *added.items()])
 
 
-def grouped(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
-    """Values by name, in order; names that differ in case alone are one, as first written."""
+def group_by_name(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
+    """Group values by name, case-insensitively, with the first spelling."""
     spelling: dict[str, str] = {}
     groups: dict[str, list[str]] = {}
     for name, value in pairs:

@@ -1,4 +1,4 @@
-"""The REST API of the template: its routes, and which one a request is for."""
+"""The REST API of the template, and route matching."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ DEFAULT_TIMEOUT_MILLISECONDS = 29_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttle:
-    """Requests per second in the long run, and how many may come at once."""
+    """Steady requests per second, and the burst."""
 
     rate: float
     burst: int
@@ -29,7 +29,7 @@ class Throttle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenAuthorizer:
-    """A TOKEN authorizer: which function it asks, about which header."""
+    """A TOKEN authorizer: its function and header."""
 
     name: str
     function: str
@@ -40,7 +40,7 @@ class TokenAuthorizer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One method of one resource, and what answers it."""
+    """One method of one resource, and its integration."""
 
     method: str
     resource: str
@@ -70,22 +70,22 @@ class Api:
     binary_media_types: tuple[str, ...] = ()
 
     def is_binary(self, header: str | None) -> bool:
-        """Whether the first media type of a Content-Type or Accept header counts as binary."""
+        """Return whether the first media type of a Content-Type or Accept header is binary."""
         media_type = re.split("[,;]", header or "application/json")[0].strip().lower()
         return any(fnmatchcase(media_type, pattern) for pattern in self.binary_media_types)
 
     def match(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-        """The route of a request with its path parameters, most particular route first."""
+        """Return the most specific matching route and its path parameters."""
         given = path.strip("/").split("/")
-        for route in sorted(self.routes, key=particularity):
-            parameters = capture(route.segments, given)
+        for route in sorted(self.routes, key=specificity):
+            parameters = path_parameters(route.segments, given)
             if parameters is not None and route.method in {method, "ANY"}:
                 return route, parameters
         return None
 
 
-def capture(segments: list[str], given: list[str]) -> dict[str, str] | None:
-    """Path parameters if a resource's segments fit a path's, else None."""
+def path_parameters(segments: list[str], given: list[str]) -> dict[str, str] | None:
+    """Return the path parameters if a resource matches a path; None otherwise."""
     parameters: dict[str, str] = {}
     for place, segment in enumerate(segments):
         if place >= len(given):
@@ -100,17 +100,17 @@ def capture(segments: list[str], given: list[str]) -> dict[str, str] | None:
     return parameters if len(given) == len(segments) else None
 
 
-def particularity(route: Route) -> list[int]:
-    """Sorts literal segments before parameters, parameters before greedy ones."""
+def specificity(route: Route) -> list[int]:
+    """Sort key: literal segments before parameters, parameters before greedy ones."""
     return [
         2 if segment.endswith("+}") else int(segment.startswith("{")) for segment in route.segments
     ]
 
 
 def read_api(template: Template) -> Api:
-    """The template's only REST API; raises UnresolvableError for what cannot be served here."""
-    logical_id = only(template, "AWS::ApiGateway::RestApi")
-    stage = template.properties(only(template, "AWS::ApiGateway::Stage"))
+    """Read the template's REST API; UnresolvableError for unsupported features."""
+    logical_id = only_resource(template, "AWS::ApiGateway::RestApi")
+    stage = template.properties(only_resource(template, "AWS::ApiGateway::Stage"))
     properties = template.properties(logical_id)
     functions = {spec.arn: spec.logical_id for spec in template.functions()}
     body = properties["Body"]
@@ -124,8 +124,8 @@ def read_api(template: Template) -> Api:
     )
 
 
-def only(template: Template, kind: str) -> str:
-    """Logical id of the one resource of a type."""
+def only_resource(template: Template, kind: str) -> str:
+    """Return the logical id of the only resource of a type."""
     names = list(template.ids(kind))
     if len(names) != 1:
         raise UnresolvableError(f"the local stack serves one {kind}, the template has {len(names)}")
@@ -135,7 +135,7 @@ def only(template: Template, kind: str) -> str:
 def read_routes(
     body: Mapping[str, Any], settings: list[dict[str, Any]], functions: Mapping[str, str]
 ) -> Iterator[Route]:
-    """Every route of an OpenAPI document."""
+    """Yield the routes of an OpenAPI document."""
     schemes = body.get("components", body).get("securitySchemes") or body.get(
         "securityDefinitions", {}
     )
@@ -156,7 +156,7 @@ def read_routes(
             yield Route(
                 method=method.upper().replace("X-AMAZON-APIGATEWAY-ANY-METHOD", "ANY"),
                 resource=resource,
-                function=invoked(integration["uri"], functions),
+                function=function_of_uri(integration["uri"], functions),
                 uri=integration["uri"],
                 streaming=integration.get("responseTransferMode") == "STREAM",
                 timeout_seconds=timeout / 1000,
@@ -169,21 +169,21 @@ def read_routes(
 def read_authorizer(
     name: str, scheme: Mapping[str, Any], functions: Mapping[str, str]
 ) -> TokenAuthorizer:
-    """One authorizer of an OpenAPI document."""
+    """Read one authorizer of an OpenAPI document."""
     details = scheme["x-amazon-apigateway-authorizer"]
     if details["type"] != "token":
         raise UnresolvableError(f"{name}: only TOKEN authorizers are served here")
     return TokenAuthorizer(
         name=name,
-        function=invoked(details["authorizerUri"], functions),
+        function=function_of_uri(details["authorizerUri"], functions),
         header=scheme["name"],
         expression=re.compile(details.get("identityValidationExpression", ".*")),
         ttl_seconds=details.get("authorizerResultTtlInSeconds", 300),
     )
 
 
-def invoked(uri: str, functions: Mapping[str, str]) -> str:
-    """Logical id of the function that an integration's URI names."""
+def function_of_uri(uri: str, functions: Mapping[str, str]) -> str:
+    """Return the logical id of the function in an integration's URI."""
     match = FUNCTION_URI.search(uri)
     if not match or match["arn"] not in functions:
         raise UnresolvableError(f"no function of the template answers {uri}")
@@ -191,7 +191,7 @@ def invoked(uri: str, functions: Mapping[str, str]) -> str:
 
 
 def read_throttle(method: str, resource: str, settings: list[dict[str, Any]]) -> Throttle | None:
-    """What the stage allows a method, all its callers together."""
+    """Return the stage's throttle of a method, if any."""
     for setting in settings:
         same = setting["ResourcePath"] == resource and setting["HttpMethod"] == method.upper()
         if same and "ThrottlingRateLimit" in setting:

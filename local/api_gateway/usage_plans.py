@@ -1,4 +1,4 @@
-"""Usage plans: which client keys there are, how often each may call and how much."""
+"""Usage plans: client keys with their throttles and quotas."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from local.api_gateway.gateway_responses import RefusedError
+from local.api_gateway.gateway_responses import GatewayError
 from local.api_gateway.routes import Throttle
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ PERIODS: Mapping[str, str] = {"DAY": "%Y-%m-%d", "WEEK": "%G-W%V", "MONTH": "%Y-
 
 
 class Bucket:
-    """A token bucket: full at first, a token for each request, refilled at a steady rate."""
+    """A token bucket, initially full."""
 
     def __init__(self, throttle: Throttle, clock: Callable[[], float] = time.monotonic) -> None:
         self._throttle, self._clock = throttle, clock
@@ -26,18 +26,18 @@ class Bucket:
         self._at = clock()
 
     def take(self) -> None:
-        """Takes a token; raises RefusedError when there is none."""
+        """Take a token; GatewayError if there is none."""
         now = self._clock()
         refilled = self._tokens + (now - self._at) * self._throttle.rate
         self._tokens, self._at = min(refilled, self._throttle.burst), now
         if self._tokens < 1:
-            raise RefusedError("THROTTLED")
+            raise GatewayError("THROTTLED")
         self._tokens -= 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a key on it may do."""
+    """Limits of a usage plan."""
 
     throttle: Throttle | None
     quota: int | None
@@ -46,7 +46,7 @@ class Plan:
 
 @dataclass(slots=True, kw_only=True)
 class ClientKey:
-    """A client key and what it has used."""
+    """A client key and its usage."""
 
     id: str
     plan: Plan
@@ -55,7 +55,7 @@ class ClientKey:
     used: dict[str, int] = field(default_factory=dict)
 
     def count(self) -> None:
-        """Counts a request; raises RefusedError when it is one too many."""
+        """Count a request; GatewayError if it exceeds a limit."""
         if self.plan.throttle:
             self.bucket = self.bucket or Bucket(self.plan.throttle, self.clock)
             self.bucket.take()
@@ -63,14 +63,14 @@ class ClientKey:
             now = datetime.fromtimestamp(self.clock(), UTC)
             period = now.strftime(PERIODS[self.plan.period])
             if self.used.get(period, 0) >= self.plan.quota:
-                raise RefusedError("QUOTA_EXCEEDED")
+                raise GatewayError("QUOTA_EXCEEDED")
             self.used = {period: self.used.get(period, 0) + 1}
 
 
 class ClientKeys:
-    """The keys on the API's usage plans, as API Gateway (moto) knows them at the moment.
+    """The current keys of the API's usage plans in API Gateway (moto).
 
-    `changes` counts what API Gateway was told; they are read again when that number has grown.
+    `changes` counts API Gateway's changes; keys are read again when it grows.
     """
 
     def __init__(
@@ -86,11 +86,11 @@ class ClientKeys:
         self._reading = asyncio.Lock()
 
     async def find(self, value: str) -> ClientKey:
-        """The key of a value; raises RefusedError for one that is on no plan."""
+        """Return the key with a value; GatewayError if it is on no plan."""
         if self._changes() != self._read_at_change:
             await self._refresh()
         if value not in self._keys:
-            raise RefusedError("INVALID_API_KEY")
+            raise GatewayError("INVALID_API_KEY")
         return self._keys[value]
 
     async def _refresh(self) -> None:
@@ -99,7 +99,8 @@ class ClientKeys:
             if change != self._read_at_change:
                 found = await asyncio.to_thread(self._read)
                 self._keys = {
-                    value: same_key(self._keys.get(value), key) for value, key in found.items()
+                    value: carry_over_usage(self._keys.get(value), key)
+                    for value, key in found.items()
                 }
                 self._read_at_change = change
 
@@ -116,8 +117,8 @@ class ClientKeys:
         return keys
 
 
-def same_key(known: ClientKey | None, found: ClientKey) -> ClientKey:
-    """The key that was known, with what it has used, unless it or its plan is another one now."""
+def carry_over_usage(known: ClientKey | None, found: ClientKey) -> ClientKey:
+    """Return the known key with its usage, unless the key or its plan has changed."""
     if known is None or known.id != found.id:
         return found
     if known.plan != found.plan:
@@ -126,7 +127,7 @@ def same_key(known: ClientKey | None, found: ClientKey) -> ClientKey:
 
 
 def read_plan(item: "UsagePlanTypeDef") -> Plan:
-    """A usage plan as API Gateway describes it."""
+    """Read a usage plan from API Gateway's description."""
     throttle, quota = item.get("throttle"), item.get("quota")
     return Plan(
         throttle=Throttle(rate=throttle["rateLimit"], burst=throttle["burstLimit"])

@@ -1,4 +1,4 @@
-"""API Gateway's GetResources, in front of moto: the routes that stacks serve."""
+"""API Gateway's GetResources for running stacks, in front of moto."""
 
 import json
 import re
@@ -12,22 +12,22 @@ RESOURCES = re.compile(r"/restapis/(?P<id>[^/]+)/resources")
 
 
 class ApiGateway:
-    """A WSGI application that tells of APIs and leaves all else to another one."""
+    """WSGI middleware that answers GetResources for registered APIs."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
         self._apis: dict[str, Api] = {}
 
     def serve(self, api: Api) -> None:
-        """Tells of an API whoever asks for it by its id."""
+        """Register an API."""
         self._apis[api.id] = api
 
     def forget(self, api: Api) -> None:
-        """Knows an API no more."""
+        """Unregister an API."""
         self._apis.pop(api.id, None)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """Answers a request."""
+        """Answer a request."""
         asked = RESOURCES.fullmatch(environ["PATH_INFO"])
         if not asked or asked["id"] not in self._apis:
             return self._application(environ, start_response)
@@ -36,7 +36,7 @@ class ApiGateway:
 
 
 def resources(api: Api) -> list[dict[str, Any]]:
-    """Every resource with its methods and their integrations."""
+    """Return every resource with its methods and integrations."""
     found: dict[str, dict[str, Any]] = {}
     for route in api.routes:
         resource = {"id": route.resource, "path": route.resource, "resourceMethods": {}}
@@ -49,7 +49,7 @@ def resources(api: Api) -> list[dict[str, Any]]:
 
 
 def integration(route: Route) -> dict[str, Any]:
-    """How a route calls its function."""
+    """Return the integration of a route."""
     return {
         "type": "AWS_PROXY",
         "uri": route.uri,

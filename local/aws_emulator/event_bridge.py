@@ -1,7 +1,7 @@
-"""EventBridge rules: what moto finds to match them goes on to their targets.
+"""EventBridge rules: forwards events that moto matches to their targets.
 
-moto knows the rules and matches events, but reaches neither state machines nor functions. So each
-rule's target there is a queue of its own, and here that queue is emptied into the real targets.
+moto matches events to rules, but can invoke neither state machines nor functions. So each
+rule's target in moto is a queue, and this module forwards the queue to the real targets.
 """
 
 import asyncio
@@ -20,26 +20,30 @@ from local.lambda_runtime.environments import LambdaFunction
 
 PAUSE_SECONDS = 1.0
 SERVICES = {"sqs", "states"}
-TAKEN = {"Arn", "Id", "Input", "InputPath"}
-IGNORED = {"RoleArn", "DeadLetterConfig", "RetryPolicy"}  # rights, and what a laptop never needs
+SUPPORTED_FIELDS = {"Arn", "Id", "Input", "InputPath"}
+IGNORED_FIELDS = {
+    "RoleArn",
+    "DeadLetterConfig",
+    "RetryPolicy",
+}  # not needed locally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A rule of the template: the queue that holds its events, and its targets."""
+    """A rule of the template: its queue and targets."""
 
     queue_url: str
     targets: tuple[Mapping[str, Any], ...]
 
 
 def read_rules(template: Template, endpoint_url: str) -> Iterator[Rule]:
-    """The template's rules; raises UnresolvableError for a target that cannot be reached here."""
+    """Yield the template's rules; UnresolvableError for an unsupported target."""
     functions = {template.attribute(name, "Arn") for name in template.ids("AWS::Lambda::Function")}
     for name in template.ids("AWS::Events::Rule"):
         targets = template.properties(name).get("Targets", [])
         for target in targets:
             reached = target["Arn"].split(":")[2] in SERVICES or target["Arn"] in functions
-            if not reached or {*target} - TAKEN - IGNORED:
+            if not reached or {*target} - SUPPORTED_FIELDS - IGNORED_FIELDS:
                 raise UnresolvableError(f"{name}: the local stack does not know such a target")
         yield Rule(
             queue_url=queue_url(endpoint_url, template.ref(name)),
@@ -48,12 +52,12 @@ def read_rules(template: Template, endpoint_url: str) -> Iterator[Rule]:
 
 
 def queue_url(endpoint_url: str, name: str) -> str:
-    """Where moto has the queue of a name."""
+    """Return the URL of a queue in moto."""
     return f"{endpoint_url}/{ACCOUNT}/{name}"
 
 
 class Dispatcher:
-    """Takes events to the targets of rules."""
+    """Sends events to the targets of rules."""
 
     def __init__(self, aws: AwsCaller, functions: Mapping[str, LambdaFunction]) -> None:
         self._aws = aws
@@ -61,24 +65,24 @@ class Dispatcher:
         self._invocations: set[asyncio.Task[None]] = set()
 
     async def serve(self, rule: Rule) -> None:
-        """Dispatches a rule's events until it is cancelled."""
-        queue, uploads = Queue(self._aws, rule.queue_url), Uploads()
+        """Dispatch a rule's events until cancelled."""
+        queue, uploads = Queue(self._aws, rule.queue_url), MultipartUploads()
         while True:
             try:
                 for message in await queue.receive():
                     said, message_id = json.loads(message["Body"]), message["MessageId"]
                     if not uploads.is_put(said, message_id):
                         sent = int(message["Attributes"]["SentTimestamp"])
-                        event = completed(said, message_id, sent)
+                        event = as_documented(said, message_id, sent)
                         for target in rule.targets:
                             await self._send(target, event)
                         uploads.end(said)
                     await queue.delete([message])
             except aiohttp.ClientError:
-                await asyncio.sleep(PAUSE_SECONDS)  # and the message is back in half a minute
+                await asyncio.sleep(PAUSE_SECONDS)  # the message reappears after 30 s
 
     async def stop(self) -> None:
-        """Forgets the functions that are still at it."""
+        """Stop waiting for functions that are still running."""
         for task in self._invocations:
             task.cancel()
         await asyncio.gather(*self._invocations, return_exceptions=True)
@@ -88,7 +92,7 @@ class Dispatcher:
         service = arn.split(":")[2]
         if service == "states":
             start = "AWSStepFunctions.StartExecution"
-            # Named for the event, so that one that comes twice starts one execution.
+            # Named after the event, so that a redelivery starts no second execution.
             await self._aws.call(
                 "states", start, stateMachineArn=arn, input=payload, name=event["id"]
             )
@@ -105,25 +109,25 @@ class Dispatcher:
         task.add_done_callback(self._invocations.discard)
 
 
-class Uploads:
-    """Multipart uploads, each of which moto tells twice: it puts the object, then completes it."""
+class MultipartUploads:
+    """Filters moto's duplicate events of multipart uploads (put, then complete)."""
 
     def __init__(self) -> None:
-        self._puts: dict[str, str] = {}  # the message of the put that is not completed yet
+        self._puts: dict[str, str] = {}  # by upload: message id of its put event
 
     def is_put(self, event: Mapping[str, Any], message_id: str) -> bool:
-        """Whether it is what S3 does not tell: the first of the two, however often it comes."""
+        """Return whether an event is the put, which S3 does not send."""
         if not is_multipart(event):
             return False
         return self._puts.setdefault(_upload(event), message_id) == message_id
 
     def end(self, event: Mapping[str, Any]) -> None:
-        """Forgets the upload that an event completes, so that the same may come once more."""
+        """Forget a completed upload."""
         self._puts.pop(_upload(event), None)
 
 
 def is_multipart(event: Mapping[str, Any]) -> bool:
-    """Whether an event of moto's is of an object that came in parts, as its ETag tells."""
+    """Return whether an event is of a multipart upload, by its ETag."""
     is_new = (event["source"], event["detail-type"]) == ("aws.s3", "Object Created")
     return is_new and "-" in event["detail"]["object"]["eTag"]
 
@@ -134,16 +138,16 @@ def _upload(event: Mapping[str, Any]) -> str:
 
 
 def target_input(target: Mapping[str, Any], event: Mapping[str, Any]) -> str:
-    """What a target gets: the event, a part of it, or a constant."""
+    """Return a target's input: the event, a part of it, or a constant."""
     if "Input" in target:
         return str(target["Input"])
     path = target.get("InputPath", "$").removeprefix("$").strip(".")
     return json.dumps(reduce(lambda part, key: part[key], filter(None, path.split(".")), event))
 
 
-def completed(event: dict[str, Any], message_id: str, sent_millis: int) -> dict[str, Any]:
-    """An event of moto's as AWS documents it, and the same whenever its message comes again."""
-    event["account"] = ACCOUNT  # which moto leaves out of those that programs put
+def as_documented(event: dict[str, Any], message_id: str, sent_millis: int) -> dict[str, Any]:
+    """Return moto's event as AWS documents it; identical for redelivered messages."""
+    event["account"] = ACCOUNT  # moto omits it from PutEvents
     if event["source"] != "aws.s3":
         return event
     detail, thing = event["detail"], dict(event["detail"]["object"])

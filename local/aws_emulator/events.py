@@ -1,4 +1,4 @@
-"""What happens in a stack by itself: rules, queues that invoke functions, executions."""
+"""Background work of a stack: rules, event sources, executions."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
@@ -13,19 +13,19 @@ from local.lambda_runtime.environments import LambdaFunction
 from local.lambda_runtime.event_sources import Poller, read_event_sources
 
 
-class Events:
-    """The events of a stack, from the first poll to the last."""
+class StackEvents:
+    """Runs the background work of a stack."""
 
     def __init__(self, template: Template, functions: Mapping[str, LambdaFunction]) -> None:
         self._template, self._functions = template, functions
         self._exit = AsyncExitStack()
-        self.job_queue: str | None = None  # its first queue that invokes a function
+        self.job_queue: str | None = None  # the first queue that invokes a function
 
     async def start(self, endpoint_url: str, later: Callable[[Callable[[], object]], None]) -> None:
-        """Begins to listen; hands to `later` what is to be done once there are state machines."""
+        """Start; `later` receives work to run once state machines exist."""
         aws = AwsCaller(endpoint_url)
         self._exit.push_async_callback(aws.close)
-        self._tell_of_executions(aws, later)
+        self._publish_executions(aws, later)
         dispatcher = Dispatcher(aws, self._functions)
         self._exit.push_async_callback(dispatcher.stop)
         for rule in read_rules(self._template, endpoint_url):
@@ -36,21 +36,21 @@ class Events:
             self._keep_running(Poller(source, aws, url, self._functions[source.function]).run())
 
     async def stop(self) -> None:
-        """Stops listening, and every execution."""
+        """Stop, including every execution."""
         await self._exit.aclose()
 
-    def _tell_of_executions(
+    def _publish_executions(
         self, aws: AwsCaller, later: Callable[[Callable[[], object]], None]
     ) -> None:
         machines = map(self._template.ref, self._template.ids("AWS::StepFunctions::StateMachine"))
         executions = Executions(aws, list(machines))
-        later(executions.become_possible)
+        later(executions.enable)
         self._exit.push_async_callback(executions.stop)
         self._keep_running(executions.tell())
 
     def _keep_running(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
-        task.add_done_callback(complain)
+        task.add_done_callback(report_crash)
 
         async def end() -> None:
             task.cancel()
@@ -59,8 +59,8 @@ class Events:
         self._exit.push_async_callback(end)
 
 
-def complain(task: asyncio.Task[None]) -> None:
-    """Says at once of work that was to go on for ever why it did not."""
+def report_crash(task: asyncio.Task[None]) -> None:
+    """Report background work that ended with an error."""
     if not task.cancelled() and (error := task.exception()):
-        context = {"message": "The local stack has lost its events", "exception": error}
+        context = {"message": "The local stack's event processing failed", "exception": error}
         task.get_loop().call_exception_handler(context)

@@ -1,4 +1,4 @@
-"""Lambda's Invoke and GetFunctionConfiguration, in front of moto, of what stacks run."""
+"""Lambda's Invoke and GetFunctionConfiguration for running stacks, in front of moto."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from local.lambda_runtime.invocation import PAYLOAD_LIMIT_BYTES, FunctionFailedE
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
-ASKED = re.compile(
+FUNCTION_PATH = re.compile(
     r"/2015-03-31/functions/(?:arn:aws:lambda:[^:/]*:\d*:function:)?(?P<name>[^:/]+)"
     r"(?::[^/]*)?/(?P<what>invocations|configuration)"
 )
@@ -20,7 +20,7 @@ FAILED = [("X-Amz-Function-Error", "Unhandled")]
 
 
 class LambdaApi:
-    """A WSGI application that knows functions and leaves all else to another one."""
+    """WSGI middleware that serves registered functions."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -28,16 +28,16 @@ class LambdaApi:
         self._asynchronous: set[asyncio.Future[None]] = set()
 
     def serve(self, function: LambdaFunction) -> None:
-        """Invokes a function of the running event loop for whoever asks for it by its name."""
-        self._functions[named(function)] = (function, asyncio.get_running_loop())
+        """Register a function of the running event loop."""
+        self._functions[function_name(function)] = (function, asyncio.get_running_loop())
 
     def forget(self, function: LambdaFunction) -> None:
-        """Knows a function no more."""
-        self._functions.pop(named(function), None)
+        """Unregister a function."""
+        self._functions.pop(function_name(function), None)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """Answers a request."""
-        asked = ASKED.fullmatch(environ["PATH_INFO"])
+        """Answer a request."""
+        asked = FUNCTION_PATH.fullmatch(environ["PATH_INFO"])
         if not asked:
             return self._application(environ, start_response)
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -51,7 +51,7 @@ class LambdaApi:
 
     def _describe(self, name: str) -> tuple[HTTPStatus, list[tuple[str, str]], bytes]:
         if name not in self._functions:
-            return refusal(HTTPStatus.NOT_FOUND, "ResourceNotFoundException")
+            return error_response(HTTPStatus.NOT_FOUND, "ResourceNotFoundException")
         spec = self._functions[name][0].spec
         configuration = {
             "FunctionName": name,
@@ -65,14 +65,16 @@ class LambdaApi:
         self, name: str, event: bytes, kind: str
     ) -> tuple[HTTPStatus, list[tuple[str, str]], bytes]:
         if name not in self._functions:
-            return refusal(HTTPStatus.NOT_FOUND, "ResourceNotFoundException")
+            return error_response(HTTPStatus.NOT_FOUND, "ResourceNotFoundException")
         if len(event) > PAYLOAD_LIMIT_BYTES:
-            return refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RequestTooLargeException")
+            return error_response(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RequestTooLargeException")
         function, loop = self._functions[name]
         if kind == "Event":
             loop.call_soon_threadsafe(self._begin, function, event)
             return HTTPStatus.ACCEPTED, [], b""
-        payload, failed = asyncio.run_coroutine_threadsafe(ask(function, event), loop).result()
+        payload, failed = asyncio.run_coroutine_threadsafe(
+            invoke_and_read(function, event), loop
+        ).result()
         return HTTPStatus.OK, FAILED if failed else [], payload
 
     def _begin(self, function: LambdaFunction, event: bytes) -> None:
@@ -81,19 +83,21 @@ class LambdaApi:
         drained.add_done_callback(self._asynchronous.discard)
 
 
-def named(function: LambdaFunction) -> str:
-    """A function's name: the last part of its ARN."""
+def function_name(function: LambdaFunction) -> str:
+    """Return a function's name: the last part of its ARN."""
     return function.spec.arn.rpartition(":")[2]
 
 
-async def ask(function: LambdaFunction, event: bytes) -> tuple[bytes, bool]:
-    """What a function says to an event, and whether that is an error."""
+async def invoke_and_read(function: LambdaFunction, event: bytes) -> tuple[bytes, bool]:
+    """Invoke a function; return its payload and whether it is an error."""
     try:
         return await function.invoke(event).read(), False
     except FunctionFailedError as error:
         return error.payload, True
 
 
-def refusal(status: HTTPStatus, error_type: str) -> tuple[HTTPStatus, list[tuple[str, str]], bytes]:
-    """An error of Lambda itself."""
+def error_response(
+    status: HTTPStatus, error_type: str
+) -> tuple[HTTPStatus, list[tuple[str, str]], bytes]:
+    """Return an error of the Lambda API."""
     return status, [("x-amzn-ErrorType", error_type)], b'{"Message":"%s"}' % error_type.encode()

@@ -1,4 +1,4 @@
-"""SQS and Step Functions of this machine, called from the event loop."""
+"""Asynchronous calls of moto's SQS and Step Functions."""
 
 import json
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ BATCH_LIMIT = 10  # messages that SQS gives or takes at once
 class AwsCaller:
     """Calls services that speak JSON.
 
-    Not boto3, whose long poll can neither be cancelled nor left behind when the stack ends.
+    Not boto3, whose long poll cannot be cancelled when the stack stops.
     """
 
     def __init__(self, endpoint_url: str) -> None:
         self.endpoint_url = endpoint_url
-        connector = aiohttp.TCPConnector(limit=0)  # everybody waits on a connection of their own
-        patient = aiohttp.ClientTimeout(total=None)
-        self._session = aiohttp.ClientSession(endpoint_url, connector=connector, timeout=patient)
+        connector = aiohttp.TCPConnector(limit=0)  # long polls each need a connection
+        no_timeout = aiohttp.ClientTimeout(total=None)
+        self._session = aiohttp.ClientSession(endpoint_url, connector=connector, timeout=no_timeout)
 
     async def call(self, service: str, target: str, **body: Any) -> Any:
-        """The answer to a call; raises aiohttp.ClientError."""
+        """Return the answer to a call; aiohttp.ClientError if it fails."""
         credential = f"Credential=local/20000101/{REGION}/{service}/aws4_request"
         headers = {
             "Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0",
@@ -37,12 +37,12 @@ class AwsCaller:
             return json.loads(await response.read() or b"{}")
 
     async def close(self) -> None:
-        """Hangs up."""
+        """Close the connections."""
         await self._session.close()
 
 
 class Queue:
-    """One SQS queue, seen by those who empty it."""
+    """One SQS queue, for consumers."""
 
     def __init__(self, aws: AwsCaller, url: str) -> None:
         self._aws, self._url = aws, url
@@ -50,7 +50,7 @@ class Queue:
     async def receive(
         self, most: int = BATCH_LIMIT, wait_seconds: int = WAIT_SECONDS
     ) -> list[dict[str, Any]]:
-        """Messages as SQS gives them; an empty list after a while without any."""
+        """Return messages; an empty list after a long poll without any."""
         answer = await self._aws.call(
             "sqs",
             "AmazonSQS.ReceiveMessage",
@@ -64,7 +64,7 @@ class Queue:
         return messages
 
     async def delete(self, messages: Sequence[dict[str, Any]]) -> None:
-        """Takes messages off for good."""
+        """Delete messages."""
         for start in range(0, len(messages), BATCH_LIMIT):
             entries = [
                 {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}

@@ -1,4 +1,4 @@
-"""Executions of a stack's state machines: EventBridge is told of them, and they end with it."""
+"""Executions of a stack's state machines: publishes their status changes."""
 
 import asyncio
 import json
@@ -15,34 +15,34 @@ RUNNING = "RUNNING"
 
 
 class Executions:
-    """The executions of some state machines, which moto runs and tells nobody about."""
+    """Publishes the status changes of executions, which moto does not."""
 
     def __init__(self, aws: AwsCaller, machines: list[str]) -> None:
         self._aws, self._machines = aws, machines
-        self._told: dict[str, str] = {}
-        self._possible = False
+        self._published: dict[str, str] = {}
+        self._enabled = False
 
-    def become_possible(self) -> None:
-        """There are state machines now: to ask about them sooner would make moto slow."""
-        self._possible = True
+    def enable(self) -> None:
+        """Start polling, once state machines exist; earlier polls would load moto's interpreter."""
+        self._enabled = True
 
     async def tell(self) -> None:
-        """Tells EventBridge of every execution's begin and end, until it is cancelled."""
+        """Publish every status change to EventBridge until cancelled."""
         while True:
             await asyncio.sleep(INTERVAL_SECONDS)
             for arn, status in self._statuses():
-                if self._told.get(arn) != status:
-                    await self._tell_of(arn)
-                    self._told[arn] = status
+                if self._published.get(arn) != status:
+                    await self._publish(arn)
+                    self._published[arn] = status
 
     async def stop(self) -> None:
-        """Stops what still runs, which would otherwise go on for as long as the process lives."""
+        """Stop running executions."""
         for arn, status in self._statuses():
             if status == RUNNING:
                 await self._aws.call("states", "AWSStepFunctions.StopExecution", executionArn=arn)
 
     def _statuses(self) -> Iterator[tuple[str, str]]:
-        if not self._possible:
+        if not self._enabled:
             return
         from moto.stepfunctions.responses import (  # noqa: PLC0415 - takes more than a second
             get_backend,
@@ -54,7 +54,7 @@ class Executions:
                 for execution in list(machine.executions):
                     yield execution.execution_arn, execution.status
 
-    async def _tell_of(self, arn: str) -> None:
+    async def _publish(self, arn: str) -> None:
         try:
             describe = "AWSStepFunctions.DescribeExecution"
             said = await self._aws.call("states", describe, executionArn=arn)
@@ -66,11 +66,11 @@ class Executions:
             }
             await self._aws.call("events", "AWSEvents.PutEvents", Entries=[event])
         except aiohttp.ClientError:
-            return  # an event too large for EventBridge, which AWS leaves out likewise
+            return  # too large for EventBridge; AWS omits it too
 
 
 def status_change(execution: dict[str, Any]) -> dict[str, Any]:
-    """The detail of the event that Step Functions sends of an execution."""
+    """Return the detail of an execution's status change event."""
     texts = ("executionArn", "stateMachineArn", "name", "status", "input", "output")
     dates = ("startDate", "stopDate")
     return {
@@ -82,5 +82,5 @@ def status_change(execution: dict[str, Any]) -> dict[str, Any]:
 
 
 def milliseconds(seconds: float | None) -> int | None:
-    """A time as events have it."""
+    """Return a time in milliseconds."""
     return None if seconds is None else round(seconds * 1000)

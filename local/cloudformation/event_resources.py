@@ -1,4 +1,4 @@
-"""Makes what events come from and go to: buckets, queues, rules, state machines."""
+"""Creates event resources: buckets, queues, rules, state machines."""
 
 import json
 import re
@@ -20,7 +20,7 @@ QUEUE_ATTRIBUTES = (
 
 
 def make_bucket(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) -> str:
-    """An S3 bucket, which tells EventBridge of its objects if it is to. Returns its name."""
+    """Create an S3 bucket, with EventBridge notifications if configured. Return its name."""
     s3 = maker.client("s3")
     s3.create_bucket(Bucket=name)
     notifications = properties.get("NotificationConfiguration", {})
@@ -32,7 +32,7 @@ def make_bucket(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) 
 
 
 def make_queue(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) -> str:
-    """An SQS queue. Returns its URL."""
+    """Create an SQS queue. Return its URL."""
     attributes = {
         key: value if isinstance(value := properties[key], str) else json.dumps(value)
         for key in QUEUE_ATTRIBUTES
@@ -43,9 +43,9 @@ def make_queue(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) -
 
 
 def make_rule(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) -> str:
-    """An EventBridge rule with a queue of its own for a target. Returns its name, the queue's too.
+    """Create an EventBridge rule with a queue as target. Return their name.
 
-    One with a schedule alone never fires here.
+    Schedules never fire locally.
     """
     events = maker.client("events")
     given = {key: properties[key] for key in ("ScheduleExpression", "State") if key in properties}
@@ -59,7 +59,7 @@ def make_rule(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) ->
 
 
 def make_state_machine(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) -> str:
-    """A state machine, its definition read from its file, later. Returns its ARN."""
+    """Create a state machine later. Return its ARN."""
     text = properties.get("DefinitionString", "")
     if location := properties.get("DefinitionS3Location"):
         text = (maker.root / location["Key"]).read_text()

@@ -1,4 +1,4 @@
-"""CloudFormation's intrinsic functions, worked out without CloudFormation."""
+"""Evaluates CloudFormation's intrinsic functions."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -23,12 +23,12 @@ VARIABLE = re.compile(r"\$\{(!?)([^}]+)\}")
 
 
 class UnresolvableError(ValueError):
-    """A template says something that cannot be worked out here; the message names it."""
+    """The template uses something unsupported; the message names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolver:
-    """Resolves values of one template; `ref` and `attribute` answer for its resources."""
+    """Resolves values of a template; `ref` and `attribute` resolve its resources."""
 
     parameters: Mapping[str, Any]
     ref: Callable[[str], Any]
@@ -37,7 +37,7 @@ class Resolver:
     mappings: Mapping[str, Any] = field(default_factory=dict)
 
     def resolve(self, value: Any) -> Any:
-        """The value with every intrinsic function in it replaced by its result."""
+        """Return the value with every intrinsic function replaced by its result."""
         if isinstance(value, list):
             return [item for item in map(self.resolve, value) if item is not NO_VALUE]
         if not isinstance(value, dict):
@@ -48,7 +48,7 @@ class Resolver:
         return {key: item for key, item in resolved.items() if item is not NO_VALUE}
 
     def condition(self, name: str) -> bool:
-        """Whether the named condition holds."""
+        """Return whether the named condition is true."""
         if name not in self.conditions:
             raise UnresolvableError(f"the template has no condition {name}")
         return bool(self.resolve(self.conditions[name]))

@@ -1,4 +1,4 @@
-"""What the template's resources are made with."""
+"""Context for creating the template's resources."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceMaker:
-    """What a resource is made with; files that it names lie under `root`.
+    """Context for creating resources; `root` is the folder of their files.
 
-    What takes long and is seldom needed is handed to `later`.
+    `later` receives work that is slow and seldom needed.
     """
 
     client: Callable[[str], Any]

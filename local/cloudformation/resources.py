@@ -1,4 +1,4 @@
-"""Makes the template's resources in the AWS that runs in this process."""
+"""Creates the template's resources in the local AWS."""
 
 import secrets
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from local.cloudformation.operator_resources import make_alarm, make_dashboard, 
 from local.cloudformation.resource_maker import Make, ResourceMaker
 from local.cloudformation.template import Template
 
-# What the stack itself runs or serves, and what has no meaning on a laptop.
-NOT_MADE = {
+# Served by the stack itself, or meaningless locally.
+NOT_CREATED = {
     "AWS::ApiGateway::Deployment",
     "AWS::ApiGateway::Stage",
     "AWS::IAM::ManagedPolicy",
@@ -36,7 +36,7 @@ NOT_MADE = {
 
 
 def make_secret(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) -> str:
-    """A secret; one that the template leaves empty holds the provider's key. Returns its ARN."""
+    """Create a secret; an empty one gets the provider's key. Return its ARN."""
     manager = maker.client("secretsmanager")
     value = properties.get("SecretString", maker.provider_key)
     if asked := properties.get("GenerateSecretString"):
@@ -45,38 +45,38 @@ def make_secret(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) 
 
 
 def make_api_key(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) -> str:
-    """An API key with the stack's client key for a value. Returns its id."""
+    """Create an API key with the stack's client key as value. Return its id."""
     enabled = properties.get("Enabled", False)
     gateway = maker.client("apigateway")
     try:
         made = gateway.create_api_key(name=name, value=maker.client_key, enabled=enabled)
-    except gateway.exceptions.ConflictException:  # of another stack in this process
+    except gateway.exceptions.ConflictException:  # created by another stack in this process
         keys = gateway.get_api_keys(includeValues=True)["items"]
         made = next(key for key in keys if key["value"] == maker.client_key)
     return str(made["id"])
 
 
 def make_api(_maker: ResourceMaker, name: str, _: Mapping[str, Any]) -> str:
-    """Nothing, as the stack serves the API itself. Returns an id for it."""
+    """Return an id; the stack serves the API itself."""
     return name.rpartition("-")[2]
 
 
 def make_usage_plan(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) -> str:
-    """A usage plan. Returns its id."""
+    """Create a usage plan. Return its id."""
     settings = {
         "apiStages": [
             {"apiId": stage["ApiId"], "stage": stage["Stage"]}
             for stage in properties.get("ApiStages", [])
         ],
-        "throttle": camel(properties.get("Throttle")),
-        "quota": camel(properties.get("Quota")),
+        "throttle": lower_first_letters(properties.get("Throttle")),
+        "quota": lower_first_letters(properties.get("Quota")),
     }
     given = {key: value for key, value in settings.items() if value}
     return str(maker.client("apigateway").create_usage_plan(name=name, **given)["id"])
 
 
 def make_usage_plan_key(maker: ResourceMaker, _: str, properties: Mapping[str, Any]) -> str:
-    """Puts a key on a plan. Returns the key's id."""
+    """Add a key to a usage plan. Return the key's id."""
     made = maker.client("apigateway").create_usage_plan_key(
         usagePlanId=properties["UsagePlanId"],
         keyId=properties["KeyId"],
@@ -86,7 +86,7 @@ def make_usage_plan_key(maker: ResourceMaker, _: str, properties: Mapping[str, A
 
 
 def make_table(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) -> str:
-    """A DynamoDB table with its indexes and its items' lifetime. Returns its name."""
+    """Create a DynamoDB table with its indexes and TTL. Return its name."""
     shape = {"AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "LocalSecondaryIndexes"}
     given = {key: properties[key] for key in shape & set(properties)}
     dynamodb = maker.client("dynamodb")
@@ -96,12 +96,12 @@ def make_table(maker: ResourceMaker, name: str, properties: Mapping[str, Any]) -
     return name
 
 
-def camel(properties: Mapping[str, Any] | None) -> dict[str, Any]:
-    """CloudFormation's `RateLimit` as the API's `rateLimit`."""
+def lower_first_letters(properties: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Convert CloudFormation's `RateLimit` to the API's `rateLimit`."""
     return {key[0].lower() + key[1:]: value for key, value in (properties or {}).items()}
 
 
-# In the order in which they need each other.
+# In order of dependency.
 MAKERS: Mapping[str, Make] = {
     "AWS::SecretsManager::Secret": make_secret,
     "AWS::S3::Bucket": make_bucket,
@@ -120,14 +120,14 @@ MAKERS: Mapping[str, Make] = {
 }
 
 
-def make(template: Template, maker: ResourceMaker) -> None:
-    """Makes every resource; the template knows their ids then. Raises UnresolvableError."""
+def create_resources(template: Template, maker: ResourceMaker) -> None:
+    """Create every resource and store the ids in the template; UnresolvableError if unsupported."""
     types = template.types()
-    if strange := {*types.values()} - {*MAKERS} - NOT_MADE:
+    if strange := {*types.values()} - {*MAKERS} - NOT_CREATED:
         raise UnresolvableError(f"the local stack cannot make {', '.join(sorted(strange))}")
-    template.token = secrets.token_hex(5)  # as moto is one for all stacks of a process
+    template.token = secrets.token_hex(5)  # as all stacks of a process share moto
     for kind, make_one in MAKERS.items():
         listed = [(name, template.properties(name)) for name in template.ids(kind)]
-        # A queue can only name a dead-letter queue that is there.
+        # A dead-letter queue must exist before the queue that names it.
         for name, properties in sorted(listed, key=lambda each: "RedrivePolicy" in each[1]):
             template.physical_ids[name] = make_one(maker, template.name(name), properties)

@@ -1,4 +1,4 @@
-"""A translated template as CloudFormation would see it, resolved without an account."""
+"""A translated template, resolved without CloudFormation."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from local.cloudformation.intrinsics import ACCOUNT, REGION, STACK, Resolver, Un
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """What `Ref` and `GetAtt` give for a type of resource."""
+    """Results of `Ref` and `GetAtt` for a type of resource."""
 
     ref: str = "{name}"
     arn: str = ""
@@ -62,7 +62,7 @@ class FunctionSpec:
 
 @dataclass(slots=True, kw_only=True)
 class Template:
-    """The resources of a translated template, those whose condition is false left out."""
+    """The resources of a translated template whose conditions are true."""
 
     root: Path
     document: Mapping[str, Any]
@@ -71,11 +71,11 @@ class Template:
     token: str = ""
 
     def ids(self, kind: str) -> Iterator[str]:
-        """Logical ids of the resources of a type, in the template's order."""
+        """Return the logical ids of a type's resources, in the template's order."""
         return (name for name, type_ in self.types().items() if type_ == kind)
 
     def types(self) -> dict[str, str]:
-        """Type of every resource that exists, by logical id."""
+        """Return the types of all resources, by logical id."""
         resolver = self.resolver()
         resources: Mapping[str, Any] = self.document["Resources"]
         return {
@@ -85,13 +85,13 @@ class Template:
         }
 
     def properties(self, logical_id: str) -> dict[str, Any]:
-        """Properties of one resource, resolved afresh (ids may have come to be meanwhile)."""
+        """Return the resolved properties of a resource (with the ids known so far)."""
         raw = self.document["Resources"][logical_id].get("Properties", {})
         resolved: dict[str, Any] = self.resolver().resolve(raw)
         return resolved
 
     def functions(self) -> list[FunctionSpec]:
-        """Every Lambda function."""
+        """Return every Lambda function."""
         layers = {
             self.ref(name): self._folder(self.properties(name)["Content"])
             for name in self.ids("AWS::Lambda::LayerVersion")
@@ -99,7 +99,7 @@ class Template:
         return [self._function(name, layers) for name in self.ids("AWS::Lambda::Function")]
 
     def resolver(self) -> Resolver:
-        """What works out the intrinsic functions of this template."""
+        """Return a resolver for this template."""
         return Resolver(
             parameters=self.parameters,
             ref=self.ref,
@@ -109,13 +109,13 @@ class Template:
         )
 
     def ref(self, logical_id: str) -> str:
-        """What `Ref` gives for a resource: the id it got when it was made, else a lasting one."""
+        """Return the result of `Ref`: the physical id, or a predictable one."""
         if logical_id in self.physical_ids:
             return self.physical_ids[logical_id]
         return self._identify(logical_id, self._identity(logical_id).ref)
 
     def attribute(self, logical_id: str, attribute: str) -> str:
-        """What `GetAtt` gives for a resource."""
+        """Return the result of `GetAtt`."""
         identity = self._identity(logical_id)
         patterns = {"Arn": identity.arn, identity.name_attribute: "{name}"}
         if not (pattern := patterns.get(attribute)):
@@ -123,7 +123,7 @@ class Template:
         return self._identify(logical_id, pattern)
 
     def name(self, logical_id: str) -> str:
-        """The name that a resource has or will have, with `token` to tell stacks apart."""
+        """Return a resource's name; `token` distinguishes stacks."""
         parts = [STACK, logical_id, *filter(None, [self.token])]
         if self.document["Resources"][logical_id]["Type"] == "AWS::S3::Bucket":
             return "-".join([*parts, ACCOUNT]).lower()

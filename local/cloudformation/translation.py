@@ -1,4 +1,4 @@
-"""From template.yaml to plain CloudFormation, by SAM's own translator and offline."""
+"""Translates template.yaml to CloudFormation with SAM's translator, offline."""
 
 import logging
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ from typing import Any
 from local.cloudformation.intrinsics import REGION, UnresolvableError
 from local.cloudformation.template import Template
 
-FOLDER = "s3://folder/"  # SAM wants code in S3; the key then names the folder it really is in
+FOLDER = "s3://folder/"  # SAM requires code in S3: the key names the real folder
 
 
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Template:
-    """The template in a file, with its parameters' defaults and the overrides given."""
+    """Load a template with default parameters and overrides."""
     from samtranslator.yaml_helper import yaml_parse  # noqa: PLC0415 - takes a second
 
     source: dict[str, Any] = yaml_parse(path.read_text())  # type: ignore[no-untyped-call]
@@ -26,13 +26,13 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Template:
 
 
 def _typed(value: Any, kind: str) -> Any:
-    """A parameter's value as `Ref` gives it."""
+    """Return a parameter's value as `Ref` returns it."""
     is_list = kind == "CommaDelimitedList" and isinstance(value, str)
     return value.split(",") if is_list else value
 
 
 def translate(source: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """A SAM template as plain CloudFormation."""
+    """Return a SAM template as CloudFormation."""
     import boto3  # noqa: PLC0415 - with the next two, a second and a half
     from samtranslator.parser.parser import Parser  # noqa: PLC0415
     from samtranslator.translator.translator import Translator  # noqa: PLC0415

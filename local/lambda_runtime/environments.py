@@ -1,4 +1,4 @@
-"""Execution environments: each a process that answers one invocation of a function at a time."""
+"""Execution environments: processes that each handle one invocation at a time."""
 
 import asyncio
 import importlib.util
@@ -17,12 +17,12 @@ from local.lambda_runtime.invocation import FunctionFailedError, Invocation
 from local.lambda_runtime.runtime_api import CREDENTIALS, RuntimeApi
 
 ENTRY = Path(__file__).with_name("function_process.py")
-INIT_SECONDS = 10.0  # Lambda's patience with imports, before the function's own begins
+INIT_SECONDS = 10.0  # Lambda's limit for the init phase, on top of the function's timeout
 CONCURRENCY_LIMIT = 10
 
 
-# What Lambda tells a process that starts for an invocation, as most do.
-STARTED = {
+# Environment variables of on-demand environments.
+ON_DEMAND_VARIABLES = {
     "AWS_ACCESS_KEY_ID": "local",
     "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
     "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
@@ -30,8 +30,8 @@ STARTED = {
 }
 
 
-def copied(address: str) -> dict[str, str]:
-    """What Lambda tells a process that it takes a snapshot of: copies ask for their credentials."""
+def snapstart_variables(address: str) -> dict[str, str]:
+    """Return the variables of SnapStart environments, which fetch their credentials."""
     return {
         "AWS_CONTAINER_AUTHORIZATION_TOKEN": "local",
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://{address}{CREDENTIALS}",
@@ -41,23 +41,25 @@ def copied(address: str) -> dict[str, str]:
 
 
 def default_runtime() -> str:
-    """`awslambdaric`, or `python` where it is not installed or RELAY_LOCAL_RUNTIME says so."""
+    """Return RELAY_LOCAL_RUNTIME, or `awslambdaric` if installed, or `python`."""
     asked = os.environ.get("RELAY_LOCAL_RUNTIME", "")
     found = importlib.util.find_spec("awslambdaric") is not None
     return asked or ("awslambdaric" if found else "python")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What every function's process of a stack has in common."""
+class ProcessSettings:
+    """Settings shared by all function processes of a stack."""
 
     environment: Mapping[str, str]
     log: IO[bytes]
     runtime: str
 
 
-def variables(spec: FunctionSpec, surroundings: Surroundings, address: str) -> dict[str, str]:
-    """Environment variables of a function's process: Lambda's, the template's, the stack's."""
+def variables(
+    spec: FunctionSpec, process_settings: ProcessSettings, address: str
+) -> dict[str, str]:
+    """Return the environment variables of a function's process."""
     name = spec.arn.rsplit(":", 1)[-1]
     return {
         "_HANDLER": spec.handler,
@@ -74,14 +76,14 @@ def variables(spec: FunctionSpec, surroundings: Surroundings, address: str) -> d
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "PYTHONPATH": os.pathsep.join(map(str, (spec.code, *spec.layers))),
         "TZ": ":UTC",
-        **(copied(address) if spec.starts_from_snapshot else STARTED),
+        **(snapstart_variables(address) if spec.starts_from_snapshot else ON_DEMAND_VARIABLES),
         **spec.environment,
-        **surroundings.environment,
+        **process_settings.environment,
     }
 
 
 class Environment:
-    """One process and its Runtime API, from its start to its end."""
+    """One function process and its Runtime API."""
 
     def __init__(self, function: "LambdaFunction") -> None:
         self._function = function
@@ -93,7 +95,7 @@ class Environment:
         self.process_id: int | None = None
 
     async def live(self) -> FunctionFailedError:
-        """Runs the process to its end; returns what to say of an invocation it left behind."""
+        """Run the process to its end; return the failure for an unfinished invocation."""
         address = await self.api.start()
         try:
             self._process = await self._spawn(address)
@@ -106,22 +108,22 @@ class Environment:
         finally:
             self._unwatch()
             await self.api.stop()
-        return self._fault or self.api.init_error or exited(code)
+        return self._fault or self.api.init_error or exit_error(code)
 
     async def _spawn(self, address: str) -> asyncio.subprocess.Process:
-        surroundings = self._function.surroundings
+        process_settings = self._function.process_settings
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # the folder of the script is no place to import from
             "-u",  # the log is read while it is written
             str(ENTRY),
-            surroundings.runtime,
+            process_settings.runtime,
             self._spec.handler,
             cwd=self._spec.code,
-            env=variables(self._spec, surroundings, address),
+            env=variables(self._spec, process_settings, address),
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=surroundings.log,
-            stderr=surroundings.log,
+            stdout=process_settings.log,
+            stderr=process_settings.log,
             start_new_session=True,  # Ctrl-C is for the stack, which then ends its functions
         )
 
@@ -154,19 +156,19 @@ class Environment:
 
 
 class LambdaFunction:
-    """A function that scales as Lambda does: a free environment, else a new one, else a queue."""
+    """A function that scales like Lambda: an idle environment, or a new one, or a queue."""
 
     def __init__(
-        self, spec: FunctionSpec, surroundings: Surroundings, limit: int = CONCURRENCY_LIMIT
+        self, spec: FunctionSpec, process_settings: ProcessSettings, limit: int = CONCURRENCY_LIMIT
     ) -> None:
-        self.spec, self.surroundings = spec, surroundings
+        self.spec, self.process_settings = spec, process_settings
         self._limit = limit
         self._waiting: deque[Invocation] = deque()
         self._idle: deque[asyncio.Future[Invocation]] = deque()
         self._environments: dict[Environment, asyncio.Task[None]] = {}
 
     def invoke(self, event: bytes) -> Invocation:
-        """Sends an event to the function; the invocation goes on even if nobody waits for it."""
+        """Send an event to the function; the invocation runs even if no one awaits it."""
         invocation = Invocation(event=event)
         self._waiting.append(invocation)
         self._dispatch()
@@ -174,35 +176,35 @@ class LambdaFunction:
 
     @property
     def warm_environments(self) -> int:
-        """How many environments have started and not ended."""
+        """Number of started environments."""
         return sum(environment.warm for environment in self._environments)
 
     @property
     def process_ids(self) -> list[int]:
-        """The processes of its environments."""
+        """Process ids of the environments."""
         found = [environment.process_id for environment in self._environments]
         return [process_id for process_id in found if process_id is not None]
 
     async def next_invocation(self) -> Invocation:
-        """What a free environment works on next."""
+        """Wait for the next invocation for an idle environment."""
         turn: asyncio.Future[Invocation] = asyncio.get_running_loop().create_future()
         self._idle.append(turn)
         self._dispatch()
         return await turn
 
     async def close(self) -> None:
-        """Ends every process."""
+        """Stop every process."""
         self._limit = 0
         lives = list(self._environments.values())
         for life in lives:
             life.cancel()
         await asyncio.gather(*lives, return_exceptions=True)
         while self._waiting:
-            self._waiting.popleft().finish(exited(0))
+            self._waiting.popleft().finish(exit_error(0))
 
     def _dispatch(self) -> None:
         while self._waiting and self._idle:
-            turn = self._idle.pop()  # the one used last, as Lambda lets the others grow cold
+            turn = self._idle.pop()  # the most recently used, as on Lambda
             if not turn.done():
                 turn.set_result(self._waiting.popleft())
         starting = sum(not environment.warm for environment in self._environments)
@@ -212,7 +214,7 @@ class LambdaFunction:
             self._environments[environment] = asyncio.create_task(self._live(environment))
 
     async def _live(self, environment: Environment) -> None:
-        failure = exited(0)
+        failure = exit_error(0)
         try:
             failure = await environment.live()
         finally:
@@ -225,7 +227,7 @@ class LambdaFunction:
             self._dispatch()
 
 
-def exited(code: int) -> FunctionFailedError:
-    """What Lambda says of a process that ended by itself."""
+def exit_error(code: int) -> FunctionFailedError:
+    """Return Lambda's error for a process that exited."""
     how = f"signal: {-code}" if code < 0 else f"exit status {code}"
     return FunctionFailedError("Runtime.ExitError", f"Runtime exited with error: {how}")

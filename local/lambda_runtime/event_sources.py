@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from local.aws_emulator.lambda_api import ask
+from local.aws_emulator.lambda_api import invoke_and_read
 from local.aws_emulator.queues import WAIT_SECONDS, AwsCaller, Queue
 from local.cloudformation.intrinsics import REGION, UnresolvableError
 from local.cloudformation.template import Template
@@ -34,7 +34,7 @@ class EventSource:
 
 
 def read_event_sources(template: Template) -> Iterator[EventSource]:
-    """The template's enabled mappings; raises UnresolvableError for one that is not of SQS."""
+    """Yield the template's enabled SQS mappings; UnresolvableError for other sources."""
     queues = {template.attribute(name, "Arn"): name for name in template.ids("AWS::SQS::Queue")}
     functions = {template.ref(name): name for name in template.ids("AWS::Lambda::Function")}
     for name in template.ids("AWS::Lambda::EventSourceMapping"):
@@ -58,7 +58,7 @@ def read_event_sources(template: Template) -> Iterator[EventSource]:
 
 
 class Poller:
-    """Empties a queue into a function, a batch at a time and several batches at once."""
+    """Polls a queue and invokes a function with batches of messages."""
 
     def __init__(
         self, source: EventSource, aws: AwsCaller, url: str, function: LambdaFunction
@@ -68,7 +68,7 @@ class Poller:
         self._free = asyncio.Semaphore(source.concurrency)
 
     async def run(self) -> None:
-        """Polls until it is cancelled."""
+        """Poll until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
                 await self._free.acquire()
@@ -91,22 +91,22 @@ class Poller:
 
     async def _deliver(self, messages: list[dict[str, Any]]) -> None:
         try:
-            records = [record(message, self._source.queue_arn) for message in messages]
+            records = [sqs_record(message, self._source.queue_arn) for message in messages]
             event = json.dumps({"Records": records}, ensure_ascii=False).encode()
-            answer, failed = await ask(self._function, event)
-            left = {record["messageId"] for record in records}
+            answer, failed = await invoke_and_read(self._function, event)
+            left = {sqs_record["messageId"] for sqs_record in records}
             if not failed:
-                left &= failures(answer, left) if self._source.reports_failures else set()
-            # What is left comes back after its visibility timeout, and in the end to the DLQ.
+                left &= failed_ids(answer, left) if self._source.reports_failures else set()
+            # Failed messages reappear after their visibility timeout, and end in the DLQ.
             done = [message for message in messages if message["MessageId"] not in left]
-            with suppress(aiohttp.ClientError):  # they come twice then, as on AWS
+            with suppress(aiohttp.ClientError):  # redelivered then, as on AWS
                 await self._queue.delete(done)
         finally:
             self._free.release()
 
 
-def failures(answer: bytes, sent: set[str]) -> set[str]:
-    """Ids of the messages that a function could not do: all, if its answer makes no sense."""
+def failed_ids(answer: bytes, sent: set[str]) -> set[str]:
+    """Return the ids of failed messages: all, if the answer is malformed."""
     try:
         report = json.loads(answer) or {}
         named = {item["itemIdentifier"] for item in report.get("batchItemFailures") or []}
@@ -115,8 +115,8 @@ def failures(answer: bytes, sent: set[str]) -> set[str]:
     return named if named <= sent else sent
 
 
-def record(message: Mapping[str, Any], queue_arn: str) -> dict[str, Any]:
-    """A message in the form in which Lambda hands it to a function."""
+def sqs_record(message: Mapping[str, Any], queue_arn: str) -> dict[str, Any]:
+    """Return a message as a Lambda SQS record."""
     return {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],

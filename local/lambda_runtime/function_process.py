@@ -1,6 +1,6 @@
-"""What a function's process runs: the Lambda runtime named first, on the handler named second.
+"""Entry point of a function's process; arguments: runtime, handler.
 
-A script and not a module of the stack: the process sees the function's folders alone.
+A script, not a module: the process can import only the function's folders.
 """
 
 import runpy
@@ -12,7 +12,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent() -> None:
-    """Ends this process when the stack ends, however it ends (Linux; elsewhere `next` fails)."""
+    """End this process with its parent (on Linux; elsewhere the next Runtime API call fails)."""
     if sys.platform != "linux":
         return
     import ctypes  # noqa: PLC0415 - where it is needed
@@ -21,7 +21,7 @@ def die_with_parent() -> None:
 
 
 def main(runtime: str, handler: str) -> None:
-    """Runs a handler until the stack goes away."""
+    """Run a handler until the stack stops."""
     die_with_parent()
     sys.argv = [runtime, handler]
     if runtime == "awslambdaric":

@@ -1,4 +1,4 @@
-"""One call of a function, seen from both ends: who asked for it and the process that answers."""
+"""One invocation, as seen by the caller and by the function's process."""
 
 import asyncio
 import json
@@ -7,12 +7,12 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-PAYLOAD_LIMIT_BYTES = 6_291_556  # what Lambda takes and gives back in one piece
-CHUNKS_IN_FLIGHT = 16  # a reader this far behind stops the function's writing
+PAYLOAD_LIMIT_BYTES = 6_291_556  # Lambda's payload limit
+CHUNKS_IN_FLIGHT = 16  # backpressure: the function waits for slow readers
 
 
 class FunctionFailedError(Exception):
-    """The function failed: `kind` and `message` are what Lambda reports of it."""
+    """The function failed; `kind` and `message` are Lambda's error type and message."""
 
     def __init__(self, kind: str, message: str, payload: bytes | None = None) -> None:
         super().__init__(message)
@@ -22,7 +22,7 @@ class FunctionFailedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The head of an answer: how its body comes."""
+    """The head of an answer."""
 
     streaming: bool
     content_type: str
@@ -30,7 +30,7 @@ class Answer:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Invocation:
-    """An event on its way to a function and the function's answer on its way back."""
+    """An event for a function, and the function's answer."""
 
     event: bytes
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -46,15 +46,15 @@ class Invocation:
     consumed: bool = False
 
     async def answer(self) -> Answer:
-        """The head of the answer; raises FunctionFailedError if the function failed before it."""
+        """Wait for the head of the answer; FunctionFailedError if the function fails first."""
         return await asyncio.shield(self._answer)
 
     def __aiter__(self) -> "Invocation":
-        """Iterates over the pieces of the body as they come."""
+        """Iterate over the chunks of the body as they arrive."""
         return self
 
     async def __anext__(self) -> bytes:
-        """The next piece of the body; raises FunctionFailedError if the function failed."""
+        """Return the next chunk of the body; FunctionFailedError if the function failed."""
         chunk = None if self.consumed else await self._chunks.get()
         if isinstance(chunk, bytes):
             self._room.release()
@@ -63,34 +63,34 @@ class Invocation:
         raise chunk or StopAsyncIteration
 
     async def read(self) -> bytes:
-        """The whole body; raises FunctionFailedError."""
+        """Return the complete body; FunctionFailedError if the function failed."""
         await self.answer()
         return b"".join([chunk async for chunk in self])
 
     async def drain(self) -> None:
-        """Lets the function finish although nobody wants its answer any more."""
+        """Discard the answer, so that the function can finish."""
         with suppress(FunctionFailedError):
             await self.answer()
             async for _ in self:
                 pass
 
     def taken(self, timeout_seconds: float) -> None:
-        """An environment has begun to work on it."""
+        """Record that an environment has started the invocation."""
         self.deadline_seconds = time.time() + timeout_seconds
 
     def begin(self, answer: Answer) -> None:
-        """The function has begun to answer."""
+        """Record the head of the answer."""
         if not self._answer.done():
             self._answer.set_result(answer)
 
     async def feed(self, chunk: bytes) -> None:
-        """Hands on a piece of the body; waits while the reader is far behind."""
+        """Add a chunk of the body; wait while the reader is far behind."""
         await self._room.acquire()
         if not self._over:
             self._chunks.put_nowait(chunk)
 
     def finish(self, failure: FunctionFailedError | None = None) -> None:
-        """The function is done with it, or has failed; what is said after that is not heard."""
+        """End the invocation, with a failure if given; later calls have no effect."""
         if self._over:
             return
         self._over = True
@@ -98,4 +98,4 @@ class Invocation:
             self._chunks.put_nowait(failure)
         elif failure:
             self._answer.set_exception(failure)
-            self._answer.exception()  # a caller that has gone must not make asyncio complain
+            self._answer.exception()  # asyncio must not complain if no caller awaits it

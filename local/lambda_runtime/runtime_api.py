@@ -1,4 +1,4 @@
-"""The Lambda Runtime API (2018-06-01) that one execution environment talks to."""
+"""The Lambda Runtime API (2018-06-01) for one execution environment."""
 
 import asyncio
 import base64
@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
-import h11  # and not aiohttp: a broken stream tells why in HTTP trailers, which aiohttp drops
+import h11  # not aiohttp, which drops HTTP trailers, where broken streams report their error
 
 from local.lambda_runtime.invocation import (
     PAYLOAD_LIMIT_BYTES,
@@ -33,15 +33,15 @@ TOO_LARGE = FunctionFailedError(
 )
 
 
-class Peer:
-    """A connection of the function's process."""
+class ProcessConnection:
+    """A connection from the function's process."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT_BYTES)
 
     async def event(self) -> object:
-        """The next thing the process said, as h11 has it."""
+        """Return the next h11 event."""
         while (event := self._http.next_event()) is h11.NEED_DATA:
             if self._http.they_are_waiting_for_100_continue:
                 await self._send(h11.InformationalResponse(status_code=100, headers=[]))
@@ -49,7 +49,7 @@ class Peer:
         return event
 
     async def body(self, limit_bytes: int) -> bytes | None:
-        """The request's whole body, None if it is over the limit."""
+        """Return the request's body; None if it exceeds the limit."""
         parts, size = [], 0
         while isinstance(event := await self.event(), h11.Data):
             size += len(event.data)
@@ -60,14 +60,14 @@ class Peer:
     async def answer(
         self, status: HTTPStatus, body: bytes = b"", headers: dict[str, str] | None = None
     ) -> None:
-        """Answers the request."""
+        """Answer the request."""
         fields = {"Content-Length": str(len(body)), **(headers or {})}
         await self._send(h11.Response(status_code=status, headers=list(fields.items())))
         await self._send(h11.Data(data=body))
         await self._send(h11.EndOfMessage())
 
     def again(self) -> bool:
-        """Gets ready for another request; False if the connection is done for."""
+        """Prepare for another request; False if the connection cannot be reused."""
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
             return True
@@ -80,7 +80,7 @@ class Peer:
 
 
 class RuntimeApi:
-    """Hands events to one process and takes its answers, on a loopback port of its own."""
+    """Serves the Runtime API to one process on a loopback port."""
 
     def __init__(self, arn: str, take: Callable[[], Awaitable[Invocation]]) -> None:
         self._arn, self._take = arn, take
@@ -89,13 +89,13 @@ class RuntimeApi:
         self.init_error: FunctionFailedError | None = None
 
     async def start(self) -> str:
-        """Listens; returns host:port."""
+        """Start listening; return host:port."""
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
         host, port = self._server.sockets[0].getsockname()
         return f"{host}:{port}"
 
     async def stop(self) -> None:
-        """Hangs up on the process."""
+        """Close all connections."""
         self._server.close()
         connections = list(self._connections)
         for connection in connections:
@@ -110,20 +110,20 @@ class RuntimeApi:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             with suppress(h11.ProtocolError, ConnectionError):
-                await self._serve(Peer(reader, writer))
+                await self._serve(ProcessConnection(reader, writer))
         finally:
             writer.close()
 
-    async def _serve(self, peer: Peer) -> None:
+    async def _serve(self, peer: ProcessConnection) -> None:
         while isinstance(request := await peer.event(), h11.Request):
             route = ROUTE.fullmatch(request.target.decode())
             if route and route["next"]:
                 await peer.body(0)
                 await self._next(peer)
             elif route and route["init"]:
-                self.init_error = reported(await peer.body(PAYLOAD_LIMIT_BYTES))
+                self.init_error = reported_error(await peer.body(PAYLOAD_LIMIT_BYTES))
                 await peer.answer(HTTPStatus.ACCEPTED)
-            elif route and route["restore"]:  # at once: a copy of a process is hard to make
+            elif route and route["restore"]:  # immediately: processes cannot be cloned
                 await peer.body(0)
                 await peer.answer(HTTPStatus.OK)
             elif request.target == CREDENTIALS.encode():
@@ -137,7 +137,7 @@ class RuntimeApi:
             if not peer.again():
                 return
 
-    async def _next(self, peer: Peer) -> None:
+    async def _next(self, peer: ProcessConnection) -> None:
         self.current = invocation = await self._take()
         headers = {
             "Content-Type": "application/json",
@@ -150,14 +150,14 @@ class RuntimeApi:
         await peer.answer(HTTPStatus.OK, invocation.event, headers)
 
     async def _result(
-        self, peer: Peer, request: h11.Request, what: str, invocation: Invocation
+        self, peer: ProcessConnection, request: h11.Request, what: str, invocation: Invocation
     ) -> None:
         headers = dict(request.headers)
         content_type = headers.get(b"content-type", b"application/json").decode()
         streaming = headers.get(b"lambda-runtime-function-response-mode") == b"streaming"
         status = HTTPStatus.ACCEPTED
         if what == "error":
-            invocation.finish(reported(await peer.body(PAYLOAD_LIMIT_BYTES)))
+            invocation.finish(reported_error(await peer.body(PAYLOAD_LIMIT_BYTES)))
         elif streaming:
             invocation.begin(Answer(streaming=True, content_type=content_type))
             invocation.finish(await self._stream(peer, invocation))
@@ -171,17 +171,19 @@ class RuntimeApi:
         self.current = None
         await peer.answer(status)
 
-    async def _stream(self, peer: Peer, invocation: Invocation) -> FunctionFailedError | None:
+    async def _stream(
+        self, peer: ProcessConnection, invocation: Invocation
+    ) -> FunctionFailedError | None:
         try:
             while isinstance(event := await peer.event(), h11.Data):
                 await invocation.feed(bytes(event.data))
         except (h11.RemoteProtocolError, ConnectionError):
-            return FunctionFailedError("Runtime.TruncatedResponse", "The response broke off.")
+            return FunctionFailedError("Runtime.TruncatedResponse", "The response ended early.")
         return trailing_error(dict(event.headers) if isinstance(event, h11.EndOfMessage) else {})
 
 
 def credentials() -> dict[str, str]:
-    """What stands for a function's own credentials, as its endpoint has them."""
+    """Return placeholder credentials of a function."""
     ends = datetime.now(tz=UTC) + timedelta(hours=6)
     return {
         "AccessKeyId": "local",
@@ -191,8 +193,8 @@ def credentials() -> dict[str, str]:
     }
 
 
-def reported(body: bytes | None) -> FunctionFailedError:
-    """The error that a runtime reports in a request's body."""
+def reported_error(body: bytes | None) -> FunctionFailedError:
+    """Parse the error that a runtime reports in a request's body."""
     try:
         error = json.loads(body or b"")
         return FunctionFailedError(str(error["errorType"]), str(error["errorMessage"]), body)
@@ -201,7 +203,7 @@ def reported(body: bytes | None) -> FunctionFailedError:
 
 
 def trailing_error(trailers: dict[bytes, bytes]) -> FunctionFailedError | None:
-    """The error that a runtime reports after a stream, if it does."""
+    """Parse the error that a runtime reports after a stream, if any."""
     if ERROR_TYPE not in trailers:
         return None
     kind = trailers[ERROR_TYPE].decode()

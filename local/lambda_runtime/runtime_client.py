@@ -1,6 +1,6 @@
-"""A Lambda runtime in plain Python, for machines that awslambdaric has no wheel for.
+"""A Lambda runtime in plain Python, for platforms without an awslambdaric wheel.
 
-A script: it runs in the function's process and imports nothing of the stack.
+A script: it runs in the function's process and imports nothing from the stack.
 """
 
 import http.client
@@ -22,7 +22,7 @@ Handler = Callable[[Any, "Context"], Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What Lambda tells a handler about its invocation."""
+    """The context object of a handler."""
 
     aws_request_id: str
     invoked_function_arn: str
@@ -41,21 +41,21 @@ class Context:
 
 
 class Marshaller:
-    """How events and results are written down."""
+    """Serialization of events and results."""
 
     def unmarshal_request(self, body: bytes) -> Any:
-        """An event as Python values."""
+        """Parse an event."""
         return json.loads(body)
 
     def marshal_response(self, response: Any) -> tuple[Any, str]:
-        """A handler's result as (payload, content type)."""
+        """Serialize a handler's result as (payload, content type)."""
         if isinstance(response, bytes):
             return response, "application/unknown"
         return json.dumps(response, ensure_ascii=False), "application/json"
 
 
 class RuntimeClient:
-    """Speaks the Lambda Runtime API; `marshaller` may be replaced on the class."""
+    """Client of the Lambda Runtime API; `marshaller` may be replaced on the class."""
 
     marshaller = Marshaller()
 
@@ -63,7 +63,7 @@ class RuntimeClient:
         self.lambda_runtime_address = lambda_runtime_address
 
     def wait_next_invocation(self) -> tuple[bytes, Message]:
-        """The next event and what came with it; raises OSError when the stack is gone."""
+        """Return the next event and its headers; OSError when the stack has stopped."""
         return self._call("GET", "/invocation/next")
 
     def post_invocation_result(
@@ -73,13 +73,13 @@ class RuntimeClient:
         content_type: str = "application/json",
         *_more: object,
     ) -> None:
-        """Hands in a result."""
+        """Post a result."""
         body = result_data if isinstance(result_data, bytes) else result_data.encode()
         path = f"/invocation/{invoke_id}/response"
         self._call("POST", path, body, {"Content-Type": content_type})
 
     def post_error(self, path: str, error: Mapping[str, object]) -> None:
-        """Hands in what went wrong."""
+        """Post an error."""
         headers = {"Lambda-Runtime-Function-Error-Type": str(error["errorType"])}
         self._call("POST", path, json.dumps(error).encode(), headers)
 
@@ -96,11 +96,11 @@ class RuntimeClient:
 
 
 def run(handler_name: str, client: RuntimeClient) -> None:
-    """Answers invocations until the stack goes away."""
+    """Handle invocations until the stack stops."""
     try:
         handler = load(handler_name)
-    except Exception as error:  # noqa: BLE001 - whatever a handler's import raises is reported
-        client.post_error("/init/error", described(error))
+    except Exception as error:  # noqa: BLE001 - any import error is reported
+        client.post_error("/init/error", error_report(error))
         raise SystemExit(1) from None
     while True:
         try:
@@ -111,26 +111,26 @@ def run(handler_name: str, client: RuntimeClient) -> None:
 
 
 def load(handler_name: str) -> Handler:
-    """The handler named `module.function`."""
+    """Return the handler named `module.function`."""
     module, _, name = handler_name.rpartition(".")
     handler: Handler = getattr(importlib.import_module(module.replace("/", ".")), name)
     return handler
 
 
 def answer(handler: Handler, client: RuntimeClient, event: bytes, headers: Message) -> None:
-    """Answers one invocation."""
+    """Handle one invocation."""
     invoke_id = headers["Lambda-Runtime-Aws-Request-Id"]
     try:
         response = handler(client.marshaller.unmarshal_request(event), context(headers))
         payload, content_type = client.marshaller.marshal_response(response)
-    except Exception as error:  # noqa: BLE001 - whatever a handler raises is reported
-        client.post_error(f"/invocation/{invoke_id}/error", described(error))
+    except Exception as error:  # noqa: BLE001 - any error of a handler is reported
+        client.post_error(f"/invocation/{invoke_id}/error", error_report(error))
     else:
         client.post_invocation_result(invoke_id, payload, content_type)
 
 
 def context(headers: Message) -> Context:
-    """The context object of an invocation."""
+    """Return the context object of an invocation."""
     return Context(
         aws_request_id=headers["Lambda-Runtime-Aws-Request-Id"],
         invoked_function_arn=headers["Lambda-Runtime-Invoked-Function-Arn"],
@@ -143,15 +143,15 @@ def context(headers: Message) -> Context:
     )
 
 
-def described(error: Exception) -> dict[str, object]:
-    """An error the way Lambda reports it, which also goes to the log."""
+def error_report(error: Exception) -> dict[str, object]:
+    """Log an error and return Lambda's report of it."""
     stack = traceback.format_tb(error.__traceback__)
     print(f"[ERROR] {type(error).__name__}: {error}", *stack, sep="\n", flush=True)
     return {"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": stack}
 
 
 def main() -> None:
-    """Runs the handler named on the command line."""
+    """Run the handler named on the command line."""
     if importlib.util.find_spec("llm_relay"):
         importlib.import_module("llm_relay.aws.lambda_streaming").attach(RuntimeClient)
     run(sys.argv[1], RuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"]))

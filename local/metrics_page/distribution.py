@@ -1,4 +1,4 @@
-"""Many values in little memory, for percentiles."""
+"""A histogram with logarithmic bins, for percentiles in little memory."""
 
 import math
 from collections import Counter
@@ -9,7 +9,7 @@ PERCENTILES = (50, 95, 99)
 
 
 class Distribution:
-    """Counts values in bins whose width grows with the values."""
+    """Counts values in logarithmic bins."""
 
     def __init__(self) -> None:
         self.count, self.sum = 0, 0.0
@@ -17,14 +17,14 @@ class Distribution:
         self._bins: Counter[float] = Counter()
 
     def add(self, value: float) -> None:
-        """Counts a value."""
+        """Count a value."""
         self.count += 1
         self.sum += value
         self.least, self.most = min(self.least, value), max(self.most, value)
         self._bins[round(math.log(value) / WIDTH) if value > 0 else -math.inf] += 1
 
     def percentile(self, percent: float) -> float:
-        """The value that so many of a hundred values do not exceed."""
+        """Return a percentile."""
         left = math.ceil(self.count * percent / 100)
         for number, count in sorted(self._bins.items()):
             left -= count
@@ -33,13 +33,13 @@ class Distribution:
         return self.most
 
     def said(self) -> Mapping[str, float]:
-        """What there is to say of the values, of which there is one at least."""
+        """Return the statistics of at least one value."""
         return {
             "count": self.count,
-            "sum": short(self.sum),
-            "least": short(self.least),
-            "most": short(self.most),
-            **{f"p{percent}": short(self.percentile(percent)) for percent in PERCENTILES},
+            "sum": rounded(self.sum),
+            "least": rounded(self.least),
+            "most": rounded(self.most),
+            **{f"p{percent}": rounded(self.percentile(percent)) for percent in PERCENTILES},
         }
 
     def _take_in(self, other: "Distribution") -> None:
@@ -49,14 +49,14 @@ class Distribution:
         self._bins.update(other._bins)
 
 
-def together(distributions: Iterable[Distribution]) -> Distribution:
-    """All values of some distributions in one."""
+def merged(distributions: Iterable[Distribution]) -> Distribution:
+    """Return the union of distributions."""
     whole = Distribution()
     for each in distributions:
         whole._take_in(each)  # noqa: SLF001 - one of its own kind
     return whole
 
 
-def short(value: float) -> float:
-    """A number without the digits that nobody reads."""
+def rounded(value: float) -> float:
+    """Return a number rounded to six digits."""
     return float(f"{value:.6g}")

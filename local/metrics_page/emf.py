@@ -1,4 +1,4 @@
-"""What the functions print for CloudWatch: metrics in lines of its Embedded Metric Format."""
+"""Reads metrics in CloudWatch's Embedded Metric Format from a log."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-LONGEST_LINE = 1024 * 1024
+MAX_LINE_BYTES = 1024 * 1024
 MILLISECONDS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """Values of one metric, as one line tells them."""
+    """Values of one metric in one line."""
 
     seconds: float  # since the epoch
     name: str
@@ -23,34 +23,34 @@ class Measurement:
 
 
 class Log:
-    """A log that functions write to while it is read."""
+    """A log that grows while it is read."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._read = path, 0
 
     def news(self) -> Iterator[Measurement]:
-        """What was measured since the last time."""
+        """Yield the measurements since the last call."""
         with self._path.open("rb") as log:
             log.seek(self._read)
-            for line in iter(partial(log.readline, LONGEST_LINE), b""):
-                if not line.endswith(b"\n") and len(line) < LONGEST_LINE:
-                    return  # it is still being written
+            for line in iter(partial(log.readline, MAX_LINE_BYTES), b""):
+                if not line.endswith(b"\n") and len(line) < MAX_LINE_BYTES:
+                    return  # still being written
                 self._read += len(line)
                 if b'"_aws"' in line:
                     yield from measurements(line.decode(errors="replace"))
 
 
 def measurements(line: str) -> Iterator[Measurement]:
-    """What a line of a log tells, which may be nothing."""
-    for document in documents(line):
+    """Yield the measurements of a log line."""
+    for document in json_objects(line):
         try:
-            yield from read(document)
+            yield from measurements_in(document)
         except (KeyError, TypeError, ValueError, AttributeError):
-            continue  # CloudWatch leaves alone what is not in its format, too
+            continue  # CloudWatch ignores malformed documents too
 
 
-def documents(line: str) -> Iterator[Any]:
-    """The JSON objects of a line: more than one if processes wrote at the same time."""
+def json_objects(line: str) -> Iterator[Any]:
+    """Yield the JSON objects of a line: several if processes wrote concurrently."""
     decoder, start = json.JSONDecoder(), 0
     while (start := line.find("{", start)) >= 0:
         try:
@@ -60,8 +60,8 @@ def documents(line: str) -> Iterator[Any]:
         yield document
 
 
-def read(document: Mapping[str, Any]) -> Iterator[Measurement]:
-    """The measurements of a document; each counts once, however many sets of dimensions it has."""
+def measurements_in(document: Mapping[str, Any]) -> Iterator[Measurement]:
+    """Yield a document's measurements, each once for all sets of dimensions."""
     about = document.get("_aws", {})
     for directive in about.get("CloudWatchMetrics", []):
         keys = {key for keys in directive["Dimensions"] for key in keys}

@@ -1,4 +1,4 @@
-"""The metrics of this run, as CloudWatch would keep them: sums and percentiles, step by step."""
+"""The metrics of this run: sums and percentiles per time step."""
 
 import time
 from collections import defaultdict
@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.metrics_page.distribution import Distribution, together
+from local.metrics_page.distribution import Distribution, merged
 from local.metrics_page.emf import Measurement
 
 STEP_SECONDS = 10
 KEPT_STEPS = 360  # an hour
-MOST_SERIES = 300
+MAX_SERIES = 300
 
 Steps = dict[int, Distribution]
 
@@ -25,12 +25,12 @@ class Series:
     steps: Steps = field(default_factory=lambda: defaultdict(Distribution))
 
     def add(self, seconds: float, value: float) -> None:
-        """Counts a value of a moment."""
+        """Count a value at a time."""
         self.whole.add(value)
         self.steps[int(seconds // STEP_SECONDS)].add(value)
 
     def forget(self, before: int) -> None:
-        """Forgets the steps before a step; the whole run stays."""
+        """Drop the steps before a step; totals stay."""
         for step in [step for step in self.steps if step < before]:
             del self.steps[step]
 
@@ -43,7 +43,7 @@ class Figures:
         self._series: dict[tuple[str, frozenset[tuple[str, str]]], Series] = {}
 
     def add(self, measurements: Iterable[Measurement]) -> None:
-        """Counts what was measured, and forgets what is old."""
+        """Add measurements, and drop old steps."""
         for each in measurements:
             series = self._series_of(each)
             for value in each.values:
@@ -52,7 +52,7 @@ class Figures:
             series.forget(int(self._clock() // STEP_SECONDS) - KEPT_STEPS)
 
     def said(self, where: Mapping[str, str]) -> dict[str, Any]:
-        """What there is to say of the series with some dimensions, metric by metric."""
+        """Return the statistics of all metrics with given dimensions."""
         names = sorted({name for name, _ in self._series})
         return {
             "now": self._clock(),
@@ -63,8 +63,8 @@ class Figures:
 
     def _series_of(self, measurement: Measurement) -> Series:
         key = (measurement.name, frozenset(measurement.dimensions.items()))
-        if key not in self._series and len(self._series) >= MOST_SERIES:
-            key = (measurement.name, frozenset())  # of those that came too late
+        if key not in self._series and len(self._series) >= MAX_SERIES:
+            key = (measurement.name, frozenset())  # series beyond the limit share one
         return self._series.setdefault(key, Series(unit=measurement.unit))
 
     def _values_of(self, dimension: str) -> list[str]:
@@ -80,29 +80,29 @@ class Figures:
             return None
         return {
             "unit": found[0][1].unit,
-            "whole": together(series.whole for _, series in found).said(),
+            "whole": merged(series.whole for _, series in found).said(),
             "steps": list(steps(series for _, series in found)),
             "by": by_dimension(found),
         }
 
 
 def steps(many: Iterable[Series]) -> Iterator[dict[str, Any]]:
-    """What happened in each step in which something did, over some series."""
+    """Yield the statistics of each non-empty step, over several series."""
     at: dict[int, list[Distribution]] = defaultdict(list)
     for series in many:
         for step, distribution in series.steps.items():
             at[step].append(distribution)
     for step in sorted(at):
-        yield {"at": step * STEP_SECONDS, **together(at[step]).said()}
+        yield {"at": step * STEP_SECONDS, **merged(at[step]).said()}
 
 
 def by_dimension(found: list[tuple[dict[str, str], Series]]) -> dict[str, dict[str, Any]]:
-    """The whole run, split by the values of each dimension."""
+    """Return the totals by the values of each dimension."""
     parts: dict[str, dict[str, list[Distribution]]] = defaultdict(lambda: defaultdict(list))
     for dimensions, series in found:
         for key, value in dimensions.items():
             parts[key][value].append(series.whole)
     return {
-        key: {value: together(wholes).said() for value, wholes in sorted(values.items())}
+        key: {value: merged(wholes).said() for value, wholes in sorted(values.items())}
         for key, values in parts.items()
     }

@@ -1,4 +1,4 @@
-"""`GET /_local/metrics`: a page that draws what the functions of this stack measure."""
+"""`GET /_local/metrics`: a page with the metrics of this stack's functions."""
 
 import asyncio
 from pathlib import Path
@@ -22,14 +22,14 @@ HEADERS = {
 
 
 class MetricsView:
-    """The page and its figures, which are read from the functions' log when somebody asks."""
+    """The page and its figures, read from the functions' log on request."""
 
     def __init__(self, log: Path) -> None:
         self._log, self._figures = Log(log), Figures()
         self._reading = asyncio.Lock()
 
     def routes(self) -> list[web.RouteDef]:
-        """What a stack serves beside the template's API."""
+        """Return the additional routes of a stack."""
         return [
             web.get(PATH, self._page),
             web.get(f"{PATH}.json", self._said),

@@ -9,7 +9,7 @@ from local.provider_simulator.errors import ProviderError
 from local.provider_simulator.wire import Json
 
 WINDOW_SECONDS = 60
-# Where there is no limit: so much that nobody has to slow down for it.
+# Limits without a configured value: high enough never to bind.
 LISTED_REQUESTS = 1_000_000
 LISTED_TOKENS = 1_000_000_000
 STARTING_CREDITS = 1_000_000

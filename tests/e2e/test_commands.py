@@ -65,7 +65,8 @@ def test_demo_ends_with_1_if_a_vector_fails(project: Path, loop: Loop) -> None:
     assert "FAIL" in printed
     assert printed.count("provider_key_rejected") == 1
     failures = printed.count("FAIL")
-    assert f"{failures} of {failures} failed: .venv/bin/relay doctor --local says why" in printed
+    hint = "while make run serves, run .venv/bin/relay doctor --local"
+    assert f"{failures} of {failures} failed: {hint}" in printed
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

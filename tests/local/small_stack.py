@@ -10,7 +10,7 @@ from typing import Any, ParamSpec
 import aiohttp
 
 from local.cloudformation.template import FunctionSpec
-from local.lambda_runtime.environments import LambdaFunction, Surroundings
+from local.lambda_runtime.environments import LambdaFunction, ProcessSettings
 from local.settings import Settings
 from local.stack import Stack
 
@@ -84,10 +84,10 @@ async def function(
         }
     )
     with (tmp_path / "functions.log").open("ab") as log:
-        surroundings = Surroundings(
+        process_settings = ProcessSettings(
             environment={"SCRATCH": str(tmp_path)}, log=log, runtime=runtime
         )
-        running = LambdaFunction(spec, surroundings, limit)
+        running = LambdaFunction(spec, process_settings, limit)
         try:
             yield running
         finally:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from local.api_gateway.gateway_responses import RefusedError
+from local.api_gateway.gateway_responses import GatewayError
 from local.api_gateway.routes import Throttle
 from local.api_gateway.usage_plans import Bucket, ClientKey, Plan
 
@@ -21,7 +21,7 @@ def taken(bucket: Bucket) -> int:
     for count in range(1000):
         try:
             bucket.take()
-        except RefusedError as refused:
+        except GatewayError as refused:
             assert refused.kind == "THROTTLED"
             return count
     return 1000
@@ -47,7 +47,7 @@ def test_a_quota_is_full_again_in_the_next_period(period: str, days: int) -> Non
     key = ClientKey(id="k", plan=Plan(throttle=None, quota=2, period=period), clock=clock)
     key.count()
     key.count()
-    with pytest.raises(RefusedError, match="QUOTA_EXCEEDED"):
+    with pytest.raises(GatewayError, match="QUOTA_EXCEEDED"):
         key.count()
     clock.now += days * 86_400
     key.count()
@@ -58,7 +58,7 @@ def test_a_throttled_request_does_not_use_up_the_quota() -> None:
     clock = Clock()
     key = ClientKey(id="k", plan=plan, clock=clock)
     key.count()
-    with pytest.raises(RefusedError, match="THROTTLED"):
+    with pytest.raises(GatewayError, match="THROTTLED"):
         key.count()
     clock.now += 1
     key.count()

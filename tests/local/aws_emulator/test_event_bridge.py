@@ -12,7 +12,12 @@ from typing import Any
 import pytest
 from boto3.s3.transfer import TransferConfig
 
-from local.aws_emulator.event_bridge import Uploads, completed, read_rules, target_input
+from local.aws_emulator.event_bridge import (
+    MultipartUploads,
+    as_documented,
+    read_rules,
+    target_input,
+)
 from local.cloudformation.intrinsics import UnresolvableError
 from local.cloudformation.translation import load
 from local.stack import Stack
@@ -70,7 +75,7 @@ async def test_a_target_can_ask_for_a_part_of_an_event(tmp_path: Path) -> None:
 def test_an_event_of_s3_has_the_form_that_aws_documents() -> None:
     message = str(uuid.UUID(int=1))
     first, again, second = (
-        completed(json.loads(json.dumps(S3_EVENT)), message, at) for at in (10, 10, 20)
+        as_documented(json.loads(json.dumps(S3_EVENT)), message, at) for at in (10, 10, 20)
     )
     assert first == again
     assert first["id"] == message
@@ -114,7 +119,7 @@ def of_parts(**changes: str) -> dict[str, Any]:
 
 
 def test_the_same_upload_may_come_once_more() -> None:
-    uploads, sent = Uploads(), []
+    uploads, sent = MultipartUploads(), []
     for message_id in ("put", "completion", "another put", "another completion"):
         if not uploads.is_put(of_parts(), message_id):
             sent.append(message_id)
@@ -123,16 +128,16 @@ def test_the_same_upload_may_come_once_more() -> None:
 
 
 def test_a_completion_that_could_not_be_sent_is_one_when_it_comes_again() -> None:
-    uploads = Uploads()
+    uploads = MultipartUploads()
     told = [uploads.is_put(of_parts(), each) for each in ("put", "put", "done", "done", "done")]
     assert told == [True, True, False, False, False]
 
 
 def test_what_was_put_or_deleted_is_no_upload() -> None:
     deleted = of_parts() | {"detail-type": "Object Deleted"}
-    assert not Uploads().is_put(S3_EVENT, "put")
-    assert not Uploads().is_put(deleted, "deletion")
-    assert completed(deleted, "deletion", 1)["detail"]["reason"] != "CompleteMultipartUpload"
+    assert not MultipartUploads().is_put(S3_EVENT, "put")
+    assert not MultipartUploads().is_put(deleted, "deletion")
+    assert as_documented(deleted, "deletion", 1)["detail"]["reason"] != "CompleteMultipartUpload"
 
 
 def test_a_constant_input_is_what_a_target_gets() -> None:

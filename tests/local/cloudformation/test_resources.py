@@ -9,7 +9,7 @@ import pytest
 from local.aws_emulator.moto_server import moto
 from local.cloudformation.intrinsics import UnresolvableError
 from local.cloudformation.resource_maker import ResourceMaker
-from local.cloudformation.resources import make
+from local.cloudformation.resources import create_resources
 from local.cloudformation.template import Template
 
 if TYPE_CHECKING:
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 def made(tmp_path: Path, **resources: object) -> Template:
     template = Template(root=tmp_path, document={"Resources": resources}, parameters={})
-    put_off: list[Callable[[], object]] = []
-    make(
+    defer: list[Callable[[], object]] = []
+    create_resources(
         template,
         ResourceMaker(
             client=moto().client,
             client_key="k" * 20,
             provider_key="the key",
             root=tmp_path,
-            later=put_off.append,
+            later=defer.append,
         ),
     )
     return template

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local.cloudformation.intrinsics import REGION
-from local.lambda_runtime.event_sources import failures
+from local.lambda_runtime.event_sources import failed_ids
 from local.stack import Stack
 from tests.local.batch_stack import batch_stack, lines, until
 from tests.local.small_stack import in_loop
@@ -148,4 +148,4 @@ async def test_no_more_invocations_run_at_once_than_the_mapping_allows(tmp_path:
     ],
 )
 def test_a_report_names_what_failed_or_all_did(answer: Any, failed: set[str]) -> None:
-    assert failures(json.dumps(answer).encode(), {"a", "b"}) == failed
+    assert failed_ids(json.dumps(answer).encode(), {"a", "b"}) == failed

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Metrics
 
-from local.metrics_page.distribution import Distribution, together
+from local.metrics_page.distribution import Distribution, merged
 from local.metrics_page.emf import Log, Measurement
-from local.metrics_page.figures import KEPT_STEPS, MOST_SERIES, STEP_SECONDS, Figures
+from local.metrics_page.figures import KEPT_STEPS, MAX_SERIES, STEP_SECONDS, Figures
 from local.metrics_page.view import PAGE, PATH
 from tests.local.small_stack import client, in_loop, small_stack
 
@@ -105,7 +105,7 @@ def test_percentiles_are_right_to_two_percent() -> None:
     halves = Distribution(), Distribution()
     for number, value in enumerate(values):
         halves[number % 2].add(value)
-    whole = together(halves)
+    whole = merged(halves)
     exact = statistics.quantiles(values, n=100)
     for percent in (50, 95, 99):
         assert whole.percentile(percent) == pytest.approx(exact[percent - 1], rel=0.025)
@@ -147,10 +147,10 @@ def test_steps_of_more_than_an_hour_ago_are_forgotten_and_the_whole_run_is_not()
 
 def test_more_dimensions_than_can_be_kept_are_counted_together() -> None:
     figures = Figures(lambda: NOW)
-    figures.add(measured("Time", 1, model=str(number)) for number in range(2 * MOST_SERIES))
+    figures.add(measured("Time", 1, model=str(number)) for number in range(2 * MAX_SERIES))
     time = figures.said({})["metrics"]["Time"]
-    assert time["whole"]["count"] == 2 * MOST_SERIES
-    assert len(time["by"]["model"]) == MOST_SERIES
+    assert time["whole"]["count"] == 2 * MAX_SERIES
+    assert len(time["by"]["model"]) == MAX_SERIES
 
 
 async def fetched(session: Any, path: str) -> tuple[int, dict[str, str], str]:
