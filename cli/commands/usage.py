@@ -16,7 +16,7 @@ from cli.commands.keys import as_json, at_the_desk
 from cli.output.tables import NONE, add_row, screen, table_of
 from cli.services.client_admin import ClientAdmin
 from cli.services.clients import Client
-from llm_relay.billing.money import dollars, nanos_of
+from llm_relay.billing.money import format_usd, nanos_from_usd
 
 AT_ONCE = 8  # clients asked for
 BAR_WIDTH = 40
@@ -83,7 +83,7 @@ def show_reports(found: list[Report]) -> None:
     for report in found:
         used = total(report["data"])
         numbers = [f"{used[name]:,}" for name in ("requests", "tokens_in", "tokens_out")]
-        cells = [*numbers, dollars(used["cost_nanos"]), *standing(report["budget"])]
+        cells = [*numbers, format_usd(used["cost_nanos"]), *standing(report["budget"])]
         add_row(table, report["name"], report["client"], *cells)
     screen().print(table)
 
@@ -93,7 +93,7 @@ def standing(budget: Report | None) -> list[str]:
     if budget is None:
         return [NONE] * 5
     usd = ("usd", "spent_usd", "reserved_usd", "remaining_usd")
-    whole, *parts = (dollars(nanos_of(budget[name])) for name in usd)
+    whole, *parts = (format_usd(nanos_from_usd(budget[name])) for name in usd)
     return [f"{whole} per {budget['per']}", *parts, budget["resets_at"]]
 
 
@@ -108,7 +108,7 @@ def show_days(found: list[Report], days: int) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     for day, used in by_day.items():
         bar = Bar(longest, 0, used[measure], width=BAR_WIDTH)
-        said = f"{dollars(used['cost_nanos'])}, {used['requests']:,} requests"
+        said = f"{format_usd(used['cost_nanos'])}, {used['requests']:,} requests"
         table.add_row(Text(day), bar, Text(said if used["requests"] else ""))
     click.echo()
     screen().print(table)
@@ -118,7 +118,7 @@ def total(rows: list[Report]) -> Counter[str]:
     """The sums of what rows tell, costs in whole nanodollars."""
     sums: Counter[str] = Counter()
     for row in rows:
-        sums["cost_nanos"] += nanos_of(row["cost_usd"])
+        sums["cost_nanos"] += nanos_from_usd(row["cost_usd"])
         for name in ("requests", "tokens_in", "tokens_out"):
             sums[name] += row[name]
     return sums

@@ -13,7 +13,7 @@ from cli.output.tables import WIDTH, add_row, moment, screen, table_of
 from llm_relay.batch.finalize.notify import ERRORS, OUTPUT, results_key
 from llm_relay.batch.model.names import OPERATOR
 from llm_relay.batch.model.record import Batch
-from llm_relay.billing.money import dollars
+from llm_relay.billing.money import format_usd
 
 UNKNOWN = "unknown"
 RESULTS = {OUTPUT: "output_file_id", ERRORS: "error_file_id"}
@@ -119,7 +119,7 @@ def rows(batch: Batch) -> str:
 
 def cost(batch: Batch) -> str:
     """What a batch cost, which is known when it has ended."""
-    return UNKNOWN if batch.cost_nanos is None else dollars(batch.cost_nanos)
+    return UNKNOWN if batch.cost_nanos is None else format_usd(batch.cost_nanos)
 
 
 def tokens(batch: Batch) -> str | None:

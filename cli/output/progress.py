@@ -23,7 +23,7 @@ from cli.aws.target_stack import flags_of
 from cli.output.batch_tables import aside
 from cli.services.batch_client import BatchClient
 from llm_relay.batch.model.record import ENDED, Batch
-from llm_relay.billing.money import dollars
+from llm_relay.billing.money import format_usd
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds between two looks
 A_WHILE = 60.0  # seconds between two lines, where no bar moves
@@ -114,7 +114,7 @@ def how_far(batch: Batch) -> str:
 def more(batch: Batch) -> str:
     """What failed, and what it cost so far, if there is any."""
     failed = f"{batch.failed:,} failed" if batch.failed else ""
-    cost = dollars(batch.cost_nanos) if batch.cost_nanos else ""
+    cost = format_usd(batch.cost_nanos) if batch.cost_nanos else ""
     return "  ".join(filter(None, (failed, cost)))
 
 

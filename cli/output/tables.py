@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cli.services.client_admin import Issued
 from cli.services.clients import Client, ClientKey
-from llm_relay.billing.money import dollars, usd_of
+from llm_relay.billing.money import format_usd, usd_from_nanos
 
 if TYPE_CHECKING:
     from mypy_boto3_apigateway.type_defs import UsagePlanResponseTypeDef
@@ -39,7 +39,7 @@ def client_json(client: Client) -> dict[str, Any]:
         "name": client.name,
         "created_at": moment(client.created_at),
         "revoked_at": moment(client.revoked_at),
-        "budget_usd": None if nanos is None else usd_of(nanos),
+        "budget_usd": None if nanos is None else usd_from_nanos(nanos),
         "budget_per": client.terms.budget_per,
         "models": list(client.terms.models) or None,
         "max_output_tokens": client.terms.max_output_tokens,
@@ -125,7 +125,7 @@ def key_line(key: ClientKey) -> str:
 def budget(client: Client) -> str:
     """A client's budget in words."""
     nanos = client.terms.budget_nanos
-    return NONE if nanos is None else f"{dollars(nanos)} per {client.terms.budget_per}"
+    return NONE if nanos is None else f"{format_usd(nanos)} per {client.terms.budget_per}"
 
 
 def day(seconds: int) -> str:

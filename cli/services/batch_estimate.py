@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llm_relay.billing.estimate import input_tokens, whole_number
-from llm_relay.billing.money import dollars, nanos_of
+from llm_relay.billing.estimate import listed_count, max_input_tokens
+from llm_relay.billing.money import format_usd, nanos_from_usd
 from llm_relay.billing.prices import with_cost
 from llm_relay.core.usage import Usage
 from llm_relay.providers.dialects.dialect import DIALECTS, OPENAI
@@ -51,7 +51,7 @@ class Estimate:
         caps = [body[name] for name in CAPS if body.get(name) is not None]
         cap = max(caps, default=self._longest)
         sums["rows"] += 1
-        most = input_tokens(body, None)
+        most = max_input_tokens(body, None)
         sums["in"] += min(length // BYTES_PER_TOKEN, most)  # less than its bytes for an image
         sums["most in"] += most
         sums["out"] += answers * (cap or 0)
@@ -91,7 +91,7 @@ class Estimate:
     def _out(self, model: str, prices: Prices) -> int | None:
         """The tokens of a model's answers at the most, or None if there is no limit."""
         sums = self._models[model]
-        listed = whole_number(prices.listed.get(model), "max_output_length")
+        listed = listed_count(prices.listed.get(model), "max_output_length")
         if sums["uncapped"] and listed is None:
             return None
         return sums["out"] + sums["uncapped"] * (listed or 0)
@@ -100,7 +100,7 @@ class Estimate:
 def money(usd: float) -> str:
     """US dollars, to the hundredth of a cent above."""
     steps = math.ceil(round(usd * STEPS_PER_USD, 3))  # beyond that it is the noise of floats
-    return dollars(nanos_of(steps / STEPS_PER_USD))
+    return format_usd(nanos_from_usd(steps / STEPS_PER_USD))
 
 
 def least_price(dialect: str) -> float:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from llm_relay.api.api_gateway import proxy_result, request_of
+from llm_relay.api.api_gateway import parse_event, proxy_result
 from llm_relay.batch.api.batches import serve_batches
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Take on, list, show or cancel batches of the calling client."""
-    return proxy_result(serve_batches(request_of(event)))
+    return proxy_result(serve_batches(parse_event(event)))

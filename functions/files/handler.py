@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from llm_relay.api.api_gateway import proxy_result, request_of
+from llm_relay.api.api_gateway import parse_event, proxy_result
 from llm_relay.batch.api.files import serve_files
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Take, list, show, hand out or delete files of the calling client."""
-    return proxy_result(serve_files(request_of(event)))
+    return proxy_result(serve_files(parse_event(event)))

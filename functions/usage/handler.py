@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from llm_relay.api.api_gateway import proxy_result, request_of
+from llm_relay.api.api_gateway import parse_event, proxy_result
 from llm_relay.api.usage_report import show_usage
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Show what the calling client has used, and what is left of its budget."""
-    return proxy_result(show_usage(request_of(event)))
+    return proxy_result(show_usage(parse_event(event)))

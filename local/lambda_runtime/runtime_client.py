@@ -153,7 +153,9 @@ def error_report(error: Exception) -> dict[str, object]:
 def main() -> None:
     """Run the handler named on the command line."""
     if importlib.util.find_spec("llm_relay"):
-        importlib.import_module("llm_relay.aws.lambda_streaming").attach(RuntimeClient)
+        importlib.import_module("llm_relay.aws.lambda_streaming").patch_runtime_client(
+            RuntimeClient
+        )
     run(sys.argv[1], RuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"]))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from llm_relay.billing.ledger_account import usage_of_client
+from llm_relay.billing.ledger_account import usage_partition
 from tests.cli.conftest import TIMEOUT
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def client_with_usage(office: Office, name: str, *wishes: str, **rows: int) -> s
             "cost_nanos": 1_250_000 * requested,
         }
         item: dict[str, Any] = {
-            "pk": {"S": usage_of_client(client)},
+            "pk": {"S": usage_partition(client)},
             "sk": {"S": f"{day(int(back.removeprefix('days_')))}#{MODEL}"},
         }
         item |= {key: {"N": str(value)} for key, value in numbers.items()}

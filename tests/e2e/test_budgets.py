@@ -22,7 +22,7 @@ import requests
 
 from llm_relay.billing.admission import admit
 from llm_relay.billing.budget_periods import period_at
-from llm_relay.billing.ledger_account import LedgerAccount, account_in, account_key
+from llm_relay.billing.ledger_account import LedgerAccount, account_key, parse_account
 from llm_relay.core.client import Client
 from llm_relay.providers.dialects.dialect import ABLITERATION
 from local.settings import Settings
@@ -100,11 +100,11 @@ class Budgeted:
         found = self.dynamodb.get_item(
             TableName=self.table, Key=self.account_key, ConsistentRead=True
         )
-        return account_in(found["Item"])
+        return parse_account(found["Item"])
 
     def settled(self) -> int:
         """What is spent, once nothing is held any more."""
-        wait_until(lambda: not self.account().holds, 100)
+        wait_until(lambda: not self.account().reservations, 100)
         account = self.account()
         assert account.available + account.spent == account.budget == self.budget_nanos
         return account.spent
@@ -178,7 +178,7 @@ def warm_up(stack: Stack, environments: int) -> None:
 
 def worst(body: dict[str, Any]) -> int:
     client = Client(id="c", key_id="k", budget_nanos=1)
-    return admit(client, "/chat/completions", body, LISTED, ABLITERATION).worst_nanos
+    return admit(client, "/chat/completions", body, LISTED, ABLITERATION).max_cost_nanos
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -240,12 +240,12 @@ def test_what_a_killed_function_held_comes_back_once_it_must_be_dead(
     kill_function_processes(paid.base_url)
     calling.join()
     warm_up(stack, 1)
-    ((name, held),) = caller.account().holds.items()
+    ((name, held),) = caller.account().reservations.items()
     assert held.nanos == worst(body)
     # The function's own time, and a minute.
-    assert time.time() + 800 < held.until < time.time() + 1000
+    assert time.time() + 800 < held.expires_at < time.time() + 1000
     assert caller.ask(next_body).status_code == 402
-    let_time_pass(caller, name, held.until)
+    let_time_pass(caller, name, held.expires_at)
     assert caller.ask(next_body).status_code == 200
     assert caller.account().spent == 1
 

@@ -13,7 +13,7 @@ import requests
 
 from bench.environment.certificate import make
 from llm_relay.billing.budget_periods import period_at
-from llm_relay.billing.ledger_account import LedgerAccount, account_in, account_key, new_account
+from llm_relay.billing.ledger_account import LedgerAccount, account_key, new_account, parse_account
 from local.settings import Settings
 from local.stack import Stack
 from tests.e2e.conftest import Loop
@@ -114,7 +114,7 @@ class BudgetedClient:
         """What it has spent and what is set aside."""
         key = account_key(self.id, period_at(PER, time.time()).name)
         found = self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True)
-        return account_in(found["Item"]) if "Item" in found else new_account(BUDGET_NANOS)
+        return parse_account(found["Item"]) if "Item" in found else new_account(BUDGET_NANOS)
 
 
 def session_with(key: str) -> aiohttp.ClientSession:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llm_relay.api.relay import ANSWER_SECONDS
+from llm_relay.api.relay import REPLY_RESERVE_SECONDS
 from tests.faults.aws.calls import FIRST, Call, asked
 from tests.faults.aws.environment import SEED, accounts, aws, callers, door, environment, secret
 from tests.support.ledger_accounts import is_sound
@@ -50,7 +50,7 @@ def test_a_deadline_at_any_moment_leaves_an_honest_answer_and_a_right_ledger(
         assert FIRST.ask().status == 200
         more = {"stream": streamed} | ({"stream_options": TOLD} if streamed else {})
         made = [Call(question("answers", 1_000 + number, **more)) for number in range(24)]
-        seconds = [ANSWER_SECONDS + chance.uniform(0, 0.6) for _ in made]
+        seconds = [REPLY_RESERVE_SECONDS + chance.uniform(0, 0.6) for _ in made]
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(Call.ask, made, seconds))
         both = list(zip(made, answers, strict=True))

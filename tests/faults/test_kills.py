@@ -111,7 +111,7 @@ def test_a_call_killed_at_any_moment_is_paid_for_or_still_set_aside(
         invocations.invoke("chat_completions", killed.event(), moment)
         account = callers.accounts.read("month")
         assert is_sound(account)
-        held = sum(hold.nanos for hold in account.holds.values())
+        held = sum(hold.nanos for hold in account.reservations.values())
         if killed.name in asked(callers):
             assert account.spent - spent == killed.nanos or held >= killed.nanos
         assert killed.ask().status in {200, 409}
@@ -120,7 +120,7 @@ def test_a_call_killed_at_any_moment_is_paid_for_or_still_set_aside(
         assert killed.ask().status == 200
     account = callers.accounts.read("month")
     assert is_sound(account)
-    assert sum(hold.nanos for hold in account.holds.values()) == 0
+    assert sum(hold.nanos for hold in account.reservations.values()) == 0
     assert [word for word in SECRETS if word in invocations.printed()] == []
 
 

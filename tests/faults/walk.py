@@ -81,7 +81,7 @@ class Walk:
         yield from charged_wrong(told, spent)
         for name, hold in self._left_over().items():
             self._known_holds.add(name)  # told of once
-            yield f"{name} still holds {hold.nanos} nanodollars until {hold.until}"
+            yield f"{name} still holds {hold.nanos} nanodollars until {hold.expires_at}"
 
     def _settled(self) -> int:
         with suppress(AssertionError):
@@ -89,7 +89,7 @@ class Walk:
         return self.client.account().spent
 
     def _left_over(self) -> dict[str, ReservedAmount]:
-        holds = self.client.account().holds
+        holds = self.client.account().reservations
         return {name: hold for name, hold in holds.items() if name not in self._known_holds}
 
     def _ask(self, questions: list[Question]) -> list[Told]:

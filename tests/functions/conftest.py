@@ -115,7 +115,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, aws: str) -> pytest.MonkeyPatch
         monkeypatch.setenv(name, value)
     for name in ("AWS_SAM_LOCAL", "ABLIT_KEY", "ABLITERATION_API_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    relay.providers.cache_clear()
+    relay.provider_router.cache_clear()
     _log_to_this_test_s_stdout()
     return monkeypatch
 
@@ -152,7 +152,7 @@ def provider(environment: pytest.MonkeyPatch, secret: Secret) -> Iterator[Script
     with ScriptedProvider() as scripted:
         environment.setenv("UPSTREAM_BASE_URL", scripted.base_url)
         yield scripted
-        relay.providers.cache_clear()
+        relay.provider_router.cache_clear()
 
 
 def proxy_event(method: str, path: str, payload: Any = None, **more: Any) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import httpx2 as httpx
 import openai
 import pytest
 
-from llm_relay.api.idempotency.records import store as stored_answers
-from llm_relay.api.relay import providers
+from llm_relay.api.idempotency.records import persistence_layer as stored_answers
+from llm_relay.api.relay import provider_router
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.jobs.leases import Holder, leases
 from llm_relay.jobs.record import answer_key, key_of, records
@@ -279,7 +279,7 @@ def test_wrong_settings_fail_it_at_the_last_delivery_alone(
     response_id = queued(job_world)
     messages = job_world.receive()
     environment.setenv("PROVIDERS", "[]")
-    providers.cache_clear()
+    provider_router.cache_clear()
     assert len(job_world.deliver(messages)) == 1
     assert retrieved(job_world, response_id)["status"] == "queued"
     job_world.hurry(messages)
@@ -451,7 +451,7 @@ def test_a_response_is_charged_once_to_its_client_s_budget(
     messages = job_world.receive()
     assert job_world.deliver(messages) == job_world.deliver(messages) == []
     account = budgeted.read()
-    assert (account.spent, account.holds) == (120_000, {})
+    assert (account.spent, account.reservations) == (120_000, {})
     assert job_world.told()[0] == ("response.completed", {"id": made["id"], "owner": CLIENT})
 
 

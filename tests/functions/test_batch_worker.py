@@ -166,13 +166,13 @@ def test_a_long_retry_after_is_handed_out(office: Office) -> None:
 def test_a_provider_that_cannot_be_reached_costs_no_row_an_attempt(office: Office) -> None:
     work = office.fated(*["200"] * 30)
     office.world.environment.setenv("UPSTREAM_BASE_URL", "http://127.0.0.1:1/v1")
-    relay.providers.cache_clear()
+    relay.provider_router.cache_clear()
     first = work.run()
     assert (first["left"], first["wait_seconds"], first["silent_attempts"]) == (30, 15, 1)
     assert not work.results()
     assert work.run()["wait_seconds"] == 30
     office.world.environment.setenv("UPSTREAM_BASE_URL", office.provider.base_url)
-    relay.providers.cache_clear()
+    relay.provider_router.cache_clear()
     assert work.run()["left"] == 0
     assert len(work.lines()) == 30
 
@@ -210,7 +210,7 @@ def test_a_key_that_is_missing_is_waited_for(office: Office, secret: Secret) -> 
     work = office.fated("200", "200")
     assert work.run()["left"] == 2
     secret.put(PROVIDER_KEY)
-    relay.providers.cache_clear()
+    relay.provider_router.cache_clear()
     assert work.run()["left"] == 0
 
 
@@ -299,8 +299,8 @@ def test_a_file_that_is_replaced_meanwhile_costs_the_rows_that_were_not_read(
 
 def test_no_call_is_cut_by_the_end_of_the_function(office: Office) -> None:
     office.world.environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "8")
-    relay.providers.cache_clear()
-    relay.providers().named(None).entry("", Deadline.after(60))
+    relay.provider_router.cache_clear()
+    relay.provider_router().named(None).entry("", Deadline.after(60))
     work = office.fated(*["slow:0.5"] * 2000)
     started = time.monotonic()
     answer = work.run(seconds=26)

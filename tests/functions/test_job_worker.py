@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llm_relay.api.relay import providers
+from llm_relay.api.relay import provider_router
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.jobs.leases import Holder, leases
 from llm_relay.jobs.single_job import SingleJob
@@ -133,7 +133,7 @@ def test_a_job_outlives_settings_that_are_wrong(
     messages = job_world.receive()
     with environment.context() as mistyped:
         mistyped.setenv("PROVIDERS", '[{"name": "No Name"}]')
-        providers.cache_clear()
+        provider_router.cache_clear()
         assert job_world.deliver(messages) == [messages[0]["messageId"]]
     assert hidden_until(job_world, messages[0]) < time.time() + 60  # it comes again soon
     assert job_world.deliver(messages) == []

@@ -55,7 +55,7 @@ def test_a_client_sees_its_budget_and_its_use_by_day_and_model(accounts: Account
                 "spent_usd": 0.625,
                 "reserved_usd": 1.0,
                 "remaining_usd": 3.375,
-                "resets_at": period_at("month", now).end,
+                "resets_at": period_at("month", now).resets_at,
             },
             "data": [row(today, "a", 1, 0.125), row(today, "b", 2, 0.5)],
         },

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_relay.api.api_gateway import request_of
+from llm_relay.api.api_gateway import parse_event
 from llm_relay.api.client_context import client_of
-from llm_relay.api.idempotency.records import key_of
+from llm_relay.api.idempotency.records import idempotency_key
 from llm_relay.batch.api.pagination import parse_after, parse_limit
 from llm_relay.batch.model.names import is_file_id
-from llm_relay.billing.estimate import input_tokens
+from llm_relay.billing.estimate import max_input_tokens
 from llm_relay.core.errors import BadRequest
 from llm_relay.endpoints.chat import ChatCompletions
 from llm_relay.endpoints.responses import Responses
@@ -60,7 +60,7 @@ def test_a_spoilt_request_is_sent_as_one_that_would_pass_again_or_is_refused(
             once = sent(endpoint, dialect, body)
             endpoint.check(once)
             assert sent(endpoint, dialect, once) == once
-            assert input_tokens(body, None) > 0
+            assert max_input_tokens(body, None) > 0
             endpoint.watch(body, dialect)
             json.dumps(endpoint.whole({}, body))
 
@@ -99,13 +99,13 @@ EVENTS = st.fixed_dictionaries(
 @given(event=EVENTS)
 def test_an_event_of_api_gateway_is_a_request_or_a_bad_one(event: dict[str, Any]) -> None:
     TRIED["events"] += 1
-    request = request_of(event)
+    request = parse_event(event)
     client_of(request)
     with suppress(BadRequest):
         assert isinstance(request.body(), bytes)
         body_object(request.body())
     with suppress(BadRequest, KeyError):
-        assert key_of(request).isprintable()
+        assert idempotency_key(request).isprintable()
     with suppress(BadRequest):
         assert 1 <= parse_limit(request.query, 100, 20) <= 100
     with suppress(BadRequest):

@@ -51,13 +51,13 @@ CHECKS_WITHOUT_RESERVING = Mutant(
     changes=(
         Change(
             "billing/ledger_updates.py",
-            '":change": number(change),',
-            '":change": number(budget - old),',
+            '":change": number_attribute(change),',
+            '":change": number_attribute(budget - old),',
         ),
         Change(
             "billing/ledger_updates.py",
-            '{"n": number(hold.nanos), "until"',
-            '{"n": number(0), "until"',
+            '{"n": number_attribute(reservation.nanos), "until"',
+            '{"n": number_attribute(0), "until"',
         ),
     ),
     caught_by=(

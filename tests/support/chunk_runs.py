@@ -124,4 +124,4 @@ def office(batch_world: BatchWorld, secret: Secret) -> Iterator[Office]:
         }.items():
             batch_world.environment.setenv(name, value)
         yield Office(batch_world, provider)
-        relay.providers.cache_clear()
+        relay.provider_router.cache_clear()

@@ -49,9 +49,9 @@ def news(environment: pytest.MonkeyPatch, aws: str) -> Iterator[News]:
     """The events that are put, with no webhook beside them."""
     for name in ("WEBHOOK_URL", "WEBHOOK_SECRET_ARN"):
         environment.delenv(name, raising=False)
-    event_bridge.event_bridge.cache_clear()
+    event_bridge.event_bridge_client.cache_clear()
     queue = News(aws)
     yield queue
     queue.close()
-    event_bridge.event_bridge().close()
-    event_bridge.event_bridge.cache_clear()
+    event_bridge.event_bridge_client().close()
+    event_bridge.event_bridge_client.cache_clear()

@@ -16,7 +16,7 @@ from functions.responses.handler import handler as create
 from llm_relay.jobs.leases import leases
 from llm_relay.jobs.queue import sqs
 from llm_relay.jobs.record import records
-from llm_relay.notifications.event_bridge import event_bridge
+from llm_relay.notifications.event_bridge import event_bridge_client
 from tests.functions.conftest import Answered, Context, proxy_event, taken
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class JobWorld:
 def job_world(batch_world: BatchWorld, provider: ScriptedProvider) -> Iterator[JobWorld]:
     """A queue named by JOBS_QUEUE_URL; the provider is asked once for each job."""
     batch_world.environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
-    cached = (sqs, leases, records, event_bridge)
+    cached = (sqs, leases, records, event_bridge_client)
     for made_before in cached:
         made_before.cache_clear()
     name = f"jobs-{time.monotonic_ns()}"
@@ -107,7 +107,7 @@ def job_world(batch_world: BatchWorld, provider: ScriptedProvider) -> Iterator[J
     forget = _tell_to(batch_world.endpoint_url, name, told)
     yield JobWorld(batch=batch_world, provider=provider, queue=queue, told_queue=told)
     forget()
-    for client in (sqs, event_bridge):
+    for client in (sqs, event_bridge_client):
         client().close()
     for made in cached:
         made.cache_clear()

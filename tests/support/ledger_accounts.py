@@ -12,7 +12,7 @@ import pytest
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.billing.budget_periods import period_at
 from llm_relay.billing.ledger import ledger
-from llm_relay.billing.ledger_account import LedgerAccount, account_in, account_key
+from llm_relay.billing.ledger_account import LedgerAccount, account_key, parse_account
 from llm_relay.core.client import Client
 from tests.support.dynamodb_proxy import Door
 
@@ -34,7 +34,7 @@ class Accounts:
         """The account of this day or month; there must be one."""
         period = period_at(per, time.time() if now is None else now).name
         item = self.dynamodb.get_item(TableName=self.table, Key=account_key(CLIENT, period))
-        return account_in(item["Item"])
+        return parse_account(item["Item"])
 
     def used(self) -> list[dict[str, int]]:
         """The counts of every day and model, by name."""
@@ -88,5 +88,5 @@ def client(budget_nanos: int | None, **more: Any) -> Client:
 
 def is_sound(account: LedgerAccount) -> bool:
     """Tell whether every nanodollar of the budget is in one place."""
-    held = sum(hold.nanos for hold in account.holds.values())
+    held = sum(hold.nanos for hold in account.reservations.values())
     return account.available + account.spent + held == account.budget

@@ -103,11 +103,11 @@ def question(fate: str, cost_nanos: int = 0, **more: Any) -> dict[str, Any]:
     return {"model": MODEL, "messages": asked} | fated | more
 
 
-def expected_nanos(body: dict[str, Any], worst_nanos: int) -> int:
+def expected_nanos(body: dict[str, Any], max_cost_nanos: int) -> int:
     """Return what the account must show of a request."""
     fate, _, cost = body["user"].partition(":")
     _, outcome = (STREAMED if body.get("stream") else WHOLE)[fate]
-    return {COST: int(cost), WORST: worst_nanos, NOTHING: 0}[outcome]
+    return {COST: int(cost), WORST: max_cost_nanos, NOTHING: 0}[outcome]
 
 
 @dataclass

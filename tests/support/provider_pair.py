@@ -43,7 +43,7 @@ class Pair:
         self.entries[0] |= first or {}
         self.entries[1] |= second or {}
         self.environment.setenv("PROVIDERS", json.dumps(self.entries))
-        relay.providers.cache_clear()
+        relay.provider_router.cache_clear()
 
     @property
     def names(self) -> list[str]:
@@ -72,5 +72,5 @@ def pair(environment: pytest.MonkeyPatch, accounts: Accounts, aws: str) -> Itera
         found.say()
         yield found
         circuit_breaker.forget()
-        relay.providers.cache_clear()
+        relay.provider_router.cache_clear()
     client.close()

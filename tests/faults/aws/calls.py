@@ -52,7 +52,7 @@ class Call:
     def worst(self) -> int:
         """What is set aside for it."""
         admission = admit(client(USD), "/chat/completions", self.body, LISTED, ABLITERATION)
-        return admission.worst_nanos
+        return admission.max_cost_nanos
 
     @property
     def nanos(self) -> int:
@@ -81,7 +81,7 @@ def asked(callers: Callers) -> list[str]:
 def unsettled(callers: Callers, told: str) -> int:
     """What could not be charged, is still set aside, and was told of."""
     lines = [json.loads(line) for line in told.splitlines() if "could not be charged" in line]
-    holds = callers.accounts.read("month").holds
+    holds = callers.accounts.read("month").reservations
     return sum(line["cost_nanos"] for line in lines if line["hold"] in holds)
 
 

@@ -66,7 +66,7 @@ def callers(
 
 def forget() -> None:
     """Forget what a function keeps between its calls."""
-    for made in (dynamodb, records.store, relay.providers):
+    for made in (dynamodb, records.persistence_layer, relay.provider_router):
         made.cache_clear()
 
 

@@ -44,10 +44,10 @@ class Question:
         return {"model": MODEL, "messages": asked, "max_tokens": 10} | streamed
 
     @property
-    def worst_nanos(self) -> int:
+    def max_cost_nanos(self) -> int:
         """What is charged if nobody can say what it cost."""
         client = Client(id="c", key_id="k", budget_nanos=1)
-        return admit(client, self.form.path, self.body, LISTED, ABLITERATION).worst_nanos
+        return admit(client, self.form.path, self.body, LISTED, ABLITERATION).max_cost_nanos
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class Told:
         """What the account has to show of it."""
         if self.outcome == Outcome.REFUSED:
             return 0
-        return self.question.cost_nanos if self.usage_is_told else self.question.worst_nanos
+        return self.question.cost_nanos if self.usage_is_told else self.question.max_cost_nanos
 
 
 async def ask(session: aiohttp.ClientSession, base_url: str, question: Question) -> Told:

@@ -125,9 +125,9 @@ def unsettled(client: BudgetedClient, log: Path) -> list[tuple[str, int | None]]
     Where DynamoDB is too slow for a charge, somebody can make it by hand from that.
     """
     with suppress(AssertionError):
-        wait_until(lambda: client.account().holds.keys() <= said_unsettled(log).keys(), 60)
+        wait_until(lambda: client.account().reservations.keys() <= said_unsettled(log).keys(), 60)
     said = said_unsettled(log)
-    return [(hold, said.get(hold)) for hold in client.account().holds]
+    return [(hold, said.get(hold)) for hold in client.account().reservations]
 
 
 def said_unsettled(log: Path) -> dict[str, int]:

@@ -112,7 +112,7 @@ def answers(environment: pytest.MonkeyPatch, aws: str) -> Iterator[Answers]:
 
 
 def forget_clients() -> None:
-    records.store.cache_clear()
+    records.persistence_layer.cache_clear()
     dynamodb.cache_clear()
 
 
@@ -184,7 +184,7 @@ def test_without_the_header_boto3_is_not_even_imported() -> None:
         "import sys\n"
         "from llm_relay.api.api_gateway import ApiRequest\n"
         "from llm_relay.api.idempotency.records import answer_once\n"
-        "request = ApiRequest(route='POST /', request_id='1', client='1')\n"
+        "request = ApiRequest(route='POST /', request_id='1', api_key_id='1')\n"
         "assert answer_once(request, 9, lambda: 'answer') == 'answer'\n"
         "assert 'boto3' not in sys.modules and 'botocore.session' not in sys.modules\n"
     )
@@ -292,7 +292,7 @@ def test_another_body_is_refused_while_the_first_is_under_way(
 
 def request(**more: Any) -> ApiRequest:
     headers = {"idempotency-key": "key-1"}
-    return ApiRequest(route="POST /", request_id="1", client="1", headers=headers, **more)
+    return ApiRequest(route="POST /", request_id="1", api_key_id="1", headers=headers, **more)
 
 
 def killed() -> HttpAnswer:

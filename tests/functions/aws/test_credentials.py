@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llm_relay.aws.credentials import Credentials, NoCredentialsError, own_credentials
+from llm_relay.aws.credentials import Credentials, NoCredentialsError, function_credentials
 from llm_relay.aws.secrets_manager import SecretsManager, SecretUnreadableError
 from tests.support.scripted_provider import RESET, ScriptedProvider, whole
 
@@ -44,13 +44,13 @@ def environ(endpoint: ScriptedProvider, **more: str) -> dict[str, str]:
 
 
 def test_keys_in_the_environment_are_used_and_nobody_is_asked(endpoint: ScriptedProvider) -> None:
-    found = own_credentials(environ(endpoint, **KEYS))
+    found = function_credentials(environ(endpoint, **KEYS))
     assert found == Credentials(key_id="AKIDEXAMPLE", secret="hush", token=None)  # noqa: S106
     assert endpoint.requests == []
 
 
 def test_without_them_the_endpoint_is_asked_and_shown_its_token(endpoint: ScriptedProvider) -> None:
-    found = own_credentials(environ(endpoint))
+    found = function_credentials(environ(endpoint))
     assert found == Credentials(key_id="FIRST", secret="hush", token="temporary")  # noqa: S106
     (request,) = endpoint.requests
     assert (request.method, request.path) == ("GET", "/v1/credentials")
@@ -62,12 +62,12 @@ def test_a_token_in_a_file_goes_before_one_in_the_environment(
 ) -> None:
     token = tmp_path / "token"
     token.write_text("of the file\n")
-    own_credentials(environ(endpoint, AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=str(token)))
+    function_credentials(environ(endpoint, AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=str(token)))
     assert endpoint.requests[0].headers["authorization"] == "of the file"
 
 
 def test_credentials_that_have_changed_are_used_at_once(endpoint: ScriptedProvider) -> None:
-    found = [own_credentials(environ(endpoint)).key_id for _ in range(2)]
+    found = [function_credentials(environ(endpoint)).key_id for _ in range(2)]
     assert found == ["FIRST", "SECOND"]
 
 
@@ -75,7 +75,7 @@ def test_no_proxy_is_asked_for_them(
     endpoint: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    assert own_credentials(environ(endpoint)).key_id == "FIRST"
+    assert function_credentials(environ(endpoint)).key_id == "FIRST"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_an_endpoint_without_credentials_is_told_of(
 ) -> None:
     endpoint.scripts = [script]
     with pytest.raises(NoCredentialsError):
-        own_credentials(environ(endpoint))
+        function_credentials(environ(endpoint))
 
 
 def test_a_secret_is_read_with_the_credentials_that_were_handed_out(

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 import pytest
 
 from llm_relay.aws.s3 import Bucket, s3
-from llm_relay.aws.s3_writer import ObjectWriter, part_bytes
+from llm_relay.aws.s3_writer import ObjectWriter, part_size
 from tests.support.scripted_provider import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def test_of_an_object_that_was_replaced_nothing_is_read(batch_world: BatchWorld)
 
 
 def test_an_object_is_made_once(batch_world: BatchWorld) -> None:
-    assert batch_world.bucket.put_new("a", b"first")
-    assert not batch_world.bucket.put_new("a", b"second")
+    assert batch_world.bucket.put_if_absent("a", b"first")
+    assert not batch_world.bucket.put_if_absent("a", b"second")
     assert batch_world.bucket.get("a") == b"first"
 
 
@@ -143,7 +143,7 @@ def test_an_object_of_which_a_part_fails_leaves_nothing(batch_world: BatchWorld)
 
 
 def test_parts_grow_so_that_an_object_may_be_large_and_stay_small_enough_to_hold() -> None:
-    sizes = [part_bytes(number) for number in range(10_000)]
+    sizes = [part_size(number) for number in range(10_000)]
     assert sum(sizes) > 250e9
     assert sizes == sorted(sizes)
     assert (sizes[0], sizes[-1]) == (FIRST, 5 * FIRST)
@@ -168,7 +168,7 @@ def test_an_object_that_breaks_off_leaves_nothing(batch_world: BatchWorld, lengt
 
 def test_a_link_is_good_without_a_key_and_for_its_object_alone(batch_world: BatchWorld) -> None:
     batch_world.bucket.put("a/b c", b"content")
-    link = batch_world.bucket.link("a/b c", 60, 'q"; x=\r\n1.jsonl')
+    link = batch_world.bucket.presigned_url("a/b c", 60, 'q"; x=\r\n1.jsonl')
     with urlopen(link) as answer:  # noqa: S310 - moto's
         assert answer.read() == b"content"
         named = answer.headers["content-disposition"]
@@ -179,7 +179,7 @@ def test_a_link_leads_to_the_region_itself(environment: pytest.MonkeyPatch) -> N
     environment.delenv("AWS_ENDPOINT_URL")
     environment.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     s3.cache_clear()
-    link = Bucket("rows").link("a", 60, "a")
+    link = Bucket("rows").presigned_url("a", 60, "a")
     s3().close()
     s3.cache_clear()
     assert link.startswith("https://rows.s3.eu-central-1.amazonaws.com/a?")

@@ -14,7 +14,7 @@ from llm_relay.aws.credentials import Credentials
 from llm_relay.aws.secrets_manager import (
     SecretsManager,
     SecretUnreadableError,
-    endpoint,
+    endpoint_url,
     signed_headers,
 )
 from tests.support.scripted_provider import RESET, ScriptedProvider, whole
@@ -76,7 +76,7 @@ def test_a_request_is_signed_as_the_sdk_signs_it(token: str | None) -> None:
 def test_it_is_asked_in_the_function_s_region_or_where_the_environment_says(
     region: str, environ: dict[str, str], url: str
 ) -> None:
-    assert endpoint(region, environ) == url
+    assert endpoint_url(region, environ) == url
 
 
 @pytest.mark.parametrize("first", [AWAY, THROTTLED, [RESET]])

@@ -42,7 +42,7 @@ UNPRICED = LISTED | {"pricing": None}
 
 def name(entries: list[dict[str, Any]], environment: pytest.MonkeyPatch) -> None:
     environment.setenv("PROVIDERS", json.dumps(entries))
-    relay.providers.cache_clear()
+    relay.provider_router.cache_clear()
     circuit_breaker.forget()
 
 
@@ -173,7 +173,7 @@ def test_each_provider_gets_its_own_cap_and_the_dearest_is_set_aside(
     assert [each["max_tokens"] for each in sent] == [5000]
     last = json.loads(office.provider.last_body)
     assert last["max_tokens"] == 8000
-    assert accounts.read().spent == admit(asking, CHAT[3:], last, LISTED, OPENAI).worst_nanos
+    assert accounts.read().spent == admit(asking, CHAT[3:], last, LISTED, OPENAI).max_cost_nanos
 
 
 def test_a_provider_at_its_limit_slows_no_rows_down_that_the_next_one_answers(

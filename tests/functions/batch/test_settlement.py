@@ -106,7 +106,7 @@ def test_written_rows_are_charged_once_before_the_batch_ends(
     assert assemble(batch) == 0
     assert status_of(batch_world, batch) == end
     account = accounts.read()
-    assert (account.spent, account.holds, is_sound(account)) == (5 * COST, {}, True)
+    assert (account.spent, account.reservations, is_sound(account)) == (5 * COST, {}, True)
     (used,) = accounts.used()
     assert (used["requests"], used["tokens_out"], used["cost_nanos"]) == (5, 35, 5 * COST)
     assert holds_in(batch_world) == [{}, {}, {}]

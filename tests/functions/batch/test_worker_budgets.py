@@ -50,7 +50,7 @@ def accounts(office: Office) -> Iterator[Accounts]:
 def worst(fate: str = "200") -> int:
     """What a row may cost at the most."""
     body = json.loads(line(0, fate))["body"]
-    return admit(client(PLENTY), "/chat/completions", body, LISTED, ABLITERATION).worst_nanos
+    return admit(client(PLENTY), "/chat/completions", body, LISTED, ABLITERATION).max_cost_nanos
 
 
 def owned(office: Office, *fates: str, budget: int = PLENTY) -> Work:
@@ -62,7 +62,7 @@ def test_a_batch_pays_what_its_rows_cost_and_no_more(office: Office, accounts: A
     assert work.run()["left"] == 0
     account = accounts.read()
     assert account.spent == 300 * COST
-    assert not account.holds
+    assert not account.reservations
     assert is_sound(account)
     assert accounts.used()[0]["requests"] == 300
     assert accounts.used()[0]["tokens_out"] == 1200
@@ -166,7 +166,7 @@ def test_money_for_rows_that_were_not_run_comes_back(office: Office, accounts: A
     assert answer["left"] > 0
     account = accounts.read()
     assert account.spent == len(work.lines()) * COST
-    assert not account.holds
+    assert not account.reservations
     assert is_sound(account)
 
 
@@ -176,7 +176,7 @@ def test_a_successor_settles_what_a_killed_worker_left(office: Office, accounts:
     assert work.run()["left"] == 0
     account = accounts.read()
     assert account.spent == 6 * COST
-    assert not account.holds
+    assert not account.reservations
     assert sum(office.provider.asked.values()) == 4
     assert accounts.used()[0]["requests"] == 6
     assert work.run()["left"] == 0  # and is settled once
@@ -193,7 +193,7 @@ def test_what_a_killed_worker_left_is_settled_also_if_the_batch_is_over(
     assert work.run()["left"] == 0
     account = accounts.read()
     assert account.spent == 2 * COST
-    assert not account.holds
+    assert not account.reservations
     assert not office.provider.asked
     assert work.chunk_item()["holds"]["M"] == {}
     assert work.chunk_item()["until"]["N"] == "0"

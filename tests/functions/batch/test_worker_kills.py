@@ -100,7 +100,7 @@ def test_after_a_kill_the_budget_is_charged_for_each_row_once(office: Office) ->
     account = Accounts(Door(office.world.endpoint_url), table, dynamodb()).read()
     ledger.cache_clear()
     assert account.spent == 300 * _COST
-    assert not account.holds
+    assert not account.reservations
     assert is_sound(account)
 
 

@@ -38,7 +38,7 @@ def test_what_could_not_be_charged_stops_the_work_and_is_charged_in_the_end(
     assert (first["left"], first["wait_seconds"], first["silent_attempts"]) == (4, 5, 0)
     account = accounts.read()
     assert account.spent == 4 * COST
-    assert not account.holds
+    assert not account.reservations
     assert is_sound(account)
     assert work.run()["left"] == 0
     assert work.now().completed == 8
@@ -51,7 +51,7 @@ def test_money_whose_note_is_not_taken_is_given_back(accounts: Accounts, office:
     assert (answer["left"], answer["wait_seconds"]) == (1, 15)
     assert not office.provider.asked
     account = accounts.read()
-    assert not account.holds
+    assert not account.reservations
     assert is_sound(account)
     assert work.run()["left"] == 0
     assert accounts.read().spent == COST
@@ -78,4 +78,4 @@ def test_a_budget_with_room_is_spent_while_a_charge_is_open(
     assert work.run()["left"] == 0
     account = accounts.read()
     assert account.spent == 300 * COST
-    assert not account.holds
+    assert not account.reservations

@@ -47,7 +47,7 @@ def paid(
     with provider:
         environment.setenv("UPSTREAM_BASE_URL", provider.base_url)
         yield provider
-        relay.providers.cache_clear()
+        relay.provider_router.cache_clear()
 
 
 def event(body: dict[str, Any], **limits: str) -> dict[str, Any]:
@@ -66,14 +66,14 @@ def ask(body: dict[str, Any], **limits: str) -> Answered:
 
 def worst(body: dict[str, Any]) -> int:
     admission = admit(client(USD), "/chat/completions", body, LISTED, ABLITERATION)
-    return admission.worst_nanos
+    return admission.max_cost_nanos
 
 
 def spent(accounts: Accounts) -> int:
     """What a settled account says is spent."""
     account = accounts.read()
     assert is_sound(account)
-    assert account.holds == {}
+    assert account.reservations == {}
     return account.spent
 
 
@@ -163,7 +163,7 @@ def test_a_call_over_budget_is_refused_before_the_provider_hears_of_it(
     refusal = ask(body, **budget)
     assert (refusal.status, refusal.error["code"]) == (402, "budget_exceeded")
     assert refusal.headers["x-should-retry"] == "false"
-    assert "starts afresh at" in refusal.error["message"]
+    assert "resets at" in refusal.error["message"]
     assert paid.asked == ["answers"]
 
 
@@ -228,7 +228,7 @@ def test_a_cost_that_the_provider_does_not_tell_is_reckoned_at_its_list_price(
         environment.setenv("UPSTREAM_BASE_URL", provider.base_url)
         assert ask({"model": MODEL, "messages": [{"role": "user", "content": "a"}]}, **PLENTY)
         wait_until(lambda: len(provider.requests) == 2)
-        relay.providers.cache_clear()
+        relay.provider_router.cache_clear()
     assert spent(accounts) == 130_000
 
 
@@ -243,4 +243,4 @@ def test_a_call_on_a_budget_is_refused_for_now_while_the_prices_cannot_be_had(
         assert (refusal.status, refusal.error["code"]) == (503, "prices_unavailable")
         assert "x-should-retry" not in refusal.headers
         assert len(provider.requests) == 1  # for the list
-        relay.providers.cache_clear()
+        relay.provider_router.cache_clear()

@@ -64,7 +64,7 @@ def read(accounts: Accounts) -> tuple[int, int, int]:
     """What is available, spent and held of a sound account."""
     account = accounts.read(now=NOW)
     assert is_sound(account)
-    held = sum(hold.nanos for hold in account.holds.values())
+    held = sum(hold.nanos for hold in account.reservations.values())
     return account.available, account.spent, held
 
 
@@ -207,10 +207,10 @@ def test_what_is_left_of_dead_calls_is_forgotten_in_the_end(
 ) -> None:
     for late in (0, 100, 200 + TOMBSTONE_SECONDS):
         last = reserve(ledger, 10, now=NOW + late)
-    assert list(accounts.read(now=NOW).holds) != [last.name]  # one was swept only now
+    assert list(accounts.read(now=NOW).reservations) != [last.name]  # one was swept only now
     ledger.release(last)
     reserve(ledger, 10, now=NOW + 300 + 2 * TOMBSTONE_SECONDS)
-    assert len(accounts.read(now=NOW).holds) == 1
+    assert len(accounts.read(now=NOW).reservations) == 1
 
 
 @pytest.mark.parametrize("fault", [UNHEARD, LOST, CONFLICT, AWAY])

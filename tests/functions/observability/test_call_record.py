@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aws_lambda_powertools import Logger, Metrics
 
-from llm_relay.observability.metrics import UNITS, write_line
+from llm_relay.observability.metrics import METRIC_UNITS, emit_metrics
 from tests.support.payloads import COMPLETION, DONE, QUESTION, STREAMED_QUESTION, delta
 from tests.support.scripted_provider import RESET, stream, whole
 
@@ -160,7 +160,7 @@ def test_the_line_is_what_powertools_metrics_would_have_written(
     environment: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     figures = {"Requests": 1, "CostUsd": 0.25, "TotalTime": 7.5, "RowsPerSecond": 3}
-    write_line("m", {"fact": "f"}, {**figures, "Attempts": None}, {"route": "r", "model": "m"})
+    emit_metrics("m", {"fact": "f"}, {**figures, "Attempts": None}, {"route": "r", "model": "m"})
     ours = told(capfd)
     metrics = Metrics()
     for keys in ({}, {"route": "r"}, {"model": "m"}):
@@ -168,7 +168,7 @@ def test_the_line_is_what_powertools_metrics_would_have_written(
     for key, fact in {"level": "INFO", "message": "m", "fact": "f"}.items():
         metrics.add_metadata(key, fact)
     for name, value in figures.items():
-        metrics.add_metric(name, UNITS[name], value)
+        metrics.add_metric(name, METRIC_UNITS[name], value)
     metrics.flush_metrics()
     theirs = told(capfd)
     for line in (ours, theirs):
@@ -184,7 +184,7 @@ def test_the_line_says_where_it_comes_from_as_powertools_logger_does(
     environment: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     environment.setenv("_X_AMZN_TRACE_ID", "Root=1-2-3;Parent=4;Sampled=1")
-    write_line("m", {}, {"Requests": 1}, {})
+    emit_metrics("m", {}, {"Requests": 1}, {})
     ours = told(capfd)
     Logger().info("m")
     theirs = told(capfd)
@@ -199,7 +199,7 @@ def test_a_log_level_that_silences_the_rest_leaves_the_metrics(
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        write_line("m", {}, {"Requests": 1}, {})
+        emit_metrics("m", {}, {"Requests": 1}, {})
     finally:
         logger.setLevel(level)
     assert told(capfd)["Requests"] == [1]
@@ -219,7 +219,7 @@ def test_lines_of_many_threads_are_not_mixed_up(
 ) -> None:
     def tell(number: int) -> None:
         for _ in range(300):
-            write_line("m", {}, {"Requests": number}, {"route": str(number)})
+            emit_metrics("m", {}, {"Requests": number}, {"route": str(number)})
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(tell, range(8)))

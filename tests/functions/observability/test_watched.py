@@ -13,7 +13,7 @@ import pytest
 from llm_relay.api import relay
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.billing.ledger import ledger
-from llm_relay.observability.metrics import UNITS
+from llm_relay.observability.metrics import METRIC_UNITS
 from tests.functions.conftest import proxy_event
 from tests.support.chunk_runs import office
 from tests.support.ledger_accounts import CLIENT, make_table
@@ -78,7 +78,7 @@ class Tour:
         self._a_batch()
 
     def _call(self, scripts: list[Script], *question: Any, **more: Any) -> None:
-        relay.providers.cache_clear()  # with its memory of rejected keys
+        relay.provider_router.cache_clear()  # with its memory of rejected keys
         self._provider.scripts = scripts
         self._provider.requests.clear()
         self._ask(*question, **more)
@@ -89,7 +89,7 @@ class Tour:
         for nanos in (10**12, 1):
             limits = {"principalId": "p", "client": CLIENT, "budget_nanos": str(nanos)}
             context = {"requestId": "r", "identity": {}, "authorizer": limits}
-            relay.providers.cache_clear()
+            relay.provider_router.cache_clear()
             scripts = [whole(200, LISTING), whole(200, COMPLETION)]
             question = QUESTION | {"model": MODEL, "max_tokens": 9}
             self._call(scripts, question, requestContext=context)
@@ -98,7 +98,7 @@ class Tour:
     def _a_batch(self) -> None:
         environment = self._office.world.environment
         environment.setenv("UPSTREAM_BASE_URL", self._office.provider.base_url)
-        relay.providers.cache_clear()
+        relay.provider_router.cache_clear()
         assert self._office.fated("200", "400", "429:30").run()["left"] == 1
 
 
@@ -133,8 +133,8 @@ def test_what_is_watched_is_measured(printed: list[Line]) -> None:
 
 
 def test_what_is_measured_is_documented(printed: list[Line]) -> None:
-    assert units_in(printed) == UNITS
-    assert sorted(documented()) == sorted(UNITS)
+    assert units_in(printed) == METRIC_UNITS
+    assert sorted(documented()) == sorted(METRIC_UNITS)
 
 
 def test_every_metric_is_of_the_stack_and_of_one_thing_more_at_the_most(

@@ -279,4 +279,4 @@ def test_a_single_provider_has_no_circuit_and_dynamodb_is_not_asked(
     assert modules & {*ours, "aws_lambda_powertools.utilities.circuit_breaker"} == set()
     assert accounts.door.operations == []
     assert PROVIDER_KEY in only.requests[0].headers["authorization"]
-    relay.providers.cache_clear()
+    relay.provider_router.cache_clear()

@@ -279,7 +279,7 @@ def test_a_provider_without_a_price_is_none_for_a_client_with_a_budget(
     pair.second.scripts = [listed(priced(QUESTION["model"], "0.001")), OK]
     assert ask(QUESTION | {"max_tokens": 10}, **PLENTY).status == 200
     assert pair.asked == [0, 1]
-    assert accounts.read().holds == {}
+    assert accounts.read().reservations == {}
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ _CALL = proxy_event("POST", "/v1/chat/completions", QUESTION | {"model": MODEL})
 def use(office: Office, provider: ScriptedProvider) -> None:
     """Have a worker use a provider, of whose limit it knows from one answer."""
     office.world.environment.setenv("UPSTREAM_BASE_URL", provider.base_url)
-    relay.providers.cache_clear()
+    relay.provider_router.cache_clear()
     taken(chat(_CALL, Context(60, time.monotonic())))
 
 

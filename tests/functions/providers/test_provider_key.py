@@ -111,7 +111,7 @@ def test_a_key_in_the_environment_counts_under_sam_local_alone(
     provider.scripts = [whole(200, COMPLETION)]
     environment.setenv(name, "ak_environment")
     ask(QUESTION)
-    relay.providers.cache_clear()
+    relay.provider_router.cache_clear()
     environment.setenv("AWS_SAM_LOCAL", "true")
     ask(QUESTION)
     assert keys_sent(provider) == [PROVIDER_KEY, "ak_environment"]

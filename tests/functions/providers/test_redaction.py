@@ -78,10 +78,10 @@ def test_a_refusal_of_a_batch_s_row_is_told_without_the_key(
     provider: ScriptedProvider, answer: Script
 ) -> None:
     provider.scripts = [answer]
-    exchange = CompletionCall(relay.providers(), ChatCompletions())
+    exchange = CompletionCall(relay.provider_router(), ChatCompletions())
     with pytest.raises(ProviderRefused) as caught:
         exchange.ask(
-            {relay.providers().named(None): QUESTION}, Deadline.after(30), AttemptTracker()
+            {relay.provider_router().named(None): QUESTION}, Deadline.after(30), AttemptTracker()
         )
     without_key(caught.value.body())
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from llm_relay.api.api_gateway import proxy_result
 from llm_relay.aws import lambda_streaming
-from llm_relay.aws.lambda_streaming import StreamResponse, attach, deliver
+from llm_relay.aws.lambda_streaming import StreamResponse, lambda_result, patch_runtime_client
 from llm_relay.core.answer import HttpAnswer
 
 ANSWER = HttpAnswer(status=201, headers={"content-type": "text/plain"}, body=[b"a", b"b"])
@@ -41,30 +42,30 @@ def client_class() -> Any:
 
 @pytest.fixture
 def unattached(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lambda_streaming, "_attached", False)
+    monkeypatch.setattr(lambda_streaming, "_is_patched", False)
 
 
 @pytest.mark.usefixtures("unattached")
 def test_without_a_runtime_that_can_stream_the_answer_looks_complete_in_the_same_format() -> None:
-    assert deliver(ANSWER, {}) == IN_THE_WIRE_FORMAT
+    assert lambda_result(ANSWER, proxy_result, {}) == IN_THE_WIRE_FORMAT
 
 
 @pytest.mark.usefixtures("unattached")
 def test_with_a_runtime_that_can_stream_the_answer_is_handed_over_as_a_stream() -> None:
-    assert attach(client_class())
-    result = deliver(ANSWER, {})
+    assert patch_runtime_client(client_class())
+    result = lambda_result(ANSWER, proxy_result, {})
     assert isinstance(result, StreamResponse)
     assert result.buffered() == IN_THE_WIRE_FORMAT
 
 
 @pytest.mark.usefixtures("unattached")
 def test_one_switch_turns_streaming_off() -> None:
-    attach(client_class())
-    assert deliver(ANSWER, {"RELAY_STREAMING": "off"}) == IN_THE_WIRE_FORMAT
+    patch_runtime_client(client_class())
+    assert lambda_result(ANSWER, proxy_result, {"RELAY_STREAMING": "off"}) == IN_THE_WIRE_FORMAT
 
 
 def test_sam_local_gets_an_ordinary_proxy_result() -> None:
-    assert deliver(ANSWER, {"AWS_SAM_LOCAL": "true"}) == {
+    assert lambda_result(ANSWER, proxy_result, {"AWS_SAM_LOCAL": "true"}) == {
         "statusCode": 201,
         "headers": {"content-type": "text/plain"},
         "body": "ab",
@@ -77,15 +78,15 @@ def test_sam_local_gets_an_ordinary_proxy_result() -> None:
 def test_a_runtime_that_lacks_the_names_is_left_alone(missing: str) -> None:
     client = client_class()
     delattr(client, missing)
-    assert not attach(client)
-    assert not attach(None)
-    assert deliver(ANSWER, {}) == IN_THE_WIRE_FORMAT
+    assert not patch_runtime_client(client)
+    assert not patch_runtime_client(None)
+    assert lambda_result(ANSWER, proxy_result, {}) == IN_THE_WIRE_FORMAT
 
 
 @pytest.mark.usefixtures("unattached")
 def test_ordinary_results_take_the_runtime_s_own_path() -> None:
     client = client_class()
-    attach(client)
+    patch_runtime_client(client)
     assert client.marshaller.marshal_response({"a": 1}) == ('{"a": 1}', "application/json")
     assert client.marshaller.extra == "kept"
     client().post_invocation_result("id", "{}", "application/json", None)

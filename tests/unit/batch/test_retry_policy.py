@@ -34,7 +34,7 @@ def refused(status: int, **headers: str) -> ProviderRefused:
 
 
 def row(number: int = 0, **more: Any) -> Row:
-    return Row(row=number, custom_id="r", body={}, bytes=1, worst_nanos=0, **more)
+    return Row(row=number, custom_id="r", body={}, bytes=1, max_cost_nanos=0, **more)
 
 
 @pytest.mark.parametrize(

@@ -22,13 +22,13 @@ def admitted(body: dict[str, Any], path: str = CHAT, entry: Any = None, **may: A
 
 
 def worst(body: dict[str, Any], path: str = CHAT, entry: Any = ENTRY) -> int:
-    return admitted(body, path, entry, budget_nanos=1).worst_nanos
+    return admitted(body, path, entry, budget_nanos=1).max_cost_nanos
 
 
 def test_a_client_without_limits_sends_what_it_likes() -> None:
     admission = admitted(BODY)
     assert admission.body is BODY
-    assert admission.worst_nanos == 0
+    assert admission.max_cost_nanos == 0
 
 
 def test_a_client_s_models_are_named_to_one_who_asks_for_another() -> None:
@@ -87,11 +87,11 @@ def test_a_model_whose_answers_have_no_known_end_needs_one() -> None:
 def test_a_provider_that_charges_more_than_it_lists_is_reckoned_with() -> None:
     limited = Client(id="c", key_id="k", budget_nanos=1)
     entry = ENTRY | {"context_length": 100}
-    worst = admit(limited, CHAT, BODY | {"max_tokens": 100}, entry, ABLITERATION).worst_nanos
+    worst = admit(limited, CHAT, BODY | {"max_tokens": 100}, entry, ABLITERATION).max_cost_nanos
     assert worst == 200 * 5_000
 
 
 def test_a_model_without_a_price_is_for_clients_without_a_budget() -> None:
     with pytest.raises(ModelUnpriced):
         worst(BODY, entry=None)
-    assert admitted(BODY).worst_nanos == 0
+    assert admitted(BODY).max_cost_nanos == 0

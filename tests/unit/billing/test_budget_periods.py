@@ -23,7 +23,7 @@ def test_a_period_has_a_name_and_an_end(
     per: str, moment: tuple[int, int, int, int, int, int], name: str, end: str
 ) -> None:
     period = period_at(per, datetime(*moment, tzinfo=UTC).timestamp())
-    assert (period.name, period.end) == (name, end)
+    assert (period.name, period.resets_at) == (name, end)
 
 
 def test_a_period_of_another_length_is_a_mistake_of_ours() -> None:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_relay.billing.estimate import IMAGE_TOKENS, input_tokens, worst_case_nanos
+from llm_relay.billing.estimate import IMAGE_TOKENS, max_cost_nanos, max_input_tokens
 
 PRICED: dict[str, Any] = {"pricing": {"prompt": "0.000001", "completion": "0.000003"}}
-BARE = input_tokens({}, None)
+BARE = max_input_tokens({}, None)
 CONTEXT = 50_000
 
 
@@ -26,7 +26,7 @@ def image(url: str) -> dict[str, Any]:
 
 @given(st.text())
 def test_no_text_has_more_tokens_than_bytes(text: str) -> None:
-    counted = input_tokens(chat(text), None) - input_tokens(chat(""), None)
+    counted = max_input_tokens(chat(text), None) - max_input_tokens(chat(""), None)
     assert counted >= len(text.encode("utf-8", "surrogatepass"))
 
 
@@ -41,15 +41,15 @@ def test_text_counts_wherever_it_stands() -> None:
         chat("b", tools=[{"type": "function", "function": function}]),
         chat("b", response_format={"type": "json_schema", "json_schema": {"schema": schema}}),
     ):
-        assert 1000 < input_tokens(body, None) - BARE < 1200
+        assert 1000 < max_input_tokens(body, None) - BARE < 1200
 
 
 def test_an_image_counts_as_one_however_its_data_weighs() -> None:
     data = "data:image/png;base64," + base64.b64encode(bytes(300_000)).decode()
     for part in (image(data), image("https://a.example/b.png")):
-        assert IMAGE_TOKENS < input_tokens(chat([part]), None) - BARE < IMAGE_TOKENS + 100
+        assert IMAGE_TOKENS < max_input_tokens(chat([part]), None) - BARE < IMAGE_TOKENS + 100
     flat = {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": data}]}]}
-    assert input_tokens(flat, None) < BARE + IMAGE_TOKENS + 100
+    assert max_input_tokens(flat, None) < BARE + IMAGE_TOKENS + 100
 
 
 def test_what_only_looks_like_an_image_s_data_is_text() -> None:
@@ -59,7 +59,7 @@ def test_what_only_looks_like_an_image_s_data_is_text() -> None:
         chat([{"type": "text", "text": "b", "image_url": {"url": text}}]),
         chat("b", tools=[{"type": "function", "function": {"parameters": image(text)}}]),
     ):
-        assert input_tokens(body, None) - BARE > 1000
+        assert max_input_tokens(body, None) - BARE > 1000
 
 
 @pytest.mark.parametrize(
@@ -75,24 +75,24 @@ def test_what_only_looks_like_an_image_s_data_is_text() -> None:
     ],
 )
 def test_what_cannot_be_counted_may_fill_the_context(body: dict[str, Any]) -> None:
-    assert input_tokens(body, CONTEXT) == CONTEXT
-    assert input_tokens(body, None) > 1_000_000
+    assert max_input_tokens(body, CONTEXT) == CONTEXT
+    assert max_input_tokens(body, None) > 1_000_000
 
 
 def test_no_input_is_longer_than_the_context() -> None:
-    assert input_tokens(chat("a" * 100_000), CONTEXT) == CONTEXT
+    assert max_input_tokens(chat("a" * 100_000), CONTEXT) == CONTEXT
 
 
 def test_a_context_beyond_all_reckoning_is_none() -> None:
     body = {"previous_response_id": "r"}  # which may fill the context
-    usual = worst_case_nanos(body, 1, PRICED, 0.0)
-    assert worst_case_nanos(body, 1, PRICED | {"context_length": 10**309}, 0.0) == usual
+    usual = max_cost_nanos(body, 1, PRICED, 0.0)
+    assert max_cost_nanos(body, 1, PRICED | {"context_length": 10**309}, 0.0) == usual
 
 
 @pytest.mark.parametrize(("least", "nanos"), [(0.0, 1000 + 3000), (5e-6, 5000 + 5000)])
 def test_the_larger_of_the_list_s_price_and_the_least_one_counts(least: float, nanos: int) -> None:
     def worst(output_tokens: int, entry: dict[str, Any]) -> int:
-        return worst_case_nanos({}, output_tokens, entry, least) or 0
+        return max_cost_nanos({}, output_tokens, entry, least) or 0
 
     one_token_in = PRICED | {"context_length": 1}
     assert worst(1, one_token_in) == nanos
@@ -100,4 +100,4 @@ def test_the_larger_of_the_list_s_price_and_the_least_one_counts(least: float, n
 
 @pytest.mark.parametrize("entry", [None, {}, {"pricing": {"prompt": "?", "completion": "1"}}])
 def test_without_a_price_there_is_no_worst_case(entry: dict[str, Any] | None) -> None:
-    assert worst_case_nanos({}, 1, entry, 5e-6) is None
+    assert max_cost_nanos({}, 1, entry, 5e-6) is None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from llm_relay.billing.money import dollars, nanos_covering, nanos_of, usd_of
+from llm_relay.billing.money import format_usd, nanos_from_usd, nanos_rounded_up, usd_from_nanos
 
 
 @pytest.mark.parametrize(
     ("usd", "nanos"), [(0.00015, 150_000), (0.1 + 0.2, 300_000_000), (4e-10, 0), (6e-10, 1)]
 )
 def test_dollars_become_the_nearest_nanodollars(usd: float, nanos: int) -> None:
-    assert nanos_of(usd) == nanos
+    assert nanos_from_usd(usd) == nanos
 
 
 @pytest.mark.parametrize(
@@ -20,11 +20,11 @@ def test_dollars_become_the_nearest_nanodollars(usd: float, nanos: int) -> None:
 def test_a_worst_case_is_rounded_up_and_not_for_the_noise_of_floating_point(
     usd: float, nanos: int
 ) -> None:
-    assert nanos_covering(usd) == nanos
+    assert nanos_rounded_up(usd) == nanos
 
 
 def test_money_goes_there_and_back() -> None:
-    assert nanos_of(usd_of(123_456_789_012)) == 123_456_789_012
+    assert nanos_from_usd(usd_from_nanos(123_456_789_012)) == 123_456_789_012
 
 
 @pytest.mark.parametrize(
@@ -32,4 +32,4 @@ def test_money_goes_there_and_back() -> None:
     [(5 * 10**9, "$5"), (12_500_000, "$0.0125"), (0, "$0"), (1, "$0.000000001"), (10**10, "$10")],
 )
 def test_dollars_are_written_without_idle_digits(nanos: int, text: str) -> None:
-    assert dollars(nanos) == text
+    assert format_usd(nanos) == text

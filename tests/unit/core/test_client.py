@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from llm_relay.api.api_gateway import request_of
+from llm_relay.api.api_gateway import parse_event
 from llm_relay.api.client_context import client_of
 from llm_relay.core.client import Client
 
 
 def caller(authorizer: dict[str, str] | None) -> Client:
     context = {"identity": {"apiKeyId": "key-1"}, "authorizer": authorizer}
-    return client_of(request_of({"requestContext": context}))
+    return client_of(parse_event({"requestContext": context}))
 
 
 @pytest.mark.parametrize("authorizer", [None, {}, {"principalId": "p", "integrationLatency": "1"}])

@@ -14,7 +14,7 @@ from llm_relay.batch.worker.rows import Row
 from llm_relay.providers.rate_limit.tracker import RateLimitTracker
 
 LIMIT, SECONDS = 120, 60.0
-ROW = Row(row=0, custom_id="a", body={"model": "m"}, bytes=1, worst_nanos=0)
+ROW = Row(row=0, custom_id="a", body={"model": "m"}, bytes=1, max_cost_nanos=0)
 ANSWER_SECONDS, ROWS_AT_ONCE = 1.5, 32
 
 

@@ -20,7 +20,7 @@ class ApiRequest:
 
     route: str  # as in the template: "POST /v1/chat/completions"
     request_id: str
-    client: str  # the id of the caller's API key, never its value
+    api_key_id: str  # the id of the caller's API key, never its value
     path_parameters: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)  # names in small letters
@@ -36,14 +36,14 @@ class ApiRequest:
             raise BadRequest("The body is not valid UTF-8. Send JSON in UTF-8.") from None
 
 
-def request_of(event: Mapping[str, Any]) -> ApiRequest:
+def parse_event(event: Mapping[str, Any]) -> ApiRequest:
     """Take a REST proxy event apart."""
     context = event.get("requestContext") or {}
     identity = context.get("identity") or {}
     return ApiRequest(
         route=f"{event.get('httpMethod')} {event.get('resource')}",
         request_id=context.get("requestId") or "",
-        client=identity.get("apiKeyId") or "unknown",
+        api_key_id=identity.get("apiKeyId") or "unknown",
         path_parameters=event.get("pathParameters") or {},
         query=event.get("queryStringParameters") or {},
         headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},

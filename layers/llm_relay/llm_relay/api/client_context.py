@@ -16,7 +16,7 @@ def client_of(request: ApiRequest) -> Client:
     models = said.get("models")
     return Client(
         id=said.get("client", ""),
-        key_id=request.client,
+        key_id=request.api_key_id,
         budget_nanos=_number(said.get("budget_nanos")),
         budget_per=said.get("budget_per") or "day",
         models=frozenset(models.split(",")) if models else None,

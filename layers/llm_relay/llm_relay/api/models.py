@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from llm_relay.api.relay import ANSWER_SECONDS, handled, providers
+from llm_relay.api.relay import REPLY_RESERVE_SECONDS, handle_request, provider_router
 from llm_relay.core.answer import HttpAnswer, json_answer
 from llm_relay.core.deadline import Deadline
 from llm_relay.providers.router import model_not_found
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 def list_models(request: ApiRequest, seconds: float) -> HttpAnswer:
     """Answer with the provider's models."""
-    return handled(request, lambda call: _ok(call, _listing(call, seconds)))
+    return handle_request(request, lambda call: _ok(call, _listing(call, seconds)))
 
 
 def retrieve_model(request: ApiRequest, seconds: float) -> HttpAnswer:
     """Answer with one model; the provider has no route of its own for that."""
     wanted = unquote(request.path_parameters.get("id") or "")
-    return handled(request, lambda call: _ok(call, _model(wanted, _listing(call, seconds))))
+    return handle_request(request, lambda call: _ok(call, _model(wanted, _listing(call, seconds))))
 
 
 def _listing(call: CallRecord, seconds: float) -> dict[str, Any]:
-    return providers().listing(Deadline.after(seconds - ANSWER_SECONDS), call.effort)
+    return provider_router().listing(Deadline.after(seconds - REPLY_RESERVE_SECONDS), call.tracker)
 
 
 def _model(wanted: str, listing: dict[str, Any]) -> dict[str, Any]:
@@ -39,6 +39,6 @@ def _model(wanted: str, listing: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ok(call: CallRecord, document: dict[str, Any]) -> HttpAnswer:
-    call.note_first_byte()
+    call.mark_first_byte()
     call.finish(HTTPStatus.OK)
     return json_answer(HTTPStatus.OK, document, call.headers())

@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from llm_relay.providers.provider import Provider
 
 # Kept back from the function's own time, to say that the provider took all the rest.
-ANSWER_SECONDS = 2.0
+REPLY_RESERVE_SECONDS = 2.0
 # A list of models that is slower than this is done without,
-LISTING_SECONDS = 3.0
+LISTING_TIMEOUT_SECONDS = 3.0
 # unless a budget needs its prices: the first call of an environment fetches the key in that time.
 # The second number is how long nobody asks again. Another provider may stand in for one without.
 PRICES = (20.0, 2.0)
@@ -56,7 +56,7 @@ Document = dict[str, Any]
 
 
 @lru_cache(maxsize=1)
-def providers() -> ProviderRouter:
+def provider_router() -> ProviderRouter:
     """Return the providers of this environment, made on first use."""
     try:
         return router_from(os.environ)
@@ -66,11 +66,11 @@ def providers() -> ProviderRouter:
         ) from None
 
 
-def relay(
+def relay_request(
     endpoint: Endpoint, request: ApiRequest, seconds: float, kind: type[Relay] | None = None
 ) -> HttpAnswer:
     """Answer a request within that many seconds, whatever happens."""
-    deadline = Deadline.after(seconds - ANSWER_SECONDS)
+    deadline = Deadline.after(seconds - REPLY_RESERVE_SECONDS)
 
     def work(call: CallRecord) -> HttpAnswer:
         def first() -> HttpAnswer:
@@ -80,20 +80,20 @@ def relay(
         answer = answer_once(request, seconds, first)
         return replay(answer, call) if REPLAYED_HEADER in answer.headers else answer
 
-    return handled(request, work)
+    return handle_request(request, work)
 
 
 def replay(answer: HttpAnswer, call: CallRecord) -> HttpAnswer:
     """Return an answer that was kept, with the headers of this call, which asked nobody."""
     call.replayed = True
-    call.note_first_byte()
+    call.mark_first_byte()
     call.finish(answer.status)
     return replace(answer, headers={**call.headers(), **answer.headers})
 
 
-def handled(request: ApiRequest, work: Callable[[CallRecord], HttpAnswer]) -> HttpAnswer:
+def handle_request(request: ApiRequest, work: Callable[[CallRecord], HttpAnswer]) -> HttpAnswer:
     """Do the work of one request; any failure becomes an answer and is told once."""
-    call = CallRecord(route=request.route, request_id=request.request_id, client=request.client)
+    call = CallRecord(route=request.route, request_id=request.request_id, client=request.api_key_id)
     try:
         return work(call)
     except RelayError as error:
@@ -101,9 +101,9 @@ def handled(request: ApiRequest, work: Callable[[CallRecord], HttpAnswer]) -> Ht
     except Exception as error:  # noqa: BLE001 - nothing may reach the runtime, which prints it
         log_internal_error(error, call.request_id)
         failure = InternalError("The relay itself failed. Its log has the request id.")
-    call.effort.provider = failure.provider or call.effort.provider
-    may_be_paid = call.effort.attempts > 0 and isinstance(failure, POSSIBLY_BILLED)
-    call.finish(failure.status, failure.log_code, failure=failure, may_be_paid=may_be_paid)
+    call.tracker.provider = failure.provider or call.tracker.provider
+    possibly_billed = call.tracker.attempts > 0 and isinstance(failure, POSSIBLY_BILLED)
+    call.finish(failure.status, failure.log_code, failure=failure, possibly_billed=possibly_billed)
     return error_answer(failure, call.headers())
 
 
@@ -127,7 +127,7 @@ class Relay:
         self._model = ""  # the one asked for
         self._questions: dict[str, ProviderRequest] = {}  # by the names of the providers
         self._deadline = deadline
-        self._settings = providers().settings
+        self._settings = provider_router().settings
         self._soon = deadline.within(self._settings.first_byte_seconds)
 
     def answer(self, text: bytes) -> HttpAnswer:
@@ -135,17 +135,17 @@ class Relay:
         body = body_object(text)
         self._call.stream = body.get("stream") is True
         admission = self._admission(text, body)
-        self._set_aside(admission.worst_nanos)
-        return _finished(providers().ask(admission.sources, self._ask), self._call)
+        self._set_aside(admission.max_cost_nanos)
+        return _finished(provider_router().ask(admission.providers, self._ask), self._call)
 
-    def checked(self, body: Document) -> Document:
+    def validate(self, body: Document) -> Document:
         """Return a request as its client may make it; a RelayError if it could not be asked."""
         return self._admission(b"", body).body
 
     def _admission(self, text: bytes, body: Document) -> Admission:
         self._endpoint.check(body)
         self._model = body["model"]
-        return providers().admission(self._model, partial(self._admitted, text, body))
+        return provider_router().admission(self._model, partial(self._admitted, text, body))
 
     def _admitted(self, text: bytes, body: Document, source: Provider) -> Admission:
         if model_limits.needs_listing(body):
@@ -158,13 +158,13 @@ class Relay:
         self._questions[source.name] = ProviderRequest(translated=translated, body=admission.body)
         return admission
 
-    def _set_aside(self, worst_nanos: int) -> None:
+    def _set_aside(self, max_cost_nanos: int) -> None:
         if self._client.budget_nanos is None:
             return
-        seconds = self._deadline.remaining() + ANSWER_SECONDS
-        hold = ledger().reserve(self._client, worst_nanos, time.time(), seconds)
+        seconds = self._deadline.remaining() + REPLY_RESERVE_SECONDS
+        hold = ledger().reserve(self._client, max_cost_nanos, time.time(), seconds)
         if hold:
-            self._call.charge = Settlement(ledger(), hold, self._model)
+            self._call.settlement = Settlement(ledger(), hold, self._model)
 
     def _ask(self, source: Provider, waits: bool) -> HttpAnswer:
         """Return one provider's answer, as soon as there is something of it to hand on."""
@@ -178,7 +178,7 @@ class Relay:
             model=self._model,
             accept=_EVENT_STREAM if self._call.stream else _JSON,
         )
-        reply = source.provider.call(request, self._soon, self._call.effort, waits=waits)
+        reply = source.provider.call(request, self._soon, self._call.tracker, waits=waits)
         try:
             self._call.provider_request_id = reply.headers.get("x-request-id")
             if self._call.stream and reply.content_type != _JSON:
@@ -201,11 +201,11 @@ class Relay:
         return HttpAnswer(status=HTTPStatus.OK, headers=self._headers(reply, headers), body=stream)
 
     def _whole(self, reply: HttpReply, body: Document) -> HttpAnswer:
-        content = self._call.effort.waiting_for(lambda: reply.read_all(self._soon))
+        content = self._call.tracker.waiting_for(lambda: reply.read_all(self._soon))
         reply.close()
-        whole = completion_of(self._endpoint, reply, content, body, self._call.effort.key)
-        self._call.settle(whole.usage, whole.model)
-        self._call.note_first_byte()
+        whole = completion_of(self._endpoint, reply, content, body, self._call.tracker.key)
+        self._call.record_usage(whole.usage, whole.model)
+        self._call.mark_first_byte()
         headers = {"content-type": _JSON} | cost_header(self._call.usage)
         return HttpAnswer(
             status=reply.status, headers=self._headers(reply, headers), body=[whole.text]
@@ -215,19 +215,19 @@ class Relay:
         return own | forwarded_headers(reply.headers) | self._call.headers()
 
     def _entry(self, source: Provider) -> Document | None:
-        soon = self._deadline.within(LISTING_SECONDS)
-        return self._call.effort.waiting_for(lambda: source.entry(self._model, soon))
+        soon = self._deadline.within(LISTING_TIMEOUT_SECONDS)
+        return self._call.tracker.waiting_for(lambda: source.entry(self._model, soon))
 
     def _priced_entry(self, source: Provider) -> Document | None:
-        seconds, retry_seconds = STAND_IN_PRICES if providers().are_many else PRICES
+        seconds, retry_seconds = STAND_IN_PRICES if provider_router().are_many else PRICES
         soon = self._deadline.within(seconds)
         look = partial(source.priced_entry, self._model, soon, retry_seconds)
-        return self._call.effort.waiting_for(look)
+        return self._call.tracker.waiting_for(look)
 
     def _priced(self, source: Provider, usage: Usage, model: str | None) -> Usage:
         if usage.cost_usd is not None or usage.tokens_in is None:
             return usage
-        soon = self._deadline.within(LISTING_SECONDS)
+        soon = self._deadline.within(LISTING_TIMEOUT_SECONDS)
         return with_cost(usage, source.entry_of_answer(model, self._model, soon))
 
 

@@ -8,12 +8,17 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.api.client_context import client_of
-from llm_relay.api.relay import handled
+from llm_relay.api.relay import handle_request
 from llm_relay.aws.dynamodb import Table
 from llm_relay.billing.budget_periods import day_at, period_at
 from llm_relay.billing.ledger import LedgerSettings
-from llm_relay.billing.ledger_account import account_in, account_key, new_account, usage_of_client
-from llm_relay.billing.money import usd_of
+from llm_relay.billing.ledger_account import (
+    account_key,
+    new_account,
+    parse_account,
+    usage_partition,
+)
+from llm_relay.billing.money import usd_from_nanos
 from llm_relay.core.answer import HttpAnswer, json_answer
 from llm_relay.core.errors import ClientNotFound, LedgerUnavailable
 
@@ -31,13 +36,13 @@ Document = dict[str, Any]
 
 def show_usage(request: ApiRequest) -> HttpAnswer:
     """Answer with the usage of the client that asks."""
-    return handled(request, lambda call: _shown(call, client_of(request)))
+    return handle_request(request, lambda call: _shown(call, client_of(request)))
 
 
 def usage_report(client: Client, table: Table, now: float, days: int = USAGE_DAYS) -> Document:
     """Return a client's budget and its usage of so many days, as DynamoDB has them."""
     first = day_at(now - (days - 1) * _DAY_SECONDS)
-    rows = table.sorted_from(usage_of_client(client.id), first)
+    rows = table.iterate_from(usage_partition(client.id), first)
     return {
         "object": "usage",
         "client": client.id,
@@ -53,7 +58,7 @@ def _shown(call: CallRecord, client: Client) -> HttpAnswer:
             "whoever runs this endpoint for a key of your own."
         )
     document = _report(client)
-    call.note_first_byte()
+    call.mark_first_byte()
     call.finish(HTTPStatus.OK)
     return json_answer(HTTPStatus.OK, document, call.headers())
 
@@ -77,15 +82,15 @@ def _budget(client: Client, table: Table, now: float) -> Document | None:
         return None
     period = period_at(client.budget_per, now)
     item = table.get(account_key(client.id, period.name))
-    account = account_in(item) if item else new_account(budget)
+    account = parse_account(item) if item else new_account(budget)
     reserved = account.reserved(now)
     return {
-        "usd": usd_of(budget),
+        "usd": usd_from_nanos(budget),
         "per": client.budget_per,
-        "spent_usd": usd_of(account.spent),
-        "reserved_usd": usd_of(reserved),
-        "remaining_usd": usd_of(max(0, budget - account.spent - reserved)),
-        "resets_at": period.end,
+        "spent_usd": usd_from_nanos(account.spent),
+        "reserved_usd": usd_from_nanos(reserved),
+        "remaining_usd": usd_from_nanos(max(0, budget - account.spent - reserved)),
+        "resets_at": period.resets_at,
     }
 
 
@@ -100,5 +105,5 @@ def _used(row: Document) -> Document:
         "requests": requests,
         "tokens_in": tokens_in,
         "tokens_out": tokens_out,
-        "cost_usd": usd_of(cost),
+        "cost_usd": usd_from_nanos(cost),
     }

@@ -35,7 +35,7 @@ class Credentials:
     token: str | None
 
 
-def own_credentials(environ: Mapping[str, str]) -> Credentials:
+def function_credentials(environ: Mapping[str, str]) -> Credentials:
     """Return the function's own; they change while it lives, so nobody keeps them."""
     if "AWS_ACCESS_KEY_ID" in environ:
         return Credentials(

@@ -1,4 +1,4 @@
-"""DynamoDB: one client, and how long it is worth insisting."""
+"""DynamoDB: the client, and tables whose updates retry conflicts with transactions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import random
 import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from llm_relay.aws.boto3_client import boto3_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,63 +17,56 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 Update = dict[str, Any]
 
-# Updates of one item that meet a transaction are refused; with each refusal they spread out more.
-_ATTEMPTS = 16
+# Updates of one item conflict with transactions on it; the pauses grow and spread them out.
+_MAX_ATTEMPTS = 16
 _FIRST_PAUSE_SECONDS = 0.02
-_LONGEST_PAUSE_SECONDS = 0.5
-_IN_THE_WAY = {
+_MAX_PAUSE_SECONDS = 0.5
+_CONFLICTS = {
     "ProvisionedThroughputExceeded",
     "ThrottlingError",
     "TransactionConflict",
     "TransactionConflictException",
     "TransactionInProgressException",
 }
-_REFUSED = "ConditionalCheckFailedException"
-_CONDITION_FAILED = "ConditionalCheckFailed"
+_CONDITION_FAILED = {"ConditionalCheckFailed", "ConditionalCheckFailedException"}
 
 
 @lru_cache(maxsize=1)
 def dynamodb() -> Any:
     """Return the client of this environment, made on first use."""
-    import boto3  # noqa: PLC0415 - a quarter of a second that most calls need not wait
-    from botocore.config import Config  # noqa: PLC0415
-
-    patience = Config(
-        connect_timeout=1,
-        read_timeout=2,
-        retries={"mode": "standard", "total_max_attempts": 3},
-        max_pool_connections=50,
+    retries = {"mode": "standard", "total_max_attempts": 3}
+    return boto3_client(
+        "dynamodb", connect_timeout=1, read_timeout=2, retries=retries, max_pool_connections=50
     )
-    return boto3.client("dynamodb", config=patience)
 
 
 class Table:
-    """One table; its updates wait for others that are in their way, and for nothing else."""
+    """One table; `client` makes DynamoDB's client."""
 
     def __init__(self, name: str, client: Callable[[], Any] = dynamodb) -> None:
         self._name = name
         self._client = client
 
     def update(self, update: Update) -> tuple[bool, Item | None]:
-        """Return whether the condition was met, and the item as it is; None if there is none."""
+        """Return whether the condition was met, and the current item; None if there is none."""
         request = update | {
             "TableName": self._name,
             "ReturnValues": "ALL_NEW",
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
-        answer, item = _unless_refused(lambda: self._client().update_item(**request))
+        answer, item = _conditional(lambda: self._client().update_item(**request))
         return (True, answer["Attributes"]) if answer else (False, item)
 
-    def update_all(self, updates: list[Update]) -> bool:
-        """Make all of the updates or none; return whether their conditions were met."""
+    def transact(self, updates: list[Update]) -> bool:
+        """Make all updates or none; return whether their conditions were met."""
         requests = [{"Update": update | {"TableName": self._name}} for update in updates]
-        answer, _ = _unless_refused(
+        answer, _ = _conditional(
             lambda: self._client().transact_write_items(TransactItems=requests)
         )
         return answer is not None
 
     def get(self, key: Item) -> Item | None:
-        """Return an item as it is now; None if there is none."""
+        """Return the current item; None if there is none."""
         answer = self._client().get_item(TableName=self._name, Key=key, ConsistentRead=True)
         item: Item | None = answer.get("Item")
         return item
@@ -81,81 +76,62 @@ class Table:
         self._client().delete_item(TableName=self._name, Key=key)
 
     def page(self, pk: str, after: str | None, limit: int, *, forward: bool) -> list[Item]:
-        """Return so many items under a partition key, in order, from the one after `after` on."""
+        """Return up to `limit` items of a partition key, in order, after the sort key `after`."""
         start = {"pk": {"S": pk}, "sk": {"S": after}} if after else None
-        pages = (
-            self._client()
-            .get_paginator("query")  # one query gives no more than a megabyte
-            .paginate(
-                TableName=self._name,
-                KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues={":pk": {"S": pk}},
-                ScanIndexForward=forward,
-                ConsistentRead=True,
-                PaginationConfig={"MaxItems": limit, "PageSize": limit},
-                **({"ExclusiveStartKey": start} if start else {}),
-            )
+        pages = self._query(
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": pk}},
+            ScanIndexForward=forward,
+            PaginationConfig={"MaxItems": limit, "PageSize": limit},
+            **({"ExclusiveStartKey": start} if start else {}),
         )
         items: list[Item] = pages.build_full_result()["Items"]
         return items
 
-    def sorted_from(self, pk: str, first: str) -> Iterator[Item]:
-        """Yield the items under a partition key, in order, from a sort key on."""
-        pages = (
-            self._client()
-            .get_paginator("query")
-            .paginate(
-                TableName=self._name,
-                ConsistentRead=True,
-                KeyConditionExpression="pk = :pk AND sk >= :first",
-                ExpressionAttributeValues={":pk": {"S": pk}, ":first": {"S": first}},
-            )
+    def iterate_from(self, pk: str, first: str) -> Iterator[Item]:
+        """Yield the items of a partition key, in order, from a sort key on."""
+        pages = self._query(
+            KeyConditionExpression="pk = :pk AND sk >= :first",
+            ExpressionAttributeValues={":pk": {"S": pk}, ":first": {"S": first}},
         )
         for page in pages:
             yield from page["Items"]
 
+    def _query(self, **query: Any) -> Any:
+        paginator = self._client().get_paginator("query")  # one query returns at most a megabyte
+        return paginator.paginate(TableName=self._name, ConsistentRead=True, **query)
 
-def _unless_refused(work: Callable[[], Item]) -> tuple[Item | None, Item | None]:
-    """Return an answer, or the item whose condition was not met, if there is one."""
+
+def _conditional(request: Callable[[], Item]) -> tuple[Item | None, Item | None]:
+    """Return the answer, or the item whose condition was not met, if there is one."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - as late as boto3
 
     try:
-        return _insisting(work), None
+        return _with_retries(request), None
     except ClientError as error:
-        if not _is_refused(error):
+        if not _codes(error) & _CONDITION_FAILED:
             raise
         response: Item = dict(error.response)
         return None, response.get("Item")
 
 
-def _insisting(work: Callable[[], Item]) -> Item:
+def _with_retries(request: Callable[[], Item]) -> Item:
     from botocore.exceptions import ClientError  # noqa: PLC0415 - as late as boto3
 
-    for attempt in range(_ATTEMPTS - 1):
+    for attempt in range(_MAX_ATTEMPTS - 1):
         try:
-            return work()
+            return request()
         except ClientError as error:
-            if not _is_in_the_way(error):
+            codes = _codes(error)
+            if codes & _CONDITION_FAILED or not codes & _CONFLICTS:
                 raise
-        pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**attempt)
+        pause = min(_MAX_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**attempt)
         time.sleep(random.uniform(0, pause))  # noqa: S311 - spreads callers, guards nothing
-    return work()
+    return request()
 
 
-def _is_in_the_way(error: ClientError) -> bool:
-    """Tell whether an update was refused for another that is under way."""
-    return not _is_refused(error) and bool({_code(error), *_reasons(error)} & _IN_THE_WAY)
-
-
-def _is_refused(error: ClientError) -> bool:
-    """Tell whether an update's own condition was not met."""
-    return _code(error) == _REFUSED or _CONDITION_FAILED in _reasons(error)
-
-
-def _code(error: ClientError) -> str:
-    return error.response.get("Error", {}).get("Code", "")
-
-
-def _reasons(error: ClientError) -> list[str]:
+def _codes(error: ClientError) -> set[str]:
+    """Return the codes of an error and of the reasons for which a transaction was cancelled."""
     response: dict[str, Any] = dict(error.response)
-    return [reason.get("Code", "") for reason in response.get("CancellationReasons", [])]
+    failures = [response.get("Error", {}), *response.get("CancellationReasons", [])]
+    return {failure.get("Code", "") for failure in failures}

@@ -1,7 +1,6 @@
-"""Streams an answer out of a Python Lambda function.
+"""Streams the answer of a Python Lambda function.
 
-The runtime cannot stream by itself, so this teaches its Runtime API client to post a
-StreamResponse in pieces. Only this module knows the Runtime API.
+The runtime cannot stream, so this makes its Runtime API client post a StreamResponse piecewise.
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming
 """
 
@@ -14,10 +13,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.api.api_gateway import proxy_result
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from llm_relay.core.answer import HttpAnswer
 
@@ -26,86 +23,83 @@ _PRELUDE_END = bytes(8)
 _ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"
 _ERROR_BODY = "Lambda-Runtime-Function-Error-Body"
 
-_attached = False
+_is_patched = False
 
 
 @dataclass(frozen=True, slots=True)
 class StreamResponse:
-    """What a handler returns to stream; its body is taken after the handler returned."""
+    """A handler's result to stream; the body is read after the handler has returned."""
 
     status: int
     headers: Mapping[str, str]
     body: Iterable[bytes]
 
     def prelude(self) -> bytes:
-        """Return the head in the form API Gateway's streaming integration takes."""
+        """Return the head in the format of API Gateway's streaming integration."""
         head = {"statusCode": int(self.status), "headers": dict(self.headers)}
         return json.dumps(head).encode() + _PRELUDE_END
 
     def buffered(self) -> bytes:
-        """Return the whole answer in the same form, for an ordinary post."""
+        """Return the complete answer in the same format, for an ordinary post."""
         try:
             return self.prelude() + b"".join(self.body)
         finally:
             self.close()
 
     def close(self) -> None:
-        """Let go of what the body holds, however far it was read."""
+        """Release the resources of the body, however far it was read."""
         if close := getattr(self.body, "close", None):
             close()
 
 
-def deliver(answer: HttpAnswer, environ: Mapping[str, str] = os.environ) -> Any:
-    """Return what a handler behind a streaming route has to return where it runs now."""
-    if environ.get("AWS_SAM_LOCAL"):  # `sam local` knows the ordinary proxy result alone
+def lambda_result(
+    answer: HttpAnswer,
+    proxy_result: Callable[[HttpAnswer], Any],
+    environ: Mapping[str, str] = os.environ,
+) -> Any:
+    """Return what a handler of a streaming route returns in this environment.
+
+    `proxy_result` makes an ordinary proxy result, the only format `sam local` supports.
+    """
+    if environ.get("AWS_SAM_LOCAL"):
         return proxy_result(answer)
     response = StreamResponse(answer.status, answer.headers, answer.body)
-    if _attached and environ.get("RELAY_STREAMING", "shim") == "shim":
+    if _is_patched and environ.get("RELAY_STREAMING", "shim") == "shim":
         return response
     return response.buffered()
 
 
-def attach(client_class: Any) -> bool:
-    """Let a Runtime API client class post a StreamResponse; False if it lacks the names for it."""
-    global _attached  # noqa: PLW0603 - one process runs one runtime
+def patch_runtime_client(client_class: Any) -> bool:
+    """Make a Runtime API client class post StreamResponses; False if it lacks the patched names."""
+    global _is_patched  # noqa: PLW0603 - one process runs one runtime
     marshaller = getattr(client_class, "marshaller", None)
+    marshal = getattr(marshaller, "marshal_response", None)
     post = getattr(client_class, "post_invocation_result", None)
-    if not (hasattr(marshaller, "marshal_response") and callable(post)):
+    if not (marshaller and callable(marshal) and callable(post)):
         return False
+
+    def marshal_response(response: Any) -> Any:
+        if isinstance(response, StreamResponse):
+            return response, _CONTENT_TYPE
+        return marshal(response)
 
     def post_invocation_result(self: Any, invoke_id: str, result: Any, *more: Any) -> None:
         if isinstance(result, StreamResponse):
             invocation_id = more[1] if len(more) > 1 else None
-            post_stream(self.lambda_runtime_address, invoke_id, result, invocation_id)
+            _post_stream(self.lambda_runtime_address, invoke_id, result, invocation_id)
         else:
             post(self, invoke_id, result, *more)
 
-    client_class.marshaller = _StreamMarshaller(marshaller)
+    marshaller.marshal_response = marshal_response
     client_class.post_invocation_result = post_invocation_result
-    _attached = True
+    _is_patched = True
     return True
 
 
-class _StreamMarshaller:
-    """The runtime's marshaller, which leaves a StreamResponse as it is."""
-
-    def __init__(self, marshaller: Any) -> None:
-        self._marshaller = marshaller
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._marshaller, name)
-
-    def marshal_response(self, response: Any) -> tuple[Any, str]:
-        if isinstance(response, StreamResponse):
-            return response, _CONTENT_TYPE
-        result: tuple[Any, str] = self._marshaller.marshal_response(response)
-        return result
-
-
-def post_stream(
-    address: str, invoke_id: str, response: StreamResponse, invocation_id: str | None = None
+def _post_stream(
+    address: str, invoke_id: str, response: StreamResponse, invocation_id: str | None
 ) -> None:
-    """Post an answer to the Runtime API at host:port, each piece as it comes."""
+    """Post an answer to the Runtime API at host:port, piece by piece."""
     connection = http.client.HTTPConnection(address)
     try:
         connection.connect()
@@ -116,7 +110,7 @@ def post_stream(
         answer.read()
     finally:
         response.close()
-        connection.close()  # the protocol wants a connection of its own for each stream
+        connection.close()  # the protocol requires a new connection for each stream
 
 
 def _head(address: str, invoke_id: str, invocation_id: str | None) -> bytes:
@@ -133,13 +127,13 @@ def _head(address: str, invoke_id: str, invocation_id: str | None) -> bytes:
 
 
 def _request(head: bytes, response: StreamResponse) -> Iterator[bytes]:
-    """Yield what to send: all up to the first piece at once, as each send wakes the other end."""
+    """Yield the bytes to send; head and first piece together, as each send wakes the receiver."""
     unsent, trailers = head + _chunk(response.prelude()), b""
     try:
         for piece in filter(None, response.body):  # an empty chunk would end the body
             yield unsent + _chunk(piece)
             unsent = b""
-    except Exception as error:  # noqa: BLE001 - told to Lambda, which must hear of it
+    except Exception as error:  # noqa: BLE001 - reported to Lambda in the trailers
         trailers = _error_trailers(error)
     yield unsent + b"0\r\n" + trailers + b"\r\n"
 
@@ -149,19 +143,19 @@ def _chunk(piece: bytes) -> bytes:
 
 
 def _error_trailers(error: Exception) -> bytes:
-    # The type alone: a message may quote the prompt.
-    kind = f"Function.{type(error).__name__}"
-    body = base64.b64encode(json.dumps({"errorType": kind}).encode()).decode()
-    return f"{_ERROR_TYPE}: {kind}\r\n{_ERROR_BODY}: {body}\r\n".encode()
+    # Only the type: a message may quote the prompt.
+    error_type = f"Function.{type(error).__name__}"
+    body = base64.b64encode(json.dumps({"errorType": error_type}).encode()).decode()
+    return f"{_ERROR_TYPE}: {error_type}\r\n{_ERROR_BODY}: {body}\r\n".encode()
 
 
-def _attach_to_runtime() -> bool:
+def _patch_runtime() -> None:
     try:
         from awslambdaric import lambda_runtime_client as runtime  # noqa: PLC0415
     except ImportError:
-        return False
+        return
     client_class = getattr(runtime, "BaseLambdaRuntimeClient", None)  # its name since 4.0
-    return attach(client_class or getattr(runtime, "LambdaRuntimeClient", None))
+    patch_runtime_client(client_class or getattr(runtime, "LambdaRuntimeClient", None))
 
 
-_attach_to_runtime()
+_patch_runtime()

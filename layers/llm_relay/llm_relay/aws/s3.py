@@ -45,7 +45,7 @@ class Bucket:
         """Write an object, over what there was."""
         self._client().put_object(Bucket=self.name, Key=key, Body=body)
 
-    def put_new(self, key: str, body: bytes) -> bool:
+    def put_if_absent(self, key: str, body: bytes) -> bool:
         """Write an object unless there is one; return whether it was written."""
         from botocore.exceptions import ClientError  # noqa: PLC0415 - as late as boto3
 
@@ -95,7 +95,7 @@ class Bucket:
         """Delete an object, if there is one."""
         self._client().delete_object(Bucket=self.name, Key=key)
 
-    def link(self, key: str, seconds: int, file_name: str) -> str:
+    def presigned_url(self, key: str, seconds: int, file_name: str) -> str:
         """Return a URL that anyone can read the object from, for so many seconds."""
         # Percent-encoded, so that a name can neither end the header nor break its character set.
         shown = f"attachment; filename*=UTF-8''{quote(file_name, safe='')}"

@@ -31,7 +31,7 @@ class ObjectWriter:
         """Add to the object."""
         self._held += content
         self.bytes += len(content)
-        if len(self._held) >= part_bytes(len(self._parts)):
+        if len(self._held) >= part_size(len(self._parts)):
             self._send()
 
     def close(self) -> None:
@@ -70,6 +70,6 @@ class ObjectWriter:
         return tag
 
 
-def part_bytes(number: int) -> int:
+def part_size(number: int) -> int:
     """Return how large a part of an object is, of which so many come before."""
     return _FIRST_PART_BYTES * (1 + number // _PARTS_OF_A_SIZE)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.utils import get_environ_proxies
 
-from llm_relay.aws.credentials import NoCredentialsError, own_credentials
+from llm_relay.aws.credentials import NoCredentialsError, function_credentials
 from llm_relay.core.json_codec import parse_object
 from llm_relay.transport.connections import ConnectionAdapter
 from llm_relay.transport.settings import TransportSettings
@@ -50,7 +50,7 @@ class SecretsManager:
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._environ = environ
         self._region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION", "")
-        self._url = endpoint(self._region, environ)
+        self._url = endpoint_url(self._region, environ)
         settings = TransportSettings.from_mapping(environ)
         bundle = environ.get("AWS_CA_BUNDLE") or settings.ca_bundle
         self._session = requests.Session()
@@ -85,7 +85,9 @@ class SecretsManager:
             "x-amz-target": "secretsmanager.GetSecretValue",
         }
         try:
-            signed = signed_headers(headers, body, self._region, own_credentials(self._environ))
+            signed = signed_headers(
+                headers, body, self._region, function_credentials(self._environ)
+            )
             response = self._session.post(
                 self._url,
                 data=body,
@@ -108,7 +110,7 @@ def unreadable(status: int, answer: bytes) -> SecretUnreadableError:
     return SecretUnreadableError(f"Secrets Manager answered {status}. {why}", code)
 
 
-def endpoint(region: str, environ: Mapping[str, str]) -> str:
+def endpoint_url(region: str, environ: Mapping[str, str]) -> str:
     """Return the URL of Secrets Manager, which the environment may replace as for every SDK."""
     domain = _DOMAINS.get(region.partition("-")[0], "amazonaws.com")
     given = environ.get("AWS_ENDPOINT_URL_SECRETS_MANAGER") or environ.get("AWS_ENDPOINT_URL")

@@ -1,7 +1,7 @@
-"""SnapStart: what goes into the snapshot of a process, and what each copy of it does anew.
+"""SnapStart: what is prepared before the snapshot, and reset in each restored copy.
 
-In a snapshot is what every first call would do, up to the point where it needs a secret: nothing is
-read from Secrets Manager and no connection made before the first call, so there is none to drop.
+The snapshot holds what every first call would do, up to the point where it needs a secret. It holds
+no secret and no connection, so none has to be dropped.
 https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
 """
 
@@ -10,35 +10,28 @@ from __future__ import annotations
 import importlib
 import os
 import random
+from typing import TYPE_CHECKING, Any
 
-from llm_relay.api.relay import providers
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-_LATER = (  # what calls import on first use, as not all of them need it
-    "boto3",
-    "botocore.config",
-    "aws_lambda_powertools.utilities.idempotency",
-)
+_LAZY_IMPORTS = ("boto3", "botocore.config", "aws_lambda_powertools.utilities.idempotency")
 
 
-def prepare() -> None:
-    """Have the hooks called where Lambda takes snapshots of this function."""
+def register_hooks(warm_up: Callable[[], Any]) -> None:
+    """Register the hooks if Lambda takes a snapshot of this function; `warm_up` runs before it."""
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") != "snap-start":
         return
     try:
-        hooks = importlib.import_module("snapshot_restore_py")  # which Lambda's runtime has
+        hooks = importlib.import_module("snapshot_restore_py")  # part of Lambda's runtime
     except ImportError:
         return
-    hooks.register_before_snapshot(warm)
-    hooks.register_after_restore(diverge)
 
+    def before_snapshot() -> None:
+        for name in _LAZY_IMPORTS:
+            importlib.import_module(name)
+        warm_up()
 
-def warm() -> None:
-    """Import what calls may need, and read the certificates that TLS trusts."""
-    for name in _LATER:
-        importlib.import_module(name)
-    providers()
-
-
-def diverge() -> None:
-    """Let copies of one snapshot draw different numbers, or they would all retry at once."""
-    random.seed()
+    hooks.register_before_snapshot(before_snapshot)
+    # Copies with the same random state would all retry at the same moment.
+    hooks.register_after_restore(random.seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.billing.estimate import whole_number, worst_case_nanos
+from llm_relay.billing.estimate import listed_count, max_cost_nanos
 from llm_relay.core.errors import BadRequest, ModelNotAllowed, ModelUnpriced
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ class Admission:
     """A request as its client may make it, and what it may cost at the most."""
 
     body: Body  # the very body that came, unless the client's cap had to be put in
-    worst_nanos: int = 0  # 0 for clients without a budget, whose calls nobody adds up
+    max_cost_nanos: int = 0  # 0 for clients without a budget, whose calls nobody adds up
     # What each of the providers gets that can take it, in their order: caps may differ.
     bodies: Mapping[Provider, Body] = field(default_factory=dict)
 
     @property
-    def sources(self) -> tuple[Provider, ...]:
+    def providers(self) -> tuple[Provider, ...]:
         """The providers that can take it, in their order."""
         return tuple(self.bodies)
 
@@ -55,7 +55,7 @@ def admit(
         return Admission(body=body)
     answers = (body.get("n") or 1) if path == _CHAT else 1  # elsewhere it means nothing
     tokens_out = _output_tokens(path, body, entry)
-    worst = worst_case_nanos(body, answers * (tokens_out or 0), entry, dialect.least_usd_per_token)
+    worst = max_cost_nanos(body, answers * (tokens_out or 0), entry, dialect.least_usd_per_token)
     if worst is None:
         raise ModelUnpriced(
             "The provider lists no price for this model, so it cannot be used on a budget. "
@@ -70,7 +70,7 @@ def admit(
             "answers may get.",
             param=name,
         )
-    return Admission(body=body, worst_nanos=worst)
+    return Admission(body=body, max_cost_nanos=worst)
 
 
 def _check_model(client: Client, body: Body) -> None:
@@ -93,12 +93,12 @@ def _check_wishes(client: Client, path: str, body: Body) -> None:
 def _capped(client: Client, path: str, body: Body, entry: Mapping[str, Any] | None) -> Body:
     if client.max_output_tokens is None or _wishes(path, body):
         return body
-    longest = whole_number(entry, "max_output_length") or client.max_output_tokens
+    longest = listed_count(entry, "max_output_length") or client.max_output_tokens
     return body | {_WISHES[path][0]: min(client.max_output_tokens, longest)}
 
 
 def _output_tokens(path: str, body: Body, entry: Mapping[str, Any] | None) -> int | None:
-    longest = whole_number(entry, "max_output_length") or whole_number(entry, "context_length")
+    longest = listed_count(entry, "max_output_length") or listed_count(entry, "context_length")
     return max(_wishes(path, body).values(), default=longest)
 
 

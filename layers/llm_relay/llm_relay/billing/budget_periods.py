@@ -16,7 +16,7 @@ class Period:
     ends_at: datetime
 
     @property
-    def end(self) -> str:
+    def resets_at(self) -> str:
         """The moment at which the next one begins, as callers are told it."""
         return self.ends_at.strftime("%Y-%m-%dT%H:%M:%SZ")
 

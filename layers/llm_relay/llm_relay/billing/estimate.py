@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.billing.money import nanos_covering
+from llm_relay.billing.money import nanos_rounded_up
 from llm_relay.billing.prices import with_cost
 from llm_relay.core.usage import Usage
 from llm_relay.validation.fields import MOST_TOKENS
@@ -34,21 +34,21 @@ _KEPT_ELSEWHERE = ("previous_response_id", "conversation", "prompt", "web_search
 Document = Mapping[str, Any]
 
 
-def worst_case_nanos(
+def max_cost_nanos(
     body: Document, output_tokens: int, entry: Document | None, least_usd_per_token: float
 ) -> int | None:
     """Return the most that a call can cost; None for a model without a price.
 
     Providers may charge more for a token than they list; `least_usd_per_token` says so.
     """
-    tokens_in = input_tokens(body, whole_number(entry, "context_length"))
+    tokens_in = max_input_tokens(body, listed_count(entry, "context_length"))
     listed = with_cost(Usage(tokens_in=tokens_in, tokens_out=output_tokens), entry).cost_usd
     if listed is None:
         return None
-    return nanos_covering(max(listed, (tokens_in + output_tokens) * least_usd_per_token))
+    return nanos_rounded_up(max(listed, (tokens_in + output_tokens) * least_usd_per_token))
 
 
-def input_tokens(body: Document, context: int | None) -> int:
+def max_input_tokens(body: Document, context: int | None) -> int:
     """Return no fewer tokens than any tokenizer counts: a token is a byte of text or more.
 
     What cannot be counted (video, sound, files, what the provider looks up or keeps) may fill the
@@ -62,7 +62,7 @@ def input_tokens(body: Document, context: int | None) -> int:
     return min(tokens, context) if context else tokens
 
 
-def whole_number(entry: Document | None, name: str) -> int | None:
+def listed_count(entry: Document | None, name: str) -> int | None:
     """Return a count that the provider's list gives for a model, if it is one."""
     value = (entry or {}).get(name)
     return value if type(value) is int and 0 < value <= MOST_TOKENS else None

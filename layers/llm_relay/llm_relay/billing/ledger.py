@@ -16,9 +16,9 @@ from llm_relay.billing.budget_periods import Period, day_at, period_at
 from llm_relay.billing.ledger_account import (
     GRACE_SECONDS,
     Reservation,
-    account_in,
     new_account,
     new_reservation_name,
+    parse_account,
 )
 from llm_relay.billing.ledger_updates import (
     release_update,
@@ -27,7 +27,7 @@ from llm_relay.billing.ledger_updates import (
     sweep_update,
     usage_update,
 )
-from llm_relay.billing.money import dollars
+from llm_relay.billing.money import format_usd
 from llm_relay.core.errors import BudgetExceeded, LedgerUnavailable
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Ledger:
             period=period.name,
             day=day_at(now),
             nanos=nanos,
-            until=int(now + seconds + GRACE_SECONDS),
+            expires_at=int(now + seconds + GRACE_SECONDS),
             name=name or new_reservation_name(),
         )
         budget = client.budget_nanos or 0
@@ -102,8 +102,8 @@ class Ledger:
         used = usage_update(hold, cost_nanos, usage, model, time.time())
         try:
             # A hold that was taken back in the meantime stands as a zero.
-            if not self._table.update_all([settle_update(hold, hold.nanos, cost_nanos), used]):
-                self._table.update_all([settle_update(hold, 0, cost_nanos), used])
+            if not self._table.transact([settle_update(hold, hold.nanos, cost_nanos), used]):
+                self._table.transact([settle_update(hold, 0, cost_nanos), used])
         except Exception as error:  # noqa: BLE001 - the answer is paid for, and must go out
             self._note_failure("a cost could not be charged", error, hold, cost_nanos)
 
@@ -119,20 +119,20 @@ class Ledger:
         known = None
         for _ in range(_LOOKS):
             done, item = self._table.update(reserve_update(hold, budget, now, known))
-            account = account_in(item) if item else new_account(budget)
-            if done or hold.name in account.holds:  # done, or done before its reply was lost
+            account = parse_account(item) if item else new_account(budget)
+            if done or hold.name in account.reservations:  # done, or done before its reply was lost
                 with suppress(Exception):
                     self._sweep(hold, account, now)
                 return None
             is_swept = self._sweep(hold, account, now)
-            if not is_swept and hold.nanos > account.available_of(budget):
+            if not is_swept and hold.nanos > account.available_under(budget):
                 return account
             known = account if account.budget != budget else None
         raise TimeoutError  # others have changed the account each time
 
     def _sweep(self, hold: Reservation, account: LedgerAccount, now: float) -> bool:
         """Take back what dead calls hold; return whether there was anything."""
-        expired, forgotten = account.expired(now), account.forgotten(now)
+        expired, forgotten = account.expired(now), account.stale_tombstones(now)
         if not expired and not forgotten:
             return False
         self._table.update(sweep_update(hold, expired, forgotten))
@@ -160,11 +160,12 @@ def _exceeded(
 ) -> BudgetExceeded:
     reserved = account.reserved(now)
     left = max(0, budget - account.spent - reserved)
+    costs = (hold.nanos, left, budget, account.spent, reserved)
+    cost, remaining, total, spent, in_use = map(format_usd, costs)
     return BudgetExceeded(
-        f"This call may cost up to {dollars(hold.nanos)}, and {dollars(left)} is left of your "
-        f"budget of {dollars(budget)}: {dollars(account.spent)} is spent and {dollars(reserved)} "
-        f"reserved by calls under way. It starts afresh at {period.end}. Wait, or ask for fewer "
-        "output tokens."
+        f"This call may cost up to {cost}, and {remaining} is left of your budget of {total}: "
+        f"{spent} is spent and {in_use} reserved by calls in progress. The budget resets at "
+        f"{period.resets_at}. Wait until then, or request fewer output tokens."
     )
 
 

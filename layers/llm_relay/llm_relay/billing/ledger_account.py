@@ -29,7 +29,7 @@ class Reservation:
     period: str  # the account's, also if the call outlasts it
     day: str
     nanos: int
-    until: int  # seconds since the epoch
+    expires_at: int  # seconds since the epoch
     name: str  # of its attribute in the account
 
 
@@ -38,7 +38,7 @@ class ReservedAmount:
     """What an account says of a hold: 0 nanodollars once it was taken back."""
 
     nanos: int
-    until: int
+    expires_at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,42 +48,50 @@ class LedgerAccount:
     available: int
     spent: int
     budget: int  # the one that `available` was reckoned with
-    holds: Mapping[str, ReservedAmount]
+    reservations: Mapping[str, ReservedAmount]
 
-    def available_of(self, budget: int) -> int:
+    def available_under(self, budget: int) -> int:
         """Return what would be available if this were the budget."""
         return self.available + budget - self.budget
 
     def reserved(self, now: float) -> int:
         """Return what calls under way have set aside."""
-        return sum(held.nanos for held in self.holds.values() if held.until >= now)
+        return sum(held.nanos for held in self.reservations.values() if held.expires_at >= now)
 
     def expired(self, now: float) -> dict[str, ReservedAmount]:
         """Return the holds of calls that have died."""
-        return {n: held for n, held in self.holds.items() if held.nanos and held.until < now}
+        return {
+            n: held for n, held in self.reservations.items() if held.nanos and held.expires_at < now
+        }
 
-    def forgotten(self, now: float) -> list[str]:
+    def stale_tombstones(self, now: float) -> list[str]:
         """Return the names of holds that nobody will ask for any more."""
         oldest = now - TOMBSTONE_SECONDS
-        return [n for n, held in self.holds.items() if not held.nanos and held.until < oldest]
+        return [
+            n
+            for n, held in self.reservations.items()
+            if not held.nanos and held.expires_at < oldest
+        ]
 
 
-def account_in(item: Item) -> LedgerAccount:
+def parse_account(item: Item) -> LedgerAccount:
     """Read an account's item."""
-    holds = {
-        name: ReservedAmount(nanos=int(value["M"]["n"]["N"]), until=int(value["M"]["until"]["N"]))
+    reservations = {
+        name: ReservedAmount(
+            nanos=int(value["M"]["n"]["N"]), expires_at=int(value["M"]["until"]["N"])
+        )
         for name, value in item.items()
         if name.startswith(RESERVATION_PREFIX)
     }
     available, spent, budget = (
         int(item.get(name, {"N": "0"})["N"]) for name in ("available", "spent", "budget")
     )
-    return LedgerAccount(available=available, spent=spent, budget=budget, holds=holds)
+    return LedgerAccount(available=available, spent=spent, budget=budget, reservations=reservations)
 
 
 def new_account(budget: int) -> LedgerAccount:
     """Return the account of a client who has not called yet."""
-    return LedgerAccount(available=budget, spent=0, budget=budget, holds={})
+    return LedgerAccount(available=budget, spent=0, budget=budget, reservations={})
 
 
 def new_reservation_name() -> str:
@@ -98,9 +106,9 @@ def account_key(client: str, period: str) -> Item:
 
 def usage_key(client: str, day: str, model: str) -> Item:
     """Return the key of what a client used of a model on a day."""
-    return {"pk": {"S": usage_of_client(client)}, "sk": {"S": f"{day}#{model}"}}
+    return {"pk": {"S": usage_partition(client)}, "sk": {"S": f"{day}#{model}"}}
 
 
-def usage_of_client(client: str) -> str:
+def usage_partition(client: str) -> str:
     """Return the partition key of all that a client used."""
     return f"usage#{client}"

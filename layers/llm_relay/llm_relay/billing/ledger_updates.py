@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from llm_relay.core.usage import Usage
 
 # What DynamoDB deletes by itself: so long after the last change.
-KEPT_SECONDS = 400 * 86_400
+RETENTION_SECONDS = 400 * 86_400
 # Names in one expression are limited; the rest is swept next time.
 _SWEPT_AT_ONCE = 20
 
@@ -42,13 +42,15 @@ def reserve_update(
         "ConditionExpression": f"attribute_not_exists(#hold) AND {is_enough}",
         "ExpressionAttributeNames": {"#hold": hold.name},
         "ExpressionAttributeValues": {
-            ":budget": number(budget),
-            ":old": number(old),
-            ":change": number(change),
-            ":least": number(-change),
-            ":zero": number(0),
-            ":expires_at": number(int(now) + KEPT_SECONDS),
-            ":hold": {"M": {"n": number(hold.nanos), "until": number(hold.until)}},
+            ":budget": number_attribute(budget),
+            ":old": number_attribute(old),
+            ":change": number_attribute(change),
+            ":least": number_attribute(-change),
+            ":zero": number_attribute(0),
+            ":expires_at": number_attribute(int(now) + RETENTION_SECONDS),
+            ":hold": {
+                "M": {"n": number_attribute(hold.nanos), "until": number_attribute(hold.expires_at)}
+            },
         },
     }
 
@@ -61,9 +63,9 @@ def settle_update(hold: Reservation, held_nanos: int, cost_nanos: int) -> Update
         "ConditionExpression": "#hold.n = :held",
         "ExpressionAttributeNames": {"#hold": hold.name},
         "ExpressionAttributeValues": {
-            ":back": number(held_nanos - cost_nanos),
-            ":cost": number(cost_nanos),
-            ":held": number(held_nanos),
+            ":back": number_attribute(held_nanos - cost_nanos),
+            ":cost": number_attribute(cost_nanos),
+            ":held": number_attribute(held_nanos),
         },
     }
 
@@ -79,11 +81,11 @@ def usage_update(  # noqa: PLR0913 - what a day's usage of one model is made of
             "ADD requests :requests, tokens_in :in, tokens_out :out, cost_nanos :cost"
         ),
         "ExpressionAttributeValues": {
-            ":expires_at": number(int(now) + KEPT_SECONDS),
-            ":requests": number(requests),
-            ":in": number(usage.tokens_in or 0),
-            ":out": number(usage.tokens_out or 0),
-            ":cost": number(cost_nanos),
+            ":expires_at": number_attribute(int(now) + RETENTION_SECONDS),
+            ":requests": number_attribute(requests),
+            ":in": number_attribute(usage.tokens_in or 0),
+            ":out": number_attribute(usage.tokens_out or 0),
+            ":cost": number_attribute(cost_nanos),
         },
     }
 
@@ -95,7 +97,7 @@ def release_update(hold: Reservation) -> Update:
         "UpdateExpression": "SET available = available + :held REMOVE #hold",
         "ConditionExpression": "#hold.n = :held",
         "ExpressionAttributeNames": {"#hold": hold.name},
-        "ExpressionAttributeValues": {":held": number(hold.nanos)},
+        "ExpressionAttributeValues": {":held": number_attribute(hold.nanos)},
     }
 
 
@@ -105,7 +107,7 @@ def sweep_update(
     """Take back the money of holds whose calls have died, in the account of this hold."""
     dead, gone = list(expired.items())[:_SWEPT_AT_ONCE], forgotten[:_SWEPT_AT_ONCE]
     names = {f"#d{i}": name for i, (name, _) in enumerate(dead)}
-    values = {f":d{i}": number(held.nanos) for i, (_, held) in enumerate(dead)}
+    values = {f":d{i}": number_attribute(held.nanos) for i, (_, held) in enumerate(dead)}
     total = sum(held.nanos for _, held in dead)
     zeros = "".join(f", #d{i}.n = :zero" for i in range(len(dead)))
     removed = ", ".join(f"#g{i}" for i in range(len(gone)))
@@ -117,11 +119,11 @@ def sweep_update(
         "ConditionExpression": " AND ".join(["attribute_exists(available)", *unchanged]),
         "ExpressionAttributeNames": names | {f"#g{i}": name for i, name in enumerate(gone)},
         "ExpressionAttributeValues": values
-        | {":total": number(total)}
-        | ({":zero": number(0)} if dead else {}),
+        | {":total": number_attribute(total)}
+        | ({":zero": number_attribute(0)} if dead else {}),
     }
 
 
-def number(value: int) -> dict[str, str]:
+def number_attribute(value: int) -> dict[str, str]:
     """Return a number as DynamoDB takes it."""
     return {"N": str(value)}

@@ -9,22 +9,22 @@ NANOS_PER_USD = 10**9
 _NOISE_DIGITS = 3  # of a nanodollar; what floating point leaves beyond them is no money
 
 
-def nanos_of(usd: float) -> int:
+def nanos_from_usd(usd: float) -> int:
     """Return US dollars in nanodollars, to the nearest."""
     return round(usd * NANOS_PER_USD)
 
 
-def nanos_covering(usd: float) -> int:
+def nanos_rounded_up(usd: float) -> int:
     """Return the nanodollars that suffice for so many US dollars."""
     return math.ceil(round(usd * NANOS_PER_USD, _NOISE_DIGITS))
 
 
-def usd_of(nanos: int) -> float:
+def usd_from_nanos(nanos: int) -> float:
     """Return nanodollars in US dollars."""
     return nanos / NANOS_PER_USD
 
 
-def dollars(nanos: int) -> str:
+def format_usd(nanos: int) -> str:
     """Return nanodollars as a reader wants them: `$0.0125`."""
     text = f"{Decimal(nanos).scaleb(-9):f}"
     return "$" + (text.rstrip("0").rstrip(".") if "." in text else text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llm_relay.billing.money import nanos_of
+from llm_relay.billing.money import nanos_from_usd
 
 if TYPE_CHECKING:
     from llm_relay.billing.ledger import Ledger
@@ -20,11 +20,11 @@ class Settlement:
         self._hold = hold
         self._model = model  # the one asked for, in case the provider names none
 
-    def pay(self, usage: Usage, model: str | None, *, may_be_paid: bool) -> None:
+    def settle(self, usage: Usage, model: str | None, *, possibly_billed: bool) -> None:
         """Charge the known cost; all that was set aside if it is unknown, nothing if unpaid."""
         if usage.cost_usd is not None:
-            cost = nanos_of(usage.cost_usd)
-        elif may_be_paid:
+            cost = nanos_from_usd(usage.cost_usd)
+        elif possibly_billed:
             cost = self._hold.nanos
         else:
             self._ledger.release(self._hold)

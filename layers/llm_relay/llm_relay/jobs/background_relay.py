@@ -42,8 +42,8 @@ class BackgroundAwareRelay(Relay):
         asked = {name: value for name, value in body.items() if name != "background"}
         response = _new_response(self._client)
         shown = complete_response(_facts(response), body)
-        self._take_on(queue, response, self.checked(asked), shown)
-        self._call.note_first_byte()
+        self._take_on(queue, response, self.validate(asked), shown)
+        self._call.mark_first_byte()
         self._call.finish(HTTPStatus.OK)
         return json_answer(HTTPStatus.OK, shown, self._call.headers())
 

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.api.client_context import client_of
-from llm_relay.api.relay import handled
+from llm_relay.api.relay import handle_request
 from llm_relay.aws.s3 import Bucket
 from llm_relay.core.answer import HttpAnswer, json_answer
 from llm_relay.core.errors import BadRequest, ResponseNotFound
@@ -31,11 +31,11 @@ def serve_response(request: ApiRequest) -> HttpAnswer:
 
     def work(call: CallRecord) -> HttpAnswer:
         document = _WORK[request.route](request)
-        call.note_first_byte()
+        call.mark_first_byte()
         call.finish(HTTPStatus.OK)
         return json_answer(HTTPStatus.OK, document, call.headers())
 
-    return handled(request, work)
+    return handle_request(request, work)
 
 
 def _retrieve(request: ApiRequest) -> Document:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.api.api_gateway import ApiRequest
-from llm_relay.api.relay import Relay, handled
+from llm_relay.api.relay import Relay, handle_request
 from llm_relay.endpoints.responses import Responses
 from llm_relay.jobs.leases import CANCELLED, QUEUED
 from llm_relay.jobs.record import (
@@ -55,8 +55,8 @@ class ResponseTask:
             text = self._bucket.get(request_key(self._owner, self.id))
             return Relay(Responses(), call, deadline, client).answer(text)
 
-        request = ApiRequest(route=ROUTE, request_id=self.id, client=client.key_id)
-        return handled(request, work)
+        request = ApiRequest(route=ROUTE, request_id=self.id, api_key_id=client.key_id)
+        return handle_request(request, work)
 
     def kept(self) -> str | None:
         """Return the state of an answer that an invocation put down before it died."""

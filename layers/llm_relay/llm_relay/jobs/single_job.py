@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.api.api_gateway import ApiRequest
-from llm_relay.api.relay import Relay, handled
+from llm_relay.api.relay import Relay, handle_request
 from llm_relay.core.client import Client
 from llm_relay.core.errors import BadRequest
 from llm_relay.core.json_codec import parse
@@ -68,8 +68,8 @@ class SingleJob:
             text = json.dumps(body, separators=(",", ":")).encode()
             return Relay(endpoint, call, deadline, client).answer(text)
 
-        request = ApiRequest(route=ROUTE, request_id=self.id, client=OPERATOR)
-        return handled(request, work)
+        request = ApiRequest(route=ROUTE, request_id=self.id, api_key_id=OPERATOR)
+        return handle_request(request, work)
 
     def kept(self) -> str | None:
         """Return the state of a result that an invocation put down before it died."""

@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from llm_relay.api.relay import providers
+from llm_relay.api.relay import provider_router
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.aws.s3 import Bucket, s3
 from llm_relay.core.deadline import Deadline
@@ -26,7 +26,7 @@ from llm_relay.jobs.queue import jobs_queue, sqs
 from llm_relay.jobs.response_task import ResponseTask
 from llm_relay.jobs.single_job import SingleJob, message_in
 from llm_relay.jobs.task import Delivery, PostponeError, Task, pause_seconds, run_task
-from llm_relay.notifications.event_bridge import event_bridge
+from llm_relay.notifications.event_bridge import event_bridge_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,11 +59,11 @@ def process_messages(event: dict[str, Any], context: Any) -> Any:
 
 def _make_clients() -> None:
     """Make what the threads share: the first clients of boto3 cannot be made side by side."""
-    shared: tuple[Callable[[], Any], ...] = (dynamodb, s3, sqs, event_bridge)
+    shared: tuple[Callable[[], Any], ...] = (dynamodb, s3, sqs, event_bridge_client)
     for make in shared:
         make()
     with suppress(InternalError):  # each message meets it again
-        providers()
+        provider_router()
 
 
 def _work(record: SQSRecord, seconds: float) -> None:
@@ -78,7 +78,7 @@ def _work(record: SQSRecord, seconds: float) -> None:
         )
         task = _task_in(record)
         if not (task.ends_at_last and delivery.is_last):
-            providers()  # while the settings are wrong, nothing fails for good
+            provider_router()  # while the settings are wrong, nothing fails for good
         run_task(task, delivery)
     except PostponeError as postponed:
         _postpone(record, postponed.seconds)

@@ -8,12 +8,12 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.notifications.webhook import webhook
+from llm_relay.notifications.webhook import configured_webhook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SOURCE = "llm-relay"
+EVENT_SOURCE = "llm-relay"
 
 _ID_DIGITS = 32
 
@@ -31,7 +31,7 @@ def publish(kind: str, subject_id: str, data: Mapping[str, Any]) -> None:
         "data": {**data, "id": subject_id},
     }
     _put(event)
-    hook = webhook()
+    hook = configured_webhook()
     if hook:
         hook.send(event)
 
@@ -42,14 +42,14 @@ def event_id(kind: str, subject_id: str) -> str:
 
 
 def _put(event: Mapping[str, Any]) -> None:
-    entry = {"Source": SOURCE, "DetailType": event["type"], "Detail": json.dumps(event)}
-    answer = event_bridge().put_events(Entries=[entry])
+    entry = {"Source": EVENT_SOURCE, "DetailType": event["type"], "Detail": json.dumps(event)}
+    answer = event_bridge_client().put_events(Entries=[entry])
     if answer["FailedEntryCount"]:
         raise RuntimeError(f"EventBridge refused it: {answer['Entries'][0].get('ErrorCode')}")
 
 
 @lru_cache(maxsize=1)
-def event_bridge() -> Any:
+def event_bridge_client() -> Any:
     """Return the client of this environment, made on first use."""
     import boto3  # noqa: PLC0415 - a quarter of a second that only this needs
     from botocore.config import Config  # noqa: PLC0415

@@ -83,7 +83,7 @@ class Webhook:
             return type(error).__name__
 
 
-def webhook() -> Webhook | None:
+def configured_webhook() -> Webhook | None:
     """Return the webhook of this environment, if it has one."""
     url, arn = os.environ.get("WEBHOOK_URL"), os.environ.get("WEBHOOK_SECRET_ARN", "")
     return Webhook(url=url, secret=lambda: _secret(arn)) if url else None

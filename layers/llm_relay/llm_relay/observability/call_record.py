@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llm_relay.core.answer import safe_header_value
 from llm_relay.core.errors import BudgetExceeded, Fault, ProviderKeyRejected, RelayError
 from llm_relay.core.usage import Usage
-from llm_relay.observability.metrics import write_line
+from llm_relay.observability.metrics import emit_metrics
 from llm_relay.providers.client import AttemptTracker
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ class CallRecord:
     stream: bool = False
     replayed: bool = False  # answered from what was kept under an Idempotency-Key
     usage: Usage = field(default_factory=Usage)
-    effort: AttemptTracker = field(default_factory=AttemptTracker)
+    tracker: AttemptTracker = field(default_factory=AttemptTracker)
     provider_request_id: str | None = None
     dropped: tuple[str, ...] = ()  # paths of what the provider would not have taken
     first_byte_seconds: float | None = None
     overhead_seconds: float | None = None  # our share of the time to the first byte
-    charge: Settlement | None = None  # of a client with a budget
+    settlement: Settlement | None = None  # of a client with a budget
     price: Callable[[Usage, str | None], Usage] = field(default=lambda usage, _model: usage)
     _started: float = field(default_factory=time.monotonic)
     _told: bool = False
@@ -56,23 +56,23 @@ class CallRecord:
         """Return the headers that tell the caller what the relay did."""
         headers = {
             "x-request-id": self.request_id,
-            "x-relay-attempts": str(self.effort.attempts),
+            "x-relay-attempts": str(self.tracker.attempts),
             "x-relay-overhead-ms": f"{self._overhead_seconds() * 1000:.1f}",
         }
-        if self.effort.provider:
-            headers["x-relay-provider"] = self.effort.provider
+        if self.tracker.provider:
+            headers["x-relay-provider"] = self.tracker.provider
         if self.provider_request_id:
             headers["x-upstream-request-id"] = safe_header_value(self.provider_request_id)
         if self.dropped:
             headers["x-relay-dropped"] = safe_header_value(", ".join(self.dropped))
         return headers
 
-    def settle(self, usage: Usage, model: str | None) -> None:
+    def record_usage(self, usage: Usage, model: str | None) -> None:
         """Keep what the call used, at its price."""
         self.model = model
         self.usage = self.price(usage, model)
 
-    def note_first_byte(self) -> None:
+    def mark_first_byte(self) -> None:
         """Keep the moment at which the caller gets the first byte of the answer."""
         self.first_byte_seconds = time.monotonic() - self._started
         self.overhead_seconds = self._overhead_seconds()
@@ -83,27 +83,27 @@ class CallRecord:
         code: str | None = None,
         *,
         failure: RelayError | None = None,
-        may_be_paid: bool = True,
+        possibly_billed: bool = True,
     ) -> None:
         """Charge the call and tell of it, once, however it ended."""
         if self._told:
             return
         self._told = True
-        if self.charge:
-            self.charge.pay(self.usage, self.model, may_be_paid=may_be_paid)
+        if self.settlement:
+            self.settlement.settle(self.usage, self.model, possibly_billed=possibly_billed)
         times = self._times()
         facts = self._facts(status, code) | times
         figures = self._figures(times) | _failures(status, code, failure)
-        write_line("request", _known(facts), figures, self._dimensions())
+        emit_metrics("request", _known(facts), figures, self._dimensions())
 
     def _overhead_seconds(self) -> float:
-        return max(0.0, time.monotonic() - self._started - self.effort.waiting_seconds)
+        return max(0.0, time.monotonic() - self._started - self.tracker.waiting_seconds)
 
     def _times(self) -> dict[str, float | None]:
         return {
             "first_byte_ms": _milliseconds(self.first_byte_seconds),
             "overhead_ms": _milliseconds(self.overhead_seconds),
-            "upstream_ms": _milliseconds(self.effort.waiting_seconds),
+            "upstream_ms": _milliseconds(self.tracker.waiting_seconds),
             "total_ms": _milliseconds(time.monotonic() - self._started),
         }
 
@@ -111,7 +111,7 @@ class CallRecord:
         return {
             "route": self.route,
             "request_id": self.request_id,
-            "provider": self.effort.provider or None,
+            "provider": self.tracker.provider or None,
             "provider_request_id": self.provider_request_id,
             "client": self.client,
             "model": self.model,
@@ -119,7 +119,7 @@ class CallRecord:
             "replayed": self.replayed or None,
             "status": int(status),
             "code": code,
-            "attempts": self.effort.attempts,
+            "attempts": self.tracker.attempts,
             "tokens_in": self.usage.tokens_in,
             "tokens_out": self.usage.tokens_out,
             "cost_usd": self.usage.cost_usd,
@@ -129,13 +129,13 @@ class CallRecord:
         figures = {
             "Requests": 1,
             "TotalTime": times["total_ms"],
-            "BudgetHolds": 1 if self.charge else None,
+            "BudgetHolds": 1 if self.settlement else None,
         }
-        if not self.effort.attempts:  # what nobody had to wait for would flatter the percentiles
+        if not self.tracker.attempts:  # what nobody had to wait for would flatter the percentiles
             return figures
         return figures | {
-            "Attempts": self.effort.attempts,
-            "RateLimited": self.effort.limited or None,
+            "Attempts": self.tracker.attempts,
+            "RateLimited": self.tracker.limited or None,
             "TokensIn": self.usage.tokens_in,
             "TokensOut": self.usage.tokens_out,
             "CostUsd": self.usage.cost_usd,

@@ -25,7 +25,7 @@ _COUNT, _MILLISECONDS = MetricUnit.Count.value, MetricUnit.Milliseconds.value
 _TRACE = "_X_AMZN_TRACE_ID"
 
 # All there are; docs/operate.md says what each tells.
-UNITS = dict.fromkeys(
+METRIC_UNITS = dict.fromkeys(
     (
         "Requests",
         "Failures",
@@ -62,7 +62,7 @@ _COLD_START = [{"ColdStart": 1}]
 _text_of = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def write_line(
+def emit_metrics(
     message: str,
     facts: Mapping[str, Any],
     figures: Mapping[str, float | None],
@@ -76,7 +76,7 @@ def write_line(
         emf = _emf()
         known = {**figures, **(_COLD_START.pop() if _COLD_START else {})}
         metrics = {
-            name: {"Unit": UNITS[name], "Value": [value]}
+            name: {"Unit": METRIC_UNITS[name], "Value": [value]}
             for name, value in known.items()
             if value is not None
         }

@@ -127,6 +127,6 @@ def _together(admissions: Mapping[Provider, Admission]) -> Admission:
     """Return the first as one for all: whoever serves in the end, the money is set aside."""
     return replace(
         next(iter(admissions.values())),
-        worst_nanos=max(each.worst_nanos for each in admissions.values()),
+        max_cost_nanos=max(each.max_cost_nanos for each in admissions.values()),
         bodies={source: each.body for source, each in admissions.items()},
     )

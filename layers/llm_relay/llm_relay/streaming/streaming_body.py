@@ -40,7 +40,7 @@ class StreamingBody:
     ) -> None:
         self._reply = reply
         self._normalizer = normalizer
-        normalizer.provider_key = call.effort.key
+        normalizer.provider_key = call.tracker.key
         self._call = call
         self._deadline = deadline
         self._keep_alive_seconds = keep_alive_seconds
@@ -74,7 +74,7 @@ class StreamingBody:
         if not self._deadline.remaining():
             raise timeout_error()
         self._first_frames = self._first_frames or KEEP_ALIVE
-        self._call.note_first_byte()
+        self._call.mark_first_byte()
 
     def __iter__(self) -> Iterator[bytes]:
         """Return the iterator itself."""
@@ -117,7 +117,7 @@ class StreamingBody:
         return self._linger_deadline.remaining()
 
     def _read(self, seconds: float) -> bytes:
-        chunk = self._call.effort.waiting_for(lambda: self._reply.read(seconds))
+        chunk = self._call.tracker.waiting_for(lambda: self._reply.read(seconds))
         if not chunk:
             return self._end()
         return self._normalize(self._frames.feed(chunk))
@@ -158,9 +158,11 @@ class StreamingBody:
     def _finish(self, code: str | None) -> None:
         self._is_over = True
         self._reply.close()
-        self._call.settle(self._normalizer.usage, self._normalizer.model)
+        self._call.record_usage(self._normalizer.usage, self._normalizer.model)
         is_refused = self._normalizer.refusal is not None
-        self._call.finish(HTTPStatus.OK, code, failure=self._failure, may_be_paid=not is_refused)
+        self._call.finish(
+            HTTPStatus.OK, code, failure=self._failure, possibly_billed=not is_refused
+        )
         self._report_outcome()
 
     def _report_outcome(self) -> None:

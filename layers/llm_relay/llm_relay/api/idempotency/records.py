@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from llm_relay.api.idempotency.put_if_absent import PutIfAbsentClient
 from llm_relay.api.idempotency.stored_answer import (
-    RecordedStream,
-    Recording,
+    AnswerRecorder,
+    RecordedBody,
     replayed_answer,
     stored_answer,
     stored_failure,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from llm_relay.api.idempotency.stored_answer import Document
     from llm_relay.core.answer import HttpAnswer
 
-HEADER = "idempotency-key"
+IDEMPOTENCY_HEADER = "idempotency-key"
 _LONGEST_KEY = 255
 # A record must not expire under a call on its way, which is killed after that at the latest.
 _LONGEST_CALL_SECONDS = 900
@@ -51,19 +51,19 @@ def answer_once(request: ApiRequest, seconds: float, work: Callable[[], HttpAnsw
     A first call that is killed blocks its key for those seconds. Raises a RelayError for a
     key that is none, is in use, or came with another body, and if the first call failed.
     """
-    if HEADER not in request.headers:
+    if IDEMPOTENCY_HEADER not in request.headers:
         return work()
-    record = Record(request)
+    record = IdempotencyRecord(request)
     document = record.begin(seconds)
     return replayed_answer(document) if document else _first_answer(record, work)
 
 
-class Record:
+class IdempotencyRecord:
     """What DynamoDB knows of one client's Idempotency-Key on one route."""
 
     def __init__(self, request: ApiRequest) -> None:
         self._request_id = request.request_id
-        key = [*_client_of(request), request.route, key_of(request)]
+        key = [*_client_of(request), request.route, idempotency_key(request)]
         self._data = {"key": key, "body": hashlib.sha256(request.body()).hexdigest()}
 
     def begin(self, seconds: float) -> Document | None:
@@ -74,7 +74,7 @@ class Record:
         )
 
         try:
-            store().save_inprogress(self._data, int(seconds * 1000))
+            persistence_layer().save_inprogress(self._data, int(seconds * 1000))
         except IdempotencyItemAlreadyExistsError as found:
             return _document_in(found.old_data_record)
         except IdempotencyValidationError:
@@ -92,11 +92,11 @@ class Record:
 
     def keep(self, document: Document) -> None:
         """Keep what repeats are to be told; if that fails, the key stays in use for its time."""
-        self._attempt(lambda: store().save_success(self._data, document))
+        self._attempt(lambda: persistence_layer().save_success(self._data, document))
 
     def forget(self, error: RelayError) -> None:
         """Let the key be used as if it had never come."""
-        self._attempt(lambda: store().delete_record(self._data, error))
+        self._attempt(lambda: persistence_layer().delete_record(self._data, error))
 
     def _attempt(self, write: Callable[[], None]) -> None:
         try:
@@ -106,7 +106,7 @@ class Record:
 
 
 @lru_cache(maxsize=1)
-def store() -> DynamoDBPersistenceLayer:
+def persistence_layer() -> DynamoDBPersistenceLayer:
     """Return Powertools' store of answers, made on first use: it brings boto3 with it."""
     from aws_lambda_powertools.utilities.idempotency import (  # noqa: PLC0415
         DynamoDBPersistenceLayer,
@@ -126,7 +126,7 @@ def store() -> DynamoDBPersistenceLayer:
     return table
 
 
-def _first_answer(record: Record, work: Callable[[], HttpAnswer]) -> HttpAnswer:
+def _first_answer(record: IdempotencyRecord, work: Callable[[], HttpAnswer]) -> HttpAnswer:
     try:
         answer = work()
     except POSSIBLY_BILLED as error:
@@ -142,13 +142,13 @@ def _first_answer(record: Record, work: Callable[[], HttpAnswer]) -> HttpAnswer:
     return _recorded(record, answer)
 
 
-def _recorded(record: Record, answer: HttpAnswer) -> HttpAnswer:
-    def put_down(recording: Recording | None) -> None:
+def _recorded(record: IdempotencyRecord, answer: HttpAnswer) -> HttpAnswer:
+    def put_down(recording: AnswerRecorder | None) -> None:
         record.keep(stored_answer(answer, recording))
 
     if isinstance(answer.body, Iterator):
-        return replace(answer, body=RecordedStream(answer.body, put_down))
-    recording = Recording()
+        return replace(answer, body=RecordedBody(answer.body, put_down))
+    recording = AnswerRecorder()
     for piece in answer.body:
         recording.add(piece)
     put_down(recording)
@@ -168,12 +168,12 @@ def _document_in(record: DataRecord | None) -> Document:
 def _client_of(request: ApiRequest) -> tuple[str, str]:
     # A client keeps its answers when its key is rotated.
     client = request.authorizer.get("client")
-    return ("client", client) if client else ("key", request.client)
+    return ("client", client) if client else ("key", request.api_key_id)
 
 
-def key_of(request: ApiRequest) -> str:
+def idempotency_key(request: ApiRequest) -> str:
     """Return a request's Idempotency-Key; BadRequest for one that cannot be one."""
-    key = request.headers[HEADER]
+    key = request.headers[IDEMPOTENCY_HEADER]
     if not (0 < len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable()):
         raise BadRequest(
             f"'Idempotency-Key' must be 1 to {_LONGEST_KEY} printable ASCII characters, such as a "

@@ -32,7 +32,7 @@ _KEPT_HEADERS = {
 }
 
 
-class Recording:
+class AnswerRecorder:
     """The bytes of an answer, compressed as they pass; it stays small however many they are."""
 
     def __init__(self) -> None:
@@ -55,16 +55,18 @@ class Recording:
         return self._length > MAX_ANSWER_BYTES or len(self._compressed) > MAX_STORED_BYTES
 
 
-class RecordedStream:
+class RecordedBody:
     """A streamed body that is recorded as it passes, and put down once: at its end, or when left.
 
     An iterator with `close`, and no generator: one that never started would put nothing down.
     """
 
-    def __init__(self, body: Iterator[bytes], put_down: Callable[[Recording | None], None]) -> None:
+    def __init__(
+        self, body: Iterator[bytes], put_down: Callable[[AnswerRecorder | None], None]
+    ) -> None:
         self._body = body
         self._put_down = put_down
-        self._recording = Recording()
+        self._recording = AnswerRecorder()
         self._over = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -88,13 +90,13 @@ class RecordedStream:
         finally:
             self._end(None)
 
-    def _end(self, recording: Recording | None) -> None:
+    def _end(self, recording: AnswerRecorder | None) -> None:
         if not self._over:
             self._over = True
             self._put_down(recording)
 
 
-def stored_answer(answer: HttpAnswer, recording: Recording | None) -> Document:
+def stored_answer(answer: HttpAnswer, recording: AnswerRecorder | None) -> Document:
     """Return an answer as it is kept, or what a repeat is told if it cannot be."""
     if recording is None:
         return stored_failure(

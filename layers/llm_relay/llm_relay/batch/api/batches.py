@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from llm_relay.api.client_context import client_of
-from llm_relay.api.idempotency.records import HEADER, key_of
+from llm_relay.api.idempotency.records import IDEMPOTENCY_HEADER, idempotency_key
 from llm_relay.batch.api.checks import WINDOW_SECONDS, check_batch
 from llm_relay.batch.api.files import file_of
 from llm_relay.batch.api.pagination import (
@@ -61,9 +61,9 @@ def create_batch(request: ApiRequest) -> Document:
     check_batch(fields)
     created_at, owner = time.time(), owner_id(client_of(request))
     batch_id = names.new_id("batch_", now=created_at)
-    if HEADER not in request.headers:
+    if IDEMPOTENCY_HEADER not in request.headers:
         return _submitted(_batch_of(request, fields, batch_id, int(created_at)))
-    key = hashlib.sha256(key_of(request).encode()).hexdigest()
+    key = hashlib.sha256(idempotency_key(request).encode()).hexdigest()
     first = _first(owner, key, fields, batch_id, int(created_at))
     batch = store().batch(owner, first["batch"])
     try:

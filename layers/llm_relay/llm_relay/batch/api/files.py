@@ -85,7 +85,7 @@ def show_content(request: ApiRequest) -> HttpAnswer:
         raise file_not_found(file.id, "file_id") from None
     # Results are larger than what Lambda can answer. Clients follow the link by themselves, and
     # leave out the Authorization header on another host, which S3 would refuse beside a link.
-    link = bucket().link(file.key, _LINK_SECONDS, file.filename)
+    link = bucket().presigned_url(file.key, _LINK_SECONDS, file.filename)
     headers = {"location": link, "cache-control": "no-store"}
     return HttpAnswer(status=HTTPStatus.FOUND, headers=headers, body=[])
 

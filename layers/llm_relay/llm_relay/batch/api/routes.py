@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from llm_relay.api.relay import handled
+from llm_relay.api.relay import handle_request
 from llm_relay.core.answer import HttpAnswer, json_answer
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import BatchesUnavailable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def serve(routes: Mapping[str, Route], request: ApiRequest) -> HttpAnswer:
     """Answer a request with the document that its route returns."""
-    return handled(request, lambda call: _told(call, _shown(routes, request)))
+    return handle_request(request, lambda call: _told(call, _shown(routes, request)))
 
 
 def owner_id(client: Client) -> str:
@@ -49,7 +49,7 @@ def _shown(routes: Mapping[str, Route], request: ApiRequest) -> Document | HttpA
 
 
 def _told(call: CallRecord, shown: Document | HttpAnswer) -> HttpAnswer:
-    call.note_first_byte()
+    call.mark_first_byte()
     if isinstance(shown, HttpAnswer):
         call.finish(shown.status)
         headers = {**call.headers(), **shown.headers}

@@ -122,13 +122,13 @@ class Leases:
 
 def leased_until(table: str, batch_id: str, now: float) -> int:
     """Return when the last lease of a batch expires, in Unix seconds; 0 if none is active."""
-    items = Table(table).sorted_from(_pk(batch_id), "0")
+    items = Table(table).iterate_from(_pk(batch_id), "0")
     return max((until for item in items if (until := int(item["until"]["N"])) > now), default=0)
 
 
 def chunks_with_reservations(table: str, batch_id: str) -> set[int]:
     """Return the chunks of a batch that have unsettled reservations."""
-    items = Table(table).sorted_from(_pk(batch_id), "0")
+    items = Table(table).iterate_from(_pk(batch_id), "0")
     return {int(item["sk"]["S"]) for item in items if item["holds"]["M"]}
 
 
@@ -164,7 +164,7 @@ def _reservation_item(rows: RowsReservation) -> Item:
     texts = {"client": money.client, "period": money.period, "day": money.day, "model": rows.model}
     counts = {
         "nanos": money.nanos,
-        "until": money.until,
+        "until": money.expires_at,
         "generation": rows.attempt,
         "first_row": rows.first_row,
         "last_row": rows.last_row,
@@ -182,7 +182,7 @@ def _reservation_in(name: str, item: Item) -> RowsReservation:
             period=item["period"]["S"],
             day=item["day"]["S"],
             nanos=int(item["nanos"]["N"]),
-            until=int(item["until"]["N"]),
+            expires_at=int(item["until"]["N"]),
         ),
         attempt=int(item["generation"]["N"]),
         first_row=int(item["first_row"]["N"]),

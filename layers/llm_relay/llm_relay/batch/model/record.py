@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.billing.money import usd_of
+from llm_relay.billing.money import usd_from_nanos
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +90,7 @@ class Batch:
             | {
                 "request_counts": counts,
                 "usage": dict(self.usage) if self.usage else None,
-                "cost_usd": None if self.cost_nanos is None else usd_of(self.cost_nanos),
+                "cost_usd": None if self.cost_nanos is None else usd_from_nanos(self.cost_nanos),
                 "metadata": dict(self.metadata) if self.metadata is not None else None,
             }
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from llm_relay.api.relay import providers
+from llm_relay.api.relay import provider_router
 from llm_relay.aws.s3 import Bucket
 from llm_relay.batch.finalize.notify import publish_end
 from llm_relay.batch.finalize.unprocessed_rows import INPUT_CHANGED
@@ -97,7 +97,7 @@ def _checker(batch: Batch) -> RowChecker:
             listed=ModelListing(source, is_needed=is_needed).entry,
             has=source.theirs,
         )
-        for source in providers()
+        for source in provider_router()
     ]
     return RowChecker(batch.endpoint or None, client=batch.client, providers=terms)
 

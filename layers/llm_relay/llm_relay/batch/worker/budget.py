@@ -14,7 +14,7 @@ from llm_relay.batch.model.leases import RowsReservation
 from llm_relay.batch.worker.rows import ReservedRows
 from llm_relay.billing.budget_periods import period_at
 from llm_relay.billing.ledger import ledger
-from llm_relay.billing.ledger_account import account_in, account_key
+from llm_relay.billing.ledger_account import account_key, parse_account
 from llm_relay.billing.ledger_updates import settle_update, usage_update
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import BudgetExceeded, LedgerUnavailable
@@ -110,10 +110,10 @@ class BudgetReservations:
         period = period_at(self._client.budget_per, now).name
         with _ledger_errors():
             item = self._accounts.get(account_key(self._client.id, period))
-        return bool(item) and account_in(item or {}).reserved(now) > 0
+        return bool(item) and parse_account(item or {}).reserved(now) > 0
 
     def _reserve(self, rows: list[Row]) -> RowsReservation | None:
-        now, nanos = time.time(), sum(row.worst_nanos for row in rows)
+        now, nanos = time.time(), sum(row.max_cost_nanos for row in rows)
         seconds = max(0.0, self._ends_at - now)
         reservation = ledger().reserve(self._client, nanos, now, seconds)
         if reservation is None:  # DynamoDB is unavailable, and the settings allow calls then
@@ -141,9 +141,9 @@ class BudgetReservations:
         cost = sum(counts["cost_nanos"] for counts in usage.values())
         updates = [_usage_update(reservation, model, counts) for model, counts in usage.items()]
         reserved = settle_update(reservation, reservation.nanos, cost)
-        if not self._accounts.update_all([reserved, *updates]):
+        if not self._accounts.transact([reserved, *updates]):
             # The reservation has expired and was reset to zero.
-            self._accounts.update_all([settle_update(reservation, 0, cost), *updates])
+            self._accounts.transact([settle_update(reservation, 0, cost), *updates])
         self._leases.remove_reservation(self._lease, reservation.name)
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.api.relay import providers
+from llm_relay.api.relay import provider_router
 from llm_relay.aws.s3 import Bucket
 from llm_relay.batch.model.leases import Leases
 from llm_relay.batch.model.names import part_key
@@ -101,7 +101,7 @@ class WorkerInvocation:
         self._reservations = BudgetReservations(batch.client, leases, lease, deadline.remaining())
         self._retry_policy = RetryPolicy(task.silent_attempts)
         # At most half of the time is left to rows in progress.
-        max_seconds = providers().settings.first_byte_seconds
+        max_seconds = provider_router().settings.first_byte_seconds
         self._row_seconds = min(max_seconds, deadline.remaining() / 2)
 
     def run(self) -> dict[str, Any]:

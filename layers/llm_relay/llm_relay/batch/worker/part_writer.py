@@ -96,7 +96,7 @@ class PartWriter:
             self.dropped_results, self._unconfirmed = True, []
         if not self._unconfirmed or not self._may_write():
             return False
-        self._bucket.put_new(self._key_of(self._parts), format_part(self._unconfirmed))
+        self._bucket.put_if_absent(self._key_of(self._parts), format_part(self._unconfirmed))
         self._parts += 1
         self.is_failing = False
         written, self._unconfirmed = self._unconfirmed, []

@@ -8,7 +8,7 @@ from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.api.relay import LISTING_SECONDS, providers
+from llm_relay.api.relay import LISTING_TIMEOUT_SECONDS, provider_router
 from llm_relay.batch.model.names import row_request_id
 from llm_relay.billing.admission import admit
 from llm_relay.core.deadline import Deadline
@@ -86,7 +86,7 @@ class ProviderCall:
 
     def __init__(self, batch: Batch, timeout_seconds: float) -> None:
         self._batch_id = batch.id
-        self._completion_call = CompletionCall(providers(), _endpoint_of(batch))
+        self._completion_call = CompletionCall(provider_router(), _endpoint_of(batch))
         self._timeout_seconds = timeout_seconds
 
     def run(self, row: Row) -> Outcome:
@@ -113,7 +113,7 @@ class ProviderCall:
 
 def load_provider_key() -> None:
     """Load the key of the first provider, before many threads need it at once."""
-    next(iter(providers())).entry("", Deadline.after(LISTING_SECONDS))
+    next(iter(provider_router())).entry("", Deadline.after(LISTING_TIMEOUT_SECONDS))
 
 
 def admit_row(batch: Batch, body: dict[str, Any]) -> Admission:
@@ -125,20 +125,20 @@ def admit_row(batch: Batch, body: dict[str, Any]) -> Admission:
     model = str(body.get("model"))
 
     def admit_at(provider: Provider) -> Admission:
-        deadline = Deadline.after(LISTING_SECONDS)
+        deadline = Deadline.after(LISTING_TIMEOUT_SECONDS)
         if model_limits.needs_listing(body):
             model_limits.check(body, provider.entry(model, deadline))
         entry = None if client.budget_nanos is None else provider.priced_entry(model, deadline)
         endpoint.translate(Translation(provider.dialect, b"", body))  # raises if it cannot
         return admit(client, endpoint.path, body, entry, provider.dialect)
 
-    return providers().admission(model, admit_at)
+    return provider_router().admission(model, admit_at)
 
 
 def listed_model(completion: Completion, requested_model: str) -> Mapping[str, Any] | None:
     """Return the provider's catalog entry of the model that has answered, if there is one."""
-    provider = providers().named(completion.provider)
-    deadline = Deadline.after(LISTING_SECONDS)
+    provider = provider_router().named(completion.provider)
+    deadline = Deadline.after(LISTING_TIMEOUT_SECONDS)
     return provider.entry_of_answer(completion.model, requested_model, deadline)
 
 

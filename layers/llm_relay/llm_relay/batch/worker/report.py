@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llm_relay.billing.money import usd_of
+from llm_relay.billing.money import usd_from_nanos
 from llm_relay.core.errors import ProviderKeyRejected
-from llm_relay.observability.metrics import write_line
+from llm_relay.observability.metrics import emit_metrics
 
 if TYPE_CHECKING:
     from llm_relay.batch.model.record import Batch
@@ -26,7 +26,7 @@ def report_invocation(  # noqa: PLR0913 - the facts of one line
     seconds: float,
 ) -> None:
     """Report the results of an invocation and why it stopped."""
-    cost_usd, rows = usd_of(totals.cost_nanos), totals.completed + totals.failed
+    cost_usd, rows = usd_from_nanos(totals.cost_nanos), totals.completed + totals.failed
     facts = {
         "batch": batch.id,
         "client": batch.client.key_id,
@@ -55,4 +55,4 @@ def report_invocation(  # noqa: PLR0913 - the facts of one line
         "ProviderKeyRejected": 1 if isinstance(failure, ProviderKeyRejected) else None,
     }
     known = {name: fact for name, fact in facts.items() if fact is not None}
-    write_line("batch chunk", known, metrics, {"route": "batch worker"})
+    emit_metrics("batch chunk", known, metrics, {"route": "batch worker"})

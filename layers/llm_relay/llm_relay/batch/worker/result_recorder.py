@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from llm_relay.batch.model.result_lines import error_result, success_result
 from llm_relay.batch.worker.provider_call import listed_model
-from llm_relay.billing.money import nanos_of
+from llm_relay.billing.money import nanos_from_usd
 from llm_relay.billing.prices import with_cost
 from llm_relay.core.error_log import log_internal_error
 
@@ -75,7 +75,7 @@ class ResultRecorder:
             result = success_result(self.batch_id, row.row, row.custom_id, completion, cost)
             self._write(row, result, completion.model or row.model)
         elif outcome.failure:
-            self.reject(row, outcome.failure, row.worst_nanos if outcome.may_be_billed else 0)
+            self.reject(row, outcome.failure, row.max_cost_nanos if outcome.may_be_billed else 0)
 
     def reject(self, row: Row, failure: RelayError, cost_nanos: int = 0) -> None:
         """Record a row as failed."""
@@ -119,4 +119,4 @@ class ResultRecorder:
         usage = completion.usage
         if usage.cost_usd is None and usage.tokens_in is not None:
             usage = with_cost(usage, listed_model(completion, row.model))
-        return row.worst_nanos if usage.cost_usd is None else nanos_of(usage.cost_usd)
+        return row.max_cost_nanos if usage.cost_usd is None else nanos_from_usd(usage.cost_usd)

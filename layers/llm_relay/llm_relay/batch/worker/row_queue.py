@@ -140,6 +140,6 @@ class RowQueue:
         elif self.reservations.others_have_reservations():
             self.stop.reason = self.retry_policy.wait("budget", BUDGET_WAIT_SECONDS, exceeded)
         else:
-            too_much = self._pending[0].worst_nanos
-            while self._pending and self._pending[0].worst_nanos >= too_much:
+            too_much = self._pending[0].max_cost_nanos
+            while self._pending and self._pending[0].max_cost_nanos >= too_much:
                 self.recorder.reject(self._pending.popleft(), exceeded)

@@ -61,7 +61,7 @@ class Row:
     custom_id: str
     body: Document
     bytes: int  # of its line
-    worst_nanos: int  # the most it may cost; 0 without a budget
+    max_cost_nanos: int  # the most it may cost; 0 without a budget
     # The body for each provider that accepts the row, in the order of preference.
     bodies: Mapping[Provider, Document] = field(default_factory=dict)
     reserved: ReservedRows | None = None  # None without a budget
@@ -102,7 +102,7 @@ def admitted_rows(
                 custom_id=custom_id,
                 body=admission.body,
                 bytes=len(line.text),
-                worst_nanos=admission.worst_nanos,
+                max_cost_nanos=admission.max_cost_nanos,
                 bodies=admission.bodies,
             )
             continue
