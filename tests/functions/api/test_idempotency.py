@@ -323,7 +323,7 @@ def test_what_fails_by_our_own_fault_is_not_done_again(answers: Answers) -> None
         records.answer_once(request(), 60, broken)
     with pytest.raises(ProviderRefused) as told:
         records.answer_once(request(), 60, killed)
-    assert (told.value.status, told.value.log_code) == (500, "internal_error")
+    assert (told.value.status, told.value.code) == (500, "internal_error")
 
 
 def noise(size: int) -> str:

@@ -103,7 +103,7 @@ def handle_request(request: ApiRequest, work: Callable[[CallRecord], HttpAnswer]
         failure = InternalError("The relay itself failed. Its log has the request id.")
     call.tracker.provider = failure.provider or call.tracker.provider
     possibly_billed = call.tracker.attempts > 0 and isinstance(failure, POSSIBLY_BILLED)
-    call.finish(failure.status, failure.log_code, failure=failure, possibly_billed=possibly_billed)
+    call.finish(failure.status, failure.code, failure=failure, possibly_billed=possibly_billed)
     return error_answer(failure, call.headers())
 
 

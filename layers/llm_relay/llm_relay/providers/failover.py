@@ -67,7 +67,7 @@ def may_be_asked_elsewhere(failure: RelayError) -> bool:
     if failure.status in (HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.TOO_MANY_REQUESTS):
         return True
     says_no = failure.headers().get("x-should-retry") == "false"
-    return failure.log_code == _NO_SUCH_MODEL or (is_retryable(failure.status) and not says_no)
+    return failure.code == _NO_SUCH_MODEL or (is_retryable(failure.status) and not says_no)
 
 
 def _last_closed(sources: Sequence[Provider]) -> Provider:
@@ -88,5 +88,5 @@ def _rank(failure: RelayError) -> int:
     """Return how little it tells: who has to wait should know, and the first provider counts."""
     if failure.status == HTTPStatus.TOO_MANY_REQUESTS:
         return 0
-    is_about_request = isinstance(failure, BadRequest) or failure.log_code == _NO_SUCH_MODEL
+    is_about_request = isinstance(failure, BadRequest) or failure.code == _NO_SUCH_MODEL
     return 2 if is_about_request else 1
