@@ -105,4 +105,4 @@ def money(usd: float) -> str:
 
 def least_price(dialect: str) -> float:
     """The least that a provider charges for a token, in US dollars."""
-    return DIALECTS.get(dialect, OPENAI).least_usd_per_token
+    return DIALECTS.get(dialect, OPENAI).min_usd_per_token

@@ -300,7 +300,7 @@ def test_a_file_that_is_replaced_meanwhile_costs_the_rows_that_were_not_read(
 def test_no_call_is_cut_by_the_end_of_the_function(office: Office) -> None:
     office.world.environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "8")
     relay.provider_router.cache_clear()
-    relay.provider_router().named(None).entry("", Deadline.after(60))
+    relay.provider_router().named(None).model_entry("", Deadline.after(60))
     work = office.fated(*["slow:0.5"] * 2000)
     started = time.monotonic()
     answer = work.run(seconds=26)

@@ -90,10 +90,10 @@ def test_a_refusal_passes_with_its_status_and_is_not_repeated(
         (b'{"detail":[{"msg":"x"}]}', '[{"msg": "x"}]'),
         (b'{"message":"Forbidden"}', "Forbidden"),
         (b'{"error":"plain"}', "plain"),
-        (b"<html>nginx</html>", "The provider answered 404 without saying why."),
-        (b"", "The provider answered 404 without saying why."),
-        (b'{"error":{"code":7}}', "The provider answered 404 without saying why."),
-        (b"[" * 50_000, "The provider answered 404 without saying why."),
+        (b"<html>nginx</html>", "The provider answered 404 without an explanation."),
+        (b"", "The provider answered 404 without an explanation."),
+        (b'{"error":{"code":7}}', "The provider answered 404 without an explanation."),
+        (b"[" * 50_000, "The provider answered 404 without an explanation."),
     ],
 )
 def test_an_error_of_any_shape_arrives_in_openai_s(

@@ -17,9 +17,9 @@ from llm_relay.batch.model.row_check import RowChecker
 from llm_relay.batch.plan.file_check import MAX_REPORTED_ERRORS, check_file
 from llm_relay.core.errors import BadRequest, ProviderKeyMissing
 from llm_relay.core.json_codec import compact, parse, parse_object
-from llm_relay.providers.client import error_object_in, provider_refusal
 from llm_relay.providers.dialects.dialect import ABLITERATION
 from llm_relay.providers.key_pool import keys_in
+from llm_relay.providers.refusal import error_object, refusal_of
 from llm_relay.streaming.chat import ChatNormalizer
 from llm_relay.streaming.responses.normalizer import ResponsesNormalizer
 from llm_relay.streaming.sse import FrameBuffer, payloads, split_frames, without_harmful_lines
@@ -165,9 +165,9 @@ def secret(data: bytes) -> None:
 def word_of_a_failure(data: bytes) -> None:
     """Whatever AWS or the provider says of a failure can be told."""
     assert str(unreadable(400, data))
-    error = error_object_in(data)
+    error = error_object(data)
     if error:
-        told = provider_refusal(400, error, {}).body()["error"]
+        told = refusal_of(400, error, {}).body()["error"]
         assert isinstance(told["message"], str)
         assert told["message"]
 

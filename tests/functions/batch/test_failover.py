@@ -43,7 +43,7 @@ UNPRICED = LISTED | {"pricing": None}
 def name(entries: list[dict[str, Any]], environment: pytest.MonkeyPatch) -> None:
     environment.setenv("PROVIDERS", json.dumps(entries))
     relay.provider_router.cache_clear()
-    circuit_breaker.forget()
+    circuit_breaker.reset_circuit_breakers()
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def first(office: Office, accounts: Accounts, request: pytest.FixtureRequest) ->
         entries = [{"name": n, "base_url": u} for n, u in zip(names, urls, strict=True)]
         name(entries, office.world.environment)
         yield provider
-        circuit_breaker.forget()
+        circuit_breaker.reset_circuit_breakers()
 
 
 def answered_by(work: Work) -> list[tuple[int, str]]:

@@ -63,7 +63,7 @@ def test_the_next_batch_begins_with_few_rows_at_once(office: Office) -> None:
 def test_calls_that_take_all_the_time_without_an_answer_are_waited_after(office: Office) -> None:
     office.world.environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "2")
     relay.provider_router.cache_clear()
-    relay.provider_router().named(None).entry("", Deadline.after(60))
+    relay.provider_router().named(None).model_entry("", Deadline.after(60))
     work = office.fated(*["slow:60"] * 12)
     answer = work.run(silent_attempts=2, seconds=18)
     assert 8 <= answer["left"] < 12

@@ -286,7 +286,7 @@ def test_a_provider_without_a_price_is_none_for_a_client_with_a_budget(
     ("said", "told"),
     [
         ("[{", "not JSON"),
-        ("[]", "one provider or more"),
+        ("[]", "at least one provider"),
         ('[{"name": "a"}]', r"Providers[0].base_url"),
         ('[{"name": "A b", "base_url": "https://a"}]', "Providers[0].name"),
         ('[{"name": "a", "base_url": "a"}]', "Providers[0].base_url"),

@@ -246,18 +246,18 @@ def test_no_key_is_in_what_a_caller_or_the_log_is_told(
 
 def test_a_retired_key_is_back_after_its_time() -> None:
     now = [1000.0]
-    ring = KeyPool(lambda: now[0])
-    ring.hold([A, B])
-    ring.retire(A)
+    pool = KeyPool(lambda: now[0])
+    pool.replace([A, B])
+    pool.retire(A)
     now[0] += RETIRED_SECONDS - 1
-    assert ring.usable() == [B]
+    assert pool.active() == [B]
     now[0] += 1
-    assert ring.usable() == [A, B]
+    assert pool.active() == [A, B]
 
 
 def test_a_key_stays_retired_when_the_secret_is_read_again() -> None:
-    ring = KeyPool()
-    ring.hold([A, B])
-    ring.retire(A)
-    ring.hold([C, A])
-    assert ring.usable() == [C]
+    pool = KeyPool()
+    pool.replace([A, B])
+    pool.retire(A)
+    pool.replace([C, A])
+    assert pool.active() == [C]

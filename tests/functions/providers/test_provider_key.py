@@ -39,7 +39,7 @@ def test_a_dead_key_is_a_502_that_clears_the_caller_s_own_key(
     provider.scripts = [UNAUTHORIZED]
     answer = ask(QUESTION)
     assert (answer.status, answer.error["code"]) == (502, "provider_key_rejected")
-    assert "your own key was fine" in answer.error["message"]
+    assert "your own key is valid" in answer.error["message"]
     assert len(provider.requests) == 1
 
 

@@ -80,7 +80,7 @@ def test_a_refusal_of_a_batch_s_row_is_told_without_the_key(
     provider.scripts = [answer]
     exchange = CompletionCall(relay.provider_router(), ChatCompletions())
     with pytest.raises(ProviderRefused) as caught:
-        exchange.ask(
+        exchange.call(
             {relay.provider_router().named(None): QUESTION}, Deadline.after(30), AttemptTracker()
         )
     without_key(caught.value.body())

@@ -44,14 +44,14 @@ class ListingProvider:
 
 
 class Asked:
-    """A catalogue, the provider behind it and the time it goes by."""
+    """A catalog, the provider behind it and the time it goes by."""
 
     def __init__(self, *models: str, is_up: bool = True) -> None:
         self.provider = ListingProvider(*models)
         self.provider.is_up = is_up
         self.clock = Clock()
         provider: Any = self.provider
-        self.catalogue = ModelCatalog(provider, self.clock)
+        self.catalog = ModelCatalog(provider, self.clock)
         self.deadline = Deadline.after(60)
 
     def after(self, seconds: float) -> Asked:
@@ -59,11 +59,11 @@ class Asked:
         return self
 
     def entry(self, model: str) -> Any:
-        return self.catalogue.entry(model, self.deadline)
+        return self.catalog.entry(model, self.deadline)
 
     def ids(self) -> list[str]:
         return [
-            each["id"] for each in self.catalogue.listing(self.deadline, AttemptTracker())["data"]
+            each["id"] for each in self.catalog.listing(self.deadline, AttemptTracker())["data"]
         ]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from llm_relay.core.http_status import is_retryable
 from llm_relay.providers.retry_policy import (
-    LONGEST_BACKOFF_SECONDS,
+    MAX_BACKOFF_SECONDS,
     retry_after_seconds,
     wait_seconds,
 )
@@ -45,7 +45,7 @@ def test_the_pause_is_jittered_and_bounded() -> None:
     pauses = [wait_seconds(attempts, {}) for attempts in (1, 2, 3, 9) for _ in range(50)]
     assert min(pauses) >= 0
     assert max(pauses[:50]) <= 0.5
-    assert max(pauses) <= LONGEST_BACKOFF_SECONDS
+    assert max(pauses) <= MAX_BACKOFF_SECONDS
     assert len(set(pauses)) > 100
 
 

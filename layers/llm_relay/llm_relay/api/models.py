@@ -28,7 +28,8 @@ def retrieve_model(request: ApiRequest, seconds: float) -> HttpAnswer:
 
 
 def _listing(call: CallRecord, seconds: float) -> dict[str, Any]:
-    return provider_router().listing(Deadline.after(seconds - REPLY_RESERVE_SECONDS), call.tracker)
+    deadline = Deadline.after(seconds - REPLY_RESERVE_SECONDS)
+    return provider_router().list_models(deadline, call.tracker)
 
 
 def _model(wanted: str, listing: dict[str, Any]) -> dict[str, Any]:

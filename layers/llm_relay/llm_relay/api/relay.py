@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from llm_relay.api.client_context import client_of
 from llm_relay.api.idempotency.records import answer_once
 from llm_relay.api.idempotency.stored_answer import REPLAYED_HEADER
-from llm_relay.billing.admission import admit
+from llm_relay.billing.admission import admit, merge_admissions
 from llm_relay.billing.ledger import ledger
 from llm_relay.billing.prices import with_cost
 from llm_relay.billing.settlement import Settlement
@@ -22,8 +22,8 @@ from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import POSSIBLY_BILLED, InternalError, RelayError
 from llm_relay.core.json_codec import compact
 from llm_relay.observability.call_record import CallRecord
-from llm_relay.providers.client import forwarded_headers
-from llm_relay.providers.completion import completion_of
+from llm_relay.providers.completion import parse_completion
+from llm_relay.providers.refusal import forwarded_headers
 from llm_relay.providers.router import ProviderRouter, router_from
 from llm_relay.streaming.streaming_body import StreamingBody
 from llm_relay.transport.http_transport import HttpReply, HttpRequest
@@ -136,7 +136,7 @@ class Relay:
         self._call.stream = body.get("stream") is True
         admission = self._admission(text, body)
         self._set_aside(admission.max_cost_nanos)
-        return _finished(provider_router().ask(admission.providers, self._ask), self._call)
+        return _finished(provider_router().first_answer(admission.providers, self._ask), self._call)
 
     def validate(self, body: Document) -> Document:
         """Return a request as its client may make it; a RelayError if it could not be asked."""
@@ -145,7 +145,8 @@ class Relay:
     def _admission(self, text: bytes, body: Document) -> Admission:
         self._endpoint.check(body)
         self._model = body["model"]
-        return provider_router().admission(self._model, partial(self._admitted, text, body))
+        admit_at = partial(self._admitted, text, body)
+        return merge_admissions(provider_router().accepting(self._model, admit_at))
 
     def _admitted(self, text: bytes, body: Document, source: Provider) -> Admission:
         if model_limits.needs_listing(body):
@@ -154,7 +155,7 @@ class Relay:
         admission = admit(self._client, self._endpoint.path, body, entry, source.dialect)
         if admission.body is not body:
             text = compact(admission.body)
-        translated = source.translated(self._endpoint, text, admission.body)
+        translated = source.translate(self._endpoint, text, admission.body)
         self._questions[source.name] = ProviderRequest(translated=translated, body=admission.body)
         return admission
 
@@ -166,7 +167,7 @@ class Relay:
         if hold:
             self._call.settlement = Settlement(ledger(), hold, self._model)
 
-    def _ask(self, source: Provider, waits: bool) -> HttpAnswer:
+    def _ask(self, source: Provider, retry: bool) -> HttpAnswer:
         """Return one provider's answer, as soon as there is something of it to hand on."""
         question = self._questions[source.name]
         self._call.dropped = question.translated.dropped
@@ -178,7 +179,7 @@ class Relay:
             model=self._model,
             accept=_EVENT_STREAM if self._call.stream else _JSON,
         )
-        reply = source.provider.call(request, self._soon, self._call.tracker, waits=waits)
+        reply = source.client.call(request, self._soon, self._call.tracker, retry=retry)
         try:
             self._call.provider_request_id = reply.headers.get("x-request-id")
             if self._call.stream and reply.content_type != _JSON:
@@ -201,9 +202,9 @@ class Relay:
         return HttpAnswer(status=HTTPStatus.OK, headers=self._headers(reply, headers), body=stream)
 
     def _whole(self, reply: HttpReply, body: Document) -> HttpAnswer:
-        content = self._call.tracker.waiting_for(lambda: reply.read_all(self._soon))
+        content = self._call.tracker.timed(lambda: reply.read_all(self._soon))
         reply.close()
-        whole = completion_of(self._endpoint, reply, content, body, self._call.tracker.key)
+        whole = parse_completion(self._endpoint, reply, content, body, self._call.tracker.key)
         self._call.record_usage(whole.usage, whole.model)
         self._call.mark_first_byte()
         headers = {"content-type": _JSON} | cost_header(self._call.usage)
@@ -216,19 +217,19 @@ class Relay:
 
     def _entry(self, source: Provider) -> Document | None:
         soon = self._deadline.within(LISTING_TIMEOUT_SECONDS)
-        return self._call.tracker.waiting_for(lambda: source.entry(self._model, soon))
+        return self._call.tracker.timed(lambda: source.model_entry(self._model, soon))
 
     def _priced_entry(self, source: Provider) -> Document | None:
         seconds, retry_seconds = STAND_IN_PRICES if provider_router().are_many else PRICES
         soon = self._deadline.within(seconds)
         look = partial(source.priced_entry, self._model, soon, retry_seconds)
-        return self._call.tracker.waiting_for(look)
+        return self._call.tracker.timed(look)
 
     def _priced(self, source: Provider, usage: Usage, model: str | None) -> Usage:
         if usage.cost_usd is not None or usage.tokens_in is None:
             return usage
         soon = self._deadline.within(LISTING_TIMEOUT_SECONDS)
-        return with_cost(usage, source.entry_of_answer(model, self._model, soon))
+        return with_cost(usage, source.answer_entry(model, self._model, soon))
 
 
 def _finished(answer: HttpAnswer, call: CallRecord) -> HttpAnswer:

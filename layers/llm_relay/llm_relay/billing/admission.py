@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.billing.estimate import listed_count, max_cost_nanos
@@ -40,6 +40,15 @@ class Admission:
         return tuple(self.bodies)
 
 
+def merge_admissions(admissions: Mapping[Provider, Admission]) -> Admission:
+    """Return one admission for all providers, with the highest of their worst-case costs."""
+    return replace(
+        next(iter(admissions.values())),
+        max_cost_nanos=max(each.max_cost_nanos for each in admissions.values()),
+        bodies={provider: each.body for provider, each in admissions.items()},
+    )
+
+
 def admit(
     client: Client, path: str, body: Body, entry: Mapping[str, Any] | None, dialect: Dialect
 ) -> Admission:
@@ -55,7 +64,7 @@ def admit(
         return Admission(body=body)
     answers = (body.get("n") or 1) if path == _CHAT else 1  # elsewhere it means nothing
     tokens_out = _output_tokens(path, body, entry)
-    worst = max_cost_nanos(body, answers * (tokens_out or 0), entry, dialect.least_usd_per_token)
+    worst = max_cost_nanos(body, answers * (tokens_out or 0), entry, dialect.min_usd_per_token)
     if worst is None:
         raise ModelUnpriced(
             "The provider lists no price for this model, so it cannot be used on a budget. "

@@ -35,17 +35,17 @@ Document = Mapping[str, Any]
 
 
 def max_cost_nanos(
-    body: Document, output_tokens: int, entry: Document | None, least_usd_per_token: float
+    body: Document, output_tokens: int, entry: Document | None, min_usd_per_token: float
 ) -> int | None:
     """Return the most that a call can cost; None for a model without a price.
 
-    Providers may charge more for a token than they list; `least_usd_per_token` says so.
+    Providers may charge more for a token than they list; `min_usd_per_token` says so.
     """
     tokens_in = max_input_tokens(body, listed_count(entry, "context_length"))
     listed = with_cost(Usage(tokens_in=tokens_in, tokens_out=output_tokens), entry).cost_usd
     if listed is None:
         return None
-    return nanos_rounded_up(max(listed, (tokens_in + output_tokens) * least_usd_per_token))
+    return nanos_rounded_up(max(listed, (tokens_in + output_tokens) * min_usd_per_token))
 
 
 def max_input_tokens(body: Document, context: int | None) -> int:

@@ -84,7 +84,7 @@ class StackInspection:
         listed: ProviderEntry | None = None,
     ) -> None:
         self._environ, self._deadline, self._listed = environ, deadline, listed
-        self._model = listed.asked(model) if listed else model
+        self._model = listed.model_name(model) if listed else model
         self._keys: list[str] = []
         self.mark = f" of {listed.name}" if listed else ""
 
@@ -99,13 +99,13 @@ class StackInspection:
     @cached_property
     def _visit(self) -> ProviderProbe:
         settings = ProviderSettings.from_mapping(self._environ)
-        settings = self._listed.upstream(settings) if self._listed else settings
+        settings = self._listed.settings(settings) if self._listed else settings
         return probe_provider(settings, self._keys, self._model, self._deadline)
 
     def secret(self) -> Finding:
         """Whether the secret can be read, and what it holds can be sent."""
         settings = ProviderKeySettings.from_mapping(self._environ)
-        settings = self._listed.key(settings) if self._listed else settings
+        settings = self._listed.key_settings(settings) if self._listed else settings
         try:
             text = settings.key_for_sam_local or SecretsManager().text(settings.secret_arn)
         except SecretUnreadableError as error:

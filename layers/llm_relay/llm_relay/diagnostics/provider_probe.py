@@ -14,10 +14,10 @@ from llm_relay.core.errors import RelayError
 from llm_relay.core.json_codec import parse_object
 from llm_relay.diagnostics.stream_arrival import Arrival, arrival_of
 from llm_relay.endpoints.chat import ChatCompletions
-from llm_relay.providers.client import error_object_in
 from llm_relay.providers.dialects.dialect import DEFAULT_MODELS
 from llm_relay.providers.dialects.translation import Translation
-from llm_relay.providers.redaction import redacted
+from llm_relay.providers.redaction import redact
+from llm_relay.providers.refusal import error_object
 from llm_relay.transport.http_transport import HttpRequest, HttpTransport
 
 if TYPE_CHECKING:
@@ -169,8 +169,8 @@ def _told(reply: HttpReply, key: str, deadline: Deadline, started: float) -> dic
     if reply.content_type == "text/event-stream":
         return {"arrival": arrival_of(_pieces(reply, deadline), started)}
     text = reply.read_all(deadline, _LONGEST_BODY_BYTES)
-    told = {"document": parse_object(text) or {}, "error": error_object_in(text) or {}}
-    return {name: redacted(each, key) for name, each in told.items()}
+    told = {"document": parse_object(text) or {}, "error": error_object(text) or {}}
+    return {name: redact(each, key) for name, each in told.items()}
 
 
 def _pieces(reply: HttpReply, deadline: Deadline) -> Iterator[bytes]:

@@ -27,12 +27,12 @@ class ChatCompletions:
 
     def translate(self, translation: Translation) -> None:
         """Put the request into the provider's dialect."""
-        translation.refuse(self.path)
+        translation.reject_fields(self.path)
         translation.rename_fields()
         translation.drop_unknown_fields()
         translation.rename_roles("messages")
         translation.drop_strict("function")
-        translation.ask_for_usage()
+        translation.request_usage()
 
     def watch(self, body: Document, _dialect: Dialect) -> StreamNormalizer:
         """Return the watch for one stream."""

@@ -26,8 +26,8 @@ class Responses:
 
     def translate(self, translation: Translation) -> None:
         """Put the request into the provider's dialect."""
-        translation.refuse(self.path)
-        translation.refuse_references()
+        translation.reject_fields(self.path)
+        translation.reject_references()
         translation.rename_roles("input")
         translation.drop_strict(None)
 

@@ -135,7 +135,7 @@ class CallRecord:
             return figures
         return figures | {
             "Attempts": self.tracker.attempts,
-            "RateLimited": self.tracker.limited or None,
+            "RateLimited": self.tracker.rate_limited or None,
             "TokensIn": self.usage.tokens_in,
             "TokensOut": self.usage.tokens_out,
             "CostUsd": self.usage.cost_usd,

@@ -1,7 +1,7 @@
-"""One circuit per provider: open, it is left alone for a while, and one call tries it again.
+"""One circuit breaker per provider: while it is open, other providers are called first.
 
-Powertools' circuit breaker counts failures in each function instance and shares what comes of them
-in DynamoDB, which is read once in some seconds.
+Powertools' circuit breaker counts failures in each function instance and shares the state in
+DynamoDB, which each instance reads every few seconds.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 from contextlib import suppress
 from functools import lru_cache, partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import boto3
 from aws_lambda_powertools import Logger
@@ -39,7 +39,6 @@ from llm_relay.core.errors import (
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
-from llm_relay.streaming.streaming_body import StreamingBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,96 +54,101 @@ PARTITION = "circuits"
 FAILURES = 5  # in a row, in one function instance
 OPEN_SECONDS = 30
 CACHE_SECONDS = 10
-# Of DynamoDB, which calls wait for: without it they go on as if all were well.
-_PATIENCE_SECONDS = 1
-_DOWN = (
+_DYNAMODB_TIMEOUT_SECONDS = 1  # after which calls go on as if all circuits were closed
+_PROVIDER_FAILURES = (
     ProviderKeyMissing,
     ProviderKeyRejected,
     UpstreamFailed,
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
-_MAKING = threading.Lock()  # clients of boto3 cannot be made side by side
+_CREATION_LOCK = threading.Lock()  # boto3 cannot create clients in several threads at once
 
 
-class CircuitOpen(Exception):  # noqa: N818 - what it is
-    """The provider has failed again and again, and is left alone for now."""
+@runtime_checkable
+class StreamedAnswer(Protocol):
+    """A streamed body, which reports its outcome if no event had arrived when it was returned."""
+
+    is_silent: bool
+    on_outcome: Callable[[RelayError | None], None] | None
 
 
-class _DownError(Exception):
-    """What counts as a failure of the provider, whatever becomes of the call."""
+class CircuitOpenError(Exception):
+    """The provider has failed repeatedly and is not called for now."""
+
+
+class _ProviderFailedError(Exception):
+    """Wraps a failure that counts against the provider."""
 
     def __init__(self, failure: RelayError) -> None:
         super().__init__(failure.code)
         self.failure = failure
 
 
-class _SilentError(Exception):
-    """A stream that has begun and not said anything yet, which tells nothing of its provider."""
+class _UndecidedError(Exception):
+    """Wraps a stream without an event so far, which counts neither way."""
 
     def __init__(self, answer: Any) -> None:
         super().__init__()
         self.answer = answer
 
 
-CONFIG = CircuitBreakerConfig(
+_CONFIG = CircuitBreakerConfig(
     failure_threshold=FAILURES,
     recovery_timeout=OPEN_SECONDS,
     success_threshold=1,
-    handled_exceptions=_DownError,
+    handled_exceptions=_ProviderFailedError,
     local_cache_max_age=CACHE_SECONDS,
 )
 
 
 class CircuitBreakers:
-    """The circuits of all providers, by their names."""
+    """The circuit breakers of all providers, by provider name."""
 
     def __init__(self, store: CircuitBreakerDynamoDBPersistence) -> None:
         self._store = store
 
-    def guard(self, name: str, work: Callable[[], T]) -> T:
-        """Do the work and learn from it; CircuitOpen if the provider is to be left alone."""
+    def call(self, name: str, work: Callable[[], T]) -> T:
+        """Do the work and count its outcome; CircuitOpenError if the circuit is open."""
         protected = circuit_breaker(
-            name=name, persistence_store=self._store, on_transition=_tell, config=CONFIG
-        )(partial(_judged, work))
+            name=name, persistence_store=self._store, on_transition=_log_change, config=_CONFIG
+        )(partial(_classified, work))
         try:
             answer: T | ProviderRefused = protected()
         except CircuitBreakerOpenError:
-            raise CircuitOpen from None
-        except _DownError as down:
-            raise down.failure from None
-        except _SilentError as silent:
-            answer = silent.answer
-            silent.answer.body.on_outcome = partial(self._hear, name)
+            raise CircuitOpenError from None
+        except _ProviderFailedError as error:
+            raise error.failure from None
+        except _UndecidedError as undecided:
+            answer = undecided.answer
+            undecided.answer.body.on_outcome = partial(self._count_outcome, name)
         if isinstance(answer, ProviderRefused):
             raise answer
         return answer
 
     def is_closed(self, name: str) -> bool:
-        """Tell whether a provider is in its place, as far as is known."""
-        self._store.configure(CONFIG, name)
+        """Return whether a provider's circuit is closed, as far as is known."""
+        self._store.configure(_CONFIG, name)
         return self._store.get_state(name).state == CircuitState.CLOSED
 
-    def _hear(self, name: str, failure: RelayError | None) -> None:
-        """Learn from what became of a stream that began in silence."""
-
+    def _count_outcome(self, name: str, failure: RelayError | None) -> None:
         def outcome() -> None:
             if failure:
                 raise failure
 
-        with suppress(CircuitOpen, RelayError):
-            self.guard(name, outcome)
+        with suppress(CircuitOpenError, RelayError):
+            self.call(name, outcome)
 
 
-class Store(CircuitBreakerDynamoDBPersistence):
-    """Where circuits are shared; while it is away, each function instance is by itself."""
+class _CircuitStore(CircuitBreakerDynamoDBPersistence):
+    """Shares circuits; without DynamoDB, each function instance uses its own."""
 
     def _get_record(self, name: str) -> CircuitStateRecord | None:
         try:
             return super()._get_record(name)
-        except Exception as error:  # noqa: BLE001 - whatever the reason, calls go on
+        except Exception as error:  # noqa: BLE001 - calls go on whatever the reason
             log_internal_error(error, PARTITION)
-            return None  # as a closed one, which is kept for CACHE_SECONDS
+            return None  # as a closed circuit, which is cached for CACHE_SECONDS
 
     def _put_record(
         self,
@@ -156,72 +160,72 @@ class Store(CircuitBreakerDynamoDBPersistence):
             super()._put_record(record, condition, expected_opened_at)
         except CircuitBreakerExistingLockError:
             raise
-        except Exception as error:  # noqa: BLE001 - likewise
+        except Exception as error:  # noqa: BLE001 - as above
             log_internal_error(error, PARTITION)
-            if condition:  # nobody knows who may try the provider again
+            if condition:  # it is unknown which instance may try the provider again
                 raise CircuitBreakerExistingLockError from None
 
     def _update_record(self, record: CircuitStateRecord) -> None:
         try:
             super()._update_record(record)
-        except Exception as error:  # noqa: BLE001 - likewise
+        except Exception as error:  # noqa: BLE001 - as above
             log_internal_error(error, PARTITION)
 
 
-def _judged(work: Callable[[], T]) -> T | ProviderRefused:
-    """Return what tells that the provider is there; what is raised tells otherwise, or nothing."""
-    try:
-        answer = work()
-    except RelayError as failure:
-        if is_down(failure):
-            raise _DownError(failure) from None
-        if isinstance(failure, ProviderRefused):
-            return failure
-        raise  # nothing was sent
-    body = getattr(answer, "body", None)
-    if isinstance(body, StreamingBody) and body.is_silent:
-        raise _SilentError(answer)
-    return answer
-
-
-def is_down(failure: RelayError) -> bool:
-    """Tell whether a failure is one of the provider; one that is only busy is there."""
-    if isinstance(failure, ProviderRefused):
-        is_broke = failure.status == HTTPStatus.PAYMENT_REQUIRED
-        return is_broke or failure.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return isinstance(failure, _DOWN)
-
-
 def circuit_breakers() -> CircuitBreakers:
-    """Return the circuits of this environment, made on first use."""
-    with _MAKING:
-        return _made()
+    """Return the circuit breakers of this environment, created on first use."""
+    with _CREATION_LOCK:
+        return _create()
 
 
-def forget() -> None:
-    """Make them anew on the next use."""
-    _made.cache_clear()
+def reset_circuit_breakers() -> None:
+    """Create them anew on the next use."""
+    _create.cache_clear()
 
 
 @lru_cache(maxsize=1)
-def _made() -> CircuitBreakers:
-    patience = Config(
-        connect_timeout=_PATIENCE_SECONDS,
-        read_timeout=_PATIENCE_SECONDS,
+def _create() -> CircuitBreakers:
+    config = Config(
+        connect_timeout=_DYNAMODB_TIMEOUT_SECONDS,
+        read_timeout=_DYNAMODB_TIMEOUT_SECONDS,
         retries={"mode": "standard", "total_max_attempts": 1},
         max_pool_connections=50,
     )
-    store = Store(
+    store = _CircuitStore(
         table_name=os.environ["CLIENTS_TABLE"],
         key_attr="pk",
         sort_key_attr="sk",
         static_pk_value=PARTITION,
         expiry_attr="expires_at",
-        boto3_client=boto3.client("dynamodb", config=patience),
+        boto3_client=boto3.client("dynamodb", config=config),
     )
     return CircuitBreakers(store)
 
 
-def _tell(change: CircuitTransition) -> None:
-    facts = {"provider": change.circuit_name, "circuit": str(change.to_state)}
-    Logger().warning("circuit", extra=facts)
+def _classified(work: Callable[[], T]) -> T | ProviderRefused:
+    """Return what shows that the provider works; raise what shows otherwise, or nothing."""
+    try:
+        answer = work()
+    except RelayError as failure:
+        if _is_provider_failure(failure):
+            raise _ProviderFailedError(failure) from None
+        if isinstance(failure, ProviderRefused):
+            return failure
+        raise  # nothing was sent
+    body = getattr(answer, "body", None)
+    if isinstance(body, StreamedAnswer) and body.is_silent:
+        raise _UndecidedError(answer)
+    return answer
+
+
+def _is_provider_failure(failure: RelayError) -> bool:
+    """Return whether a failure counts against the provider, which being busy does not."""
+    if isinstance(failure, ProviderRefused):
+        is_out_of_credits = failure.status == HTTPStatus.PAYMENT_REQUIRED
+        return is_out_of_credits or failure.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return isinstance(failure, _PROVIDER_FAILURES)
+
+
+def _log_change(change: CircuitTransition) -> None:
+    fields = {"provider": change.circuit_name, "circuit": str(change.to_state)}
+    Logger().warning("circuit", extra=fields)

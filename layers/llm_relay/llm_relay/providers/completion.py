@@ -1,22 +1,23 @@
-"""One question to the provider that is answered whole."""
+"""Calls a provider for a complete answer, one that is no stream."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from llm_relay.core.errors import UpstreamFailed
 from llm_relay.core.json_codec import compact, parse_object
 from llm_relay.core.usage import Usage, usage_of
-from llm_relay.providers.redaction import redacted
-from llm_relay.streaming.streaming_body import refusal_in
+from llm_relay.providers.provider import TranslatingEndpoint
+from llm_relay.providers.redaction import redact
+from llm_relay.providers.refusal import refusal_in_success
 from llm_relay.transport.http_transport import HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from llm_relay.core.deadline import Deadline
-    from llm_relay.endpoints.endpoint import Endpoint
     from llm_relay.providers.client import AttemptTracker
     from llm_relay.providers.provider import Provider
     from llm_relay.providers.router import ProviderRouter
@@ -27,6 +28,13 @@ _ANSWER_FIELDS = ("choices", "output", "data")
 Document = dict[str, Any]
 
 
+class CompletionEndpoint(TranslatingEndpoint, Protocol):
+    """An endpoint whose answers are completed with the fields that OpenAI's types require."""
+
+    def whole(self, document: Document, body: Document) -> Document:
+        """Return the answer with every field that OpenAI's types require."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
     """An answer with every field that OpenAI's types require."""
@@ -34,73 +42,71 @@ class Completion:
     status: int
     text: bytes  # a JSON object, on one line if the provider's was
     document: Document
-    usage: Usage  # as the provider tells it: priced only if it does that itself
-    model: str | None  # as the provider names it
+    usage: Usage  # as the provider reports it: with a cost only if it reports one
+    model: str | None  # the provider's name of it
     provider_request_id: str | None
-    provider: str | None = None  # which one it is, where there are several
+    provider: str | None = None  # the name of the one that answered, if there are several
 
 
 class CompletionCall:
-    """An endpoint of the providers, asked for answers that are no streams."""
+    """Calls one endpoint of the providers."""
 
-    def __init__(self, providers: ProviderRouter, endpoint: Endpoint) -> None:
+    def __init__(self, providers: ProviderRouter, endpoint: CompletionEndpoint) -> None:
         self._providers = providers
         self._endpoint = endpoint
 
-    def ask(
-        self, bodies: Mapping[Provider, Document], deadline: Deadline, effort: AttemptTracker
+    def call(
+        self, bodies: Mapping[Provider, Document], deadline: Deadline, tracker: AttemptTracker
     ) -> Completion:
-        """Return the answer of the first of these providers that has one; else a RelayError.
+        """Return the answer of the first provider that has one; RelayError if none has.
 
-        Each gets its own body; one without a request left is asked last.
+        Each provider gets its own body; those with an exhausted rate limit come last.
         """
 
-        def asked(source: Provider, waits: bool) -> Completion:
-            body = bodies[source]
-            translated = source.translated(self._endpoint, compact(body), body)
+        def call(provider: Provider, retry: bool) -> Completion:
+            body = bodies[provider]
             request = HttpRequest(
                 method="POST",
                 path=self._endpoint.path,
-                model=str(body.get("model")),
-                body=translated.text,
+                model=_model(body),
+                body=provider.translate(self._endpoint, compact(body), body).text,
             )
-            reply = source.provider.call(request, deadline, effort, waits=waits)
-            try:
-                content = effort.waiting_for(lambda: reply.read_all(deadline))
-            finally:
-                reply.close()
-            whole = completion_of(self._endpoint, reply, content, body, effort.key)
-            return replace(whole, provider=source.name) if self._providers.are_many else whole
+            with closing(provider.client.call(request, deadline, tracker, retry=retry)) as reply:
+                content = tracker.timed(lambda: reply.read_all(deadline))
+            completion = parse_completion(self._endpoint, reply, content, body, tracker.key)
+            return replace(completion, provider=provider.name if self._providers.are_many else None)
 
-        def is_spent(source: Provider) -> bool:
-            return source.provider.rate_limits.is_exhausted(str(bodies[source].get("model")))
+        def is_exhausted(provider: Provider) -> bool:
+            return provider.client.rate_limits.is_exhausted(_model(bodies[provider]))
 
-        return self._providers.ask(sorted(bodies, key=is_spent), asked)
+        return self._providers.first_answer(sorted(bodies, key=is_exhausted), call)
 
 
-def completion_of(
-    endpoint: Endpoint, reply: HttpReply, content: bytes, body: Document, key: str
+def parse_completion(
+    endpoint: CompletionEndpoint, reply: HttpReply, content: bytes, body: Document, key: str
 ) -> Completion:
-    """Return the provider's answer, completed; a RelayError if it is none."""
-    document = parsed_answer(content, key)
-    whole = endpoint.whole(document, body)
-    text = content if whole == document else compact(whole)
+    """Return the provider's answer, completed; RelayError if it is invalid or a refusal."""
+    answered = _parse_answer(content, key)
+    document = endpoint.whole(answered, body)
     return Completion(
         status=reply.status,
-        text=text,
-        document=whole,
-        usage=usage_of(document),
-        model=whole["model"] if isinstance(whole["model"], str) else None,
+        text=content if document == answered else compact(document),
+        document=document,
+        usage=usage_of(answered),
+        model=document["model"] if isinstance(document["model"], str) else None,
         provider_request_id=reply.headers.get("x-request-id"),
     )
 
 
-def parsed_answer(text: bytes, key: str) -> Document:
-    """Return the provider's answer, parsed; a RelayError if it is broken or a hidden refusal."""
-    document = parse_object(text)
+def _parse_answer(content: bytes, key: str) -> Document:
+    document = parse_object(content)
     if document is None:
         raise UpstreamFailed("The provider's answer is not a JSON object.")
     error = document.get("error")
     if isinstance(error, dict) and not any(name in document for name in _ANSWER_FIELDS):
-        raise refusal_in(redacted(error, key))
+        raise refusal_in_success(redact(error, key))
     return document
+
+
+def _model(body: Document) -> str:
+    return str(body.get("model"))

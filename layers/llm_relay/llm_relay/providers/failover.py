@@ -1,4 +1,4 @@
-"""Who is asked in whose place: the next provider, as long as nothing can have been paid."""
+"""Calls the next provider when one fails, as long as no call can be charged twice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from llm_relay.core.errors import (
     UpstreamUnreachable,
 )
 from llm_relay.core.http_status import is_retryable
-from llm_relay.providers.circuit_breaker import CircuitOpen, circuit_breakers
+from llm_relay.providers.circuit_breaker import CircuitOpenError, circuit_breakers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_NO_SUCH_MODEL = "model_not_found"
+_MODEL_NOT_FOUND = "model_not_found"
 _NOTHING_SENT = (
-    BadRequest,  # what its dialect has no word for
+    BadRequest,  # a field that the dialect does not support
     DeadlineExceeded,
     ProviderKeyMissing,
     ProviderKeyRejected,
@@ -35,58 +35,61 @@ _NOTHING_SENT = (
 )
 
 
-def first_answer(sources: Sequence[Provider], work: Callable[[Provider, bool], T]) -> T:
-    """Return what the first of the providers answers; a RelayError if it is final, or none does.
+def first_answer(providers: Sequence[Provider], call: Callable[[Provider, bool], T]) -> T:
+    """Return the answer of the first provider that has one; RelayError if it is final.
 
-    Those whose circuit is open are asked last, and not left out: refusing helps nobody.
+    `call` gets a provider and whether to retry, which the last provider with a closed circuit does.
+    Providers with an open circuit are called last, not left out: refusing a call helps no caller.
     """
     failures: list[RelayError] = []
     skipped: list[Provider] = []
-    patient = _last_closed(sources)
-    for source in sources:
+    retried = _last_closed(providers)
+    for provider in providers:
+        attempt = partial(call, provider, provider is retried)
         try:
-            return circuit_breakers().guard(source.name, partial(work, source, source is patient))
-        except CircuitOpen:
-            skipped.append(source)
+            return circuit_breakers().call(provider.name, attempt)
+        except CircuitOpenError:
+            skipped.append(provider)
         except RelayError as failure:
-            failures.append(_passed_over(source, failure))
-    for source in skipped:
+            failures.append(_checked(provider, failure))
+    for provider in skipped:
         try:
-            return work(source, source is patient)
+            return call(provider, provider is retried)
         except RelayError as failure:
-            failures.append(_passed_over(source, failure))
+            failures.append(_checked(provider, failure))
     raise min(failures, key=_rank)
 
 
-def may_be_asked_elsewhere(failure: RelayError) -> bool:
-    """Tell whether another provider may be asked: nobody has answered, or may have been paid."""
+def _can_fail_over(failure: RelayError) -> bool:
+    """Return whether another provider may be called: this one cannot have charged anything."""
     if isinstance(failure, _NOTHING_SENT):
         return True
     if not isinstance(failure, ProviderRefused):
         return False
     if failure.status in (HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.TOO_MANY_REQUESTS):
         return True
-    says_no = failure.headers().get("x-should-retry") == "false"
-    return failure.code == _NO_SUCH_MODEL or (is_retryable(failure.status) and not says_no)
+    may_retry = failure.headers().get("x-should-retry") != "false"
+    return failure.code == _MODEL_NOT_FOUND or (is_retryable(failure.status) and may_retry)
 
 
-def _last_closed(sources: Sequence[Provider]) -> Provider:
-    """Return the one to be patient with: behind it are none, or none that is known to answer."""
-    closed = (source for source in reversed(sources) if circuit_breakers().is_closed(source.name))
-    return next(closed, sources[-1])
+def _last_closed(providers: Sequence[Provider]) -> Provider:
+    """Return the provider to retry: no other one with a closed circuit follows it."""
+    breakers = circuit_breakers()
+    closed = (each for each in reversed(providers) if breakers.is_closed(each.name))
+    return next(closed, providers[-1])
 
 
-def _passed_over(source: Provider, failure: RelayError) -> RelayError:
-    """Return a failure after which the next provider is asked; raise one that is final."""
-    failure.provider = source.name
-    if may_be_asked_elsewhere(failure):
+def _checked(provider: Provider, failure: RelayError) -> RelayError:
+    """Return a failure after which the next provider is called; raise one that is final."""
+    failure.provider = provider.name
+    if _can_fail_over(failure):
         return failure
     raise failure
 
 
 def _rank(failure: RelayError) -> int:
-    """Return how little it tells: who has to wait should know, and the first provider counts."""
+    """Order failures by relevance: a wait is reported first, then the first provider's failure."""
     if failure.status == HTTPStatus.TOO_MANY_REQUESTS:
         return 0
-    is_about_request = isinstance(failure, BadRequest) or failure.code == _NO_SUCH_MODEL
+    is_about_request = isinstance(failure, BadRequest) or failure.code == _MODEL_NOT_FOUND
     return 2 if is_about_request else 1

@@ -1,9 +1,9 @@
-"""What the provider lists of its models, kept for a while."""
+"""The provider's list of models, cached."""
 
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.core.defaults import objects_in
@@ -19,69 +19,70 @@ if TYPE_CHECKING:
     from llm_relay.core.deadline import Deadline
     from llm_relay.providers.client import ProviderClient
 
-FRESH_SECONDS = 60.0  # for a caller who asks for the list, or for a model that is not in it
-KNOWN_SECONDS = 600.0  # for limits and prices, which hold for longer
-RETRY_SECONDS = 60.0  # for a provider that has no list, which calls do without
+LISTING_SECONDS = 60.0  # maximum age of a list for a caller, or for a model that it lacks
+ENTRY_SECONDS = 600.0  # maximum age of an entry's limits and prices, which seldom change
+RETRY_SECONDS = 60.0  # after a failure, which calls do not depend on
 
-Listing = dict[str, Any]
+Document = dict[str, Any]
 
 
 class ModelCatalog:
     """The provider's list of models; one per environment."""
 
-    def __init__(self, provider: ProviderClient, now: Callable[[], float] = time.monotonic) -> None:
-        self._provider = provider
-        self._now = now
-        self._listing: Listing = {"data": []}
+    def __init__(self, client: ProviderClient, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
+        self._clock = clock
+        self._listing: Document = {"data": []}
         self._fetched_at = float("-inf")
         self._failed_at = float("-inf")
         self._failure: RelayError | None = None
 
     @property
-    def is_away(self) -> bool:
-        """Whether there is no list for now, from a provider that may well have one."""
+    def is_unavailable(self) -> bool:
+        """Whether the last attempt to get the list failed with an error that may pass."""
         return self._failure is not None and is_retryable(self._failure.status)
 
-    def listing(self, deadline: Deadline, effort: AttemptTracker, *, waits: bool = True) -> Listing:
-        """Return the list, at most a minute old; a RelayError if the provider has none."""
-        if self._age() > FRESH_SECONDS:
-            self._fetch(deadline, effort, waits=waits)
+    def listing(
+        self, deadline: Deadline, tracker: AttemptTracker, *, retry: bool = True
+    ) -> Document:
+        """Return the list, at most a minute old; RelayError if the provider has none."""
+        if self._age() > LISTING_SECONDS:
+            self._fetch(deadline, tracker, retry=retry)
         return self._listing
 
     def entry(
         self, model: str, deadline: Deadline, retry_seconds: float = RETRY_SECONDS
-    ) -> Listing | None:
-        """Return what is known of a model, however old while there is no newer list."""
-        age = self._age()
-        is_old = age > KNOWN_SECONDS or (age > FRESH_SECONDS and not self._known(model))
-        if is_old and self._now() - self._failed_at > retry_seconds:
+    ) -> Document | None:
+        """Return a model's entry, an old one while no newer list is available."""
+        age, entry = self._age(), self._find(model)
+        is_old = age > ENTRY_SECONDS or (age > LISTING_SECONDS and not entry)
+        if is_old and self._clock() - self._failed_at > retry_seconds:
             with suppress(RelayError):
                 self._fetch(deadline, AttemptTracker())
-        return self._known(model)
+        return self._find(model)
 
-    def _known(self, model: str) -> Listing | None:
+    def _find(self, model: str) -> Document | None:
         entries = objects_in(self._listing, "data")
         return next((entry for entry in entries if entry.get("id") == model), None)
 
     def _age(self) -> float:
-        return self._now() - self._fetched_at
+        return self._clock() - self._fetched_at
 
-    def _fetch(self, deadline: Deadline, effort: AttemptTracker, *, waits: bool = True) -> None:
+    def _fetch(self, deadline: Deadline, tracker: AttemptTracker, *, retry: bool = True) -> None:
         try:
-            self._listing = self._asked(deadline, effort, waits=waits)
+            self._listing = self._request_listing(deadline, tracker, retry=retry)
         except RelayError as failure:
-            self._failure, self._failed_at = failure, self._now()
+            self._failure, self._failed_at = failure, self._clock()
             raise
-        self._failure, self._fetched_at = None, self._now()
+        self._failure, self._fetched_at = None, self._clock()
 
-    def _asked(self, deadline: Deadline, effort: AttemptTracker, *, waits: bool) -> Listing:
+    def _request_listing(
+        self, deadline: Deadline, tracker: AttemptTracker, *, retry: bool
+    ) -> Document:
         request = HttpRequest(method="GET", path="/models")
-        reply = self._provider.call(request, deadline, effort, waits=waits)
-        try:
-            text = effort.waiting_for(lambda: reply.read_all(deadline))
-        finally:
-            reply.close()
+        with closing(self._client.call(request, deadline, tracker, retry=retry)) as reply:
+            text = tracker.timed(lambda: reply.read_all(deadline))
         listing = parse_object(text) or {}
         if not isinstance(listing.get("data"), list):
-            raise UpstreamFailed("The provider's list of models is not one.")
+            raise UpstreamFailed("The provider's list of models is invalid.")
         return {"object": "list"} | listing

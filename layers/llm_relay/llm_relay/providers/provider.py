@@ -1,8 +1,8 @@
-"""One provider as requests see it: what it lists, and what it calls the models asked for."""
+"""One provider: its models, their names here, and requests in its dialect."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from llm_relay.core.defaults import objects_in
 from llm_relay.core.errors import PricesUnavailable, RelayError
@@ -14,38 +14,45 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from llm_relay.core.deadline import Deadline
-    from llm_relay.endpoints.endpoint import Endpoint
     from llm_relay.providers.client import AttemptTracker, ProviderClient
 
 Document = dict[str, Any]
 
 
+class TranslatingEndpoint(Protocol):
+    """An endpoint of the API, as far as a provider needs to know it."""
+
+    path: str
+
+    def translate(self, translation: Translation) -> None:
+        """Put a request into the provider's dialect."""
+
+
 class Provider:
-    """A provider, its list of models, and the names that those go by here.
+    """A provider, with the names that its models have here: the provider's own, unless mapped."""
 
-    Without names of our own, every model goes by the provider's.
-    """
-
-    def __init__(self, provider: ProviderClient, models: Mapping[str, str] | None = None) -> None:
-        self.provider = provider
-        self.name = provider.name
-        self.dialect = provider.settings.dialect
-        self.catalogue = ModelCatalog(provider)
+    def __init__(self, client: ProviderClient, models: Mapping[str, str] | None = None) -> None:
+        self.client = client
+        self.name = client.name
+        self.dialect = client.settings.dialect
+        self.catalog = ModelCatalog(client)
         self._models = models or {}
 
     @property
-    def renames(self) -> bool:
-        """Tell whether its models go by names of our own."""
+    def has_model_names(self) -> bool:
+        """Whether its models have names of ours."""
         return bool(self._models)
 
-    def theirs(self, asked: str) -> str | None:
-        """Return the provider's name of a model; None if it is not to be asked for that."""
-        return self._models.get(asked) if self._models else asked
+    def model_name(self, model: str) -> str | None:
+        """Return the provider's name of a model; None if it does not serve the model."""
+        return self._models.get(model) if self._models else model
 
-    def translated(self, endpoint: Endpoint, text: bytes, body: Document) -> TranslatedRequest:
-        """Return a request as the provider takes it; BadRequest if it cannot.
+    def translate(
+        self, endpoint: TranslatingEndpoint, text: bytes, body: Document
+    ) -> TranslatedRequest:
+        """Return a request in the provider's dialect; BadRequest if that is impossible.
 
-        `text` is the body's bytes, sent as they are unless something has to change.
+        `text` is the encoded body, which is sent unchanged unless the dialect requires a change.
         """
         if self._models:
             body = body | {"model": self._models[body["model"]]}
@@ -54,40 +61,47 @@ class Provider:
         endpoint.translate(translation)
         return translation.result()
 
-    def entry(
-        self, asked: str, deadline: Deadline, retry_seconds: float = RETRY_SECONDS
+    def model_entry(
+        self, model: str, deadline: Deadline, retry_seconds: float = RETRY_SECONDS
     ) -> Document | None:
-        """Return what the provider lists of a model, by the name that is asked for."""
-        return self.catalogue.entry(self.theirs(asked) or asked, deadline, retry_seconds)
+        """Return the provider's list entry of a model; None if it has none."""
+        return self.catalog.entry(self.model_name(model) or model, deadline, retry_seconds)
 
     def priced_entry(
-        self, asked: str, deadline: Deadline, retry_seconds: float = RETRY_SECONDS
+        self, model: str, deadline: Deadline, retry_seconds: float = RETRY_SECONDS
     ) -> Document | None:
-        """Return what is listed of a model for a budget; PricesUnavailable if that may yet come."""
-        entry = self.entry(asked, deadline, retry_seconds)
-        if entry is None and self.catalogue.is_away:
+        """Return the list entry of a model; PricesUnavailable if the list is unavailable."""
+        entry = self.model_entry(model, deadline, retry_seconds)
+        if entry is None and self.catalog.is_unavailable:
             raise PricesUnavailable(
-                "The provider's prices cannot be had now, and your budget needs them, so nothing "
+                "The provider's prices are unavailable, and your budget needs them, so nothing "
                 "was sent. Try again in a moment."
             )
         return entry
 
-    def entry_of_answer(self, model: str | None, asked: str, deadline: Deadline) -> Document | None:
-        """Return what is listed of the model that an answer names, or else of the one asked for.
+    def answer_entry(
+        self, answered: str | None, requested: str, deadline: Deadline
+    ) -> Document | None:
+        """Return the list entry of the model that an answer names, or of the requested one.
 
         A provider may answer under a name that it does not list.
         """
-        found = self.catalogue.entry(model, deadline) if model else None
-        return found or self.entry(asked, deadline)
+        found = self.catalog.entry(answered, deadline) if answered else None
+        return found or self.model_entry(requested, deadline)
 
-    def models(self, deadline: Deadline, effort: AttemptTracker, *, waits: bool) -> list[Document]:
-        """Return the models that can be asked for here, with all that is listed of them."""
-        if not self._models:
-            return objects_in(self.catalogue.listing(deadline, effort, waits=waits), "data")
+    def list_models(
+        self, deadline: Deadline, tracker: AttemptTracker, *, retry: bool
+    ) -> list[Document]:
+        """Return the models that can be requested here, with their list entries."""
         try:
-            listing = self.catalogue.listing(deadline, effort, waits=waits)
+            listing = self.catalog.listing(deadline, tracker, retry=retry)
         except RelayError:
-            listing = {}  # they can be asked for all the same
-        known = {str(entry.get("id")): entry for entry in objects_in(listing, "data")}
+            if not self._models:
+                raise
+            listing = {}  # mapped models can be requested without a list
+        entries = objects_in(listing, "data")
+        if not self._models:
+            return entries
+        known = {str(entry.get("id")): entry for entry in entries}
         bare = {"object": "model", "created": 0, "owned_by": self.name}
-        return [known.get(theirs, bare) | {"id": asked} for asked, theirs in self._models.items()]
+        return [known.get(name, bare) | {"id": model} for model, name in self._models.items()]

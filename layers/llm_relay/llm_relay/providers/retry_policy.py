@@ -1,4 +1,4 @@
-"""When to ask the provider again, and after how long."""
+"""How long to wait before the provider is called again."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FIRST_BACKOFF_SECONDS = 0.5
-LONGEST_BACKOFF_SECONDS = 8.0
+MAX_BACKOFF_SECONDS = 8.0
 
 
 def wait_seconds(attempts: int, headers: Mapping[str, str]) -> float:
-    """Return the pause after that many attempts: full jitter, but no less than Retry-After."""
-    ceiling = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (attempts - 1))
+    """Return the pause after that many attempts: full jitter, but at least Retry-After."""
+    ceiling = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (attempts - 1))
     jitter = random.uniform(0, ceiling)  # noqa: S311 - spreads callers, guards nothing
     return max(jitter, retry_after_seconds(headers) or 0.0)
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
-    """Read Retry-After in any of its forms; None if there is no sense in it."""
+    """Read Retry-After in any of its forms; None if it is absent or invalid."""
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000

@@ -1,8 +1,7 @@
-"""All providers that there are, in the order in which they are asked."""
+"""All providers, in the order in which they are called."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_relay.core.errors import ModelNotFound, RelayError, most_relevant
@@ -15,118 +14,110 @@ from llm_relay.transport.http_transport import HttpTransport
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from llm_relay.billing.admission import Admission
     from llm_relay.core.deadline import Deadline
     from llm_relay.providers.client import AttemptTracker
 
 T = TypeVar("T")
-ONLY = "default"  # the name of a provider that is not in a list
+DEFAULT_NAME = "default"  # of a provider that is not in a list
 Document = dict[str, Any]
 
 
 class ProviderRouter:
-    """The providers, the first of which is asked as long as it answers."""
+    """The providers; the first is called as long as it answers."""
 
-    def __init__(self, sources: Sequence[Provider]) -> None:
-        self._sources = tuple(sources)
-        # How patient we are is the same for all of them.
-        self.settings: ProviderSettings = sources[0].provider.settings
+    def __init__(self, providers: Sequence[Provider]) -> None:
+        self._providers = tuple(providers)
+        # Timeouts and retries are the same for all of them.
+        self.settings: ProviderSettings = providers[0].client.settings
 
     def __iter__(self) -> Iterator[Provider]:
-        """Go through them in their order."""
-        return iter(self._sources)
+        """Iterate over the providers in their order."""
+        return iter(self._providers)
 
     @property
     def are_many(self) -> bool:
-        """Tell whether one can stand in for another."""
-        return len(self._sources) > 1
+        """Whether one provider can replace another."""
+        return len(self._providers) > 1
 
     def named(self, name: str | None) -> Provider:
         """Return the provider of a name, or the first."""
-        return next((each for each in self._sources if each.name == name), self._sources[0])
+        return next((each for each in self._providers if each.name == name), self._providers[0])
 
-    def admission(self, model: str, admitted: Callable[[Provider], Admission]) -> Admission:
-        """Return a request as those may take it that can, at the price of the dearest.
+    def accepting(self, model: str, accept: Callable[[Provider], T]) -> dict[Provider, T]:
+        """Return the results of `accept` for each provider of the model that raises no RelayError.
 
-        Raises the foremost refusal if no provider can, ModelNotFound if none has the model.
+        Raises the most relevant error if all do, ModelNotFound if no provider has the model.
         """
-        admissions: dict[Provider, Admission] = {}
+        accepted: dict[Provider, T] = {}
         refusals = []
-        for source in self._sources:
-            if source.theirs(model) is None:
+        for provider in self._providers:
+            if provider.model_name(model) is None:
                 continue
             try:
-                admissions[source] = admitted(source)
+                accepted[provider] = accept(provider)
             except RelayError as refusal:
                 refusals.append(refusal)
-        if admissions:
-            return _together(admissions)
+        if accepted:
+            return accepted
         raise most_relevant(refusals) if refusals else model_not_found(model)
 
-    def ask(self, sources: Sequence[Provider], work: Callable[[Provider, bool], T]) -> T:
-        """Do the work with the first of these that answers, as long as none may be paid twice.
+    def first_answer(self, providers: Sequence[Provider], call: Callable[[Provider, bool], T]) -> T:
+        """Return the first provider's answer, as long as no call can be charged twice.
 
-        The work is told whether it may wait for its provider: only if there is no other.
+        `call` gets a provider and whether to retry, rather than to leave it to another provider.
         """
         if not self.are_many:
-            return work(sources[0], True)
-        from llm_relay.providers.failover import first_answer  # noqa: PLC0415 - one provider needs none
+            return call(providers[0], True)
+        from llm_relay.providers.failover import first_answer  # noqa: PLC0415 - for several alone
 
-        return first_answer(sources, work)
+        return first_answer(providers, call)
 
-    def listing(self, deadline: Deadline, effort: AttemptTracker) -> Document:
-        """Return the models that can be asked for; a RelayError if no provider lists any."""
-        if not (self.are_many or self._sources[0].renames):
-            return self._sources[0].catalogue.listing(deadline, effort)
+    def list_models(self, deadline: Deadline, tracker: AttemptTracker) -> Document:
+        """Return the models that can be requested; RelayError if no provider lists any."""
+        if not (self.are_many or self._providers[0].has_model_names):
+            return self._providers[0].catalog.listing(deadline, tracker)
         models: dict[str, Document] = {}
         failures = []
-        for place, source in enumerate(self._sources):
-            # Whoever hangs leaves the others their time.
-            share = deadline.within(deadline.remaining() / (len(self._sources) - place))
+        for index, provider in enumerate(self._providers):
+            # A provider that hangs leaves the others their share of the time.
+            share = deadline.within(deadline.remaining() / (len(self._providers) - index))
             try:
-                for entry in source.models(share, effort, waits=not self.are_many):
-                    models.setdefault(str(entry.get("id")), entry)  # the first one's counts
+                for entry in provider.list_models(share, tracker, retry=not self.are_many):
+                    models.setdefault(str(entry.get("id")), entry)  # the first provider's counts
             except RelayError as failure:
                 failures.append(failure)
         if failures and not models:
             raise failures[0]
-        effort.provider = ""  # it is nobody's alone
+        tracker.provider = ""  # the list is of several
         return {"object": "list", "data": list(models.values())}
 
 
 def router_from(environ: Mapping[str, str]) -> ProviderRouter:
-    """Return the providers that the environment names; ValueError says what is wrong with it."""
+    """Return the providers that the environment names; ValueError if it is invalid."""
     settings = ProviderSettings.from_mapping(environ)
     keys = ProviderKeySettings.from_mapping(environ)
     if not environ.get("PROVIDERS"):
-        return ProviderRouter([Provider(_provider(settings, keys, ONLY))])
-    from llm_relay.providers.provider_list import parse_provider_list  # noqa: PLC0415 - most have no list
+        return ProviderRouter([Provider(_client(DEFAULT_NAME, settings, keys))])
+    from llm_relay.providers.provider_list import parse_provider_list  # noqa: PLC0415 - for lists
 
     return ProviderRouter(
         [
-            Provider(_provider(each.upstream(settings), each.key(keys), each.name), each.models)
+            Provider(
+                _client(each.name, each.settings(settings), each.key_settings(keys)), each.models
+            )
             for each in parse_provider_list(environ["PROVIDERS"])
         ]
     )
 
 
 def model_not_found(model: str) -> ModelNotFound:
-    """Return the refusal of a model that there is not."""
+    """Return the error for a model that no provider has."""
     return ModelNotFound(
-        f"The provider has no model {model!r:.100}. GET /v1/models lists what there is.",
+        f"The provider has no model {model!r:.100}. GET /v1/models lists the available models.",
         param="model",
     )
 
 
-def _provider(settings: ProviderSettings, keys: ProviderKeySettings, name: str) -> ProviderClient:
+def _client(name: str, settings: ProviderSettings, keys: ProviderKeySettings) -> ProviderClient:
     transport = HttpTransport(settings.transport)
-    return ProviderClient(transport, ProviderKeys(keys, transport.preconnect), name, settings)
-
-
-def _together(admissions: Mapping[Provider, Admission]) -> Admission:
-    """Return the first as one for all: whoever serves in the end, the money is set aside."""
-    return replace(
-        next(iter(admissions.values())),
-        max_cost_nanos=max(each.max_cost_nanos for each in admissions.values()),
-        bodies={source: each.body for source, each in admissions.items()},
-    )
+    return ProviderClient(name, settings, transport, ProviderKeys(keys, transport.preconnect))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from llm_relay.core.errors import UpstreamFailed
 from llm_relay.core.json_codec import parse_object
 from llm_relay.core.usage import Usage
-from llm_relay.providers.redaction import redacted
+from llm_relay.providers.redaction import redact
 from llm_relay.streaming.sse import encode_event, payload_of, split_frames
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class StreamNormalizer:
         raise NotImplementedError
 
     def _normalize_error(self, frame: bytes, document: dict[str, Any]) -> bytes:
-        shown = redacted(document, self.provider_key)
+        shown = redact(document, self.provider_key)
         error = error_in_event(frame, shown)
         self.failure_code = "provider_error"
         self.is_finished = True

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llm_relay.core.error_log import log_internal_error
-from llm_relay.core.errors import InternalError, ProviderRefused, RelayError, UpstreamFailed
-from llm_relay.providers.client import provider_refusal
+from llm_relay.core.errors import InternalError, RelayError, UpstreamFailed
+from llm_relay.providers.refusal import refusal_in_success
 from llm_relay.streaming.sse import KEEP_ALIVE, FrameBuffer, without_harmful_lines
 from llm_relay.transport.http_transport import timeout_error
 
@@ -68,7 +68,7 @@ class StreamingBody:
             with suppress(TimeoutError):
                 self._first_frames += self._read(due.remaining())
         if self._normalizer.refusal:
-            raise refusal_in(self._normalizer.refusal)
+            raise refusal_in_success(self._normalizer.refusal)
         if self._failure and self.is_silent:
             raise self._failure
         if not self._deadline.remaining():
@@ -117,7 +117,7 @@ class StreamingBody:
         return self._linger_deadline.remaining()
 
     def _read(self, seconds: float) -> bytes:
-        chunk = self._call.tracker.waiting_for(lambda: self._reply.read(seconds))
+        chunk = self._call.tracker.timed(lambda: self._reply.read(seconds))
         if not chunk:
             return self._end()
         return self._normalize(self._frames.feed(chunk))
@@ -170,24 +170,8 @@ class StreamingBody:
         if not report:
             return
         if self._normalizer.refusal:
-            report(refusal_in(self._normalizer.refusal))
+            report(refusal_in_success(self._normalizer.refusal))
         elif not self.is_silent:
             report(None)
         elif self._failure:
             report(self._failure)
-
-
-def refusal_in(error: dict[str, Any]) -> ProviderRefused:
-    """Return the refusal that a provider sent with status 200."""
-    return provider_refusal(_error_status(error), error, {})
-
-
-def _error_status(error: dict[str, Any]) -> int:
-    for name in ("status", "status_code", "code"):
-        status = error.get(name)
-        if type(status) is int and HTTPStatus.BAD_REQUEST <= status < 600:  # noqa: PLR2004
-            return status
-    words = f"{error.get('type')} {error.get('code')}"
-    if "rate_limit" in words:
-        return HTTPStatus.TOO_MANY_REQUESTS
-    return HTTPStatus.BAD_REQUEST if "invalid_request" in words else HTTPStatus.BAD_GATEWAY

@@ -37,11 +37,11 @@ class ModelListing:
             raise self._failure
         if self._entries is None:
             self._entries = self._fetched()
-        return self._entries.get(self._source.theirs(model) or model)
+        return self._entries.get(self._source.model_name(model) or model)
 
     def _fetched(self) -> Mapping[str, Mapping[str, Any]]:
         try:
-            listing = self._source.catalogue.listing(Deadline.after(_SECONDS), AttemptTracker())
+            listing = self._source.catalog.listing(Deadline.after(_SECONDS), AttemptTracker())
         except RelayError as error:
             has_none = isinstance(error, ProviderRefused) and error.status == HTTPStatus.NOT_FOUND
             if self._is_needed and not has_none:

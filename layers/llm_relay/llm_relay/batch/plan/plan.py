@@ -95,7 +95,7 @@ def _checker(batch: Batch) -> RowChecker:
         ProviderRules(
             dialect=source.dialect,
             listed=ModelListing(source, is_needed=is_needed).entry,
-            has=source.theirs,
+            has=source.model_name,
         )
         for source in provider_router()
     ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_relay.api.relay import LISTING_TIMEOUT_SECONDS, provider_router
 from llm_relay.batch.model.names import row_request_id
-from llm_relay.billing.admission import admit
+from llm_relay.billing.admission import admit, merge_admissions
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import (
@@ -95,7 +95,7 @@ class ProviderCall:
         completion, failure = None, None
         try:
             deadline = Deadline.after(self._timeout_seconds)
-            completion = self._completion_call.ask(row.bodies, deadline, tracker)
+            completion = self._completion_call.call(row.bodies, deadline, tracker)
         except RelayError as error:
             failure = error
         except Exception as error:  # noqa: BLE001 - fails this row, not the other rows
@@ -113,7 +113,7 @@ class ProviderCall:
 
 def load_provider_key() -> None:
     """Load the key of the first provider, before many threads need it at once."""
-    next(iter(provider_router())).entry("", Deadline.after(LISTING_TIMEOUT_SECONDS))
+    next(iter(provider_router())).model_entry("", Deadline.after(LISTING_TIMEOUT_SECONDS))
 
 
 def admit_row(batch: Batch, body: dict[str, Any]) -> Admission:
@@ -127,24 +127,24 @@ def admit_row(batch: Batch, body: dict[str, Any]) -> Admission:
     def admit_at(provider: Provider) -> Admission:
         deadline = Deadline.after(LISTING_TIMEOUT_SECONDS)
         if model_limits.needs_listing(body):
-            model_limits.check(body, provider.entry(model, deadline))
+            model_limits.check(body, provider.model_entry(model, deadline))
         entry = None if client.budget_nanos is None else provider.priced_entry(model, deadline)
         endpoint.translate(Translation(provider.dialect, b"", body))  # raises if it cannot
         return admit(client, endpoint.path, body, entry, provider.dialect)
 
-    return provider_router().admission(model, admit_at)
+    return merge_admissions(provider_router().accepting(model, admit_at))
 
 
 def listed_model(completion: Completion, requested_model: str) -> Mapping[str, Any] | None:
     """Return the provider's catalog entry of the model that has answered, if there is one."""
     provider = provider_router().named(completion.provider)
     deadline = Deadline.after(LISTING_TIMEOUT_SECONDS)
-    return provider.entry_of_answer(completion.model, requested_model, deadline)
+    return provider.answer_entry(completion.model, requested_model, deadline)
 
 
 def row_interval(row: Row) -> float:
     """Return the seconds to leave after a row, by the provider with the most capacity left."""
-    return min(each.provider.rate_limits.spacing_seconds(row.model) for each in row.bodies)
+    return min(each.client.rate_limits.spacing_seconds(row.model) for each in row.bodies)
 
 
 def _endpoint_of(batch: Batch) -> Endpoint:

@@ -1,4 +1,4 @@
-"""How providers differ from OpenAI: one glance at a dialect shows all of it."""
+"""How the APIs of providers differ from OpenAI's."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """What a provider wants renamed, leaves out or refuses; the defaults pass everything."""
+    """The fields that a provider renames, lacks or rejects; the defaults change nothing."""
 
     name: str
-    # The top-level fields that chat completions take; others are dropped. None: any field passes.
+    # The top-level fields of chat completions; others are dropped. None: no field is dropped.
     chat_fields: frozenset[str] | None = None
-    # Fields that cannot be dropped without changing what was asked for, and what to send instead.
-    refused_fields: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    exclusive_fields: tuple[tuple[str, str], ...] = ()  # pairs of which a request may hold one
+    # By path: fields that cannot be dropped without changing the request, and what to send instead.
+    rejected_fields: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    exclusive_fields: tuple[tuple[str, str], ...] = ()  # pairs that exclude each other
     renamed_chat_fields: Mapping[str, str] = field(default_factory=dict)
     renamed_roles: Mapping[str, str] = field(default_factory=dict)
-    takes_strict_tools: bool = True
-    keeps_responses: bool = True  # so that their items can be referred to
+    supports_strict_tools: bool = True
+    stores_responses: bool = True  # so that later requests can refer to their items
     renamed_events: Mapping[str, str] = field(default_factory=dict)  # of Responses streams
-    least_usd_per_token: float = 0.0  # for a worst case, where the list asks less than the bill
+    min_usd_per_token: float = 0.0  # for a worst case, where the list is below the bill
 
 
 OPENAI = Dialect(name="openai")
@@ -43,7 +43,7 @@ ABLITERATION = Dialect(
             "tools", "top_logprobs", "top_p", "user", "verbosity", "web_search_options",
         }
     ),
-    refused_fields={
+    rejected_fields={
         "/chat/completions": {
             "input": "Send 'messages', or use /v1/responses.",
             "instructions": "Send a system message, or use /v1/responses.",
@@ -53,30 +53,30 @@ ABLITERATION = Dialect(
             "previous_response_id": "Send the whole conversation in 'messages'.",
         },
         "/responses": {
-            "background": "This provider keeps no responses. Wait for the answer, or stream it.",
-            "conversation": "This provider keeps no conversations. Send all of it in 'input'.",
+            "background": "This provider stores no responses. Wait for the answer, or stream it.",
+            "conversation": "This provider stores no conversations. Send all of it in 'input'.",
             "messages": "Send 'input', or use /v1/chat/completions.",
         },
     },
     exclusive_fields=(("tools", "web_search_options"),),
     renamed_chat_fields={"max_completion_tokens": "max_tokens"},
     renamed_roles={"developer": "system"},
-    takes_strict_tools=False,
-    keeps_responses=False,
+    supports_strict_tools=False,
+    stores_responses=False,
     renamed_events={
         "response.function_call.arguments.delta": "response.function_call_arguments.delta",
         "response.function_call.arguments.done": "response.function_call_arguments.done",
         "response.function_call.done": "response.function_call_arguments.done",
     },
-    least_usd_per_token=5e-6,  # as every `estimated_cost_usd` of its pages comes to
+    min_usd_per_token=5e-6,  # by every `estimated_cost_usd` in its documentation
 )  # fmt: skip
 
 DIALECTS = {dialect.name: dialect for dialect in (ABLITERATION, OPENAI)}
-DEFAULT_MODELS = {"abliteration": "abliterated-model"}  # to try a provider with
+DEFAULT_MODELS = {"abliteration": "abliterated-model"}  # for a test call
 
 
 def dialect_named(name: str) -> Dialect:
-    """Return a dialect; ValueError names those there are."""
+    """Return a dialect; ValueError for an unknown name."""
     if name not in DIALECTS:
         raise ValueError(f"PROVIDER_DIALECT is {name!r}; there are {', '.join(DIALECTS)}")
     return DIALECTS[name]

@@ -1,4 +1,4 @@
-"""Puts a request into the provider's dialect."""
+"""Translates a request into the provider's dialect."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranslatedRequest:
-    """A request as the provider gets it, and the paths of what was left out."""
+    """A request in the provider's dialect, and the paths of dropped fields."""
 
     text: bytes
     dropped: tuple[str, ...] = ()
 
 
 class Translation:
-    """One request on its way into a dialect; what needs no change stays the caller's bytes."""
+    """Changes one request step by step; an unchanged request keeps the caller's bytes."""
 
     def __init__(self, dialect: Dialect, text: bytes, body: Body) -> None:
         self._dialect = dialect
@@ -33,54 +33,53 @@ class Translation:
         self._dropped: list[str] = []
 
     def result(self) -> TranslatedRequest:
-        """Return the request, re-encoded only if something had to change."""
+        """Return the request, encoded again only if it was changed."""
         if self._body is self._original:
             return TranslatedRequest(text=self._text)
         return TranslatedRequest(text=compact(self._body), dropped=tuple(self._dropped))
 
-    def refuse(self, path: str) -> None:
-        """Refuse with BadRequest fields whose loss would change what was asked for."""
-        for name, advice in self._dialect.refused_fields.get(path, {}).items():
+    def reject_fields(self, path: str) -> None:
+        """Raise BadRequest for fields that cannot be dropped without changing the request."""
+        for name, advice in self._dialect.rejected_fields.get(path, {}).items():
             if self._body.get(name):
                 raise BadRequest(f"This provider takes no '{name}' here. {advice}", param=name)
-
         for one, other in self._dialect.exclusive_fields:
             if self._body.get(one) and self._body.get(other) is not None:
-                why = f"'{other}' cannot go together with '{one}' here. Send one of them."
-                raise BadRequest(why, param=other)
+                message = f"'{other}' excludes '{one}' here. Send one of them."
+                raise BadRequest(message, param=other)
 
-    def refuse_references(self) -> None:
-        """Refuse input that only refers to earlier output, where the provider keeps none."""
+    def reject_references(self) -> None:
+        """Raise BadRequest for references to earlier output, if the provider stores none."""
         items = self._body.get("input")
-        if self._dialect.keeps_responses or not isinstance(items, list):
+        if self._dialect.stores_responses or not isinstance(items, list):
             return
         for index, item in enumerate(items):
             if _is_reference(item):
                 raise BadRequest(
-                    "This provider keeps no responses, so nothing can be referred to. Send the "
-                    "whole item. (In Vercel's AI SDK: providerOptions.openai.store = false.)",
+                    "This provider stores no responses to refer to. Send the whole item. (In "
+                    "Vercel's AI SDK: providerOptions.openai.store = false.)",
                     param=f"input[{index}]",
                 )
 
     def rename_fields(self) -> None:
-        """Give chat fields the names that the provider knows."""
-        for name, known_as in self._dialect.renamed_chat_fields.items():
+        """Give chat fields the provider's names."""
+        for name, new_name in self._dialect.renamed_chat_fields.items():
             if name not in self._body:
                 continue
             value, body = self._body[name], self._without(name)
-            if value is not None and body.get(known_as) not in (None, value):
-                raise BadRequest(f"'{name}' and '{known_as}' differ. Send one of them.", param=name)
-            self._body = body if value is None else body | {known_as: value}
+            if value is not None and body.get(new_name) not in (None, value):
+                raise BadRequest(f"'{name}' and '{new_name}' differ. Send one of them.", param=name)
+            self._body = body if value is None else body | {new_name: value}
 
     def drop_unknown_fields(self) -> None:
-        """Leave out chat fields that the provider would refuse the whole request for."""
+        """Drop chat fields for which the provider would refuse the whole request."""
         known = self._dialect.chat_fields
         for name in [name for name in self._body if known is not None and name not in known]:
             self._body = self._without(name)
             self._dropped.append(name)
 
     def rename_roles(self, name: str) -> None:
-        """Give the roles in a list of messages the names that the provider knows."""
+        """Give the roles in a list of messages the provider's names."""
         roles, messages = self._dialect.renamed_roles, self._body.get(name)
         if isinstance(messages, list) and any(_role(message) in roles for message in messages):
             renamed = [
@@ -90,22 +89,20 @@ class Translation:
             self._body = self._body | {name: renamed}
 
     def drop_strict(self, nested_in: str | None) -> None:
-        """Leave out `strict` of the tools, where the provider does not know it."""
+        """Drop `strict` of tools, if the provider does not support it."""
         tools = self._body.get("tools")
-        if self._dialect.takes_strict_tools or not isinstance(tools, list):
+        if self._dialect.supports_strict_tools or not isinstance(tools, list):
             return
-        kept = [self._without_strict(index, tool, nested_in) for index, tool in enumerate(tools)]
-        if kept != tools:
-            self._body = self._body | {"tools": kept}
+        changed = [self._without_strict(index, tool, nested_in) for index, tool in enumerate(tools)]
+        if changed != tools:
+            self._body = self._body | {"tools": changed}
 
-    def ask_for_usage(self) -> bool:
-        """Make a chat stream tell its usage; return whether the caller asked for that."""
+    def request_usage(self) -> None:
+        """Make a chat stream report its usage."""
         options = self._body.get("stream_options")
         options = options if isinstance(options, dict) else {}
-        if not self._body.get("stream") or options.get("include_usage"):
-            return True
-        self._body = self._body | {"stream_options": options | {"include_usage": True}}
-        return False
+        if self._body.get("stream") and not options.get("include_usage"):
+            self._body = self._body | {"stream_options": options | {"include_usage": True}}
 
     def _without(self, name: str) -> Body:
         return {key: value for key, value in self._body.items() if key != name}
@@ -126,7 +123,7 @@ def _role(message: Any) -> Any:
 
 
 def _is_reference(item: Any) -> bool:
-    """Tell whether an item of the input stands for another, which needs no type."""
+    """Return whether an input item refers to an earlier one; such an item needs no type."""
     if not isinstance(item, dict):
         return False
     kind, is_bare = item.get("type"), item.keys() <= {"id", "type"}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from llm_relay.core.defaults import Document, object_in, with_defaults
 from llm_relay.core.usage import usage_of
-from llm_relay.providers.redaction import redacted
+from llm_relay.providers.redaction import redact
 from llm_relay.streaming.normalizer import StreamNormalizer
 from llm_relay.streaming.responses.item_text import TEXT_KINDS
 from llm_relay.streaming.responses.output import ResponseOutput
@@ -152,7 +152,7 @@ class ResponsesNormalizer(StreamNormalizer):
         self.is_finished = True
         self.failure_code = "provider_error"
         response = self._merged(object_in(document, "response")) | {"status": "failed"}
-        response["error"] = redacted(response["error"], self.provider_key)
+        response["error"] = redact(response["error"], self.provider_key)
         self.usage = usage_of(document | response)
         return [document | {"response": response}]
 
