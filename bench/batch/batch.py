@@ -39,7 +39,7 @@ def one_worker(world: World, base_url: str) -> Iterator[tuple[str, Figure]]:
     """Yield what one worker does in a second, and what that costs against single calls."""
     turns = 1 if world.is_quick else 3
     *inputs, warm_up = chunks(world, ROWS_PER_CHUNK, turns)
-    shifts, singles = [], []
+    runs, singles = [], []
     with (
         worker(world, base_url, AT_ONCE) as ours,
         world.function(world.installs.relay, UPSTREAM_BASE_URL=base_url) as single,
@@ -47,16 +47,17 @@ def one_worker(world: World, base_url: str) -> Iterator[tuple[str, Figure]]:
         run(ours, warm_up)
         single.invoke(event(chat_question()))
         for work in inputs:
-            shifts.append(run(ours, work))
+            runs.append(run(ours, work))
             calls = (single.invoke(event(chat_question())) for _ in range(SINGLE_CALLS))
             singles.append(1000 * MEMORY_GB * median(call.seconds for call in calls))
-    yield "batch_rows_per_s", figure([shift.rows_per_second for shift in shifts])
-    yield "batch_cpu_ms_per_row", figure([shift.cpu_milliseconds for shift in shifts])
-    times = [
-        alone / shift.gb_seconds(MEMORY_GB) for alone, shift in zip(singles, shifts, strict=True)
-    ]
+    yield "batch_rows_per_s", figure([each.rows_per_second for each in runs])
+    yield (
+        "batch_cpu_ms_per_row",
+        figure([each.cpu_milliseconds for each in runs]),
+    )
+    times = [alone / each.gb_seconds(MEMORY_GB) for alone, each in zip(singles, runs, strict=True)]
     billed = {
-        "ours": median(shift.gb_seconds(MEMORY_GB) for shift in shifts),
+        "ours": median(each.gb_seconds(MEMORY_GB) for each in runs),
         "single": median(singles),
     }
     yield "batch_gbs_per_1000_vs_single", figure(times, billed)

@@ -69,7 +69,7 @@ async def seconds_of(stack: Stack, rows: int) -> float:
 
 
 def _ended(s3: Any, bucket: str | None, prefix: str) -> dict[str, Any]:
-    """Return the batch as it is told beside its results, once it is there."""
+    """Wait for the batch document beside the results and return it."""
     gives_up = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < gives_up:
         listed = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])

@@ -11,7 +11,7 @@ from bench.report.figures import Figure, figure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.batch.worker import Shift
+    from bench.batch.worker import WorkerRun
     from bench.environment.environment import World
 
 TEMPLATE_MEGABYTES = 1024
@@ -24,15 +24,15 @@ def sizing(world: World, base_url: str) -> Figure:
     """Measure a chunk for each number of rows at once, with the CPU of each size of memory."""
     peers: dict[str, float] = {}
     for at_once in SIZES:
-        for megabytes, shift in _shifts(world, base_url, at_once):
+        for megabytes, worker_run in _worker_runs(world, base_url, at_once):
             name = str(at_once) if megabytes == TEMPLATE_MEGABYTES else f"{at_once}_{megabytes}mb"
-            peers[f"{name}_rows_per_s"] = shift.rows_per_second
-            peers[f"{name}_cpu_ms_per_row"] = shift.cpu_milliseconds
-            peers[f"{name}_gbs_per_1000"] = shift.gb_seconds(megabytes / 1024)
+            peers[f"{name}_rows_per_s"] = worker_run.rows_per_second
+            peers[f"{name}_cpu_ms_per_row"] = worker_run.cpu_milliseconds
+            peers[f"{name}_gbs_per_1000"] = worker_run.gb_seconds(megabytes / 1024)
     return figure([peers["128_rows_per_s"]], peers)
 
 
-def _shifts(world: World, base_url: str, at_once: int) -> Iterator[tuple[int, Shift]]:
+def _worker_runs(world: World, base_url: str, at_once: int) -> Iterator[tuple[int, WorkerRun]]:
     """Yield what one worker does with a chunk at each size of memory.
 
     Where no control groups can be made, that is the template's alone, with a whole core.

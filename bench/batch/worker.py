@@ -19,7 +19,7 @@ WARM_UP_ROWS = 512  # so many it takes to work up from 4 at once to 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shift:
+class WorkerRun:
     """What one invocation of the worker did."""
 
     rows: int
@@ -28,7 +28,7 @@ class Shift:
 
     @property
     def rows_per_second(self) -> float:
-        """Return its pace, from the event to the answer."""
+        """Return the rows per second, from the event to the answer."""
         return self.rows / self.seconds
 
     @property
@@ -65,14 +65,14 @@ def chunks(world: World, rows_per_chunk: int, count: int) -> list[dict[str, obje
     return [found.work(chunk) for chunk in manifest]
 
 
-def run(function: Environment, work: dict[str, object]) -> Shift:
+def run(function: Environment, work: dict[str, object]) -> WorkerRun:
     """Return how a worker did a chunk; RuntimeError if it left something."""
     begun = function.cpu_seconds()
     answered = function.invoke(work)
     left = json.loads(answered.body)
     if left["left"]:
         raise RuntimeError(f"The worker left rows: {left}")
-    return Shift(
+    return WorkerRun(
         rows=left["chunk"]["rows"],
         seconds=answered.seconds,
         cpu_seconds=function.cpu_seconds() - begun,

@@ -24,7 +24,7 @@ from tests.functions.conftest import Context, provider
 from tests.functions.test_batch_assemble import EXECUTION, assemble, ids_of, now_of
 from tests.support.batch_environment import batch_world
 from tests.support.caller_faults import CallerFaults
-from tests.support.chunk_runs import Work, office
+from tests.support.chunk_runs import ChunkRun, worker_setup
 from tests.support.dynamodb_proxy import Door
 from tests.support.event_recorder import news
 from tests.support.failing_provider import line
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from llm_relay.batch.model.record import Batch
     from tests.faults.aws.faults import FaultyAws
     from tests.support.batch_environment import BatchWorld
-    from tests.support.chunk_runs import Office
+    from tests.support.chunk_runs import WorkerSetup
     from tests.support.event_recorder import News
     from tests.support.job_environment import JobWorld, Message
 
@@ -50,7 +50,7 @@ __all__ = [
     "environment",
     "job_world",
     "news",
-    "office",
+    "worker_setup",
     "provider",
     "secret",
 ]
@@ -78,9 +78,9 @@ def until_done(work: Callable[[], Any]) -> Any:
 
 
 def test_a_batch_through_a_failing_aws_has_every_row_once(
-    door: FaultyAws, office: Office, news: News, capfd: pytest.CaptureFixture[str]
+    door: FaultyAws, worker_setup: WorkerSetup, news: News, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    world = office.world
+    world = worker_setup.world
     table = make_table(dynamodb())
     world.environment.setenv("CLIENTS_TABLE", table)
     world.environment.setenv("BATCH_ROWS_PER_CHUNK", "12")
@@ -91,14 +91,14 @@ def test_a_batch_through_a_failing_aws_has_every_row_once(
     told = {"execution": EXECUTION, "input": {"owner": batch.owner, "batch": batch.id}}
     assert until_done(lambda: plan(told, None))["outcome"] == "planned"
     for chunk in until_done(lambda: parse_manifest(world.bucket.get(manifest_key(batch.id)))):
-        work_through(office, batch, chunk)
+        work_through(worker_setup, batch, chunk)
     until_done(lambda: assembled(world, batch))
     met, printed = sum(door.met.values()), "".join(capfd.readouterr())
     door.calm()
     known = now_of(world, batch)
     assert (known.status, known.completed, known.failed) == ("completed", ROWS, 0)
     assert sorted(ids_of(world, batch, "output")) == sorted(f"row-{n}" for n in range(ROWS))
-    assert sum(office.provider.asked.values()) == ROWS
+    assert sum(worker_setup.provider.asked.values()) == ROWS
     account = Accounts(Door(world.endpoint_url), table, dynamodb()).read()
     assert is_sound(account)
     assert account.spent == ROWS * ROW_NANOS
@@ -107,13 +107,13 @@ def test_a_batch_through_a_failing_aws_has_every_row_once(
     assert met > 50
 
 
-def work_through(office: Office, batch: Batch, chunk: Chunk) -> None:
+def work_through(worker_setup: WorkerSetup, batch: Batch, chunk: Chunk) -> None:
     """Invoke workers until a chunk is done, each once the lease of the one before is over."""
-    work = Work(office.world, office.provider, batch, chunk)
+    work = ChunkRun(worker_setup.world, worker_setup.provider, batch, chunk)
     for _ in range(PATIENCE):
         if until_done(work.run)["left"] == 0:
             return
-        until_done(lambda: let_leases_end(office.world))
+        until_done(lambda: let_leases_end(worker_setup.world))
     pytest.fail("rows are left")
 
 

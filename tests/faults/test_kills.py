@@ -37,7 +37,7 @@ from tests.functions.test_batch_assemble import (
     result,
 )
 from tests.support.batch_environment import batch_world
-from tests.support.chunk_runs import office
+from tests.support.chunk_runs import worker_setup
 from tests.support.dynamodb_proxy import Door
 from tests.support.event_recorder import news
 from tests.support.failing_provider import line
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from llm_relay.batch.model.record import Batch
     from tests.faults.aws.faults import FaultyAws
     from tests.support.batch_environment import BatchWorld
-    from tests.support.chunk_runs import Office, Work
+    from tests.support.chunk_runs import ChunkRun, WorkerSetup
     from tests.support.event_recorder import News
     from tests.support.job_environment import JobWorld
     from tests.support.scripted_provider import ScriptedProvider
@@ -68,7 +68,7 @@ __all__ = [
     "environment",
     "job_world",
     "news",
-    "office",
+    "worker_setup",
     "provider",
     "secret",
 ]
@@ -175,17 +175,17 @@ def over_all(job_world: JobWorld) -> None:
 
 
 def test_a_chunk_whose_worker_is_killed_at_any_moment_has_each_row_once(
-    office: Office, invocations: Invocations
+    worker_setup: WorkerSetup, invocations: Invocations
 ) -> None:
     table = make_table(dynamodb())
-    office.world.environment.setenv("CLIENTS_TABLE", table)
+    worker_setup.world.environment.setenv("CLIENTS_TABLE", table)
     ledger.cache_clear()
-    accounts = Accounts(Door(office.world.endpoint_url), table, dynamodb())
+    accounts = Accounts(Door(worker_setup.world.endpoint_url), table, dynamodb())
 
-    def work() -> Work:
-        office.provider.asked.clear()
+    def work() -> ChunkRun:
+        worker_setup.provider.asked.clear()
         lines = [line(row, messages=[MESSAGES[0] | {"name": f"row-{row}"}]) for row in range(ROWS)]
-        return office.work(b"".join(lines), client=client(10**12))
+        return worker_setup.chunk_run(b"".join(lines), client=client(10**12))
 
     assert invocations.invoke("batch_worker", work().event())["left"] == 0
     for moment in some(invocations.moments):
@@ -198,7 +198,7 @@ def test_a_chunk_whose_worker_is_killed_at_any_moment_has_each_row_once(
         account = accounts.read()
         assert is_sound(account)
         assert account.spent - spent == ROWS * ROW_NANOS
-        assert sum(office.provider.asked.values()) <= (ROWS if were_kept else 2 * ROWS)
+        assert sum(worker_setup.provider.asked.values()) <= (ROWS if were_kept else 2 * ROWS)
     assert [word for word in SECRETS if word in invocations.printed()] == []
 
 

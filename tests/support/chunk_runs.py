@@ -1,4 +1,4 @@
-"""One chunk of a batch on loopback: its file, its provider, and the function that works on it."""
+"""One chunk of a batch on loopback: its file, its provider, and the worker function."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from llm_relay.batch.model.parts import RowResult, parse_part
 from llm_relay.batch.model.record import IN_PROGRESS
 from tests.functions.conftest import Context
 from tests.support.batch_environment import batch_world
-from tests.support.failing_provider import FatedProvider, rows
+from tests.support.failing_provider import FailingProvider, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,24 +32,24 @@ __all__ = ["batch_world"]
 
 
 @dataclass
-class Work:
-    """One chunk that is worked on by the function."""
+class ChunkRun:
+    """One chunk, and the invocations of the worker function for it."""
 
     world: BatchWorld
-    provider: FatedProvider
+    provider: FailingProvider
     batch: Batch
     chunk: Chunk
     answers: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self, seconds: float = 600, **changes: Any) -> dict[str, Any]:
-        """Invoke the function as Step Functions does; what is left is its next input."""
+        """Invoke the function as Step Functions does: each output is the next input."""
         event = (self.answers[-1] if self.answers else self.event()) | changes
         answer = handler(json.loads(json.dumps(event)), Context(seconds, time.monotonic()))
         self.answers.append(json.loads(json.dumps(answer)))
         return self.answers[-1]
 
     def run_with(self, meanwhile: Callable[[], object]) -> dict[str, Any]:
-        """Invoke the function while something else is done, which waits for what it needs."""
+        """Invoke the function while `meanwhile` runs in another thread."""
         with ThreadPoolExecutor(1) as pool:
             other = pool.submit(meanwhile)
             answer = self.run()
@@ -67,18 +67,18 @@ class Work:
         }
 
     def results(self) -> list[RowResult]:
-        """Everything written, in the order of the keys."""
+        """All written results, in the order of the keys."""
         keys = list(self.world.bucket.keys(names.parts_prefix(self.batch.id, self.chunk.number)))
         return [each for key in keys for each in parse_part(self.world.bucket.get(key))]
 
     def lines(self) -> dict[int, Any]:
-        """The lines by row; there may be one of each at the most."""
+        """The lines by row; each row has at most one."""
         results = self.results()
         assert len({each.row for each in results}) == len(results)
         return {each.row: json.loads(each.line) for each in results}
 
     def chunk_item(self) -> dict[str, Any]:
-        """What the table has of the chunk."""
+        """The item of the chunk in the table."""
         return next(i for i in self.world.items() if i["pk"]["S"].startswith("chunks#"))
 
     def now(self) -> Batch:
@@ -94,26 +94,26 @@ class Work:
 
 
 @dataclass
-class Office:
-    """Where chunks are worked on."""
+class WorkerSetup:
+    """Creates chunks for the worker function, and the provider that answers their rows."""
 
     world: BatchWorld
-    provider: FatedProvider
+    provider: FailingProvider
 
-    def work(self, content: bytes, count: int | None = None, **batch: Any) -> Work:
-        """Put a file in, all of it one chunk."""
+    def chunk_run(self, content: bytes, count: int | None = None, **batch: Any) -> ChunkRun:
+        """Add a batch whose file is a single chunk."""
         size = content.count(b"\n") if count is None else count
         record = self.world.add_batch(content, **{"status": IN_PROGRESS, "total": size} | batch)
         chunk = Chunk(number=7, start=0, end=len(content), first_row=0, rows=size)
-        return Work(self.world, self.provider, record, chunk)
+        return ChunkRun(self.world, self.provider, record, chunk)
 
-    def fated(self, *fates: str, **batch: Any) -> Work:
-        return self.work(rows(fates), **batch)
+    def rows_with(self, *behaviours: str, **batch: Any) -> ChunkRun:
+        return self.chunk_run(rows(behaviours), **batch)
 
 
 @pytest.fixture
-def office(batch_world: BatchWorld, secret: Secret) -> Iterator[Office]:
-    provider = FatedProvider()
+def worker_setup(batch_world: BatchWorld, secret: Secret) -> Iterator[WorkerSetup]:
+    provider = FailingProvider()
     with provider:
         for name, value in {
             "UPSTREAM_BASE_URL": provider.base_url,
@@ -123,5 +123,5 @@ def office(batch_world: BatchWorld, secret: Secret) -> Iterator[Office]:
             "BATCH_CONCURRENCY": "32",
         }.items():
             batch_world.environment.setenv(name, value)
-        yield Office(batch_world, provider)
+        yield WorkerSetup(batch_world, provider)
         relay.provider_router.cache_clear()

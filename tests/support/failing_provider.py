@@ -1,8 +1,8 @@
-"""A provider that does to each row what the row says: one word for each time it is asked.
+"""A provider that handles each row as its `user` field says: one word per request.
 
-`"503 200"` is refused once and then answered; the last word holds for all that follow. A word may
-have a number: `429:30` has a Retry-After, `slow:2` answers after so many seconds, and `late:2`
-refuses after so many, for an hour. `held` answers when `may_answer` is set.
+`"503 200"` is refused once and then answered; the last word applies to all later requests. A word
+may have a number: `429:30` has a Retry-After, `slow:2` is answered after so many seconds, and
+`late:2` is refused for an hour after so many. `held` is answered once `may_answer` is set.
 """
 
 from __future__ import annotations
@@ -47,29 +47,29 @@ def completion(words: int = 1) -> dict[str, Any]:
     }
 
 
-def line(number: int, fate: str = "200", **body: Any) -> bytes:
+def line(number: int, behaviour: str = "200", **body: Any) -> bytes:
     """One line of a batch's file."""
     asked = [{"role": "user", "content": f"row {number}"}]
-    fated = {"model": MODEL, "user": fate, "messages": asked, "max_tokens": 10} | body
+    body_of_row = {"model": MODEL, "user": behaviour, "messages": asked, "max_tokens": 10} | body
     row = {"custom_id": f"row-{number}", "method": "POST", "url": "/v1/chat/completions"}
-    return json.dumps(row | {"body": fated}).encode() + b"\n"
+    return json.dumps(row | {"body": body_of_row}).encode() + b"\n"
 
 
-def rows(fates: Iterable[str], **body: Any) -> bytes:
-    """A batch's file, a line for each fate."""
-    return b"".join(line(number, fate, **body) for number, fate in enumerate(fates))
+def rows(behaviours: Iterable[str], **body: Any) -> bytes:
+    """A batch's file, one line per behaviour."""
+    return b"".join(line(number, behaviour, **body) for number, behaviour in enumerate(behaviours))
 
 
 @dataclass
-class FatedProvider(ScriptedProvider):
-    """Answers each row by its own fate, all at once; `most` is how many it had `under_way`."""
+class FailingProvider(ScriptedProvider):
+    """Handles rows in parallel; `max_in_progress` is the largest `in_progress` so far."""
 
     asked: Counter[str] = field(default_factory=Counter)  # by the row's message
-    most: int = 0
-    under_way: int = 0
+    max_in_progress: int = 0
+    in_progress: int = 0
     may_answer: threading.Event = field(default_factory=threading.Event)
     last_body: bytes = b""
-    _turn: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as reader, suppress(OSError, ValueError):
@@ -81,16 +81,16 @@ class FatedProvider(ScriptedProvider):
         if path.endswith("/models"):
             return self._play(connection, whole(200, {"object": "list", "data": [LISTED]}))
         self.last_body, body = text, json.loads(text)
-        with self._turn:
-            self.under_way += 1
-            self.most = max(self.most, self.under_way)
+        with self._lock:
+            self.in_progress += 1
+            self.max_in_progress = max(self.max_in_progress, self.in_progress)
             word = self._word(body)
         if word == "held":
             self.may_answer.wait(PATIENCE_SECONDS)
         *before, last = script_of(word)
         is_open = self._play(connection, before)
-        with self._turn:  # before its caller can know of the end, and ask for another row
-            self.under_way -= 1
+        with self._lock:  # before its caller can know of the end, and ask for another row
+            self.in_progress -= 1
         return is_open and self._play(connection, [last])
 
     def _word(self, body: dict[str, Any]) -> str:

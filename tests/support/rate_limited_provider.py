@@ -1,4 +1,4 @@
-"""A provider that takes so many requests at a time, and says so beforehand or not."""
+"""A provider with a rate limit, with or without rate limit headers."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _REFUSAL = {"error": {"message": "Too many.", "type": "rate_limit_error", "code"
 
 
 @dataclass
-class LimitedProvider(ScriptedProvider):
-    """Answers `limit` requests in every `seconds`; `tells` is whether its headers say so."""
+class RateLimitedProvider(ScriptedProvider):
+    """Answers `limit` requests in every `seconds`; `sends_headers` announces the limit."""
 
     limit: int = 40
     seconds: float = 1.0
-    tells: bool = True
+    sends_headers: bool = True
     answered: int = 0
     refused: int = 0
-    _ends: float = 0.0
-    _asked: int = 0
-    _turn: threading.Lock = field(default_factory=threading.Lock)
+    _window_end: float = 0.0
+    _requests: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as reader, suppress(OSError):
@@ -43,15 +43,15 @@ class LimitedProvider(ScriptedProvider):
                     return
 
     def _script(self) -> Script:
-        with self._turn:
+        with self._lock:
             now = time.monotonic()
-            if now >= self._ends:
-                self._ends, self._asked = now + self.seconds, 0
-            self._asked += 1
-            is_refused = self._asked > self.limit
+            if now >= self._window_end:
+                self._window_end, self._requests = now + self.seconds, 0
+            self._requests += 1
+            is_refused = self._requests > self.limit
             self.refused += is_refused
             self.answered += not is_refused
-            headers = self._headers(self._ends - now) if self.tells else {}
+            headers = self._headers(self._window_end - now) if self.sends_headers else {}
         if is_refused:
             return whole(429, _REFUSAL, **headers)
         return whole(200, json.dumps(completion()).encode(), **headers)
@@ -59,6 +59,6 @@ class LimitedProvider(ScriptedProvider):
     def _headers(self, reset: float) -> dict[str, str]:
         return {
             "x_ratelimit_limit_requests": str(self.limit),
-            "x_ratelimit_remaining_requests": str(max(0, self.limit - self._asked)),
+            "x_ratelimit_remaining_requests": str(max(0, self.limit - self._requests)),
             "x_ratelimit_reset_requests": f"{reset * 1000:.1f}ms",
         }

@@ -19,7 +19,7 @@ from llm_relay.providers.dialects.dialect import OPENAI
 from tests.functions.batch.test_worker_budgets import PLENTY, owned
 from tests.functions.test_batch_plan import BODY, now_of, plan, row
 from tests.support.batch_environment import CHAT
-from tests.support.chunk_runs import office
+from tests.support.chunk_runs import worker_setup
 from tests.support.failing_provider import COST_USD, rows
 from tests.support.ledger_accounts import client
 from tests.support.paying_provider import LISTED
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.batch_environment import BatchWorld
-    from tests.support.chunk_runs import Office, Work
+    from tests.support.chunk_runs import ChunkRun, WorkerSetup
     from tests.support.ledger_accounts import Accounts
 
-__all__ = ["office"]
+__all__ = ["worker_setup"]
 URL = "http://127.0.0.1:1/v1"
 REFUSES = whole(503, NO)
 UNPRICED = LISTED | {"pricing": None}
@@ -47,53 +47,55 @@ def name(entries: list[dict[str, Any]], environment: pytest.MonkeyPatch) -> None
 
 
 @pytest.fixture
-def first(office: Office, accounts: Accounts, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A provider that is asked before the office's own."""
+def first(
+    worker_setup: WorkerSetup, accounts: Accounts, request: pytest.FixtureRequest
+) -> Iterator[Any]:
+    """A provider that is asked before the worker_setup's own."""
     with ScriptedProvider([REFUSES]) as provider:
         names = (f"{request.node.name[:20].replace('_', '-')}-{n}" for n in (1, 2))
-        urls = (provider.base_url, office.provider.base_url)
+        urls = (provider.base_url, worker_setup.provider.base_url)
         entries = [{"name": n, "base_url": u} for n, u in zip(names, urls, strict=True)]
-        name(entries, office.world.environment)
+        name(entries, worker_setup.world.environment)
         yield provider
         circuit_breaker.reset_circuit_breakers()
 
 
-def answered_by(work: Work) -> list[tuple[int, str]]:
+def answered_by(work: ChunkRun) -> list[tuple[int, str]]:
     """Status and provider of each line."""
     responses = [each["response"] for _, each in sorted(work.lines().items())]
     return [(each["status_code"], each["provider"][-1]) for each in responses]
 
 
 def test_rows_that_the_first_refuses_are_answered_by_the_next(
-    office: Office, first: ScriptedProvider, accounts: Accounts
+    worker_setup: WorkerSetup, first: ScriptedProvider, accounts: Accounts
 ) -> None:
     first.scripts = [whole(200, {"data": [LISTED]}), REFUSES]
-    work = owned(office, *["200"] * 200)
+    work = owned(worker_setup, *["200"] * 200)
     assert work.run()["left"] == 0
     assert answered_by(work) == [(200, "2")] * 200
-    assert set(office.provider.asked.values()) == {1}
+    assert set(worker_setup.provider.asked.values()) == {1}
     asked = [request for request in first.requests if request.method == "POST"]
     assert FAILURES <= len(asked) < 200  # its circuit has opened meanwhile
     assert accounts.read().spent == round(200 * COST_USD * 10**9)
 
 
 def test_rows_that_break_off_at_the_first_are_asked_nowhere_else(
-    office: Office, first: ScriptedProvider
+    worker_setup: WorkerSetup, first: ScriptedProvider
 ) -> None:
     first.scripts = [[RESET]]
-    work = office.fated(*["200"] * (FAILURES - 1))
+    work = worker_setup.rows_with(*["200"] * (FAILURES - 1))
     assert work.run()["left"] == 0
     assert answered_by(work) == [(502, "1")] * (FAILURES - 1)
-    assert sum(office.provider.asked.values()) == 0
+    assert sum(worker_setup.provider.asked.values()) == 0
 
 
 def test_a_row_whose_model_the_first_has_not_got_is_the_next_one_s(
-    office: Office, first: ScriptedProvider
+    worker_setup: WorkerSetup, first: ScriptedProvider
 ) -> None:
     entries = json.loads(os.environ["PROVIDERS"])
     entries[0]["models"] = {"another": "another"}
-    name(entries, office.world.environment)
-    work = office.fated("200")
+    name(entries, worker_setup.world.environment)
+    work = worker_setup.rows_with("200")
     assert work.run()["left"] == 0
     assert answered_by(work) == [(200, "2")]
     assert [request for request in first.requests if request.method == "POST"] == []
@@ -125,62 +127,62 @@ def test_a_plan_learns_one_endpoint_from_the_first_row_for_all_providers(
 
 
 def test_a_plan_does_not_fail_for_a_list_of_models_that_is_away(
-    office: Office, first: ScriptedProvider
+    worker_setup: WorkerSetup, first: ScriptedProvider
 ) -> None:
     entries = json.loads(os.environ["PROVIDERS"])
     entries[1]["base_url"] = URL
-    name(entries, office.world.environment)
+    name(entries, worker_setup.world.environment)
     first.scripts = [whole(200, {"data": [UNPRICED]})]
-    batch = office.world.add_batch(rows(["200"]), client=client(PLENTY))
+    batch = worker_setup.world.add_batch(rows(["200"]), client=client(PLENTY))
     with pytest.raises(StepFailed):
         plan(batch)
 
 
 @pytest.mark.parametrize("listing", [REFUSES, whole(200, {"data": [UNPRICED]})])
 def test_rows_wait_for_prices_that_are_away(
-    office: Office, first: ScriptedProvider, accounts: Accounts, listing: Any
+    worker_setup: WorkerSetup, first: ScriptedProvider, accounts: Accounts, listing: Any
 ) -> None:
     entries = json.loads(os.environ["PROVIDERS"])
-    name([entries[0], entries[1] | {"base_url": URL}], office.world.environment)
+    name([entries[0], entries[1] | {"base_url": URL}], worker_setup.world.environment)
     first.scripts = [listing]
-    work = owned(office, "200", "200")
+    work = owned(worker_setup, "200", "200")
     answer = work.run()
     assert (answer["left"], answer["silent_attempts"], work.results()) == (2, 1, [])
     assert answer["wait_seconds"] > 0
-    name(entries, office.world.environment)
+    name(entries, worker_setup.world.environment)
     assert work.run()["left"] == 0
     assert answered_by(work) == [(200, "2")] * 2
 
 
 def test_a_row_above_the_first_one_s_limits_is_the_next_one_s(
-    office: Office, first: ScriptedProvider
+    worker_setup: WorkerSetup, first: ScriptedProvider
 ) -> None:
     cool = LISTED | {"sampling_limits": {"temperature": {"maximum": 1}}}
     first.scripts = [whole(200, {"data": [cool]}), whole(400, NO)]
-    work = office.work(rows(["200"], temperature=1.5))
+    work = worker_setup.chunk_run(rows(["200"], temperature=1.5))
     assert work.run()["left"] == 0
     assert answered_by(work) == [(200, "2")]
 
 
 def test_each_provider_gets_its_own_cap_and_the_dearest_is_set_aside(
-    office: Office, first: ScriptedProvider, accounts: Accounts
+    worker_setup: WorkerSetup, first: ScriptedProvider, accounts: Accounts
 ) -> None:
     first.scripts = [whole(200, {"data": [LISTED | {"max_output_length": 5000}]}), REFUSES]
     asking = client(PLENTY, max_output_tokens=8000)
-    work = office.work(rows(["reset"], max_tokens=None), client=asking)
+    work = worker_setup.chunk_run(rows(["reset"], max_tokens=None), client=asking)
     assert work.run()["left"] == 0
     sent = [json.loads(each.body) for each in first.requests if each.method == "POST"]
     assert [each["max_tokens"] for each in sent] == [5000]
-    last = json.loads(office.provider.last_body)
+    last = json.loads(worker_setup.provider.last_body)
     assert last["max_tokens"] == 8000
     assert accounts.read().spent == admit(asking, CHAT[3:], last, LISTED, OPENAI).max_cost_nanos
 
 
 def test_a_provider_at_its_limit_slows_no_rows_down_that_the_next_one_answers(
-    office: Office, first: ScriptedProvider
+    worker_setup: WorkerSetup, first: ScriptedProvider
 ) -> None:
     first.scripts = [whole(200, {"data": [LISTED]}), whole(429, NO, retry_after="60")]
-    work, started = office.fated(*["200"] * 12), time.monotonic()
+    work, started = worker_setup.rows_with(*["200"] * 12), time.monotonic()
     assert work.run()["left"] == 0
     assert time.monotonic() - started < 30  # and not 5 s for each row
     assert answered_by(work) == [(200, "2")] * 12

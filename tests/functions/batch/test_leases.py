@@ -15,27 +15,27 @@ from llm_relay.batch.model.leases import Leases
 from llm_relay.batch.model.parts import RowResult, format_part
 from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
 from tests.support.batch_environment import batch_world
-from tests.support.chunk_runs import office
+from tests.support.chunk_runs import worker_setup
 from tests.support.failing_provider import line
 from tests.support.s3_proxy import S3Door
 from tests.support.scripted_provider import wait_until
 
 if TYPE_CHECKING:
     from llm_relay.batch.model.leases import Lease
-    from tests.support.chunk_runs import Office, Work
+    from tests.support.chunk_runs import ChunkRun, WorkerSetup
 
-__all__ = ["batch_world", "office"]
+__all__ = ["batch_world", "worker_setup"]
 
 
 def test_the_parts_of_a_chunk_are_read_many_at_once_and_the_lease_is_kept_meanwhile(
-    office: Office,
+    worker_setup: WorkerSetup,
 ) -> None:
-    work = office.fated(*["200"] * 12)
+    work = worker_setup.rows_with(*["200"] * 12)
     for row in range(10):
         part = format_part([RowResult(row=row, line=line(row), is_answer=True)])
         work.world.bucket.put(names.part_key(work.batch.id, 7, 1, row), part)
     with S3Door(work.world.endpoint_url) as door:
-        _go_through(door, office)
+        _go_through(door, worker_setup)
         worker = threading.Thread(target=work.run)
         worker.start()
         wait_until(lambda: door.held >= 8)
@@ -44,12 +44,14 @@ def test_the_parts_of_a_chunk_are_read_many_at_once_and_the_lease_is_kept_meanwh
         door.open.set()
         worker.join()
     assert work.answers[0]["left"] == 0
-    assert sorted(office.provider.asked) == ["row 10", "row 11"]
+    assert sorted(worker_setup.provider.asked) == ["row 10", "row 11"]
     assert (work.now().completed, work.now().failed) == (12, 0)
 
 
-def test_a_lease_that_has_lapsed_lives_again_if_nobody_has_had_the_chunk(office: Office) -> None:
-    work = office.fated("200")
+def test_a_lease_that_has_lapsed_lives_again_if_nobody_has_had_the_chunk(
+    worker_setup: WorkerSetup,
+) -> None:
+    work = worker_setup.rows_with("200")
     heartbeat = _heartbeat(work, _lapsed(work))
     heartbeat.set_counts(1, 0)
     assert not heartbeat.is_valid()
@@ -62,9 +64,9 @@ def test_a_lease_that_has_lapsed_lives_again_if_nobody_has_had_the_chunk(office:
 
 @pytest.mark.parametrize("status", ["cancelling", "finalizing", "completed"])
 def test_a_lease_that_has_lapsed_is_lost_if_the_batch_may_have_been_put_together(
-    office: Office, status: str
+    worker_setup: WorkerSetup, status: str
 ) -> None:
-    work = office.fated("200", status=status)
+    work = worker_setup.rows_with("200", status=status)
     heartbeat = _heartbeat(work, _lapsed(work))
     heartbeat.set_counts(1, 0)
     heartbeat.close()
@@ -74,8 +76,10 @@ def test_a_lease_that_has_lapsed_is_lost_if_the_batch_may_have_been_put_together
     assert _until(work) == 0
 
 
-def test_a_lease_that_has_lapsed_is_lost_if_somebody_else_has_the_chunk(office: Office) -> None:
-    work = office.fated("200")
+def test_a_lease_that_has_lapsed_is_lost_if_somebody_else_has_the_chunk(
+    worker_setup: WorkerSetup,
+) -> None:
+    work = worker_setup.rows_with("200")
     lease = work.lease()
     Leases(work.world.table).release(lease)
     heartbeat, others = _heartbeat(work, lease), work.lease()
@@ -85,21 +89,21 @@ def test_a_lease_that_has_lapsed_is_lost_if_somebody_else_has_the_chunk(office: 
     assert _until(work) > time.time()
 
 
-def _go_through(door: S3Door, office: Office) -> None:
+def _go_through(door: S3Door, worker_setup: WorkerSetup) -> None:
     s3().close()
     s3.cache_clear()
-    office.world.environment.setenv("AWS_ENDPOINT_URL_S3", door.url)
+    worker_setup.world.environment.setenv("AWS_ENDPOINT_URL_S3", door.url)
 
 
-def _lapsed(work: Work) -> Lease:
+def _lapsed(work: ChunkRun) -> Lease:
     return replace(work.lease(), valid_until=time.monotonic())
 
 
-def _heartbeat(work: Work, lease: Lease) -> LeaseHeartbeat:
+def _heartbeat(work: ChunkRun, lease: Lease) -> LeaseHeartbeat:
     return LeaseHeartbeat(
         leases=Leases(work.world.table), lease=lease, store=work.world.store, owner=work.batch.owner
     )
 
 
-def _until(work: Work) -> int:
+def _until(work: ChunkRun) -> int:
     return int(work.chunk_item()["until"]["N"])

@@ -20,7 +20,7 @@ from llm_relay.core.usage import Usage
 from llm_relay.providers.completion import Completion
 from llm_relay.providers.dialects.dialect import ABLITERATION
 from tests.support.batch_environment import batch_world
-from tests.support.chunk_runs import office
+from tests.support.chunk_runs import worker_setup
 from tests.support.dynamodb_proxy import Door
 from tests.support.failing_provider import completion, line
 from tests.support.ledger_accounts import CLIENT, Accounts, client, is_sound, make_table
@@ -30,35 +30,37 @@ from tests.support.scripted_provider import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.chunk_runs import Office, Work
+    from tests.support.chunk_runs import ChunkRun, WorkerSetup
 
-__all__ = ["batch_world", "office"]
+__all__ = ["batch_world", "worker_setup"]
 
 COST = 25_000  # nanodollars of each answer
 PLENTY = 10**12
 
 
 @pytest.fixture
-def accounts(office: Office) -> Iterator[Accounts]:
+def accounts(worker_setup: WorkerSetup) -> Iterator[Accounts]:
     table = make_table(dynamodb())
-    office.world.environment.setenv("CLIENTS_TABLE", table)
+    worker_setup.world.environment.setenv("CLIENTS_TABLE", table)
     ledger.cache_clear()
-    yield Accounts(Door(office.world.endpoint_url), table, dynamodb())
+    yield Accounts(Door(worker_setup.world.endpoint_url), table, dynamodb())
     ledger.cache_clear()
 
 
-def worst(fate: str = "200") -> int:
+def worst(behaviour: str = "200") -> int:
     """What a row may cost at the most."""
-    body = json.loads(line(0, fate))["body"]
+    body = json.loads(line(0, behaviour))["body"]
     return admit(client(PLENTY), "/chat/completions", body, LISTED, ABLITERATION).max_cost_nanos
 
 
-def owned(office: Office, *fates: str, budget: int = PLENTY) -> Work:
-    return office.fated(*fates, client=client(budget))
+def owned(worker_setup: WorkerSetup, *behaviours: str, budget: int = PLENTY) -> ChunkRun:
+    return worker_setup.rows_with(*behaviours, client=client(budget))
 
 
-def test_a_batch_pays_what_its_rows_cost_and_no_more(office: Office, accounts: Accounts) -> None:
-    work = owned(office, *["200"] * 300)
+def test_a_batch_pays_what_its_rows_cost_and_no_more(
+    worker_setup: WorkerSetup, accounts: Accounts
+) -> None:
+    work = owned(worker_setup, *["200"] * 300)
     assert work.run()["left"] == 0
     account = accounts.read()
     assert account.spent == 300 * COST
@@ -70,60 +72,64 @@ def test_a_batch_pays_what_its_rows_cost_and_no_more(office: Office, accounts: A
 
 
 def test_what_may_be_paid_costs_the_worst_and_a_refusal_nothing(
-    office: Office, accounts: Accounts
+    worker_setup: WorkerSetup, accounts: Accounts
 ) -> None:
-    work = owned(office, "200", "reset", "400", "cut")
+    work = owned(worker_setup, "200", "reset", "400", "cut")
     assert work.run()["left"] == 0
     expected = COST + worst("reset") + worst("cut")
     assert accounts.read().spent == expected
     assert sum(result.cost_nanos for result in work.results()) == expected
 
 
-def test_money_is_set_aside_before_rows_are_asked(office: Office, accounts: Accounts) -> None:
-    work = owned(office, *["held"] * 4)
+def test_money_is_set_aside_before_rows_are_asked(
+    worker_setup: WorkerSetup, accounts: Accounts
+) -> None:
+    work = owned(worker_setup, *["held"] * 4)
 
     def look() -> None:
-        wait_until(lambda: bool(office.provider.asked))
+        wait_until(lambda: bool(worker_setup.provider.asked))
         assert accounts.read().reserved(time.time()) == 4 * worst("held")
-        office.provider.may_answer.set()
+        worker_setup.provider.may_answer.set()
 
     assert work.run_with(look)["left"] == 0
 
 
 def test_a_budget_for_few_rows_at_once_runs_them_in_turns(
-    office: Office, accounts: Accounts
+    worker_setup: WorkerSetup, accounts: Accounts
 ) -> None:
-    work = owned(office, *["200"] * 20, budget=3 * worst() + 20 * COST)
+    work = owned(worker_setup, *["200"] * 20, budget=3 * worst() + 20 * COST)
     assert work.run()["left"] == 0
     assert work.now().completed == 20
     assert accounts.read().spent == 20 * COST
-    assert office.provider.most <= 3
+    assert worker_setup.provider.max_in_progress <= 3
 
 
 def test_rows_beyond_the_budget_are_refused_without_a_look_at_it_for_each(
-    office: Office, accounts: Accounts
+    worker_setup: WorkerSetup, accounts: Accounts
 ) -> None:
     looks: list[Any] = []
     dynamodb().meta.events.register(
         "before-call.dynamodb.UpdateItem", lambda params, **_: looks.append(params["body"])
     )
-    work = owned(office, *["200"] * 300, budget=worst() - 1)
+    work = owned(worker_setup, *["200"] * 300, budget=worst() - 1)
     assert work.run()["left"] == 0
     assert work.now().failed == 300
     assert len([look for look in looks if b"ledger#" in look]) < 30
 
 
 def test_without_time_for_a_row_none_is_refused_for_want_of_money(
-    office: Office, accounts: Accounts
+    worker_setup: WorkerSetup, accounts: Accounts
 ) -> None:
-    work = owned(office, *["200"] * 300, budget=worst() - 1)
+    work = owned(worker_setup, *["200"] * 300, budget=worst() - 1)
     answer = work.run(seconds=0)
     assert answer["left"] == 300
     assert work.results() == []
 
 
-def test_rows_beyond_the_budget_become_error_lines(office: Office, accounts: Accounts) -> None:
-    work = owned(office, *["200"] * 10, budget=worst() + 4 * COST)
+def test_rows_beyond_the_budget_become_error_lines(
+    worker_setup: WorkerSetup, accounts: Accounts
+) -> None:
+    work = owned(worker_setup, *["200"] * 10, budget=worst() + 4 * COST)
     assert work.run()["left"] == 0
     statuses = [each["response"]["status_code"] for _, each in sorted(work.lines().items())]
     assert statuses.count(200) == 5
@@ -135,33 +141,37 @@ def test_rows_beyond_the_budget_become_error_lines(office: Office, accounts: Acc
     assert accounts.read().spent == 5 * COST
 
 
-def test_what_other_calls_hold_is_waited_for(office: Office, accounts: Accounts) -> None:
+def test_what_other_calls_hold_is_waited_for(worker_setup: WorkerSetup, accounts: Accounts) -> None:
     budget = worst() * 2
     hold = ledger().reserve(client(budget), budget, time.time(), 600)
     assert hold
-    work = owned(office, "200", budget=budget)
+    work = owned(worker_setup, "200", budget=budget)
     answer = work.run()
     assert (
         answer["left"],
         answer["wait_seconds"],
         answer["silent_attempts"],
     ) == (1, 30, 1)
-    assert not office.provider.asked
+    assert not worker_setup.provider.asked
     ledger().release(hold)
     assert work.run()["left"] == 0
 
 
-def test_a_budget_that_cannot_be_read_is_waited_for(office: Office, accounts: Accounts) -> None:
-    work = owned(office, "200")
-    office.world.environment.setenv("CLIENTS_TABLE", "no-such-table")
+def test_a_budget_that_cannot_be_read_is_waited_for(
+    worker_setup: WorkerSetup, accounts: Accounts
+) -> None:
+    work = owned(worker_setup, "200")
+    worker_setup.world.environment.setenv("CLIENTS_TABLE", "no-such-table")
     ledger.cache_clear()
     answer = work.run()
     assert (answer["left"], answer["wait_seconds"]) == (1, 15)
-    assert not office.provider.asked
+    assert not worker_setup.provider.asked
 
 
-def test_money_for_rows_that_were_not_run_comes_back(office: Office, accounts: Accounts) -> None:
-    work = owned(office, "200", "200", "429:60 200", *["200"] * 200)
+def test_money_for_rows_that_were_not_run_comes_back(
+    worker_setup: WorkerSetup, accounts: Accounts
+) -> None:
+    work = owned(worker_setup, "200", "200", "429:60 200", *["200"] * 200)
     answer = work.run()
     assert answer["left"] > 0
     account = accounts.read()
@@ -170,14 +180,16 @@ def test_money_for_rows_that_were_not_run_comes_back(office: Office, accounts: A
     assert is_sound(account)
 
 
-def test_a_successor_settles_what_a_killed_worker_left(office: Office, accounts: Accounts) -> None:
-    work = owned(office, *["200"] * 6)
+def test_a_successor_settles_what_a_killed_worker_left(
+    worker_setup: WorkerSetup, accounts: Accounts
+) -> None:
+    work = owned(worker_setup, *["200"] * 6)
     _killed_with_two_rows_written(work)
     assert work.run()["left"] == 0
     account = accounts.read()
     assert account.spent == 6 * COST
     assert not account.reservations
-    assert sum(office.provider.asked.values()) == 4
+    assert sum(worker_setup.provider.asked.values()) == 4
     assert accounts.used()[0]["requests"] == 6
     assert work.run()["left"] == 0  # and is settled once
     assert accounts.read().spent == 6 * COST
@@ -185,21 +197,21 @@ def test_a_successor_settles_what_a_killed_worker_left(office: Office, accounts:
 
 @pytest.mark.parametrize("is_cancelled", [True, False])
 def test_what_a_killed_worker_left_is_settled_also_if_the_batch_is_over(
-    office: Office, accounts: Accounts, is_cancelled: bool
+    worker_setup: WorkerSetup, accounts: Accounts, is_cancelled: bool
 ) -> None:
     over = {"status": "cancelling"} if is_cancelled else {"expires_at": int(time.time()) - 1}
-    work = office.fated(*["200"] * 6, client=client(PLENTY), **over)
+    work = worker_setup.rows_with(*["200"] * 6, client=client(PLENTY), **over)
     _killed_with_two_rows_written(work)
     assert work.run()["left"] == 0
     account = accounts.read()
     assert account.spent == 2 * COST
     assert not account.reservations
-    assert not office.provider.asked
+    assert not worker_setup.provider.asked
     assert work.chunk_item()["holds"]["M"] == {}
     assert work.chunk_item()["until"]["N"] == "0"
 
 
-def _killed_with_two_rows_written(work: Work) -> None:
+def _killed_with_two_rows_written(work: ChunkRun) -> None:
     leases, lease = Leases(work.world.table), work.lease()
     hold = ledger().reserve(work.batch.client, 6 * worst(), time.time(), 60, "h_killed")
     assert hold
@@ -210,7 +222,7 @@ def _killed_with_two_rows_written(work: Work) -> None:
     leases.release(lease)
 
 
-def _answered(work: Work, row: int) -> RowResult:
+def _answered(work: ChunkRun, row: int) -> RowResult:
     whole = Completion(
         status=200,
         text=b'{"model":"%b"}' % MODEL.encode(),
@@ -222,8 +234,10 @@ def _answered(work: Work, row: int) -> RowResult:
     return success_result(work.batch.id, row, f"row-{row}", whole, COST)
 
 
-def test_a_client_s_cap_on_tokens_goes_into_the_request(office: Office, accounts: Accounts) -> None:
+def test_a_client_s_cap_on_tokens_goes_into_the_request(
+    worker_setup: WorkerSetup, accounts: Accounts
+) -> None:
     capped = Client(id=CLIENT, key_id="k", budget_nanos=PLENTY, max_output_tokens=5)
-    work = office.work(line(0, max_tokens=None), client=capped)
+    work = worker_setup.chunk_run(line(0, max_tokens=None), client=capped)
     work.run()
-    assert b'"max_tokens":5' in office.provider.last_body
+    assert b'"max_tokens":5' in worker_setup.provider.last_body

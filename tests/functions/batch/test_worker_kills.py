@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.billing.ledger import ledger
 from tests.support.batch_environment import batch_world
-from tests.support.chunk_runs import office
+from tests.support.chunk_runs import worker_setup
 from tests.support.dynamodb_proxy import Door
 from tests.support.failing_provider import line
 from tests.support.ledger_accounts import Accounts, client, is_sound, make_table
@@ -21,9 +21,9 @@ from tests.support.scripted_provider import wait_until
 if TYPE_CHECKING:
     import pytest
 
-    from tests.support.chunk_runs import Office, Work
+    from tests.support.chunk_runs import ChunkRun, WorkerSetup
 
-__all__ = ["batch_world", "office"]
+__all__ = ["batch_world", "worker_setup"]
 
 _COST = 25_000
 _INVOCATION = """
@@ -44,7 +44,7 @@ print(json.dumps({"left": answer["left"], "peak_megabytes": peak / 2**20}))
 """
 
 
-def started(work: Work, *, measures: bool = False) -> subprocess.Popen[str]:
+def started(work: ChunkRun, *, measures: bool = False) -> subprocess.Popen[str]:
     """A process that runs the function as Lambda does."""
     asked = [json.dumps(work.event()), json.dumps(measures)]
     return subprocess.Popen(  # noqa: S603
@@ -55,7 +55,7 @@ def started(work: Work, *, measures: bool = False) -> subprocess.Popen[str]:
     )
 
 
-def killed_after(work: Work, results: int) -> None:
+def killed_after(work: ChunkRun, results: int) -> None:
     """Have a worker killed once it has written so many results; its lease ends."""
     with started(work) as process:
         wait_until(lambda: len(work.results()) >= results, 100)
@@ -65,7 +65,7 @@ def killed_after(work: Work, results: int) -> None:
     end_lease(work)
 
 
-def end_lease(work: Work) -> None:
+def end_lease(work: ChunkRun) -> None:
     """Let the time of a dead worker's lease be over."""
     dynamodb().update_item(
         TableName=work.world.table,
@@ -76,71 +76,71 @@ def end_lease(work: Work) -> None:
     )
 
 
-def test_after_a_kill_only_what_was_not_written_is_asked_again(office: Office) -> None:
-    work = office.fated(*["slow:0.4"] * 400)
+def test_after_a_kill_only_what_was_not_written_is_asked_again(worker_setup: WorkerSetup) -> None:
+    work = worker_setup.rows_with(*["slow:0.4"] * 400)
     killed_after(work, 60)
     written = len(work.results())
-    asked = sum(office.provider.asked.values())
+    asked = sum(worker_setup.provider.asked.values())
     assert work.run()["left"] == 0
     assert len(work.lines()) == 400
     # Those under way, and those that were answered within the last half second, on a busy machine.
-    assert sum(office.provider.asked.values()) == 400 + asked - written
+    assert sum(worker_setup.provider.asked.values()) == 400 + asked - written
     assert asked - written < 32 + 4 * 0.5 * 32 / 0.4
     # Killed between its lease and the batch, a worker leaves a count short that the end makes anew.
     assert 400 - written <= work.now().completed <= 400
 
 
-def test_after_a_kill_the_budget_is_charged_for_each_row_once(office: Office) -> None:
+def test_after_a_kill_the_budget_is_charged_for_each_row_once(worker_setup: WorkerSetup) -> None:
     table = make_table(dynamodb())
-    office.world.environment.setenv("CLIENTS_TABLE", table)
+    worker_setup.world.environment.setenv("CLIENTS_TABLE", table)
     ledger.cache_clear()
-    work = office.fated(*["slow:0.2"] * 300, client=client(10**12))
+    work = worker_setup.rows_with(*["slow:0.2"] * 300, client=client(10**12))
     killed_after(work, 40)
     assert work.run()["left"] == 0
-    account = Accounts(Door(office.world.endpoint_url), table, dynamodb()).read()
+    account = Accounts(Door(worker_setup.world.endpoint_url), table, dynamodb()).read()
     ledger.cache_clear()
     assert account.spent == 300 * _COST
     assert not account.reservations
     assert is_sound(account)
 
 
-def test_after_three_kills_in_a_row_one_row_at_a_time_is_asked(office: Office) -> None:
-    work = office.fated(*["slow:0.02"] * 20)
+def test_after_three_kills_in_a_row_one_row_at_a_time_is_asked(worker_setup: WorkerSetup) -> None:
+    work = worker_setup.rows_with(*["slow:0.02"] * 20)
     _kill(work, times=3)
     assert work.run()["left"] == 0
-    assert office.provider.most == 1
+    assert worker_setup.provider.max_in_progress == 1
     assert work.now().completed == 20
     assert work.lease().crash_count == 0
 
 
-def test_after_two_kills_the_worker_is_as_bold_as_ever(office: Office) -> None:
-    work = office.fated(*["slow:0.2"] * 20)
+def test_after_two_kills_the_worker_is_as_bold_as_ever(worker_setup: WorkerSetup) -> None:
+    work = worker_setup.rows_with(*["slow:0.2"] * 20)
     _kill(work, times=2)
     assert work.run()["left"] == 0
-    assert office.provider.most > 1
+    assert worker_setup.provider.max_in_progress > 1
 
 
 def test_after_six_kills_in_a_row_the_chunk_is_ended(
-    office: Office, capsys: pytest.CaptureFixture[str]
+    worker_setup: WorkerSetup, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    work = office.fated("200", "200")
+    work = worker_setup.rows_with("200", "200")
     _kill(work, times=6)
     assert work.run()["left"] == 0
-    assert not office.provider.asked
+    assert not worker_setup.provider.asked
     assert work.chunk_item()["until"]["N"] == "0"
     assert '"stopped":"workers_died"' in capsys.readouterr().out
 
 
-def _kill(work: Work, times: int) -> None:
+def _kill(work: ChunkRun, times: int) -> None:
     """Leave the chunk as workers do that are killed before they have asked anything."""
     for _ in range(times):
         work.lease()
         end_lease(work)
 
 
-def test_memory_is_less_than_the_file(office: Office) -> None:
+def test_memory_is_less_than_the_file(worker_setup: WorkerSetup) -> None:
     asked = [{"role": "user", "content": "x" * 300_000}]
-    work = office.work(b"".join(line(row, messages=asked) for row in range(300)))
+    work = worker_setup.chunk_run(b"".join(line(row, messages=asked) for row in range(300)))
     with started(work, measures=True) as process:
         answer = json.loads(process.communicate()[0].splitlines()[-1])
     assert answer["left"] == 0

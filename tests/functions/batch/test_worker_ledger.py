@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from llm_relay.billing.ledger import ledger
 from tests.functions.batch.test_worker_budgets import COST, PLENTY, owned, worst
 from tests.support.batch_environment import batch_world
-from tests.support.chunk_runs import office
+from tests.support.chunk_runs import worker_setup
 from tests.support.dynamodb_proxy import AWAY
 from tests.support.ledger_accounts import client, is_sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.chunk_runs import Office
+    from tests.support.chunk_runs import WorkerSetup
     from tests.support.ledger_accounts import Accounts
 
-__all__ = ["batch_world", "office"]
+__all__ = ["batch_world", "worker_setup"]
 
 _TRIES = 3  # of one call, by the SDK
 
@@ -30,9 +30,9 @@ def away(operation: str, after: int = 0) -> Callable[[str], str | None]:
 
 
 def test_what_could_not_be_charged_stops_the_work_and_is_charged_in_the_end(
-    accounts: Accounts, office: Office
+    accounts: Accounts, worker_setup: WorkerSetup
 ) -> None:
-    work = owned(office, *["200"] * 8, budget=4 * worst())  # half of the rows take all of it
+    work = owned(worker_setup, *["200"] * 8, budget=4 * worst())  # half of the rows take all of it
     accounts.door.fault = away("TransactWriteItems")
     first = work.run()
     assert (first["left"], first["wait_seconds"], first["silent_attempts"]) == (4, 5, 0)
@@ -44,12 +44,14 @@ def test_what_could_not_be_charged_stops_the_work_and_is_charged_in_the_end(
     assert work.now().completed == 8
 
 
-def test_money_whose_note_is_not_taken_is_given_back(accounts: Accounts, office: Office) -> None:
-    work = owned(office, "200")
+def test_money_whose_note_is_not_taken_is_given_back(
+    accounts: Accounts, worker_setup: WorkerSetup
+) -> None:
+    work = owned(worker_setup, "200")
     accounts.door.fault = away("UpdateItem", after=2)  # the lease and the money itself
     answer = work.run()
     assert (answer["left"], answer["wait_seconds"]) == (1, 15)
-    assert not office.provider.asked
+    assert not worker_setup.provider.asked
     account = accounts.read()
     assert not account.reservations
     assert is_sound(account)
@@ -58,11 +60,11 @@ def test_money_whose_note_is_not_taken_is_given_back(accounts: Accounts, office:
 
 
 def test_what_others_hold_and_cannot_be_read_is_waited_for(
-    accounts: Accounts, office: Office
+    accounts: Accounts, worker_setup: WorkerSetup
 ) -> None:
     budget = 2 * worst()
     assert ledger().reserve(client(budget), budget, time.time(), 600)
-    work = owned(office, "200", budget=budget)
+    work = owned(worker_setup, "200", budget=budget)
     accounts.door.fault = away("GetItem", after=1)  # the batch
     answer = work.run()
     assert (answer["left"], answer["wait_seconds"]) == (1, 15)
@@ -71,9 +73,9 @@ def test_what_others_hold_and_cannot_be_read_is_waited_for(
 
 
 def test_a_budget_with_room_is_spent_while_a_charge_is_open(
-    accounts: Accounts, office: Office
+    accounts: Accounts, worker_setup: WorkerSetup
 ) -> None:
-    work = owned(office, *["200"] * 300, budget=PLENTY)
+    work = owned(worker_setup, *["200"] * 300, budget=PLENTY)
     accounts.door.fault = away("TransactWriteItems")
     assert work.run()["left"] == 0
     account = accounts.read()

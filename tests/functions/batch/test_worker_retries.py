@@ -12,66 +12,76 @@ from llm_relay.api import relay
 from llm_relay.batch.model.manifest import Chunk
 from llm_relay.core.deadline import Deadline
 from tests.support.batch_environment import batch_world
-from tests.support.chunk_runs import office
+from tests.support.chunk_runs import worker_setup
 from tests.support.failing_provider import rows
 from tests.support.scripted_provider import wait_until
 
 if TYPE_CHECKING:
-    from tests.support.chunk_runs import Office
+    from tests.support.chunk_runs import WorkerSetup
 
-__all__ = ["batch_world", "office"]
+__all__ = ["batch_world", "worker_setup"]
 
 
-def test_an_outage_of_calls_that_break_off_is_waited_for_longer_each_time(office: Office) -> None:
-    work = office.fated(*["reset"] * 120)
+def test_an_outage_of_calls_that_break_off_is_waited_for_longer_each_time(
+    worker_setup: WorkerSetup,
+) -> None:
+    work = worker_setup.rows_with(*["reset"] * 120)
     answers = [work.run() for _ in range(3)]
     assert [answer["wait_seconds"] for answer in answers] == [15, 30, 60]
     assert [answer["silent_attempts"] for answer in answers] == [1, 2, 3]
     assert answers[0]["left"] - answers[2]["left"] == 40  # one at a time, after the first
 
 
-def test_after_silence_one_row_at_a_time_is_asked_until_one_is_answered(office: Office) -> None:
-    work = office.fated(*["reset"] * 6)
+def test_after_silence_one_row_at_a_time_is_asked_until_one_is_answered(
+    worker_setup: WorkerSetup,
+) -> None:
+    work = worker_setup.rows_with(*["reset"] * 6)
     work.run(silent_attempts=1)
-    assert office.provider.most == 1
-    work = office.fated(*["slow:0.1"] * 40)
+    assert worker_setup.provider.max_in_progress == 1
+    work = worker_setup.rows_with(*["slow:0.1"] * 40)
     assert work.run(silent_attempts=1)["left"] == 0
-    assert office.provider.most > 1
+    assert worker_setup.provider.max_in_progress > 1
 
 
-def test_the_next_chunk_of_a_batch_begins_at_the_pace_that_was_found(office: Office) -> None:
+def test_the_next_chunk_of_a_batch_begins_at_the_pace_that_was_found(
+    worker_setup: WorkerSetup,
+) -> None:
     first, second = rows(["slow:0.5"] * 60), rows(["held"] * 16)
-    work = office.work(first + second, 60)
+    work = worker_setup.chunk_run(first + second, 60)
     work.chunk = replace(work.chunk, end=len(first))
     work.run()
     following = Chunk(number=8, start=len(first), end=len(first + second), first_row=60, rows=16)
 
     def look() -> None:  # a new pace stays at four while nothing is answered
-        wait_until(lambda: office.provider.under_way > 4)
-        office.provider.may_answer.set()
+        wait_until(lambda: worker_setup.provider.in_progress > 4)
+        worker_setup.provider.may_answer.set()
 
     assert replace(work, chunk=following, answers=[]).run_with(look)["left"] == 0
 
 
-def test_the_next_batch_begins_with_few_rows_at_once(office: Office) -> None:
-    office.fated(*["slow:0.1"] * 60).run()
-    office.provider.most = 0
-    office.fated(*["slow:0.5"] * 16).run()
-    assert office.provider.most <= 12
+def test_the_next_batch_begins_with_few_rows_at_once(worker_setup: WorkerSetup) -> None:
+    worker_setup.rows_with(*["slow:0.1"] * 60).run()
+    worker_setup.provider.max_in_progress = 0
+    worker_setup.rows_with(*["slow:0.5"] * 16).run()
+    assert worker_setup.provider.max_in_progress <= 12
 
 
-def test_calls_that_take_all_the_time_without_an_answer_are_waited_after(office: Office) -> None:
-    office.world.environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "2")
+def test_calls_that_take_all_the_time_without_an_answer_are_waited_after(
+    worker_setup: WorkerSetup,
+) -> None:
+    worker_setup.world.environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "2")
     relay.provider_router.cache_clear()
     relay.provider_router().named(None).model_entry("", Deadline.after(60))
-    work = office.fated(*["slow:60"] * 12)
+    work = worker_setup.rows_with(*["slow:60"] * 12)
     answer = work.run(silent_attempts=2, seconds=18)
     assert 8 <= answer["left"] < 12
     assert (answer["wait_seconds"], answer["silent_attempts"]) == (60, 3)
 
 
-def test_rows_are_not_given_up_in_an_invocation_that_was_answered(office: Office) -> None:
-    work = office.fated(*["200"] * 50, "429:60", *["200"] * 100)
+def test_rows_are_not_given_up_in_an_invocation_that_was_answered(
+    worker_setup: WorkerSetup,
+) -> None:
+    work = worker_setup.rows_with(*["200"] * 50, "429:60", *["200"] * 100)
     answer = work.run(silent_attempts=20)
     assert answer["left"] > 0
     assert (answer["wait_seconds"], answer["silent_attempts"]) == (60, 0)
@@ -80,16 +90,16 @@ def test_rows_are_not_given_up_in_an_invocation_that_was_answered(office: Office
 
 @pytest.mark.parametrize("seconds", ["90000", "1e300"])
 def test_no_retry_after_is_waited_out_beyond_the_end_of_the_batch(
-    office: Office, seconds: str
+    worker_setup: WorkerSetup, seconds: str
 ) -> None:
-    work = office.fated(f"429:{seconds}", expires_at=int(time.time()) + 3600)
+    work = worker_setup.rows_with(f"429:{seconds}", expires_at=int(time.time()) + 3600)
     answer = work.run()
     assert answer["left"] == 1
     assert 3000 < answer["wait_seconds"] <= 3600
 
 
-def test_turns_are_counted_and_slow_once_there_were_many(office: Office) -> None:
-    work = office.fated("429:10")
+def test_turns_are_counted_and_slow_once_there_were_many(worker_setup: WorkerSetup) -> None:
+    work = worker_setup.rows_with("429:10")
     assert [work.run(silent_attempts=0)["invocations"] for _ in range(2)] == [1, 2]
     assert work.run(silent_attempts=0, invocations=499)["wait_seconds"] == 10
     assert work.run(silent_attempts=0)["wait_seconds"] == 45
@@ -98,7 +108,7 @@ def test_turns_are_counted_and_slow_once_there_were_many(office: Office) -> None
     assert lease.attempt == 5
 
 
-def test_the_last_of_many_turns_waits_for_nothing(office: Office) -> None:
-    work = office.fated("200")
+def test_the_last_of_many_turns_waits_for_nothing(worker_setup: WorkerSetup) -> None:
+    work = worker_setup.rows_with("200")
     answer = work.run(invocations=2000)
     assert (answer["left"], answer["wait_seconds"]) == (0, 0)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.chunk_runs import office
-from tests.support.measured import Points, going_on, lines_in, points_in
+from tests.support.chunk_runs import worker_setup
+from tests.support.metrics import Points, log_lines, metric_points, repeated
 from tests.support.payloads import COMPLETION, QUESTION
 from tests.support.scripted_provider import RESET, whole
 from tests.template.evaluator import goes_off
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.functions.conftest import Answered
-    from tests.support.chunk_runs import Office
+    from tests.support.chunk_runs import WorkerSetup
     from tests.support.scripted_provider import Script, ScriptedProvider
 
     Ask = Callable[..., Answered]
 
-__all__ = ["office"]
+__all__ = ["worker_setup"]
 
 FINAL = {"x_should_retry": "false"}  # the relay asks once, as there is no need to wait here
 ANSWERED = whole(200, COMPLETION)
@@ -47,7 +47,7 @@ class Watch:
             self._provider.scripts = [script]
             self._provider.requests.clear()
             self._ask(QUESTION)
-        return points_in(lines_in(self._printed()))
+        return metric_points(log_lines(self._printed()))
 
 
 @pytest.fixture
@@ -72,23 +72,23 @@ def counted(name: str, value: float) -> Points:
 
 def test_calls_that_are_answered_set_nothing_off(watch: Watch) -> None:
     points = watch.calls(*[ANSWERED] * ENOUGH)
-    assert everything_off(going_on(points, PERIOD, 3))
+    assert everything_off(repeated(points, PERIOD, 3))
 
 
 def test_a_tenth_of_calls_broken_off_is_an_error_rate(watch: Watch) -> None:
     points = watch.calls(*[ANSWERED] * 18, *[[RESET]] * 2)
-    assert is_on("ErrorRateAlarm", going_on(points, PERIOD, 2))
+    assert is_on("ErrorRateAlarm", repeated(points, PERIOD, 2))
     assert not is_on("ErrorRateAlarm", points)  # for five minutes alone
 
 
 def test_few_calls_are_no_rate(watch: Watch) -> None:
     points = watch.calls(*[[RESET]] * (ENOUGH - 1))
-    assert not is_on("ErrorRateAlarm", going_on(points, PERIOD, 3))
+    assert not is_on("ErrorRateAlarm", repeated(points, PERIOD, 3))
 
 
 def test_what_callers_do_wrong_is_no_error_rate(watch: Watch) -> None:
     points = watch.calls(*[whole(400, {"error": {"message": "no"}})] * ENOUGH)
-    assert everything_off(going_on(points, PERIOD, 3))
+    assert everything_off(repeated(points, PERIOD, 3))
 
 
 def test_a_key_that_is_not_accepted_is_told_at_once(watch: Watch) -> None:
@@ -96,22 +96,22 @@ def test_a_key_that_is_not_accepted_is_told_at_once(watch: Watch) -> None:
 
 
 def test_a_key_that_is_not_accepted_is_told_of_batches_too(
-    office: Office, capfd: pytest.CaptureFixture[str]
+    worker_setup: WorkerSetup, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    office.fated(*["401"] * 25).run()  # as many as it takes to be sure
-    assert is_on("ProviderKeyAlarm", points_in(lines_in(capfd.readouterr().out)))
+    worker_setup.rows_with(*["401"] * 25).run()  # as many as it takes to be sure
+    assert is_on("ProviderKeyAlarm", metric_points(log_lines(capfd.readouterr().out)))
 
 
 def test_a_quarter_of_the_attempts_limited_for_a_quarter_of_an_hour_is_a_limit(
     watch: Watch,
 ) -> None:
     points = watch.calls(*[ANSWERED] * 15, *[LIMITED] * 5)
-    assert is_on("ProviderLimitAlarm", going_on(points, PERIOD, 3))
-    assert not is_on("ProviderLimitAlarm", going_on(points, PERIOD, 2))
+    assert is_on("ProviderLimitAlarm", repeated(points, PERIOD, 3))
+    assert not is_on("ProviderLimitAlarm", repeated(points, PERIOD, 2))
 
 
 def test_first_bytes_later_than_the_parameter_says_are_late(watch: Watch) -> None:
-    points = going_on(watch.calls(ANSWERED), PERIOD, 3)
+    points = repeated(watch.calls(ANSWERED), PERIOD, 3)
     assert is_on("FirstByteAlarm", points, AlarmFirstByteSeconds="0.0001")
     assert not is_on("FirstByteAlarm", points, AlarmFirstByteSeconds="60")
 
@@ -123,10 +123,10 @@ def test_an_hour_dearer_than_the_parameter_says_is_dear(watch: Watch) -> None:
 
 
 def test_batches_count_towards_the_cost_of_an_hour(
-    office: Office, capfd: pytest.CaptureFixture[str]
+    worker_setup: WorkerSetup, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    office.fated(*["200"] * 4).run()
-    points = points_in(lines_in(capfd.readouterr().out))
+    worker_setup.rows_with(*["200"] * 4).run()
+    points = metric_points(log_lines(capfd.readouterr().out))
     assert is_on("CostAlarm", points, AlarmCostPerHourUsd="0.00009")
 
 
@@ -140,9 +140,9 @@ def test_batches_count_towards_the_cost_of_an_hour(
     ],
 )
 def test_what_aws_itself_counts_sets_off_one_alarm(name: str, value: float, periods: int) -> None:
-    points = going_on(counted(name, value), PERIOD, periods)
+    points = repeated(counted(name, value), PERIOD, periods)
     assert [each for each in alarms() if is_on(each, points)] == [name]
-    assert everything_off(going_on(counted(name, 0), PERIOD, periods))
+    assert everything_off(repeated(counted(name, 0), PERIOD, periods))
 
 
 def test_a_silent_night_sets_nothing_off() -> None:

@@ -15,9 +15,9 @@ from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.billing.ledger import ledger
 from llm_relay.observability.metrics import METRIC_UNITS
 from tests.functions.conftest import proxy_event
-from tests.support.chunk_runs import office
+from tests.support.chunk_runs import worker_setup
 from tests.support.ledger_accounts import CLIENT, make_table
-from tests.support.measured import Line, lines_in, points_in, units_in
+from tests.support.metrics import Line, log_lines, metric_points, metric_units
 from tests.support.paying_provider import LISTED, MODEL
 from tests.support.payloads import COMPLETION, INPUT, QUESTION, RESPONSE
 from tests.support.scripted_provider import RESET, whole
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.functions.conftest import Answered
-    from tests.support.chunk_runs import Office
+    from tests.support.chunk_runs import WorkerSetup
     from tests.support.scripted_provider import Script, ScriptedProvider
 
-__all__ = ["office"]
+__all__ = ["worker_setup"]
 
 NO = {"error": {"message": "no", "code": "no"}}
 LISTING = {"object": "list", "data": [LISTED]}
@@ -60,9 +60,9 @@ class Tour:
     """Has the functions do whatever there is to measure."""
 
     def __init__(
-        self, office: Office, provider: ScriptedProvider, ask: Callable[..., Answered]
+        self, worker_setup: WorkerSetup, provider: ScriptedProvider, ask: Callable[..., Answered]
     ) -> None:
-        self._office = office
+        self._office = worker_setup
         self._provider = provider
         self._ask = ask
 
@@ -99,16 +99,18 @@ class Tour:
         environment = self._office.world.environment
         environment.setenv("UPSTREAM_BASE_URL", self._office.provider.base_url)
         relay.provider_router.cache_clear()
-        assert self._office.fated("200", "400", "429:30").run()["left"] == 1
+        assert self._office.rows_with("200", "400", "429:30").run()["left"] == 1
 
 
 @pytest.fixture
 def printed(request: pytest.FixtureRequest) -> list[Line]:
     """All that there is to print, printed once for all tests here."""
     if not _PRINTED:
-        tools = [request.getfixturevalue(name) for name in ("office", "provider", "ask", "capfd")]
+        tools = [
+            request.getfixturevalue(name) for name in ("worker_setup", "provider", "ask", "capfd")
+        ]
         Tour(*tools[:3]).whole()
-        _PRINTED.extend([*lines_in(tools[3].readouterr().out), *of_a_new_process()])
+        _PRINTED.extend([*log_lines(tools[3].readouterr().out), *of_a_new_process()])
     return _PRINTED
 
 
@@ -117,7 +119,7 @@ def of_a_new_process() -> list[Line]:
     path = f"import sys; sys.path[:0] = ['.', 'layers/llm_relay']{IN_A_NEW_PROCESS}"
     command = [sys.executable, "-c", path, event]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
-    return lines_in(done.stdout)
+    return log_lines(done.stdout)
 
 
 def test_a_cold_start_is_counted_once_in_each_environment(environment: pytest.MonkeyPatch) -> None:
@@ -125,7 +127,7 @@ def test_a_cold_start_is_counted_once_in_each_environment(environment: pytest.Mo
 
 
 def test_what_is_watched_is_measured(printed: list[Line]) -> None:
-    measured = set(points_in(printed))
+    measured = set(metric_points(printed))
     watched = {metric for alarm in alarms().values() for metric, _ in alarm_metrics(alarm).values()}
     ours = {m for m in watched | dashboard_metrics() if m.namespace == "LlmRelay"}
     assert ours - measured == set()
@@ -133,18 +135,18 @@ def test_what_is_watched_is_measured(printed: list[Line]) -> None:
 
 
 def test_what_is_measured_is_documented(printed: list[Line]) -> None:
-    assert units_in(printed) == METRIC_UNITS
+    assert metric_units(printed) == METRIC_UNITS
     assert sorted(documented()) == sorted(METRIC_UNITS)
 
 
 def test_every_metric_is_of_the_stack_and_of_one_thing_more_at_the_most(
     printed: list[Line],
 ) -> None:
-    keys = {metric.keys for metric in points_in(printed)}
+    keys = {metric.keys for metric in metric_points(printed)}
     sets = [{"service"}, {"service", "route"}, {"service", "model"}]
     assert keys == {frozenset(each) for each in sets}
     services = {
-        value for m in points_in(printed) for key, value in m.dimensions if key == "service"
+        value for m in metric_points(printed) for key, value in m.dimensions if key == "service"
     }
     assert services == {"llm-relay"}
 

@@ -66,7 +66,7 @@ class BudgetReservations:
         LeaseLost.
         """
         if self._client.budget_nanos is None:
-            return _take(pending, len(pending))
+            return [pending.popleft() for _ in range(len(pending))]
         size = min(self._size, len(pending))
         while True:
             try:
@@ -78,7 +78,7 @@ class BudgetReservations:
                     raise
                 size //= 2
         self._size = min(ROWS_PER_RESERVATION, 2 * size)
-        rows = _take(pending, size)
+        rows = [pending.popleft() for _ in range(size)]
         if reservation:
             reserved = ReservedRows(reservation=reservation, unwritten=size)
             self.unsettled.add(reserved)
@@ -156,10 +156,6 @@ def _ledger_errors() -> Iterator[None]:
         raise LedgerUnavailable(
             "The client's budget could not be read, so nothing was asked."
         ) from None
-
-
-def _take(pending: deque[Row], size: int) -> list[Row]:
-    return [pending.popleft() for _ in range(size)]
 
 
 def _usage_update(reservation: Reservation, model: str, counts: Counter[str]) -> Update:

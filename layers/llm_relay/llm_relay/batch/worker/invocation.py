@@ -33,7 +33,7 @@ from llm_relay.batch.worker.report import report_invocation
 from llm_relay.batch.worker.result_recorder import ResultRecorder
 from llm_relay.batch.worker.retry_policy import RetryPolicy
 from llm_relay.batch.worker.row_queue import RowQueue
-from llm_relay.batch.worker.rows import admitted_rows, unprocessed_lines
+from llm_relay.batch.worker.rows import read_rows, unprocessed_lines
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.error_log import log_internal_error
 
@@ -116,7 +116,8 @@ class WorkerInvocation:
             recorder = ResultRecorder(self._batch.id, writer, heartbeat, self._reservations, before)
             last_start = Deadline(self._deadline.at - self._row_seconds)
             stop = StopSignal(self._batch, self._lease, heartbeat, last_start)
-            threads = 1 if self._lease.crash_count >= CAREFUL_CRASHES else _max_concurrency()
+            is_careful = self._lease.crash_count >= CAREFUL_CRASHES
+            threads = 1 if is_careful else int(os.environ.get("BATCH_CONCURRENCY", "128"))
             runner = self._runner(recorder, stop, threads)
             cleanup.callback(recorder.close)
             cleanup.callback(runner.handle_events)
@@ -138,7 +139,7 @@ class WorkerInvocation:
     def _runner(self, recorder: ResultRecorder, stop: StopSignal, threads: int) -> ChunkRunner:
         batch, policy = self._batch, self._retry_policy
         lines = unprocessed_lines(self._bucket, batch, self._task.chunk, recorder.previous.done)
-        rows = admitted_rows(batch, lines, partial(admit_row, batch), recorder.record_invalid)
+        rows = read_rows(lines, batch.id, partial(admit_row, batch), recorder.record_invalid)
         is_silent = self._task.silent_attempts > 0
         return ChunkRunner(
             rows=RowQueue(rows, self._reservations, recorder, policy, stop),
@@ -172,7 +173,3 @@ class WorkerInvocation:
         return self._task.output(
             left=left, wait_seconds=wait_seconds, silent_attempts=silent_attempts
         )
-
-
-def _max_concurrency() -> int:
-    return int(os.environ.get("BATCH_CONCURRENCY", "128"))

@@ -74,9 +74,9 @@ class Row:
         return str(self.body.get("model"))
 
 
-def admitted_rows(
-    batch: Batch,
+def read_rows(
     lines: Iterable[Line],
+    batch_id: str,
     admit: Callable[[Document], Admission],
     on_invalid: Callable[[RowResult], None],
 ) -> Iterator[Row]:
@@ -90,8 +90,8 @@ def admitted_rows(
             row = parse_row(line)
             custom_id = row.custom_id
             admission = admit(row.body)
-        except InvalidLine as bad:
-            failure: RelayError = BadRequest(bad.message, param=bad.param)
+        except InvalidLine as invalid:
+            failure: RelayError = BadRequest(invalid.message, param=invalid.param)
         except PricesUnavailable:
             raise  # temporary: the next invocation reads the row again
         except RelayError as error:
@@ -106,17 +106,16 @@ def admitted_rows(
                 bodies=admission.bodies,
             )
             continue
-        on_invalid(error_result(batch.id, line.row, custom_id, failure))
+        on_invalid(error_result(batch_id, line.row, custom_id, failure))
 
 
 def unprocessed_lines(
     bucket: Bucket, batch: Batch, chunk: Chunk, done: bytearray
 ) -> Iterator[Line]:
-    """Yield the lines of a chunk whose rows are not done; raises InputChanged."""
+    """Return the lines of a chunk whose rows are not done; raises InputChanged while read."""
     blocks = _blocks(bucket, batch, chunk)
-    for line in read_lines(blocks, start=chunk.start, first_row=chunk.first_row):
-        if not done[line.row - chunk.first_row]:
-            yield line
+    lines = read_lines(blocks, start=chunk.start, first_row=chunk.first_row)
+    return (line for line in lines if not done[line.row - chunk.first_row])
 
 
 def _blocks(bucket: Bucket, batch: Batch, chunk: Chunk) -> Iterator[bytes]:

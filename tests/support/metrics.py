@@ -1,4 +1,4 @@
-"""What CloudWatch would make of the lines that functions print."""
+"""The metrics that CloudWatch extracts from the log lines of functions."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Line = dict[str, Any]
 Points = dict[Metric, list[tuple[float, float]]]
 
 
-def lines_in(printed: str) -> list[Line]:
-    """The lines that a function has printed, each of them JSON."""
+def log_lines(printed: str) -> list[Line]:
+    """The JSON log lines of a function."""
     return [json.loads(line) for line in printed.splitlines()]
 
 
-def points_in(lines: Iterable[Line]) -> Points:
-    """Every value of every metric, at its second; each set of dimensions is a metric."""
+def metric_points(lines: Iterable[Line]) -> Points:
+    """The values of each metric with their times; each set of dimensions is a metric."""
     points: Points = defaultdict(list)
     for line in lines:
         at = line.get("_aws", {}).get("Timestamp", 0) / 1000
@@ -34,17 +34,17 @@ def points_in(lines: Iterable[Line]) -> Points:
     return points
 
 
-def units_in(lines: Iterable[Line]) -> dict[str, str]:
+def metric_units(lines: Iterable[Line]) -> dict[str, str]:
     """The unit of each metric."""
-    told = (line["_aws"]["CloudWatchMetrics"] for line in lines if "_aws" in line)
-    return {m["Name"]: m["Unit"] for each in told for one in each for m in one["Metrics"]}
+    directives = (line["_aws"]["CloudWatchMetrics"] for line in lines if "_aws" in line)
+    return {m["Name"]: m["Unit"] for each in directives for one in each for m in one["Metrics"]}
 
 
-def going_on(
+def repeated(
     points: Mapping[Metric, list[tuple[float, float]]], seconds: int, times: int
 ) -> Points:
-    """The same again and again, so many seconds apart, up to now."""
+    """The points repeated so many times, `seconds` apart, up to now."""
     return {
-        metric: [(at - seconds * back, value) for back in range(times) for at, value in told]
-        for metric, told in points.items()
+        metric: [(at - seconds * back, value) for back in range(times) for at, value in values]
+        for metric, values in points.items()
     }
