@@ -247,7 +247,7 @@ def test_no_key_is_in_what_a_caller_or_the_log_is_told(
 def test_a_retired_key_is_back_after_its_time() -> None:
     now = [1000.0]
     pool = KeyPool(lambda: now[0])
-    pool.replace([A, B])
+    pool.keys = [A, B]
     pool.retire(A)
     now[0] += RETIRED_SECONDS - 1
     assert pool.active() == [B]
@@ -257,7 +257,7 @@ def test_a_retired_key_is_back_after_its_time() -> None:
 
 def test_a_key_stays_retired_when_the_secret_is_read_again() -> None:
     pool = KeyPool()
-    pool.replace([A, B])
+    pool.keys = [A, B]
     pool.retire(A)
-    pool.replace([C, A])
+    pool.keys = [C, A]
     assert pool.active() == [C]

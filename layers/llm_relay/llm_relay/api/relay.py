@@ -155,7 +155,7 @@ class Relay:
         admission = admit(self._client, self._endpoint.path, body, entry, source.dialect)
         if admission.body is not body:
             text = compact(admission.body)
-        translated = source.translate(self._endpoint, text, admission.body)
+        translated = source.translate(self._endpoint.translate, text, admission.body)
         self._questions[source.name] = ProviderRequest(translated=translated, body=admission.body)
         return admission
 

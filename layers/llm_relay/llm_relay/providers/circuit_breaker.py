@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.circuit_breaker import (
     CircuitBreakerConfig,
@@ -27,8 +26,8 @@ from aws_lambda_powertools.utilities.circuit_breaker.persistence import (
 from aws_lambda_powertools.utilities.circuit_breaker.persistence.base import (
     CircuitBreakerExistingLockError,
 )
-from botocore.config import Config
 
+from llm_relay.aws.boto3_client import boto3_client
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import (
     ProviderKeyMissing,
@@ -41,7 +40,7 @@ from llm_relay.core.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from aws_lambda_powertools.utilities.circuit_breaker import CircuitTransition
     from aws_lambda_powertools.utilities.circuit_breaker.persistence.record import (
@@ -144,11 +143,9 @@ class _CircuitStore(CircuitBreakerDynamoDBPersistence):
     """Shares circuits; without DynamoDB, each function instance uses its own."""
 
     def _get_record(self, name: str) -> CircuitStateRecord | None:
-        try:
+        with _logged_failures():
             return super()._get_record(name)
-        except Exception as error:  # noqa: BLE001 - calls go on whatever the reason
-            log_internal_error(error, PARTITION)
-            return None  # as a closed circuit, which is cached for CACHE_SECONDS
+        return None  # as a closed circuit, which is cached for CACHE_SECONDS
 
     def _put_record(
         self,
@@ -156,20 +153,26 @@ class _CircuitStore(CircuitBreakerDynamoDBPersistence):
         condition: str | None = None,
         expected_opened_at: int | None = None,
     ) -> None:
-        try:
+        with _logged_failures():
             super()._put_record(record, condition, expected_opened_at)
-        except CircuitBreakerExistingLockError:
-            raise
-        except Exception as error:  # noqa: BLE001 - as above
-            log_internal_error(error, PARTITION)
-            if condition:  # it is unknown which instance may try the provider again
-                raise CircuitBreakerExistingLockError from None
+            return
+        if condition:  # it is unknown which instance may try the provider again
+            raise CircuitBreakerExistingLockError
 
     def _update_record(self, record: CircuitStateRecord) -> None:
-        try:
+        with _logged_failures():
             super()._update_record(record)
-        except Exception as error:  # noqa: BLE001 - as above
-            log_internal_error(error, PARTITION)
+
+
+@contextmanager
+def _logged_failures() -> Iterator[None]:
+    """Log and suppress failures of DynamoDB: calls go on whatever the reason."""
+    try:
+        yield
+    except CircuitBreakerExistingLockError:
+        raise
+    except Exception as error:  # noqa: BLE001
+        log_internal_error(error, PARTITION)
 
 
 def circuit_breakers() -> CircuitBreakers:
@@ -185,21 +188,23 @@ def reset_circuit_breakers() -> None:
 
 @lru_cache(maxsize=1)
 def _create() -> CircuitBreakers:
-    config = Config(
+    client = boto3_client(
+        "dynamodb",
         connect_timeout=_DYNAMODB_TIMEOUT_SECONDS,
         read_timeout=_DYNAMODB_TIMEOUT_SECONDS,
         retries={"mode": "standard", "total_max_attempts": 1},
         max_pool_connections=50,
     )
-    store = _CircuitStore(
-        table_name=os.environ["CLIENTS_TABLE"],
-        key_attr="pk",
-        sort_key_attr="sk",
-        static_pk_value=PARTITION,
-        expiry_attr="expires_at",
-        boto3_client=boto3.client("dynamodb", config=config),
+    return CircuitBreakers(
+        _CircuitStore(
+            table_name=os.environ["CLIENTS_TABLE"],
+            key_attr="pk",
+            sort_key_attr="sk",
+            static_pk_value=PARTITION,
+            expiry_attr="expires_at",
+            boto3_client=client,
+        )
     )
-    return CircuitBreakers(store)
 
 
 def _classified(work: Callable[[], T]) -> T | ProviderRefused:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from llm_relay.core.errors import UpstreamFailed
 from llm_relay.core.json_codec import compact, parse_object
 from llm_relay.core.usage import Usage, usage_of
-from llm_relay.providers.provider import TranslatingEndpoint
 from llm_relay.providers.redaction import redact
 from llm_relay.providers.refusal import refusal_in_success
 from llm_relay.transport.http_transport import HttpRequest
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from llm_relay.core.deadline import Deadline
     from llm_relay.providers.client import AttemptTracker
+    from llm_relay.providers.dialects.translation import Translation
     from llm_relay.providers.provider import Provider
     from llm_relay.providers.router import ProviderRouter
     from llm_relay.transport.http_transport import HttpReply
@@ -28,8 +28,13 @@ _ANSWER_FIELDS = ("choices", "output", "data")
 Document = dict[str, Any]
 
 
-class CompletionEndpoint(TranslatingEndpoint, Protocol):
-    """An endpoint whose answers are completed with the fields that OpenAI's types require."""
+class CompletionEndpoint(Protocol):
+    """An endpoint of the API, as far as a completion call needs to know it."""
+
+    path: str
+
+    def translate(self, translation: Translation) -> None:
+        """Put a request into the provider's dialect."""
 
     def whole(self, document: Document, body: Document) -> Document:
         """Return the answer with every field that OpenAI's types require."""
@@ -69,7 +74,7 @@ class CompletionCall:
                 method="POST",
                 path=self._endpoint.path,
                 model=_model(body),
-                body=provider.translate(self._endpoint, compact(body), body).text,
+                body=provider.translate(self._endpoint.translate, compact(body), body).text,
             )
             with closing(provider.client.call(request, deadline, tracker, retry=retry)) as reply:
                 content = tracker.timed(lambda: reply.read_all(deadline))

@@ -30,25 +30,21 @@ class KeyPool:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._keys: list[str] = []
+        self.keys: list[str] = []  # a retired key stays retired when they are replaced
         self._rotations = 0
         self._retired_at: dict[str, float] = {}
-
-    def replace(self, keys: list[str]) -> None:
-        """Use these keys from now on; a retired key stays retired."""
-        self._keys = keys
 
     def active(self) -> list[str]:
         """Return the keys that are not retired."""
         since = self._clock() - RETIRED_SECONDS
-        return [key for key in self._keys if self._retired_at.get(key, _NEVER) <= since]
+        return [key for key in self.keys if self._retired_at.get(key, _NEVER) <= since]
 
     def rotate(self) -> list[str]:
         """Return the active keys, with another one first each time.
 
         If all are retired, return the one retired first: the provider may accept it again.
         """
-        keys = self.active() or [min(self._keys, key=self._retired_at.__getitem__)]
+        keys = self.active() or [min(self.keys, key=self._retired_at.__getitem__)]
         first = self._rotations % len(keys)
         self._rotations += 1
         return keys[first:] + keys[:first]
@@ -80,7 +76,7 @@ class ProviderKeys:
     def rotate(self) -> list[str]:
         """Return the keys for one call; ProviderKeyMissing if there are none."""
         if self._settings.key_for_sam_local:
-            self.pool.replace(keys_in(self._settings.key_for_sam_local))
+            self.pool.keys = keys_in(self._settings.key_for_sam_local)
         else:
             self._read(max_age_seconds=CACHE_SECONDS)
         return self.pool.rotate()
@@ -100,14 +96,14 @@ class ProviderKeys:
     def _read(self, *, max_age_seconds: float) -> None:
         with self._lock:
             now, is_first = time.monotonic(), self._read_at == _NEVER
-            if now - self._read_at < max_age_seconds:
+            just_failed = not is_first and now - self._failed_at < REFRESH_SECONDS
+            if just_failed or now - self._read_at < max_age_seconds:
                 return
-            if not is_first and now - self._failed_at < REFRESH_SECONDS:
-                return  # Secrets Manager was unavailable a moment ago
             if is_first and self._before_first_read:
                 self._before_first_read()
             try:
-                secret = self._manager().text(self._settings.secret_arn)
+                self._secrets_manager = self._secrets_manager or SecretsManager()
+                secret = self._secrets_manager.text(self._settings.secret_arn)
             except SecretUnreadableError:
                 if is_first:
                     raise ProviderKeyMissing(
@@ -117,13 +113,8 @@ class ProviderKeys:
                     ) from None
                 self._failed_at = time.monotonic()
                 return  # keep the old keys
-            self.pool.replace(keys_in(secret))
+            self.pool.keys = keys_in(secret)
             self._read_at = time.monotonic()
-
-    def _manager(self) -> SecretsManager:
-        if self._secrets_manager is None:
-            self._secrets_manager = SecretsManager()
-        return self._secrets_manager
 
 
 class KeySelection:
@@ -150,7 +141,10 @@ class KeySelection:
         if refusal.status == HTTPStatus.FORBIDDEN:
             return self._on_forbidden(refusal)
         if refusal.status == HTTPStatus.TOO_MANY_REQUESTS:
-            return self._on_rate_limit(refusal, is_last=is_last)
+            self._limited[self._untried.pop(0)] = refusal
+            if is_last:
+                self._untried = []  # the caller gets the shortest wait
+            return self._next()
         if is_retryable(refusal.status):
             return refusal
         raise refusal
@@ -175,12 +169,6 @@ class KeySelection:
             raise refusal
         self._forbidden = self._untried.pop(0)
         self._keys.pool.retire(self._forbidden)
-        return self._next()
-
-    def _on_rate_limit(self, refusal: ProviderRefused, *, is_last: bool) -> ProviderRefused | None:
-        self._limited[self._untried.pop(0)] = refusal
-        if is_last:
-            self._untried = []  # the caller gets the shortest wait
         return self._next()
 
     def _next(self) -> ProviderRefused | None:

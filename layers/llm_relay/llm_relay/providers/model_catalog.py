@@ -69,20 +69,14 @@ class ModelCatalog:
         return self._clock() - self._fetched_at
 
     def _fetch(self, deadline: Deadline, tracker: AttemptTracker, *, retry: bool = True) -> None:
+        request = HttpRequest(method="GET", path="/models")
         try:
-            self._listing = self._request_listing(deadline, tracker, retry=retry)
+            with closing(self._client.call(request, deadline, tracker, retry=retry)) as reply:
+                listing = parse_object(tracker.timed(lambda: reply.read_all(deadline))) or {}
+            if not isinstance(listing.get("data"), list):
+                raise UpstreamFailed("The provider's list of models is invalid.")
         except RelayError as failure:
             self._failure, self._failed_at = failure, self._clock()
             raise
+        self._listing = {"object": "list"} | listing
         self._failure, self._fetched_at = None, self._clock()
-
-    def _request_listing(
-        self, deadline: Deadline, tracker: AttemptTracker, *, retry: bool
-    ) -> Document:
-        request = HttpRequest(method="GET", path="/models")
-        with closing(self._client.call(request, deadline, tracker, retry=retry)) as reply:
-            text = tracker.timed(lambda: reply.read_all(deadline))
-        listing = parse_object(text) or {}
-        if not isinstance(listing.get("data"), list):
-            raise UpstreamFailed("The provider's list of models is invalid.")
-        return {"object": "list"} | listing

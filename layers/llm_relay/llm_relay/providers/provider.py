@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from llm_relay.core.defaults import objects_in
 from llm_relay.core.errors import PricesUnavailable, RelayError
@@ -11,21 +11,12 @@ from llm_relay.providers.dialects.translation import TranslatedRequest, Translat
 from llm_relay.providers.model_catalog import RETRY_SECONDS, ModelCatalog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from llm_relay.core.deadline import Deadline
     from llm_relay.providers.client import AttemptTracker, ProviderClient
 
 Document = dict[str, Any]
-
-
-class TranslatingEndpoint(Protocol):
-    """An endpoint of the API, as far as a provider needs to know it."""
-
-    path: str
-
-    def translate(self, translation: Translation) -> None:
-        """Put a request into the provider's dialect."""
 
 
 class Provider:
@@ -48,17 +39,18 @@ class Provider:
         return self._models.get(model) if self._models else model
 
     def translate(
-        self, endpoint: TranslatingEndpoint, text: bytes, body: Document
+        self, translate: Callable[[Translation], None], text: bytes, body: Document
     ) -> TranslatedRequest:
-        """Return a request in the provider's dialect; BadRequest if that is impossible.
+        """Return a request in the provider's dialect, by an endpoint's `translate`.
 
         `text` is the encoded body, which is sent unchanged unless the dialect requires a change.
+        Raises BadRequest for a request that the dialect cannot express.
         """
         if self._models:
             body = body | {"model": self._models[body["model"]]}
             text = compact(body)
         translation = Translation(self.dialect, text, body)
-        endpoint.translate(translation)
+        translate(translation)
         return translation.result()
 
     def model_entry(

@@ -6,7 +6,6 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from llm_relay.providers.dialects.dialect import DIALECTS, dialect_named
 from llm_relay.providers.settings import ProviderKeySettings
@@ -17,10 +16,17 @@ if TYPE_CHECKING:
 
     from llm_relay.providers.settings import ProviderSettings
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
-_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:.")
 _REQUIRED_FIELDS = ("name", "base_url")
 _FIELDS = {*_REQUIRED_FIELDS, "secret_arn", "dialect", "models"}
+_TEXT_FIELDS = {  # what each must match, and the same in words
+    "name": (r"[a-z0-9][a-z0-9-]{0,31}", "1 to 32 lower-case letters, digits and dashes"),
+    "base_url": (
+        r"(?i:https?)://[^\s/?#@:][^\s/?#@]*([/?#]\S*)?",
+        f"a URL such as https://api.example.com/v1, and {NO_CREDENTIALS}",
+    ),
+    "secret_arn": (r"arn:aws[a-z-]*:secretsmanager:.+", "the ARN of a secret, or be left out"),
+    "dialect": ("|".join(DIALECTS), f"one of {', '.join(DIALECTS)}"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,38 +77,14 @@ def _parse_entry(entry: Any, path: str) -> ProviderEntry:
         raise ValueError(f"{path} must be an object with 'name' and 'base_url'")
     if unknown := entry.keys() - _FIELDS:
         raise ValueError(f"{path} has {min(unknown)!r}; there are {', '.join(sorted(_FIELDS))}")
-    for name, is_valid, expected in (
-        ("name", _is_name, "1 to 32 lower-case letters, digits and dashes"),
-        ("base_url", _is_url, f"a URL such as https://api.example.com/v1, and {NO_CREDENTIALS}"),
-        ("secret_arn", _is_arn, "the ARN of a secret, or be left out"),
-        ("dialect", _is_dialect, f"one of {', '.join(DIALECTS)}"),
-        ("models", _is_map, 'an object such as {"requested-name": "its-own-name"}'),
-    ):
-        if (name in entry or name in _REQUIRED_FIELDS) and not is_valid(entry.get(name)):
+    for name, (pattern, expected) in _TEXT_FIELDS.items():
+        value = entry.get(name)
+        is_valid = isinstance(value, str) and re.fullmatch(pattern, value)
+        if (name in entry or name in _REQUIRED_FIELDS) and not is_valid:
             raise ValueError(f"{path}.{name} must be {expected}")
+    if not _is_map(entry.get("models", {})):
+        raise ValueError(f'{path}.models must be an object such as {{"our-name": "its-own-name"}}')
     return ProviderEntry(**entry)
-
-
-def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and bool(_NAME.fullmatch(value))
-
-
-def _is_url(value: Any) -> bool:
-    if not isinstance(value, str) or re.search(r"\s", value):
-        return False
-    try:
-        url = urlsplit(value)
-    except ValueError:
-        return False
-    return url.scheme in ("http", "https") and bool(url.hostname) and "@" not in url.netloc
-
-
-def _is_arn(value: Any) -> bool:
-    return isinstance(value, str) and bool(_ARN.match(value))
-
-
-def _is_dialect(value: Any) -> bool:
-    return isinstance(value, str) and value in DIALECTS
 
 
 def _is_map(value: Any) -> bool:

@@ -31,6 +31,10 @@ class ConnectionAdapter(HTTPAdapter):
         self._pool_options: dict[str, Any] = (
             {"ssl_context": tls_context(settings.ca_bundle)} if is_tls else {}
         )
+        self._pool_classes = {
+            scheme: partial(pool, max_idle_seconds=settings.connection_idle_seconds)
+            for scheme, pool in (("http", _FreshPool), ("https", _FreshTlsPool))
+        }
         self._pool: Any = None
         super().__init__(pool_connections=1, pool_maxsize=settings.max_connections)
 
@@ -39,14 +43,12 @@ class ConnectionAdapter(HTTPAdapter):
     ) -> None:
         """Create the pool manager with our pools and TLS context."""
         super().init_poolmanager(connections, maxsize, block, **kwargs, **self._pool_options)
-        self._use_fresh_pools(self.poolmanager)
+        self.poolmanager.pool_classes_by_scheme = self._pool_classes
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """Return the pool manager of a proxy, with our pools and TLS context."""
-        is_new = proxy not in self.proxy_manager
         manager = super().proxy_manager_for(proxy, **kwargs, **self._pool_options)
-        if is_new:
-            self._use_fresh_pools(manager)
+        manager.pool_classes_by_scheme = self._pool_classes
         return manager
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
@@ -71,13 +73,6 @@ class ConnectionAdapter(HTTPAdapter):
     def cert_verify(self, conn: Any, *_: Any) -> None:
         """Leave the certificates to the TLS context, which has loaded them."""
         conn.cert_reqs = "CERT_REQUIRED"
-
-    def _use_fresh_pools(self, manager: Any) -> None:
-        idle_seconds = self._settings.connection_idle_seconds
-        manager.pool_classes_by_scheme = {
-            scheme: partial(pool, max_idle_seconds=idle_seconds)
-            for scheme, pool in (("http", _FreshPool), ("https", _FreshTlsPool))
-        }
 
 
 @cache

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from llm_relay.transport.settings import TransportSettings
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
+_HEADERS = {
+    "Content-Type": "application/json",
+    "Accept-Encoding": "identity",  # a compressor would hold events back
+    "User-Agent": "llm-relay",
+}
 
 # urllib3's warnings quote what the provider sent.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -84,24 +89,18 @@ class HttpReply:
     def read_all(self, deadline: Deadline, max_bytes: int = MAX_ANSWER_BYTES) -> bytes:
         """Return the body; UpstreamTimedOut after the deadline, UpstreamFailed if too long."""
         body = bytearray()
-        while piece := self._read_before(deadline):
-            body += piece
-            if len(body) > max_bytes:
-                raise UpstreamFailed(f"The provider's answer is longer than {max_bytes} bytes.")
-        return bytes(body)
+        while seconds := deadline.remaining():
+            with suppress(TimeoutError):
+                if not (piece := self.read(seconds)):
+                    return bytes(body)
+                body += piece
+                if len(body) > max_bytes:
+                    raise UpstreamFailed(f"The provider's answer is longer than {max_bytes} bytes.")
+        raise timeout_error()
 
     def close(self) -> None:
         """Close the connection, unless the body was read completely and the pool has it back."""
         self._response.close()
-
-    def _read_before(self, deadline: Deadline) -> bytes:
-        seconds = deadline.remaining()
-        if not seconds:
-            raise timeout_error()
-        try:
-            return self.read(seconds)
-        except TimeoutError:
-            raise timeout_error() from None
 
 
 class HttpTransport:
@@ -154,7 +153,8 @@ class HttpTransport:
         """Return what requests of a kind have in common: preparing costs as much as sending."""
         kind = (request.method, request.path, request.accept)
         if kind not in self._prepared:
-            url, headers = self._settings.base_url + request.path, _headers(request.accept)
+            url = self._settings.base_url + request.path
+            headers = _HEADERS | {"Accept": request.accept}
             self._prepared[kind] = requests.Request(request.method, url, headers).prepare()
         return self._prepared[kind]
 
@@ -176,15 +176,6 @@ def _with_body_and_key(
     request.headers = headers  # a plain dict: the one of requests is slow
     request.body = body
     return request
-
-
-def _headers(accept: str) -> dict[str, str]:
-    return {
-        "Content-Type": "application/json",
-        "Accept": accept,
-        "Accept-Encoding": "identity",  # a compressor would hold events back
-        "User-Agent": "llm-relay",
-    }
 
 
 def _relay_error(error: requests.RequestException | HTTPError) -> RelayError:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from ipaddress import IPv6Address, IPv6Network, ip_address
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 from urllib3.util.connection import create_connection
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 # Other IPv6 addresses are private, or stand for an IPv4 address that a gateway would connect to.
 _PUBLIC_IPV6 = IPv6Network("2000::/3")
@@ -54,7 +52,11 @@ class _PublicConnection(HTTPSConnection):
 
     def _new_conn(self) -> socket.socket:
         try:
-            return _connect_first(resolve_public(self.host, self.port), self._connect_to)
+            *others, last = resolve_public(self.host, self.port)
+            for address in others:
+                with suppress(OSError):
+                    return self._connect_to(address)
+            return self._connect_to(last)
         except OSError as error:
             raise NewConnectionError(self, type(error).__name__) from error
 
@@ -65,13 +67,3 @@ class _PublicConnection(HTTPSConnection):
 
 class _PublicPool(HTTPSConnectionPool):
     ConnectionCls = _PublicConnection
-
-
-def _connect_first(addresses: list[str], connect: Callable[[str], socket.socket]) -> socket.socket:
-    failure = OSError()
-    for address in addresses:
-        try:
-            return connect(address)
-        except OSError as error:
-            failure = error
-    raise failure
