@@ -12,9 +12,15 @@ import requests
 from cli.aws.target_stack import Stack
 from cli.services.key_proof import bearer
 from llm_relay.diagnostics.checklist import OK, Finding, fail, not_checked, ok, warn
-from llm_relay.diagnostics.clock_skew import AWS_SECONDS, NEAR_SECONDS, apart, seconds_apart
-from llm_relay.diagnostics.provider_probe import small_question
-from llm_relay.diagnostics.stream_arrival import Arrival, arrival_of
+from llm_relay.diagnostics.measurements import (
+    MAX_SIGNATURE_SKEW_SECONDS,
+    WARN_SKEW_SECONDS,
+    StreamTiming,
+    clock_skew,
+    describe_skew,
+    measure_stream,
+)
+from llm_relay.diagnostics.provider_probe import small_chat_body
 from llm_relay.providers.dialects.dialect import DEFAULT_MODELS
 
 TIMEOUT = (10, 300)  # seconds to connect, and to answer
@@ -64,7 +70,7 @@ class HttpChecks:
 
     def call(self) -> Finding:
         """Whether a small question is answered."""
-        reply = self._ask("POST", CHAT, small_question(self._chosen_model(), stream=False))
+        reply = self._ask("POST", CHAT, small_chat_body(self._chosen_model(), stream=False))
         if reply.status_code != HTTPStatus.OK:
             return refused(reply)
         told = reply.headers
@@ -77,11 +83,11 @@ class HttpChecks:
     def stream(self, of_provider: Finding | None) -> Finding:
         """Whether a stream comes as it is made, which shows beside how the provider sends it."""
         started, pieces = time.monotonic(), list[bytes]()
-        question = small_question(self._chosen_model(), stream=True)
+        question = small_chat_body(self._chosen_model(), stream=True)
         with self._ask("POST", CHAT, question, stream=True) as reply:
             if reply.status_code != HTTPStatus.OK:
                 return refused(reply)
-            arrival = arrival_of(kept(pieces_of(reply), pieces), started)
+            arrival = measure_stream(kept(pieces_of(reply), pieces), started)
         if of_provider and of_provider.state != OK:
             return not_checked("it needs 'provider stream'")
         if arrival is None or b"[DONE]" not in b"".join(pieces):
@@ -95,15 +101,15 @@ class HttpChecks:
 
     def clock(self) -> Finding:
         """Whether this machine and AWS agree on the time, which signatures need."""
-        seconds = seconds_apart(self._date)
+        seconds = clock_skew(self._date)
         if seconds is None:
             return ok("the API does not tell its own")
-        if abs(seconds) <= NEAR_SECONDS:
+        if abs(seconds) <= WARN_SKEW_SECONDS:
             return ok("agrees with the API's")
-        judge = fail if abs(seconds) >= AWS_SECONDS else warn
+        judge = fail if abs(seconds) >= MAX_SIGNATURE_SKEW_SECONDS else warn
         return judge(
-            f"The clock of this machine is {apart(seconds)} the API's; AWS refuses what is signed "
-            f"{AWS_SECONDS} s off.",
+            f"The clock of this machine is {describe_skew(seconds)} the API's; AWS refuses "
+            f"signatures {MAX_SIGNATURE_SKEW_SECONDS} s off.",
             "Set it: timedatectl set-ntp true",
         )
 
@@ -158,7 +164,7 @@ class HttpChecks:
         )
 
 
-def held_back(arrival: Arrival) -> Finding:
+def held_back(arrival: StreamTiming) -> Finding:
     """A provider streams, and its stream comes whole."""
     return fail(
         f"The provider streams, and its stream comes whole, at its end ({arrival}).",

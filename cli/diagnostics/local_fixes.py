@@ -4,8 +4,8 @@ import re
 from dataclasses import replace
 
 from llm_relay.diagnostics.checklist import Checklist, Finding
+from llm_relay.diagnostics.list_fixes import IN_LIST
 from llm_relay.diagnostics.provider_findings import SET_KEY, SET_URL
-from llm_relay.diagnostics.provider_list_fixes import IN_LIST
 
 CURES = {  # in this order: the last are parts of the others
     re.escape(SET_URL): "restart with UPSTREAM_BASE_URL=https://... make run",

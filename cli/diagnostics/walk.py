@@ -23,7 +23,7 @@ class Checkup:
 
     def done(self) -> Checklist:
         """What was found, once everything has been looked at."""
-        self._checks.check("stack", partial(guarded, lambda: standing(self._stack)))
+        self._checks.run("stack", partial(guarded, lambda: standing(self._stack)))
         self._at_door("api", HttpChecks.health)
         self._at_door("client key", HttpChecks.accepts_key, "api")
         self._of_stack("inside", lambda stack: inspect_provider(stack, self._model, self._checks))
@@ -38,10 +38,10 @@ class Checkup:
         return self._checks
 
     def _of_stack(self, name: str, look: Callable[[Stack], Finding]) -> None:
-        self._checks.check(name, partial(guarded, lambda: look(self._stack)), "stack")
+        self._checks.run(name, partial(guarded, lambda: look(self._stack)), "stack")
 
     def _at_door(self, name: str, look: Callable[[HttpChecks], Finding], *needs: str) -> None:
-        self._checks.check(name, partial(guarded, lambda: look(self._door)), "stack", *needs)
+        self._checks.run(name, partial(guarded, lambda: look(self._door)), "stack", *needs)
 
     def _stream(self, door: HttpChecks) -> Finding:
         return door.stream(self._checks.findings.get("provider stream"))

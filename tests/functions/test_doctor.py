@@ -92,10 +92,10 @@ def test_the_event_may_name_the_model(provider: ScriptedProvider) -> None:
         (f"Bearer {PROVIDER_KEY}", "'Bearer'"),
         (f"ABLIT_KEY={PROVIDER_KEY}", "NAME=value"),
         (f"{PROVIDER_KEY}é", "characters that no key"),
-        (f'{{"api_key": "{PROVIDER_KEY}"', "like JSON and is none"),
+        (f'{{"api_key": "{PROVIDER_KEY}"', "like JSON but is not valid"),
         (f'{{"key": "{PROVIDER_KEY}"}}', 'without "api_key"'),
         ('{"api_keys": []}', 'without "api_key"'),
-        (f'{{"api_keys": ["{PROVIDER_KEY}", 7]}}', "empty or no text"),
+        (f'{{"api_keys": ["{PROVIDER_KEY}", 7]}}', "empty or not a string"),
     ],
 )
 def test_a_secret_of_a_wrong_form_is_told_and_the_provider_not_asked(
@@ -227,7 +227,7 @@ def test_an_account_that_may_not_is_told(
         (whole(404, b"<html>"), "answers 404"),
         (whole(302, b"", Location="https://elsewhere.example/"), "a redirect (302)"),
         (whole(200, b"<html>"), "as a web site does"),
-        (refused(503, "Down."), "fails by itself (503). Down."),
+        (refused(503, "Down."), "a server error (503). Down."),
         ([RESET], "no answer"),
         ([CLOSE], "no answer"),
     ],
@@ -329,7 +329,7 @@ def test_without_a_model_to_ask_for_one_is_asked_for(
 def test_a_limit_that_is_reached_is_told_with_the_wait(provider: ScriptedProvider) -> None:
     provider.scripts = [LISTING, whole(429, {"error": {"message": "Slow down."}}, Retry_After="7")]
     name, says, fix = only_fault()
-    assert (name, "(429). Slow down." in says, "again: 7" in fix) == ("rate limit", True, True)
+    assert (name, "(429). Slow down." in says, "after: 7" in fix) == ("rate limit", True, True)
 
 
 def test_credits_that_are_used_up_are_told_though_the_status_is_429(
@@ -365,7 +365,7 @@ def test_one_key_that_is_limited_says_nothing_against_the_model(
 def test_a_stream_that_is_held_back_is_told(provider: ScriptedProvider) -> None:
     provider.scripts = [LISTING, stream(0.8, b"".join(PIECES))]
     name, says, _ = only_fault()
-    assert (name, "whole, at its end" in says) == ("provider stream", True)
+    assert (name, "all at once, at its end" in says) == ("provider stream", True)
 
 
 def test_a_stream_that_comes_in_pieces_is_not(provider: ScriptedProvider) -> None:

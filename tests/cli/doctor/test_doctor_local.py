@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from cli.diagnostics.local_fixes import at_home
 from llm_relay.core.deadline import Deadline
+from llm_relay.diagnostics.list_fixes import with_list_fixes
 from llm_relay.diagnostics.provider_findings import base_url
-from llm_relay.diagnostics.provider_list_fixes import with_list_fixes
 from llm_relay.diagnostics.provider_probe import probe_provider
 from llm_relay.providers.provider_list import ProviderEntry
 from llm_relay.providers.settings import ProviderSettings

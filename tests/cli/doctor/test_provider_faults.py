@@ -53,11 +53,11 @@ def test_a_bad_key_is_the_one_fault_and_nothing_is_asked_with_it(
 @pytest.mark.parametrize(
     ("model", "fault", "words", "advice"),
     [
-        ("no-such-model", "model", "refuses a small question to no-such-model (400)", MODEL),
+        ("no-such-model", "model", "refuses a small request to no-such-model (400)", MODEL),
         ("abliterated-model-large-v2@locked-models", "model", "(403). The model", MODEL),
-        (f"{MODEL}@status=429;retry-after=7", "rate limit", "(429)", "again: 7"),
+        (f"{MODEL}@status=429;retry-after=7", "rate limit", "(429)", "after: 7"),
         (f"{MODEL}@status=402", "provider key", "no credits left", "Top it up"),
-        (f"{MODEL}@stream-ignored", "provider stream", "answers whole", "buffer"),
+        (f"{MODEL}@stream-ignored", "provider stream", "does not stream", "buffer"),
     ],
 )
 def test_what_the_provider_refuses_is_the_one_fault(

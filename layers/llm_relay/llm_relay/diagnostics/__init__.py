@@ -1,1 +1,1 @@
-"""What `relay doctor` looks at: the stack's way to the provider, from the inside."""
+"""The checks that `relay doctor` runs inside the stack."""

@@ -1,8 +1,9 @@
-"""Checks in their order, and what each found; one whose prerequisite failed is not made."""
+"""Runs checks in order and keeps their findings; a failed check skips those that require it."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,51 +17,41 @@ NOT_CHECKED = "not checked"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How one thing stands, why, and what mends it."""
+    """The result of one check; these fields are the JSON output of `relay doctor`."""
 
     state: str
     says: str
     fix: str | None = None
-    seconds: float | None = None  # that it took, where somebody has to know
+    seconds: float | None = None  # a duration that another check compares
 
 
-def ok(says: str, seconds: float | None = None) -> Finding:
-    """Return that all is well."""
-    return Finding(OK, says, seconds=seconds)
+ok = partial(Finding, OK)
+warn = partial(Finding, WARN)
+fail = partial(Finding, FAIL)
 
 
-def warn(says: str, fix: str) -> Finding:
-    """Return what works, and will not for ever or not as it should."""
-    return Finding(WARN, says, fix)
-
-
-def fail(says: str, fix: str) -> Finding:
-    """Return what keeps the stack from working."""
-    return Finding(FAIL, says, fix)
-
-
-def not_checked(why: str) -> Finding:
-    """Return that nobody knows."""
-    return Finding(NOT_CHECKED, f"not checked: {why}")
+def not_checked(reason: str) -> Finding:
+    """Return that the check was skipped."""
+    return Finding(NOT_CHECKED, f"not checked: {reason}")
 
 
 @dataclass(slots=True)
 class Checklist:
-    """What was found so far, by the names of the checks."""
+    """The findings so far, by the names of their checks."""
 
     findings: dict[str, Finding] = field(default_factory=dict)
 
-    def check(self, name: str, look: Callable[[], Finding], *needs: str) -> None:
-        """Look at one thing, unless one that it needs is not in order."""
-        broken = next((need for need in needs if not self.works(need)), None)
-        self.findings[name] = not_checked(f"it needs '{broken}'") if broken else look()
+    def run(self, name: str, check: Callable[[], Finding], *required: str) -> None:
+        """Run a check, unless one that it requires did not pass."""
+        failed = next((other for other in required if not self.passed(other)), None)
+        self.findings[name] = not_checked(f"it needs '{failed}'") if failed else check()
 
-    def works(self, name: str) -> bool:
-        """Tell whether nothing is known against a thing; a warning is not."""
-        found = self.findings.get(name)
-        return found is None or found.state in (OK, WARN)
+    def passed(self, name: str) -> bool:
+        """Tell whether a check passed, with or without a warning; one that was not run has."""
+        finding = self.findings.get(name)
+        return finding is None or finding.state in (OK, WARN)
 
     def document(self) -> dict[str, Any]:
-        """Return everything that was found; warnings leave a stack healthy."""
-        checks = [{"name": name, **asdict(found)} for name, found in self.findings.items()]
+        """Return all findings as JSON; a stack with warnings is healthy."""
+        checks = [{"name": name, **asdict(finding)} for name, finding in self.findings.items()]
         return {"checks": checks, "healthy": all(check["state"] != FAIL for check in checks)}

@@ -1,4 +1,4 @@
-"""What the provider's answers say of the base URL, the keys, the model and the limits."""
+"""Derives findings about base URL, keys, model, limits, stream and clock from the probe."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from llm_relay.core.defaults import object_in, text_in
 from llm_relay.diagnostics.checklist import fail, not_checked, ok, warn
-from llm_relay.diagnostics.clock_skew import NEAR_SECONDS, apart, seconds_apart
+from llm_relay.diagnostics.measurements import WARN_SKEW_SECONDS, clock_skew, describe_skew
 from llm_relay.providers.error_hints import with_hint
 
 if TYPE_CHECKING:
@@ -18,187 +18,190 @@ if TYPE_CHECKING:
 SET_KEY = "relay provider-key set --file provider-key.txt"
 ADD_KEY = "relay provider-key set --add"
 SET_URL = "sam deploy --parameter-overrides UpstreamBaseUrl=https://..."
-NO_SUCH_PLACE = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
-SAY_NOTHING_OF_MODELS = {HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS}
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-LISTED_IN_A_FIX = 5
+_NOT_FOUND = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
+_NOT_ABOUT_MODEL = {HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS}
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+_MAX_MODELS_IN_FIX = 5
 
 
-def base_url(found: ProviderProbe) -> Finding:
-    """Whether there is an API at the base URL, reached without showing the key to others."""
-    url, statuses = found.base_url, {asked.status for asked in found.answers}
-    if not statuses:
+def base_url(probe: ProviderProbe) -> Finding:
+    """Check that there is an API at the base URL, over https."""
+    url, answers = probe.base_url, probe.answers
+    statuses = {answer.status for answer in answers}
+    if not answers:
         return fail(
-            f"{url} gives no answer. {found.listing.failure}",
-            f"Compare it with the provider's documentation, and mend it: {SET_URL}",
+            f"{url} gives no answer. {probe.listing.failure}",
+            f"Compare it with the provider's documentation, and correct it: {SET_URL}",
         )
-    if statuses <= NO_SUCH_PLACE and not _speaks_of_model(found):
+    knows_models = probe.listing.is_success or any(chat.is_about_model for chat in probe.chats)
+    if statuses <= _NOT_FOUND and not knows_models:
         return fail(
             f"{url} answers {min(statuses)}: there is no such API.",
-            "The base URL is what stands before /chat/completions; with most providers it ends in "
+            "The base URL is the part before /chat/completions; with most providers it ends in "
             f"/v1, which is added to one that names no version. {SET_URL}",
         )
-    if all(_is_no_answer(asked) for asked in found.answers):
-        return _not_an_api(url, found.answers[0])
-    if urlsplit(url).scheme != "https" and urlsplit(url).hostname not in LOOPBACK:
-        return warn(f"{url} is not https: the key can be read on the way.", SET_URL)
-    return ok(f"{url} answers in {found.answers[0].seconds * 1000:.0f} ms")
+    if all(_is_not_from_api(answer) for answer in answers):
+        return _not_an_api(url, answers[0])
+    if urlsplit(url).scheme != "https" and urlsplit(url).hostname not in _LOOPBACK:
+        return warn(f"{url} is not https: others can read the key in transit.", SET_URL)
+    return ok(f"{url} answers in {answers[0].seconds * 1000:.0f} ms")
 
 
-def provider_key(found: ProviderProbe) -> Finding:
-    """Whether the provider accepts the stored keys."""
-    answers = found.chats or [found.listing]
-    refused = [n for n, each in enumerate(answers, 1) if each.status == HTTPStatus.UNAUTHORIZED]
-    if len(refused) == len(answers):
+def provider_key(probe: ProviderProbe) -> Finding:
+    """Check that the provider accepts the stored keys."""
+    results = probe.chats or [probe.listing]
+    refused = _numbers(results, HTTPStatus.UNAUTHORIZED)
+    if len(refused) == len(results):
         return fail(
             "The provider does not accept the stored key (401).",
-            f"Is it a key for {found.base_url}, and not of another provider? Was it revoked, or "
-            "cut when it was copied? (White space, line breaks and quotation marks were looked "
-            f"for.) Copy it again from the provider's page: {SET_KEY}",
+            f"Check that it is a key for {probe.base_url}, not for another provider, and that it "
+            "was neither revoked nor cut when copied. (White space, line breaks and quotation "
+            f"marks were checked.) Copy it again from the provider's page: {SET_KEY}",
         )
-    statuses = {each.status: each for each in answers if not each.is_about_model}
-    if broke := statuses.get(HTTPStatus.PAYMENT_REQUIRED):
-        return fail(f"The account has no credits left (402). {broke.says}", "Top it up.")
-    if HTTPStatus.FORBIDDEN in statuses:
+    statuses = {result.status: result for result in results if not result.is_about_model}
+    if unpaid := statuses.get(HTTPStatus.PAYMENT_REQUIRED):
+        return fail(f"The account has no credits left (402). {unpaid.error_message}", "Top it up.")
+    if forbidden := statuses.get(HTTPStatus.FORBIDDEN):
         return fail(
-            f"The stored key may not do this (403). {statuses[HTTPStatus.FORBIDDEN].says}",
-            "Give it the right, and the model, on the provider's page, or store another: "
+            f"The stored key may not do this (403). {forbidden.error_message}",
+            "Grant it the right, and the model, on the provider's page, or store another: "
             + SET_KEY,
         )
     if refused:
-        numbers = ", ".join(map(str, refused))
         return warn(
-            f"Of {len(answers)} keys the provider does not accept number {numbers} (401).",
-            f"Store those that are good: {SET_KEY} - and the further ones: {ADD_KEY}",
+            f"Of {len(results)} keys the provider does not accept number {', '.join(refused)} "
+            "(401).",
+            f"Store the valid keys: {SET_KEY} - and each further one: {ADD_KEY}",
         )
-    if silent := [str(n) for n, each in enumerate(answers, 1) if not each.status]:
+    if unanswered := _numbers(results, 0):
         return warn(
-            f"Whether the provider accepts key number {', '.join(silent)} is not known: there was "
-            "no answer.",
-            "Run it again, with a quicker model if there is one: --model.",
+            f"Whether the provider accepts key number {', '.join(unanswered)} is not known: there "
+            "was no answer.",
+            "Run it again, with a faster model if there is one: --model.",
         )
-    return ok("accepted" if len(answers) == 1 else f"all {len(answers)} keys are accepted")
+    return ok("accepted" if len(results) == 1 else f"all {len(results)} keys are accepted")
 
 
-def model(found: ProviderProbe) -> Finding:
-    """Whether the model is there, open to the key, and answers."""
-    if found.model is None:
+def model(probe: ProviderProbe) -> Finding:
+    """Check that the model exists, is open to the key, and answers."""
+    if probe.model is None:
         return fail("No model is named, and the provider lists none.", "Name one with --model.")
-    access = object_in(found.entry, "access")
+    entry = next((each for each in probe.models if each.get("id") == probe.model), {})
+    access = object_in(entry, "access")
     if access.get("locked") is True or access.get("available") is False:
-        missing = ", ".join(map(str, access.get("missing_requirements") or [])) or "not told"
+        missing = ", ".join(map(str, access.get("missing_requirements") or [])) or "not reported"
         return fail(
-            f"{found.model} is locked for the stored key (what is missing: {missing}).",
-            f"Meet that on the provider's page. {_others(found)}",
+            f"{probe.model} is locked for the stored key (missing requirements: {missing}).",
+            f"Meet them on the provider's page. {_other_models(probe)}",
         )
-    asked_for = [asked for asked in found.chats if asked.status not in SAY_NOTHING_OF_MODELS]
-    if not asked_for:
+    chats = [chat for chat in probe.chats if chat.status not in _NOT_ABOUT_MODEL]
+    if not chats:
         return not_checked("it needs 'rate limit'")
-    answered = [asked for asked in asked_for if asked.status]
+    answered = [chat for chat in chats if chat.status]
     if not answered:
         return fail(
-            f"{found.model} gives no answer to a small question. {asked_for[0].failure}",
-            f"Try again later. {_others(found)}",
+            f"{probe.model} gives no answer to a small request. {chats[0].failure}",
+            f"Try again later. {_other_models(probe)}",
         )
-    if refusal := next((asked for asked in answered if not asked.is_good), None):
-        said = refusal.says or refusal.failure
+    if refusal := next((chat for chat in answered if not chat.is_success), None):
+        message = refusal.error_message or refusal.failure
+        hint = with_hint(refusal.status, message, refusal.error.get("code"))
         return fail(
-            f"The provider refuses a small question to {found.model} ({refusal.status}). {said}",
-            f"{_advice(refusal, said)} {_others(found)}".strip(),
+            f"The provider refuses a small request to {probe.model} ({refusal.status}). {message}",
+            f"{hint.removeprefix(message).lstrip('. ')} {_other_models(probe)}".strip(),
         )
-    return ok(f"{found.model} answers")
+    return ok(f"{probe.model} answers")
 
 
-def rate_limit(found: ProviderProbe) -> Finding:
-    """Whether the provider lets us ask as often as we do."""
-    limited = [asked for asked in found.answers if asked.status == HTTPStatus.TOO_MANY_REQUESTS]
-    if limited:
-        return _limited(limited[0])
-    answers = [asked for asked in found.answers if "x-ratelimit-limit-requests" in asked.headers]
+def rate_limit(probe: ProviderProbe) -> Finding:
+    """Check that the provider's rate limits leave room for calls."""
+    for answer in probe.answers:
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return _limited(answer)
+    answers = [each for each in probe.answers if "x-ratelimit-limit-requests" in each.headers]
     if not answers:
-        return ok("the provider tells of none")
-    headers, shares = answers[-1].headers, []
-    for what in ("requests", "tokens"):
-        limit, left = (headers.get(f"x-ratelimit-{name}-{what}") for name in ("limit", "remaining"))
-        if limit and left and limit.isdecimal() and left.isdecimal():
-            shares.append((what, int(left), int(limit)))
-    says = ", ".join(f"{left:,} of {limit:,} {what} left" for what, left, limit in shares)
-    if any(not left for _, left, _ in shares):
-        return fail(f"{says}: the next call is refused.", _more_room(answers[-1]))
-    if any(left * 10 < limit for _, left, limit in shares):
-        return warn(f"{says}: calls are about to be refused.", _more_room(answers[-1]))
+        return ok("the provider reports none")
+    limits = []
+    for unit in ("requests", "tokens"):
+        names = (f"x-ratelimit-limit-{unit}", f"x-ratelimit-remaining-{unit}")
+        limit, left = (answers[-1].headers.get(name, "") for name in names)
+        if limit.isdecimal() and left.isdecimal():
+            limits.append((unit, int(left), int(limit)))
+    says = ", ".join(f"{left:,} of {limit:,} {unit} left" for unit, left, limit in limits)
+    if any(not left for _, left, _ in limits):
+        return fail(f"{says}: the next call is refused.", _limit_fix(answers[-1]))
+    if any(left * 10 < limit for _, left, limit in limits):
+        return warn(f"{says}: calls will soon be refused.", _limit_fix(answers[-1]))
     return ok(says)
 
 
-def stream(found: ProviderProbe) -> Finding:
-    """Whether the provider streams."""
-    good = [asked for asked in found.chats if asked.is_good]
-    if not good:
+def stream(probe: ProviderProbe) -> Finding:
+    """Check that the provider streams."""
+    timings = [chat.timing for chat in probe.chats if chat.is_success]
+    if not timings:
         return not_checked("it needs 'rate limit'")
-    arrival = good[0].arrival
-    fix = "Ask the provider, or what stands before it, not to buffer text/event-stream."
-    if arrival is None:
-        return warn("The provider answers whole when it is asked to stream.", fix)
-    if arrival.was_held_back:
-        return warn(f"The provider sends a stream whole, at its end ({arrival}).", fix)
-    return ok(str(arrival), arrival.spread_seconds)
+    timing = timings[0]
+    fix = "Ask the provider, or the operator of a proxy before it, not to buffer text/event-stream."
+    if timing is None:
+        return warn("The provider does not stream its answer when asked to.", fix)
+    if timing.is_buffered:
+        return warn(f"The provider sends a stream all at once, at its end ({timing}).", fix)
+    return ok(str(timing), seconds=timing.spread_seconds)
 
 
-def clock(found: ProviderProbe) -> Finding:
-    """Whether the functions' clock and the provider's agree."""
-    dates = (asked.headers["date"] for asked in found.answers if "date" in asked.headers)
-    seconds = seconds_apart(next(dates, None))
+def clock(probe: ProviderProbe) -> Finding:
+    """Check that the clocks of functions and provider agree."""
+    dates = (answer.headers["date"] for answer in probe.answers if "date" in answer.headers)
+    seconds = clock_skew(next(dates, None))
     if seconds is None:
-        return ok("the provider does not tell its own")
-    if abs(seconds) > NEAR_SECONDS:
+        return ok("the provider does not report its time")
+    if abs(seconds) > WARN_SKEW_SECONDS:
         return warn(
-            f"The functions' clock is {apart(seconds)} the provider's.",
-            "On AWS it is the provider's that is wrong, and the times in its rate limits with it; "
-            "on a machine of your own, set the clock (timedatectl set-ntp true).",
+            f"The functions' clock is {describe_skew(seconds)} the provider's.",
+            "On AWS the provider's clock is wrong, and so are the times in its rate limits; on "
+            "your own machine, set the clock (timedatectl set-ntp true).",
         )
     return ok("agrees with the provider's")
 
 
-def _speaks_of_model(found: ProviderProbe) -> bool:
-    return found.listing.is_good or any(asked.is_about_model for asked in found.chats)
+def _numbers(results: list[ProbeResult], status: int) -> list[str]:
+    """Return the numbers of the keys that got a status, counted from 1."""
+    return [str(number) for number, each in enumerate(results, 1) if each.status == status]
 
 
-def _is_no_answer(asked: ProbeResult) -> bool:
-    is_empty = asked.is_good and not asked.document and asked.arrival is None
-    is_redirect = HTTPStatus.MULTIPLE_CHOICES <= asked.status < HTTPStatus.BAD_REQUEST
-    return is_empty or is_redirect or asked.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+def _is_not_from_api(answer: ProbeResult) -> bool:
+    is_empty = answer.is_success and not answer.document and answer.timing is None
+    is_redirect = HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST
+    return is_empty or is_redirect or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def _not_an_api(url: str, asked: ProbeResult) -> Finding:
-    if asked.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+def _not_an_api(url: str, answer: ProbeResult) -> Finding:
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return fail(
-            f"{url} fails by itself ({asked.status}). {asked.says}",
+            f"{url} answers with a server error ({answer.status}). {answer.error_message}",
             "Look at the provider's status page, and try again later.",
         )
-    what = "a redirect" if asked.status != HTTPStatus.OK else "no JSON, as a web site does"
-    return fail(f"{url} answers with {what} ({asked.status}).", f"It is no API. {SET_URL}")
+    kind = "a redirect" if answer.status != HTTPStatus.OK else "no JSON, as a web site does"
+    return fail(f"{url} answers with {kind} ({answer.status}).", f"It is not an API. {SET_URL}")
 
 
-def _limited(asked: ProbeResult) -> Finding:
-    if asked.error.get("code") == "insufficient_quota":
-        return fail(f"The account has no credits left (429). {asked.says}", "Top it up.")
-    return fail(f"The provider refuses calls for now (429). {asked.says}", _more_room(asked))
+def _limited(answer: ProbeResult) -> Finding:
+    message = answer.error_message
+    if answer.error.get("code") == "insufficient_quota":
+        return fail(f"The account has no credits left (429). {message}", "Top it up.")
+    return fail(f"The provider refuses calls for now (429). {message}", _limit_fix(answer))
 
 
-def _more_room(asked: ProbeResult) -> str:
-    after = asked.headers.get("retry-after") or asked.headers.get("x-ratelimit-reset-requests")
-    until = f" (there is room again: {after})" if after else ""
+def _limit_fix(answer: ProbeResult) -> str:
+    reset = answer.headers.get("retry-after") or answer.headers.get("x-ratelimit-reset-requests")
     return (
-        f"Wait{until}; ask the provider for higher limits; lower BatchWorkers and JobsAtOnce; or "
-        f"use more keys in turn: {ADD_KEY}"
+        f"Wait{f' (the limit resets after: {reset})' if reset else ''}; ask the provider for "
+        "higher limits; lower BatchWorkers and JobsAtOnce; or alternate between more keys: "
+        + ADD_KEY
     )
 
 
-def _advice(asked: ProbeResult, said: str) -> str:
-    return with_hint(asked.status, said, asked.error.get("code")).removeprefix(said).lstrip(". ")
-
-
-def _others(found: ProviderProbe) -> str:
-    names = [name for each in found.models if (name := text_in(each, "id")) != found.model]
-    listed = f" Listed are {', '.join(names[:LISTED_IN_A_FIX])}." if names else ""
+def _other_models(probe: ProviderProbe) -> str:
+    names = [name for each in probe.models if (name := text_in(each, "id")) != probe.model]
+    listed = f" Listed are {', '.join(names[:_MAX_MODELS_IN_FIX])}." if names else ""
     return f"Name another one with --model.{listed}"
