@@ -14,11 +14,9 @@ from cli.output.progress import bytes_bar, coming_back, follow, ways_back
 from cli.services.batch_check import checked, prices_of
 from cli.services.batch_client import BatchClient, caller_of
 from cli.services.batch_results import Places, a_file, agree, download
-from llm_relay.batch.api.checks import WINDOW_SECONDS
 from llm_relay.batch.api.submit import submit as start
 from llm_relay.batch.model import names
-from llm_relay.batch.model.record import Batch, StoredFile
-from llm_relay.batch.model.retention import retention_seconds
+from llm_relay.batch.model.record import WINDOW_SECONDS, Batch, StoredFile, retention_seconds
 from llm_relay.core.client import Client
 
 ENDPOINTS = click.Choice(["/v1/chat/completions", "/v1/responses"])

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.output.tables import WIDTH, add_row, moment, screen, table_of
-from llm_relay.batch.finalize.notify import ERRORS, OUTPUT, results_key
-from llm_relay.batch.model.names import OPERATOR
+from llm_relay.batch.model.names import ERRORS, OPERATOR, OUTPUT, results_key
 from llm_relay.batch.model.record import Batch
 from llm_relay.billing.money import format_usd
 

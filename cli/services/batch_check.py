@@ -46,7 +46,7 @@ def checked(
         estimate.add(row.body, len(line.text))
 
     with path.open("rb") as file, bytes_bar("Checking", path.stat().st_size) as count:
-        found = check_file(read_lines(counted(read_blocks(file), count)), checker, see=see)
+        found = check_file(read_lines(counted(read_blocks(file), count)), checker, on_row=see)
     if not found.rows:
         raise click.ClickException(f"{path} holds no requests: write one JSON object per line.")
     if found.error_count:

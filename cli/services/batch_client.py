@@ -9,7 +9,7 @@ import click
 
 from cli.aws.target_stack import Stack
 from cli.services.clients import Client, Clients
-from llm_relay.batch.api.submit import is_stranded, start_stranded
+from llm_relay.batch.api.submit import is_stranded, start
 from llm_relay.batch.model.names import OPERATOR
 from llm_relay.batch.model.record import Batch
 from llm_relay.batch.model.store import Store
@@ -107,7 +107,7 @@ class BatchClient:
             from cli.aws.errors import AWS_ERRORS  # noqa: PLC0415 - imports botocore
 
             with suppress(*AWS_ERRORS):  # it can be shown, and started at the next look
-                start_stranded(self.step_functions, self.state_machine, batch)
+                start(self.step_functions, self.state_machine, batch)
         return batch
 
     def _keys(self) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from cli.output.batch_tables import cost, print_facts, rows, show_errors, tokens
 from cli.output.progress import bytes_bar
 from cli.services.batch_client import BatchClient
 from llm_relay.aws.s3 import Bucket
-from llm_relay.batch.finalize.notify import ERRORS, OUTPUT, results_key
+from llm_relay.batch.model.names import ERRORS, OUTPUT, results_key
 from llm_relay.batch.model.record import COMPLETED, Batch
 
 a_file = click.Path(dir_okay=False, writable=True, path_type=Path)

@@ -14,7 +14,7 @@ from functions.batch_assemble.handler import handler
 from functions.batch_plan.handler import handler as plan
 from llm_relay.aws.s3 import s3
 from llm_relay.batch.finalize.assemble import assemble as step_of
-from llm_relay.batch.finalize.compact import compact_parts, current_parts
+from llm_relay.batch.finalize.compaction import compact_parts, current_parts
 from llm_relay.batch.finalize.merge import merge
 from llm_relay.batch.model.execution import StepFailed
 from llm_relay.batch.model.leases import Leases
@@ -191,7 +191,7 @@ def test_rows_that_were_never_run_are_told_with_the_reason(
 ) -> None:
     status, code, failed = expected
     batch = planned(batch_world, 5)
-    batch_world.store.change(batch.owner, batch.id, {batch.status}, **changes)
+    batch_world.store.update_batch(batch.owner, batch.id, {batch.status}, **changes)
     put(batch_world, batch, "0001-000000", result(1))
     assemble(batch)
     assert ids_of(batch_world, batch, "output") == ["row-1"]
@@ -283,7 +283,7 @@ def test_a_cancelled_batch_is_told_as_cancelled_even_if_its_file_was_replaced(
     batch_world: BatchWorld, news: News
 ) -> None:
     batch = planned(batch_world, 1)
-    batch_world.store.change(batch.owner, batch.id, {batch.status}, status=CANCELLING)
+    batch_world.store.update_batch(batch.owner, batch.id, {batch.status}, status=CANCELLING)
     replaced(batch_world, batch)
     assemble(batch)
     (line,) = lines_of(batch_world, batch, "errors")
@@ -323,7 +323,7 @@ def test_an_end_that_was_not_told_before_a_crash_is_told_by_the_next_try(
     batch_world: BatchWorld, news: News
 ) -> None:
     batch = planned(batch_world, 1)
-    batch_world.store.change(batch.owner, batch.id, {batch.status}, status="completed")
+    batch_world.store.update_batch(batch.owner, batch.id, {batch.status}, status="completed")
     assemble(batch)
     (event,) = news.told()
     assert event["detail-type"] == "batch.completed"
@@ -399,15 +399,15 @@ def test_many_small_parts_become_few_before_they_are_put_together(
     put(batch_world, batch, "0002-000000", result(0, by="second"), result(2, by="second"))
     bucket, never = batch_world.bucket, Deadline.after(600)
     before = list(current_parts(bucket, batch))
-    assert not compact_parts(bucket, batch, Deadline.after(0), most_parts=6)
-    assert not compact_parts(bucket, batch, Deadline.after(0), most_parts=6)
-    assert compact_parts(bucket, batch, Deadline.after(0), most_parts=6)
+    assert not compact_parts(bucket, batch, Deadline.after(0), max_parts=6)
+    assert not compact_parts(bucket, batch, Deadline.after(0), max_parts=6)
+    assert compact_parts(bucket, batch, Deadline.after(0), max_parts=6)
     after = list(current_parts(bucket, batch))
     assert (len(before), len(after)) == (9, 4)
-    assert compact_parts(bucket, batch, never, most_parts=1)
+    assert compact_parts(bucket, batch, never, max_parts=1)
     assert len(list(current_parts(bucket, batch))) == 3
     tally = merge(bucket, replace(batch, times={"finalizing_at": 0}), lambda: True)
-    assert (tally.completed, tally.never_run, tally.cost_nanos) == (8, 1, 80)
+    assert (tally.completed, tally.unprocessed, tally.cost_nanos) == (8, 1, 80)
     assert {line["by"] for line in lines_of(batch_world, batch, "output")} == {"first"}
 
 
@@ -418,7 +418,7 @@ def test_a_batch_of_too_many_parts_for_one_call_is_called_for_again(
     for row in range(6):
         put(batch_world, batch, f"0001-{row:06d}", result(row))
     told = {"owner": batch.owner, "batch": batch.id}
-    waits = [step_of(told, 0, most_parts=2)["wait_seconds"] for _ in range(3)]
+    waits = [step_of(told, 0, max_parts=2)["wait_seconds"] for _ in range(3)]
     assert waits == [1, 1, 0]
     assert now_of(batch_world, batch).completed == 6
     assert len(news.told()) == 1
@@ -471,7 +471,7 @@ def test_a_cancelling_execution_that_died_is_made_up_for(
     batch_world: BatchWorld, news: News
 ) -> None:
     batch = planned(batch_world, 1)
-    batch_world.store.change(batch.owner, batch.id, {batch.status}, status=CANCELLING)
+    batch_world.store.update_batch(batch.owner, batch.id, {batch.status}, status=CANCELLING)
     handler(died(batch, f"{EXECUTION}-close", close=True), context())
     assert now_of(batch_world, batch).status == "cancelled"
 

@@ -366,7 +366,8 @@ def test_progress_is_told_while_rows_are_under_way(worker_setup: WorkerSetup) ->
 
 
 def _change(work: ChunkRun, **values: Any) -> None:
-    assert work.world.store.change(work.batch.owner, work.batch.id, [IN_PROGRESS], **values)[0]
+    batch, store = work.batch, work.world.store
+    assert store.update_batch(batch.owner, batch.id, [IN_PROGRESS], **values)[0]
 
 
 def _pin(work: ChunkRun) -> None:

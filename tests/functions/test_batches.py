@@ -132,8 +132,8 @@ def test_a_batch_is_no_one_else_s(front: Front, batch_world: BatchWorld) -> None
 def test_what_became_of_a_batch_is_shown(front: Front, batch_world: BatchWorld) -> None:
     error = {"code": "invalid_json", "line": 2, "message": "No JSON.", "param": None}
     batch = batch_world.add_batch(b"", errors=(error,), error_count=7, times={"failed_at": 5})
-    batch_world.store.change(batch.owner, batch.id, CANCELLABLE, status=FAILED)
-    batch_world.store.count(batch.owner, batch.id, 3, 4)
+    batch_world.store.update_batch(batch.owner, batch.id, CANCELLABLE, status=FAILED)
+    batch_world.store.add_counts(batch.owner, batch.id, 3, 4)
     shown = front.client().batches.retrieve(batch.id)
     assert (shown.status, shown.failed_at, shown.completed_at) == (FAILED, 5, None)
     assert shown.request_counts

@@ -194,10 +194,10 @@ def test_an_input_is_not_deleted_under_its_batch(front: Front, batch_world: Batc
         client.files.delete(file.id)
     assert refused.value.response.headers["x-should-retry"] == "false"
     states = {"validating", IN_PROGRESS}
-    batch_world.store.change(batch.owner, batch.id, states, status=FINALIZING)
+    batch_world.store.update_batch(batch.owner, batch.id, states, status=FINALIZING)
     with pytest.raises(openai.ConflictError):
         client.files.delete(file.id)
-    batch_world.store.change(batch.owner, batch.id, {FINALIZING}, status=COMPLETED)
+    batch_world.store.update_batch(batch.owner, batch.id, {FINALIZING}, status=COMPLETED)
     assert client.files.delete(file.id).deleted
 
 

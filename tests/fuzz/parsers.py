@@ -132,7 +132,7 @@ def rows(data: bytes) -> None:
     """Every line of a file is a row, or an error that names it."""
     found = list(read_lines([data]))
     seen: list[int] = []
-    findings = check_file(found, RowChecker(), see=lambda line, _row: seen.append(line.number))
+    findings = check_file(found, RowChecker(), on_row=lambda line, _row: seen.append(line.number))
     bad = [error["line"] for error in findings.errors if error["line"] is not None]
     assert findings.rows == len(found) == sum(chunk.rows for chunk in findings.chunks)
     if findings.error_count < MAX_REPORTED_ERRORS:

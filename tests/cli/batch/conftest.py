@@ -141,7 +141,7 @@ class BatchOffice:
         self._change(batch, IN_PROGRESS, status=status, **values)
 
     def _change(self, batch: Batch, state: str, **values: Any) -> None:
-        assert self.store.change(batch.owner, batch.id, {state}, **values)[0]
+        assert self.store.update_batch(batch.owner, batch.id, {state}, **values)[0]
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def ended(office: BatchOffice, **more: Any) -> str:
     """The id of a batch that has one answer, and nothing wrong with it."""
     batch = office.batch(**more)
     office.begin(batch, 1)
-    office.store.count(batch.owner, batch.id, 1, 0)
+    office.store.add_counts(batch.owner, batch.id, 1, 0)
     office.end(batch, output=ANSWERS)
     return batch.id
 

@@ -50,7 +50,7 @@ def well(office: BatchOffice) -> Callable[[Batch], None]:
 
     def work(batch: Batch) -> None:
         office.begin(batch, 1)
-        office.store.count(batch.owner, batch.id, 1, 0)
+        office.store.add_counts(batch.owner, batch.id, 1, 0)
         office.end(batch, output=ANSWERS)
 
     return work
@@ -61,7 +61,7 @@ def in_part(office: BatchOffice) -> Callable[[Batch], None]:
 
     def work(batch: Batch) -> None:
         office.begin(batch, 2)
-        office.store.count(batch.owner, batch.id, 1, 1)
+        office.store.add_counts(batch.owner, batch.id, 1, 1)
         office.end(batch, output=ANSWERS, errors=REFUSALS)
 
     return work
@@ -109,7 +109,7 @@ def test_what_was_answered_before_the_end_is_brought_home(
 ) -> None:
     def work(batch: Batch) -> None:
         office.begin(batch, 2)
-        office.store.count(batch.owner, batch.id, 1, 0)
+        office.store.add_counts(batch.owner, batch.id, 1, 0)
         office.end(batch, status, output=ANSWERS)
 
     engine(work)
@@ -169,7 +169,7 @@ def test_answers_of_an_earlier_batch_do_not_stay_when_no_row_is_answered(
 ) -> None:
     def work(batch: Batch) -> None:
         office.begin(batch, 1)
-        office.store.count(batch.owner, batch.id, 0, 1)
+        office.store.add_counts(batch.owner, batch.id, 0, 1)
         office.end(batch, errors=REFUSALS)
 
     (office.root / "questions.output.jsonl").write_text("of an earlier batch")
@@ -268,7 +268,7 @@ def test_without_a_terminal_a_line_tells_every_minute_how_far_it_is(
 ) -> None:
     batch = office.batch()
     office.begin(batch, 4000)
-    office.store.count(batch.owner, batch.id, 1200, 34)
+    office.store.add_counts(batch.owner, batch.id, 1200, 34)
     engine(lambda found: office.end(found, output=ANSWERS))
     followed(office, office.only_batch(), seconds=60)
     told = capsys.readouterr()
@@ -310,10 +310,10 @@ def test_on_a_terminal_a_bar_tells_rows_as_they_get_done(
     batch = office.only_batch()
     office.begin(batch, 40)
     terminal.shown(b"0/40")
-    office.store.count(batch.owner, batch.id, 29, 1)
+    office.store.add_counts(batch.owner, batch.id, 29, 1)
     terminal.shown(b"30/40")
     told = terminal.shown(b"1 failed")
-    office.store.count(batch.owner, batch.id, 10, 0)
+    office.store.add_counts(batch.owner, batch.id, 10, 0)
     office.end(batch, output=ANSWERS, errors=REFUSALS)
     told = terminal.shown(b"1 of 40 rows failed")
     assert b"40/40" in told

@@ -42,7 +42,7 @@ def test_a_running_batch_is_stopped_and_closed(
 ) -> None:
     client = front.client()
     batch = created(client)
-    batch_world.store.change("key-1", batch.id, CANCELLABLE, status=IN_PROGRESS)
+    batch_world.store.update_batch("key-1", batch.id, CANCELLABLE, status=IN_PROGRESS)
     cancelled = client.batches.cancel(batch.id)
     assert cancelled.status == CANCELLING
     assert cancelled.cancelling_at

@@ -71,25 +71,29 @@ def test_a_record_whose_reply_was_lost_is_kept(batch_world: BatchWorld) -> None:
 
 def test_a_batch_changes_from_the_states_named_alone(batch_world: BatchWorld) -> None:
     store, batch = batch_world.store, batch_world.add_batch(b"")
-    done, changed = store.change(batch.owner, batch.id, CANCELLABLE, status=IN_PROGRESS, total=3)
+    done, changed = store.update_batch(
+        batch.owner, batch.id, CANCELLABLE, status=IN_PROGRESS, total=3
+    )
     assert done
     assert changed == dataclasses.replace(batch, status=IN_PROGRESS, total=3)
-    done, found = store.change(batch.owner, batch.id, {VALIDATING}, status=COMPLETED)
+    done, found = store.update_batch(batch.owner, batch.id, {VALIDATING}, status=COMPLETED)
     assert (done, found) == (False, changed)
-    assert store.change(batch.owner, "batch_none", CANCELLABLE, total=1) == (False, None)
+    assert store.update_batch(batch.owner, "batch_none", CANCELLABLE, total=1) == (False, None)
 
 
 def test_a_batch_changes_without_another_state(batch_world: BatchWorld) -> None:
     batch = batch_world.add_batch(b"")
-    done, changed = batch_world.store.change(batch.owner, batch.id, CANCELLABLE, total=4)
+    done, changed = batch_world.store.update_batch(batch.owner, batch.id, CANCELLABLE, total=4)
     assert (done, changed) == (True, dataclasses.replace(batch, total=4))
 
 
 def test_moments_are_added_to_those_there_are(batch_world: BatchWorld) -> None:
     store, batch = batch_world.store, batch_world.add_batch(b"")
-    store.change(batch.owner, batch.id, CANCELLABLE, times={"in_progress_at": 1})
+    store.update_batch(batch.owner, batch.id, CANCELLABLE, times={"in_progress_at": 1})
     both = {"cancelling_at": 2, "finalizing_at": 3}
-    _, changed = store.change(batch.owner, batch.id, CANCELLABLE, status=FINALIZING, times=both)
+    _, changed = store.update_batch(
+        batch.owner, batch.id, CANCELLABLE, status=FINALIZING, times=both
+    )
     assert changed
     assert changed.times == {"in_progress_at": 1, **both}
     assert store.batch(batch.owner, batch.id) == changed
@@ -97,12 +101,12 @@ def test_moments_are_added_to_those_there_are(batch_world: BatchWorld) -> None:
 
 def test_counting_adds_up_and_tells_the_state(batch_world: BatchWorld) -> None:
     store, batch = batch_world.store, batch_world.add_batch(b"")
-    store.count(batch.owner, batch.id, 5, 0)
-    store.change(batch.owner, batch.id, CANCELLABLE, status=CANCELLING)
-    counted = store.count(batch.owner, batch.id, 2, 1)
+    store.add_counts(batch.owner, batch.id, 5, 0)
+    store.update_batch(batch.owner, batch.id, CANCELLABLE, status=CANCELLING)
+    counted = store.add_counts(batch.owner, batch.id, 2, 1)
     assert counted
     assert (counted.completed, counted.failed, counted.status) == (7, 1, CANCELLING)
-    assert store.count(batch.owner, "batch_none", 1, 1) is None
+    assert store.add_counts(batch.owner, "batch_none", 1, 1) is None
 
 
 def test_a_batch_is_claimed_by_one_execution(batch_world: BatchWorld) -> None:
@@ -127,17 +131,17 @@ def test_a_page_is_full_however_large_its_batches_are(batch_world: BatchWorld) -
 def test_a_key_stands_for_what_came_with_it_first(batch_world: BatchWorld) -> None:
     store, ttl = batch_world.store, int(time.time()) + 600
     first = {"batch": "batch_1", "ttl": ttl}
-    assert first.items() <= store.first("key-1", "k", first).items()
-    assert store.first("key-1", "k", {"batch": "batch_2", "ttl": ttl})["batch"] == "batch_1"
-    assert store.first("key-2", "k", {"batch": "batch_3", "ttl": ttl})["batch"] == "batch_3"
-    store.forget("key-1", "k")
-    assert store.first("key-1", "k", {"batch": "batch_4", "ttl": ttl})["batch"] == "batch_4"
+    assert first.items() <= store.put_key("key-1", "k", first).items()
+    assert store.put_key("key-1", "k", {"batch": "batch_2", "ttl": ttl})["batch"] == "batch_1"
+    assert store.put_key("key-2", "k", {"batch": "batch_3", "ttl": ttl})["batch"] == "batch_3"
+    store.delete_key("key-1", "k")
+    assert store.put_key("key-1", "k", {"batch": "batch_4", "ttl": ttl})["batch"] == "batch_4"
 
 
 def test_a_key_may_come_afresh_after_its_time(batch_world: BatchWorld) -> None:
     store, now = batch_world.store, int(time.time())
-    store.first("key-1", "k", {"batch": "batch_1", "ttl": now - 10})
-    assert store.first("key-1", "k", {"batch": "batch_2", "ttl": now + 600})["batch"] == "batch_2"
+    store.put_key("key-1", "k", {"batch": "batch_1", "ttl": now - 10})
+    assert store.put_key("key-1", "k", {"batch": "batch_2", "ttl": now + 600})["batch"] == "batch_2"
 
 
 def test_a_file_is_deleted_by_dynamodb_after_its_time(batch_world: BatchWorld) -> None:

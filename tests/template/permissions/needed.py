@@ -138,7 +138,7 @@ CALLS: Mapping[str, list[Needed]] = {
             "s3:PutObject",
             "BatchBucket",
             "batches/*/parts/*",
-            "batch/finalize/compact.py",
+            "batch/finalize/compaction.py",
             IF_MANY_PARTS,
         ),
         *(
@@ -159,7 +159,7 @@ CALLS: Mapping[str, list[Needed]] = {
         ),
         Needed("dynamodb:GetItem", "BatchesTable", "batches#*", "batch/finalize/assemble.py"),
         Needed("dynamodb:UpdateItem", "BatchesTable", "batches#*", "batch/finalize/assemble.py"),
-        Needed("dynamodb:UpdateItem", "BatchesTable", "files#*", "batch/finalize/finalize.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "files#*", "batch/finalize/statuses.py"),
         Needed("dynamodb:Query", "BatchesTable", "chunks#*", "batch/model/leases.py"),
         Needed(
             "dynamodb:UpdateItem", "BatchesTable", "chunks#*", "batch/model/leases.py", IF_KILLED

@@ -120,7 +120,7 @@ def test_a_row_of_a_megabyte_is_fine() -> None:
 def test_good_rows_are_shown_as_they_pass() -> None:
     seen: list[tuple[int, BatchRow]] = []
     found = findings(
-        row("a"), b"oops", row("b"), see=lambda line, good: seen.append((line.number, good))
+        row("a"), b"oops", row("b"), on_row=lambda line, good: seen.append((line.number, good))
     )
     assert [(number, good.custom_id) for number, good in seen] == [(1, "a"), (3, "b")]
     assert seen[0][1].body == BODY
@@ -235,7 +235,7 @@ def test_a_hopeless_file_is_not_read_to_its_end() -> None:
 
 
 def test_a_file_with_too_many_rows_is_refused_at_the_first_that_is_too_many() -> None:
-    found = findings(*[row(str(at)) for at in range(9)], most_rows=3)
+    found = findings(*[row(str(at)) for at in range(9)], max_rows=3)
     assert [(each["code"], each["line"]) for each in found.errors] == [("too_many_requests", 4)]
     assert found.rows == 3
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llm_relay.batch.model.retention import retention_seconds
+from llm_relay.batch.model.record import retention_seconds
 
 if TYPE_CHECKING:
     import pytest

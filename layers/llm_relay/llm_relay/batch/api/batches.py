@@ -7,31 +7,23 @@ import json
 import os
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from llm_relay.api.client_context import client_of
 from llm_relay.api.idempotency.records import IDEMPOTENCY_HEADER, idempotency_key
-from llm_relay.batch.api.checks import WINDOW_SECONDS, check_batch
-from llm_relay.batch.api.files import file_of
-from llm_relay.batch.api.pagination import (
-    Document,
-    expiry_seconds,
-    is_valid_id,
-    paginate,
-    parse_after,
-    parse_limit,
-)
-from llm_relay.batch.api.routes import owner_id, serve
+from llm_relay.batch.api.checks import check_batch, expiry_seconds
+from llm_relay.batch.api.files import find_file
+from llm_relay.batch.api.pagination import is_valid_id, paginate, parse_after, parse_limit
+from llm_relay.batch.api.routes import owner_id, path_id, serve
 from llm_relay.batch.api.submit import (
     batch_not_found,
     cancel,
     is_stranded,
-    start_stranded,
+    start,
     step_functions,
     submit,
 )
 from llm_relay.batch.model import names
-from llm_relay.batch.model.record import Batch
+from llm_relay.batch.model.record import WINDOW_SECONDS, Batch
 from llm_relay.batch.model.store import store
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import IdempotencyKeyReused, RelayError
@@ -42,12 +34,13 @@ if TYPE_CHECKING:
 
     from llm_relay.api.api_gateway import ApiRequest
     from llm_relay.batch.api.routes import Route
+    from llm_relay.batch.model.record import Document
     from llm_relay.core.answer import HttpAnswer
 
-_MOST_LISTED = 100
-_LISTED = 20
-# How long a repeated request is known for one, as OpenAI's Idempotency-Keys are.
-_KEY_SECONDS = 86_400
+_MAX_LISTED = 100
+_DEFAULT_LISTED = 20
+# As OpenAI's.
+_IDEMPOTENCY_KEY_SECONDS = 86_400
 
 
 def serve_batches(request: ApiRequest) -> HttpAnswer:
@@ -56,59 +49,58 @@ def serve_batches(request: ApiRequest) -> HttpAnswer:
 
 
 def create_batch(request: ApiRequest) -> Document:
-    """Take on a batch; a request with an Idempotency-Key is one batch, however often it comes."""
+    """Create and start a batch, once per Idempotency-Key."""
     fields = body_object(request.body())
     check_batch(fields)
-    created_at, owner = time.time(), owner_id(client_of(request))
+    created_at, owner = time.time(), owner_id(request)
     batch_id = names.new_id("batch_", now=created_at)
     if IDEMPOTENCY_HEADER not in request.headers:
-        return _submitted(_batch_of(request, fields, batch_id, int(created_at)))
+        return _submit(_new_batch(request, fields, batch_id, int(created_at)))
     key = hashlib.sha256(idempotency_key(request).encode()).hexdigest()
-    first = _first(owner, key, fields, batch_id, int(created_at))
+    first = _first_request(owner, key, fields, batch_id, int(created_at))
     batch = store().batch(owner, first["batch"])
     try:
-        batch = batch or _batch_of(request, fields, first["batch"], first["created_at"])
-    except RelayError:  # there is no batch; once there is one, its key stays with it
-        store().forget(owner, key)
+        batch = batch or _new_batch(request, fields, first["batch"], first["created_at"])
+    except RelayError:  # there is no batch; once there is one, its key is kept
+        store().delete_key(owner, key)
         raise
-    return _submitted(batch, is_repeatable=True)
+    return _submit(batch, is_repeatable=True)
 
 
 def list_batches(request: ApiRequest) -> Document:
-    """Return a page of the caller's batches, the newest first."""
-    owner, query = owner_id(client_of(request)), request.query
+    """Return a page of the caller's batches, newest first."""
+    owner, query = owner_id(request), request.query
     return paginate(
-        lambda after, limit: [_looked_at(batch) for batch in store().batches(owner, after, limit)],
+        lambda after, limit: [_started(batch) for batch in store().batches(owner, after, limit)],
         parse_after(query, lambda batch_id: store().batch(owner, batch_id) is not None),
-        parse_limit(query, _MOST_LISTED, _LISTED),
+        parse_limit(query, _MAX_LISTED, _DEFAULT_LISTED),
     )
 
 
 def retrieve_batch(request: ApiRequest) -> Document:
     """Return a batch as it is now."""
-    batch_id = _id_in(request)
-    batch = store().batch(owner_id(client_of(request)), batch_id)
+    batch_id = _batch_id(request)
+    batch = store().batch(owner_id(request), batch_id)
     if batch is None:
         raise batch_not_found(batch_id)
-    return _looked_at(batch).document()
+    return _started(batch).document()
 
 
 def cancel_batch(request: ApiRequest) -> Document:
-    """Let a batch end with the results it has."""
-    owner = owner_id(client_of(request))
-    return cancel(store(), step_functions(), _state_machine(), owner, _id_in(request)).document()
+    """End a batch with the results it has."""
+    owner, batch_id = owner_id(request), _batch_id(request)
+    return cancel(store(), step_functions(), _state_machine(), owner, batch_id).document()
 
 
-def _batch_of(request: ApiRequest, fields: Document, batch_id: str, created_at: int) -> Batch:
-    client = client_of(request)
-    owner = owner_id(client)
-    file = file_of(owner, fields["input_file_id"], "input_file_id")
+def _new_batch(request: ApiRequest, fields: Document, batch_id: str, created_at: int) -> Batch:
+    owner = owner_id(request)
+    file = find_file(owner, fields["input_file_id"], "input_file_id")
     if file.purpose != "batch":
         refuse("input_file_id", "must be a file that was uploaded with the purpose 'batch'.")
     return Batch(
         id=batch_id,
         owner=owner,
-        client=client,
+        client=client_of(request),
         endpoint=fields["endpoint"],
         input_file_id=file.id,
         input_key=file.key,
@@ -121,28 +113,37 @@ def _batch_of(request: ApiRequest, fields: Document, batch_id: str, created_at: 
     )
 
 
-def _first(owner: str, key: str, fields: Document, batch_id: str, created_at: int) -> Document:
-    """Return the id and the time that the batch has had since its Idempotency-Key came first."""
-    said = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
-    facts = {"batch": batch_id, "created_at": created_at, "request": said}
-    first = store().first(owner, key, facts | {"ttl": created_at + _KEY_SECONDS})
-    if first["request"] != said:
+def _first_request(
+    owner: str, key: str, fields: Document, batch_id: str, created_at: int
+) -> Document:
+    """Return the id and the time of the batch from the first request with the key."""
+    digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+    values = {
+        "batch": batch_id,
+        "created_at": created_at,
+        "request": digest,
+        "ttl": created_at + _IDEMPOTENCY_KEY_SECONDS,
+    }
+    first = store().put_key(owner, key, values)
+    if first["request"] != digest:
         raise IdempotencyKeyReused(
-            "This Idempotency-Key came before, with another batch. Use a key for one batch alone."
+            "This Idempotency-Key was used for another batch. Use a new key for each batch."
         )
     return first
 
 
-def _submitted(batch: Batch, *, is_repeatable: bool = False) -> Document:
-    places = store(), step_functions(), _state_machine()
-    return submit(*places, batch, is_repeatable=is_repeatable).document()
+def _submit(batch: Batch, *, is_repeatable: bool = False) -> Document:
+    return submit(
+        store(), step_functions(), _state_machine(), batch, is_repeatable=is_repeatable
+    ).document()
 
 
-def _looked_at(batch: Batch) -> Batch:
+def _started(batch: Batch) -> Batch:
+    """Return the batch, after starting it if it is stranded."""
     if is_stranded(batch):
         try:
-            start_stranded(step_functions(), _state_machine(), batch)
-        except Exception as error:  # noqa: BLE001 - it can be shown, and started at the next look
+            start(step_functions(), _state_machine(), batch)
+        except Exception as error:  # noqa: BLE001 - the next request for it tries again
             log_internal_error(error, batch.id)
     return batch
 
@@ -151,8 +152,8 @@ def _state_machine() -> str:
     return os.environ["STATE_MACHINE_ARN"]
 
 
-def _id_in(request: ApiRequest) -> str:
-    batch_id = unquote(request.path_parameters.get("id") or "")
+def _batch_id(request: ApiRequest) -> str:
+    batch_id = path_id(request)
     if not is_valid_id(batch_id):
         raise batch_not_found(batch_id)
     return batch_id

@@ -1,26 +1,26 @@
-"""Checks of a request for a batch, before anything is kept of it."""
+"""Checks of requests for batches and files."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from llm_relay.batch.api.pagination import expiry_seconds
 from llm_relay.endpoints.endpoint import endpoint_at
 from llm_relay.validation.fields import may_be_object, needs_text, path_to, refuse
 
 if TYPE_CHECKING:
     from llm_relay.validation.fields import Fields
 
-WINDOW_SECONDS = 86_400
-_MOST_PAIRS = 16
-_LONGEST_KEY = 64
-_LONGEST_VALUE = 512
-_HALF = re.compile("[\ud800-\udfff]")
+_MAX_METADATA_PAIRS = 16
+_MAX_KEY_CHARACTERS = 64
+_MAX_VALUE_CHARACTERS = 512
+_MIN_EXPIRY_SECONDS = 3600
+_MAX_EXPIRY_SECONDS = 2_592_000
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def check_batch(fields: Fields) -> None:
-    """Refuse with BadRequest what no batch can be made of."""
+    """Check a request for a batch; BadRequest names the field."""
     needs_text(fields, "input_file_id", "POST /v1/files returns one.")
     if endpoint_at(needs_text(fields, "endpoint")) is None:
         refuse("endpoint", "must be '/v1/chat/completions' or '/v1/responses'.")
@@ -31,21 +31,35 @@ def check_batch(fields: Fields) -> None:
 
 
 def check_metadata(fields: Fields) -> None:
-    """Refuse with BadRequest notes that are too many, too long, or no texts."""
+    """Check the number, the types and the lengths of metadata; BadRequest names the field."""
     metadata = may_be_object(fields, "metadata", '{"project": "a"}') or {}
-    if len(metadata) > _MOST_PAIRS:
-        refuse("metadata", f"must have {_MOST_PAIRS} pairs at most.")
+    if len(metadata) > _MAX_METADATA_PAIRS:
+        refuse("metadata", f"must have at most {_MAX_METADATA_PAIRS} pairs.")
     for key, value in metadata.items():
-        _refuse_half(key, "metadata")
-        if not 0 < len(key) <= _LONGEST_KEY:
-            refuse("metadata", f"must have keys of 1 to {_LONGEST_KEY} characters.")
+        _refuse_surrogates(key, "metadata")
+        if not 0 < len(key) <= _MAX_KEY_CHARACTERS:
+            refuse("metadata", f"must have keys of 1 to {_MAX_KEY_CHARACTERS} characters.")
         path = path_to("metadata", key)
-        if not isinstance(value, str) or len(value) > _LONGEST_VALUE:
-            refuse(path, f"must be a string of {_LONGEST_VALUE} characters at most.")
-        _refuse_half(value, path)
+        if not isinstance(value, str) or len(value) > _MAX_VALUE_CHARACTERS:
+            refuse(path, f"must be a string of at most {_MAX_VALUE_CHARACTERS} characters.")
+        _refuse_surrogates(value, path)
 
 
-def _refuse_half(words: str, path: str) -> None:
-    """Refuse what cannot be kept: JSON can spell halves of characters, DynamoDB cannot."""
-    if half := _HALF.search(words):
-        refuse(path, f"holds half a character (\\u{ord(half[0]):04x}): leave it out.")
+def expiry_seconds(fields: Fields, name: str) -> int | None:
+    """Return the requested lifetime of a file; None if there is none."""
+    expiry = fields.get(name)
+    if expiry is None:
+        return None
+    if not isinstance(expiry, dict) or expiry.get("anchor") != "created_at":
+        refuse(name, 'must be an object such as {"anchor": "created_at", "seconds": 86400}.')
+    seconds = expiry.get("seconds")
+    if type(seconds) is not int or not _MIN_EXPIRY_SECONDS <= seconds <= _MAX_EXPIRY_SECONDS:
+        why = f"must be a whole number from {_MIN_EXPIRY_SECONDS} to {_MAX_EXPIRY_SECONDS}."
+        refuse(f"{name}.seconds", why)
+    return seconds
+
+
+def _refuse_surrogates(text: str, path: str) -> None:
+    # JSON can hold half of a surrogate pair, DynamoDB cannot store it.
+    if half := _SURROGATE.search(text):
+        refuse(path, f"holds half a character (\\u{ord(half[0]):04x}). Remove it.")

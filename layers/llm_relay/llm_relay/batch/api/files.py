@@ -1,15 +1,13 @@
-"""OpenAI's Files API: what batches read and write."""
+"""OpenAI's Files API."""
 
 from __future__ import annotations
 
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
-from llm_relay.api.client_context import client_of
-from llm_relay.batch.api.pagination import Document, is_valid_id, paginate, parse_after, parse_limit
-from llm_relay.batch.api.routes import owner_id, serve
+from llm_relay.batch.api.pagination import is_valid_id, paginate, parse_after, parse_limit
+from llm_relay.batch.api.routes import owner_id, path_id, serve
 from llm_relay.batch.api.uploads import bucket, create_file
 from llm_relay.batch.model.names import is_file_id
 from llm_relay.batch.model.record import ENDED
@@ -23,13 +21,13 @@ if TYPE_CHECKING:
 
     from llm_relay.api.api_gateway import ApiRequest
     from llm_relay.batch.api.routes import Route
-    from llm_relay.batch.model.record import StoredFile
+    from llm_relay.batch.model.record import Document, StoredFile
 
 _LINK_SECONDS = 60
-_MOST_LISTED = 10_000
-_BATCHES_AT_ONCE = 100
-# By then every batch has ended, even one that was late.
-_LONGEST_BATCH_SECONDS = 2 * 86_400
+_MAX_LISTED = 10_000
+_BATCHES_PER_READ = 100
+# After this time every batch has ended, including a delayed one.
+_MAX_BATCH_SECONDS = 2 * 86_400
 
 
 def serve_files(request: ApiRequest) -> HttpAnswer:
@@ -38,80 +36,78 @@ def serve_files(request: ApiRequest) -> HttpAnswer:
 
 
 def list_files(request: ApiRequest) -> Document:
-    """Return a page of the caller's files, the newest first unless asked otherwise."""
+    """Return a page of the caller's files, by default newest first."""
     query, now = request.query, time.time()
     order, purpose = query.get("order", "desc"), query.get("purpose")
     if order not in ("asc", "desc"):
         refuse("order", "must be 'asc' or 'desc'.")
-    owner = owner_id(client_of(request))
-
-    def is_wanted(file: StoredFile) -> bool:
-        return not file.is_over(now) and purpose in (None, "", file.purpose)
-
+    owner = owner_id(request)
     return paginate(
         lambda after, limit: store().files(owner, after, limit, oldest_first=order == "asc"),
         parse_after(query, is_file_id),
-        parse_limit(query, _MOST_LISTED, _MOST_LISTED),
-        is_wanted,
+        parse_limit(query, _MAX_LISTED, _MAX_LISTED),
+        lambda file: not file.is_expired(now) and purpose in (None, "", file.purpose),
     )
 
 
 def retrieve_file(request: ApiRequest) -> Document:
-    """Return what is known of a file."""
-    return file_of(owner_id(client_of(request)), _id_in(request), "file_id").document()
+    """Return the record of a file."""
+    return _file_in_path(request).document()
 
 
 def delete_file(request: ApiRequest) -> Document:
-    """Delete a file and its content."""
-    file = file_of(owner_id(client_of(request)), _id_in(request), "file_id")
-    if file.purpose == "batch" and (batch_id := _batch_reading(file)):
+    """Delete a file and its content; FileInUse if a batch reads it."""
+    file = _file_in_path(request)
+    if file.purpose == "batch" and (batch_id := _batch_that_reads(file)):
         raise FileInUse(
-            f"The batch {batch_id} reads its rows from this file. Cancel the batch or wait for "
-            "its end, then delete the file.",
+            f"The batch {batch_id} reads its rows from this file. Cancel the batch or wait until "
+            "it has ended, then delete the file.",
             param="file_id",
         )
-    # The content first: whatever breaks off after that can be asked for again.
+    # The content first: if the second call fails, the request can be repeated.
     bucket().delete(file.key)
     store().delete_file(file.owner, file.id)
     return {"id": file.id, "object": "file", "deleted": True}
 
 
-def show_content(request: ApiRequest) -> HttpAnswer:
-    """Send the caller to a file's content."""
-    file = file_of(owner_id(client_of(request)), _id_in(request), "file_id")
+def retrieve_content(request: ApiRequest) -> HttpAnswer:
+    """Redirect the caller to a file's content."""
+    file = _file_in_path(request)
     try:
         bucket().head(file.key)
     except KeyError:
-        raise file_not_found(file.id, "file_id") from None
-    # Results are larger than what Lambda can answer. Clients follow the link by themselves, and
-    # leave out the Authorization header on another host, which S3 would refuse beside a link.
+        raise _file_not_found(file.id, "file_id") from None
+    # Results may be larger than Lambda's answers. Clients follow the link, and do not send their
+    # Authorization header to another host, which S3 would refuse beside the link's signature.
     link = bucket().presigned_url(file.key, _LINK_SECONDS, file.filename)
     headers = {"location": link, "cache-control": "no-store"}
     return HttpAnswer(status=HTTPStatus.FOUND, headers=headers, body=[])
 
 
-def file_of(owner: str, file_id: str, param: str) -> StoredFile:
-    """Return an owner's file; FileNotFound if there is none of that id."""
+def find_file(owner: str, file_id: str, param: str) -> StoredFile:
+    """Return an owner's file; FileNotFound names the parameter."""
     file = store().file(owner, file_id) if is_valid_id(file_id) else None
     if file is None:
-        raise file_not_found(file_id, param)
+        raise _file_not_found(file_id, param)
     return file
 
 
-def file_not_found(file_id: str, param: str) -> FileNotFound:
-    """Return the error for an id that the caller has no file of."""
+def _file_in_path(request: ApiRequest) -> StoredFile:
+    return find_file(owner_id(request), path_id(request), "file_id")
+
+
+def _file_not_found(file_id: str, param: str) -> FileNotFound:
     return FileNotFound(
-        f"You have no file {file_id!r:.100}, or its time is over. GET /v1/files lists those "
-        "there are.",
+        f"You have no file {file_id!r:.100}, or it has expired. GET /v1/files lists your files.",
         param=param,
     )
 
 
-def _batch_reading(file: StoredFile) -> str | None:
-    """Return the id of a batch that has not ended and has the file as its input, if any."""
-    oldest = time.time() - _LONGEST_BATCH_SECONDS
+def _batch_that_reads(file: StoredFile) -> str | None:
+    """Return the id of a batch that has not ended and whose input is the file."""
+    oldest = time.time() - _MAX_BATCH_SECONDS
     after = None
-    while batches := store().batches(file.owner, after, _BATCHES_AT_ONCE):
+    while batches := store().batches(file.owner, after, _BATCHES_PER_READ):
         for batch in batches:
             if batch.input_file_id == file.id and batch.status not in ENDED:
                 return batch.id
@@ -121,14 +117,10 @@ def _batch_reading(file: StoredFile) -> str | None:
     return None
 
 
-def _id_in(request: ApiRequest) -> str:
-    return unquote(request.path_parameters.get("id") or "")
-
-
 _ROUTES: Mapping[str, Route] = {
     "POST /v1/files": create_file,
     "GET /v1/files": list_files,
     "GET /v1/files/{id}": retrieve_file,
     "DELETE /v1/files/{id}": delete_file,
-    "GET /v1/files/{id}/content": show_content,
+    "GET /v1/files/{id}/content": retrieve_content,
 }

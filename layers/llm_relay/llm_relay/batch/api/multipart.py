@@ -1,4 +1,4 @@
-"""A form with a file in it, as multipart/form-data."""
+"""Parses an upload: a multipart/form-data body with a file."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from llm_relay.core.errors import BadRequest
 if TYPE_CHECKING:
     from python_multipart.multipart import Field, File
 
-_LONGEST_NAME = 255
-_UNNAMED = "upload"
-_MOST_PARTS = 100  # to take a hundred thousand empty ones apart would take seconds
+_MAX_NAME_CHARACTERS = 255
+_DEFAULT_NAME = "upload"
+_MAX_PARTS = 100  # a hundred thousand empty ones would take seconds
 
 
 @dataclass(slots=True, kw_only=True)
 class Form:
-    """What a form holds; there is one file in it at most."""
+    """The content of a form, with at most one file."""
 
     fields: dict[str, str] = field(default_factory=dict)
     file: bytes | None = None
-    file_name: str = _UNNAMED
-    is_whole: bool = False
+    file_name: str = _DEFAULT_NAME
+    is_complete: bool = False
     parts: int = 0
 
     def add_field(self, part: Field) -> None:
-        """Take a part without a file name."""
-        self._count()
+        """Add a part without a file name."""
+        self._count_part()
         self.fields[_text(part.field_name)] = _text(part.value)
 
     def add_file(self, part: File) -> None:
-        """Take a part with a file name; only the one called `file` matters."""
-        self._count()
+        """Add a part with a file name; parts not named `file` are ignored."""
+        self._count_part()
         if part.field_name == b"file":
             part.file_object.seek(0)
             self.file = part.file_object.read()
@@ -41,59 +41,53 @@ class Form:
         part.close()
 
     def end(self) -> None:
-        """Know that nothing of the form is missing."""
-        self.is_whole = True
+        """Note that the form is complete."""
+        self.is_complete = True
 
-    def _count(self) -> None:
+    def _count_part(self) -> None:
         self.parts += 1
-        if self.parts > _MOST_PARTS:
+        if self.parts > _MAX_PARTS:
             raise BadRequest(
-                f"The form has more than {_MOST_PARTS} parts. Send 'purpose' and 'file'."
+                f"The form has more than {_MAX_PARTS} parts. Send 'purpose' and 'file'."
             )
 
 
 def parse_form(content_type: str, body: bytes) -> Form:
-    """Return the form that a body holds; BadRequest if it is none, or not whole."""
+    """Return the form in a body; BadRequest if it is not one, or incomplete."""
     from python_multipart.exceptions import FormParserError  # noqa: PLC0415 - uploads alone
     from python_multipart.multipart import FormParser, parse_options_header  # noqa: PLC0415
 
-    # The parser wants Latin-1, which is what headers are in.
+    # The parser expects Latin-1, the encoding of headers.
     header = content_type.encode("latin-1", "replace").decode("latin-1")
     kind, options = parse_options_header(header)
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise BadRequest(
             "Send the file as multipart/form-data, with the parts 'purpose' and 'file'."
         )
-    # Its warnings quote what came in.
+    # Its warnings quote the body.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL + 1)
-    form = Form()
-    in_memory = {"MAX_MEMORY_FILE_SIZE": len(body) + 1}
+    form, error = Form(), BadRequest("The multipart/form-data body is incomplete or malformed.")
     try:
-        parser = FormParser(
+        FormParser(
             kind.decode(),
             form.add_field,
             form.add_file,
             form.end,
             boundary=options[b"boundary"],
-            config=in_memory,
-        )
-        parser.write(body)
+            config={"MAX_MEMORY_FILE_SIZE": len(body) + 1},
+        ).write(body)
     except FormParserError:
-        raise _broken() from None
-    if not form.is_whole:
-        raise _broken()
+        raise error from None
+    if not form.is_complete:
+        raise error
     return form
 
 
 def safe_file_name(name: str) -> str:
-    """Return a file's name without folders and whatever is not text."""
+    """Return a file's name without its folders and without unprintable characters."""
     last = name.replace("\\", "/").rpartition("/")[2]
-    shown = "".join(char for char in last if char.isprintable()).strip()
-    return shown[:_LONGEST_NAME] or _UNNAMED
-
-
-def _broken() -> BadRequest:
-    return BadRequest("The body is no whole multipart/form-data: it breaks off, or has bad parts.")
+    printable = "".join(char for char in last if char.isprintable()).strip()
+    return printable[:_MAX_NAME_CHARACTERS] or _DEFAULT_NAME
 
 
 def _text(part: bytes | None) -> str:

@@ -1,78 +1,74 @@
-"""Lists, page by page, and the fields that files and batches have in common."""
+"""Lists of files and batches, page by page."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from llm_relay.validation.fields import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# What results and files may ask to be kept, in seconds.
-SHORTEST_SECONDS = 3600
-LONGEST_SECONDS = 2_592_000
+    from llm_relay.batch.model.record import Document
 
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _DIGITS = re.compile(r"[0-9]{1,9}")
 
-Document = dict[str, Any]
 
-
-class Listed(Protocol):
-    """What can stand in a list."""
+class Listable(Protocol):
+    """An entry of a list."""
 
     @property
     def id(self) -> str:
-        """What a page goes on after."""
+        """The id, by which a page begins after it."""
 
     def document(self) -> Document:
-        """Return it as OpenAI's API shows it."""
+        """Return the entry in the form of OpenAI's API."""
 
 
-AnyListed = TypeVar("AnyListed", bound=Listed)
+Entry = TypeVar("Entry", bound=Listable)
 
 
 def is_valid_id(text: str) -> bool:
-    """Tell whether a text could be an id; others are not fit to be looked for."""
+    """Tell whether a text may be looked up as an id."""
     return bool(_ID.fullmatch(text))
 
 
 def parse_digits(text: str) -> int | None:
-    """Return the number that a text is, if it is one in plain digits."""
+    """Return the number that a text of at most nine digits holds; None for any other text."""
     return int(text) if _DIGITS.fullmatch(text) else None
 
 
-def parse_limit(query: Mapping[str, str], most: int, default: int) -> int:
-    """Return how many entries a page is to have."""
+def parse_limit(query: Mapping[str, str], maximum: int, default: int) -> int:
+    """Return the requested number of entries of a page."""
     limit = parse_digits(query.get("limit", str(default)))
-    if limit is None or not 1 <= limit <= most:
-        refuse("limit", f"must be a whole number from 1 to {most}.")
+    if limit is None or not 1 <= limit <= maximum:
+        refuse("limit", f"must be a whole number from 1 to {maximum}.")
     return limit
 
 
 def parse_after(query: Mapping[str, str], is_known: Callable[[str], bool]) -> str | None:
-    """Return the id that a page goes on after; BadRequest for one that no entry can have had."""
+    """Return the id after which a page begins; BadRequest if no entry can have it."""
     after = query.get("after")
     if after and not (is_valid_id(after) and is_known(after)):
-        refuse("after", "must be the id of the last entry of the page before.")
+        refuse("after", "must be the id of the last entry of the previous page.")
     return after or None
 
 
 def paginate(
-    read: Callable[[str | None, int], list[AnyListed]],
+    read: Callable[[str | None, int], list[Entry]],
     after: str | None,
     limit: int,
-    is_wanted: Callable[[AnyListed], bool] = lambda _: True,
+    is_listed: Callable[[Entry], bool] = lambda _: True,
 ) -> Document:
-    """Return a page of a list, as OpenAI's API shows it; `read` gives entries after an id."""
-    found: list[AnyListed] = []
+    """Return a page in the form of OpenAI's API; `read` returns entries following an id."""
+    found: list[Entry] = []
     while len(found) <= limit:
-        asked = limit + 1 - len(found)
-        entries = read(after, asked)
-        found += filter(is_wanted, entries)
-        if len(entries) < asked:
+        count = limit + 1 - len(found)
+        entries = read(after, count)
+        found += filter(is_listed, entries)
+        if len(entries) < count:
             break
         after = entries[-1].id
     shown = found[:limit]
@@ -83,19 +79,3 @@ def paginate(
         "last_id": shown[-1].id if shown else None,
         "has_more": len(found) > limit,
     }
-
-
-def expiry_seconds(fields: Mapping[str, Any], name: str) -> int | None:
-    """Return how long something is to be kept; None if that is not said."""
-    expiry = fields.get(name)
-    if expiry is None:
-        return None
-    if not isinstance(expiry, dict) or expiry.get("anchor") != "created_at":
-        refuse(name, 'must be an object such as {"anchor": "created_at", "seconds": 86400}.')
-    seconds = expiry.get("seconds")
-    if type(seconds) is not int or not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
-        refuse(
-            f"{name}.seconds",
-            f"must be a whole number from {SHORTEST_SECONDS} to {LONGEST_SECONDS}.",
-        )
-    return seconds

@@ -1,10 +1,12 @@
-"""What the routes of files and batches have in common."""
+"""Serves the routes of files and batches."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
+from llm_relay.api.client_context import client_of
 from llm_relay.api.relay import handle_request
 from llm_relay.core.answer import HttpAnswer, json_answer
 from llm_relay.core.error_log import log_internal_error
@@ -14,24 +16,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from llm_relay.api.api_gateway import ApiRequest
-    from llm_relay.batch.api.pagination import Document
-    from llm_relay.core.client import Client
+    from llm_relay.batch.model.record import Document
     from llm_relay.observability.call_record import CallRecord
 
     Route = Callable[[ApiRequest], Document | HttpAnswer]
 
 
 def serve(routes: Mapping[str, Route], request: ApiRequest) -> HttpAnswer:
-    """Answer a request with the document that its route returns."""
-    return handle_request(request, lambda call: _told(call, _shown(routes, request)))
+    """Answer a request with what its route returns."""
+    return handle_request(request, lambda call: _answer(call, _call_route(routes, request)))
 
 
-def owner_id(client: Client) -> str:
-    """Return whom a client's files and batches belong to."""
+def owner_id(request: ApiRequest) -> str:
+    """Return the owner under which the caller's files and batches are stored."""
+    client = client_of(request)
     return client.id or client.key_id
 
 
-def _shown(routes: Mapping[str, Route], request: ApiRequest) -> Document | HttpAnswer:
+def path_id(request: ApiRequest) -> str:
+    """Return the id in the path."""
+    return unquote(request.path_parameters.get("id") or "")
+
+
+def _call_route(routes: Mapping[str, Route], request: ApiRequest) -> Document | HttpAnswer:
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - late, as boto3
 
     try:
@@ -43,16 +50,16 @@ def _shown(routes: Mapping[str, Route], request: ApiRequest) -> Document | HttpA
     except (BotoCoreError, ClientError) as error:
         log_internal_error(error, request.request_id)
         raise BatchesUnavailable(
-            "Files and batches cannot be reached now. Try again in a moment; if it lasts, tell "
-            "whoever runs this endpoint that AWS refuses it: its log has the request id."
+            "Files and batches are unavailable. Try again in a moment; if it lasts, tell the "
+            "operator that a call of AWS fails: the log has the request id."
         ) from None
 
 
-def _told(call: CallRecord, shown: Document | HttpAnswer) -> HttpAnswer:
+def _answer(call: CallRecord, result: Document | HttpAnswer) -> HttpAnswer:
     call.mark_first_byte()
-    if isinstance(shown, HttpAnswer):
-        call.finish(shown.status)
-        headers = {**call.headers(), **shown.headers}
-        return HttpAnswer(status=shown.status, headers=headers, body=shown.body)
+    if isinstance(result, HttpAnswer):
+        call.finish(result.status)
+        headers = {**call.headers(), **result.headers}
+        return HttpAnswer(status=result.status, headers=headers, body=result.body)
     call.finish(HTTPStatus.OK)
-    return json_answer(HTTPStatus.OK, shown, call.headers())
+    return json_answer(HTTPStatus.OK, result, call.headers())

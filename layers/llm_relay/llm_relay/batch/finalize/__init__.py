@@ -1,1 +1,1 @@
-"""Ends a batch."""
+"""Finalizes a batch: settles, assembles the results, sets the final status, publishes it."""

@@ -1,17 +1,16 @@
-"""Puts the parts of all results together into two files."""
+"""Merges the parts of all results into the output and the error file."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from llm_relay.batch.finalize.compact import chunk_number, current_parts, unique_results
-from llm_relay.batch.finalize.notify import ERRORS, OUTPUT, results_key
-from llm_relay.batch.finalize.totals import BatchTotals
+from llm_relay.batch.finalize.compaction import chunk_number, current_parts, unique_results
 from llm_relay.batch.finalize.unprocessed_rows import unprocessed_rows
 from llm_relay.batch.model.manifest import parse_manifest
-from llm_relay.batch.model.names import manifest_key
+from llm_relay.batch.model.names import ERRORS, OUTPUT, manifest_key, results_key
 from llm_relay.batch.model.prefetch import prefetch
 
 if TYPE_CHECKING:
@@ -19,69 +18,107 @@ if TYPE_CHECKING:
 
     from llm_relay.aws.s3 import Bucket
     from llm_relay.aws.s3_writer import ObjectWriter
+    from llm_relay.batch.finalize.unprocessed_rows import Reason
     from llm_relay.batch.model.manifest import Chunk
+    from llm_relay.batch.model.parts import RowResult
     from llm_relay.batch.model.prefetch import Part
-    from llm_relay.batch.model.record import Batch
+    from llm_relay.batch.model.record import Batch, Document
 
 
-class AlreadyFinalized(Exception):  # noqa: N818 - what they are
-    """The files were made by somebody else in the meantime."""
+class AlreadyFinalized(Exception):  # noqa: N818 - not an error
+    """Another invocation has finalized the batch in the meantime."""
+
+
+@dataclass(slots=True)
+class BatchTotals:
+    """Counts and sums over the results that were written."""
+
+    completed: int = 0
+    failed: int = 0
+    unprocessed: int = 0
+    reason: Reason | None = None  # why rows are unprocessed
+    cost_nanos: int = 0
+    tokens_in: int = 0
+    tokens_cached: int = 0
+    tokens_out: int = 0
+    tokens_reasoning: int = 0
+    output_bytes: int = 0
+    error_bytes: int = 0
+
+    def add(self, result: RowResult) -> None:
+        """Count a row that was run."""
+        self.completed += result.is_answer
+        self.failed += not result.is_answer
+        self.cost_nanos += result.cost_nanos
+        self.tokens_in += result.tokens_in
+        self.tokens_cached += result.tokens_cached
+        self.tokens_out += result.tokens_out
+        self.tokens_reasoning += result.tokens_reasoning
+
+    def usage(self) -> Document:
+        """Return the usage of the batch in the form of OpenAI's API."""
+        return {
+            "input_tokens": self.tokens_in,
+            "input_tokens_details": {"cached_tokens": self.tokens_cached},
+            "output_tokens": self.tokens_out,
+            "output_tokens_details": {"reasoning_tokens": self.tokens_reasoning},
+            "total_tokens": self.tokens_in + self.tokens_out,
+        }
 
 
 class ResultFile:
-    """A file of results; without a line, there is none."""
+    """A file of results, which is created with its first line."""
 
-    def __init__(self, bucket: Bucket, key: str, opened: ExitStack) -> None:
+    def __init__(self, bucket: Bucket, key: str, stack: ExitStack) -> None:
         self._bucket = bucket
         self._key = key
-        self._opened = opened
+        self._stack = stack
         self._writer: ObjectWriter | None = None
 
     def write(self, line: bytes) -> None:
         """Add a line."""
         if self._writer is None:
-            self._writer = self._opened.enter_context(self._bucket.writer(self._key))
+            self._writer = self._stack.enter_context(self._bucket.writer(self._key))
         self._writer.write(line)
 
     @property
     def bytes(self) -> int:
-        """How long the file is."""
+        """The size of the file."""
         return self._writer.bytes if self._writer else 0
 
 
-def merge(bucket: Bucket, batch: Batch, is_wanted: Callable[[], bool]) -> BatchTotals:
-    """Write the two files, and return what is in them; nothing is there if this fails.
+def merge(bucket: Bucket, batch: Batch, is_open: Callable[[], bool]) -> BatchTotals:
+    """Write the two files and return their totals; on failure neither file exists.
 
-    NotWanted if `is_wanted` says so in the end, when all is written and nothing is seen of it.
+    AlreadyFinalized if `is_open` returns False once all is written, before the files appear.
     """
-    tally = BatchTotals()
-    with ExitStack() as opened:
-        output = ResultFile(bucket, results_key(batch, OUTPUT), opened)
-        errors = ResultFile(bucket, results_key(batch, ERRORS), opened)
-        for chunk, parts in _parts_of_chunks(bucket, batch):
+    totals = BatchTotals()
+    with ExitStack() as stack:
+        output = ResultFile(bucket, results_key(batch, OUTPUT), stack)
+        errors = ResultFile(bucket, results_key(batch, ERRORS), stack)
+        for chunk, parts in _parts_by_chunk(bucket, batch):
             is_done = bytearray(chunk.rows)
             for result in unique_results(chunk, parts, is_done):
                 (output if result.is_answer else errors).write(result.line)
-                tally.add(result)
+                totals.add(result)
             if 0 in is_done:
-                tally.cause, lines = unprocessed_rows(bucket, batch, chunk, is_done)
+                totals.reason, lines = unprocessed_rows(bucket, batch, chunk, is_done)
                 for line in lines:
                     errors.write(line)
-                    tally.never_run += 1
-        tally.output_bytes, tally.error_bytes = output.bytes, errors.bytes
-        if not is_wanted():
+                    totals.unprocessed += 1
+        totals.output_bytes, totals.error_bytes = output.bytes, errors.bytes
+        if not is_open():
             raise AlreadyFinalized
-    return tally
+    return totals
 
 
-def _parts_of_chunks(bucket: Bucket, batch: Batch) -> Iterator[tuple[Chunk, Iterable[Part]]]:
-    chunks = parse_manifest(bucket.get(manifest_key(batch.id)))
-    parts_in_order = prefetch(bucket, current_parts(bucket, batch))
-    groups = groupby(parts_in_order, key=lambda part: chunk_number(part[0]))
-    number, parts = next(groups, (None, None))
-    for chunk in chunks:
-        if parts is not None and number == chunk.number:
-            yield chunk, parts
-            number, parts = next(groups, (None, None))
+def _parts_by_chunk(bucket: Bucket, batch: Batch) -> Iterator[tuple[Chunk, Iterable[Part]]]:
+    parts = prefetch(bucket, current_parts(bucket, batch))
+    groups = groupby(parts, key=lambda part: chunk_number(part[0]))
+    number, group = next(groups, (None, None))
+    for chunk in parse_manifest(bucket.get(manifest_key(batch.id))):
+        if group is not None and number == chunk.number:
+            yield chunk, group
+            number, group = next(groups, (None, None))
         else:
             yield chunk, ()

@@ -1,1 +1,1 @@
-"""Records, names and files of a batch."""
+"""The records, keys and file formats of batches."""

@@ -1,4 +1,4 @@
-"""Records as items of DynamoDB."""
+"""Converts records to DynamoDB items and back."""
 
 from __future__ import annotations
 
@@ -16,50 +16,46 @@ if TYPE_CHECKING:
 Record = TypeVar("Record", Batch, StoredFile)
 
 
-def facts_of(record: Batch | StoredFile) -> dict[str, Any]:
-    """Return what is to be kept of a record."""
-    facts = dataclasses.asdict(record)
-    if isinstance(record, Batch):
-        models = record.client.models
-        facts["client"]["models"] = sorted(models) if models is not None else None
-        facts["errors"] = list(record.errors)
-    return facts
+def record_values(record: Batch | StoredFile) -> dict[str, Any]:
+    """Return the attributes that are stored of a record."""
+    values = dataclasses.asdict(record)
+    if isinstance(record, Batch) and record.client.models is not None:
+        values["client"]["models"] = sorted(record.client.models)
+    return values
 
 
-def record_in(kind: type[Record], item: Item) -> Record:
-    """Return the record that an item is of."""
-    facts = decoded(item)
-    known = {each.name: facts[each.name] for each in dataclasses.fields(kind) if each.name in facts}
+def decode_record(kind: type[Record], item: Item) -> Record:
+    """Return the record in an item; attributes that the record does not have are ignored."""
+    values = decode_item(item)
+    names = {each.name for each in dataclasses.fields(kind)}
+    known = {name: value for name, value in values.items() if name in names}
     if kind is Batch:
-        models = known["client"]["models"]
-        known["client"]["models"] = frozenset(models) if models is not None else None
-        known["client"] = Client(**known["client"])
+        client = known["client"]
+        models = None if client["models"] is None else frozenset(client["models"])
+        known["client"] = Client(**client | {"models": models})
         known["errors"] = tuple(known["errors"])
     return kind(**known)
 
 
-def encoded(values: Mapping[str, Any]) -> Item:
-    """Return values as DynamoDB spells them."""
+def encode_item(values: Mapping[str, Any]) -> Item:
+    """Return values as DynamoDB attributes."""
     from boto3.dynamodb.types import TypeSerializer  # noqa: PLC0415 - as late as boto3
 
     serialize = TypeSerializer().serialize
     return {name: serialize(value) for name, value in values.items()}
 
 
-def decoded(item: Item) -> dict[str, Any]:
-    """Return an item's values; its numbers are whole."""
-    from boto3.dynamodb.types import TypeDeserializer  # noqa: PLC0415 - as late as boto3
-
-    deserialize = TypeDeserializer().deserialize
-    return {name: _whole(deserialize(value)) for name, value in item.items()}
+def decode_item(item: Item) -> dict[str, Any]:
+    """Return the values of DynamoDB attributes; every stored number is an integer."""
+    return {name: _decode(attribute) for name, attribute in item.items()}
 
 
-def _whole(value: Any) -> Any:
-    """Return numbers as int, which is all that is kept here, in place of Decimal."""
-    from decimal import Decimal  # noqa: PLC0415 - comes with boto3's types
-
-    if isinstance(value, Decimal):
+def _decode(attribute: Mapping[str, Any]) -> Any:
+    ((kind, value),) = attribute.items()
+    if kind == "N":
         return int(value)
-    if isinstance(value, dict):
-        return {name: _whole(each) for name, each in value.items()}
-    return [_whole(each) for each in value] if isinstance(value, list) else value
+    if kind == "M":
+        return decode_item(value)
+    if kind == "L":
+        return [_decode(each) for each in value]
+    return None if kind == "NULL" else value

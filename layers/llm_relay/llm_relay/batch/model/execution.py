@@ -1,10 +1,10 @@
-"""What an execution of the state machine is told, and which batch it is about."""
+"""The input of the state machine's steps: which batch a step works on."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llm_relay.batch.model.inbox import InboxObject
 from llm_relay.batch.model.names import OPERATOR
@@ -12,46 +12,47 @@ from llm_relay.core.error_log import log_internal_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
-Document = dict[str, Any]
+    from llm_relay.batch.model.record import Document
 
 
 class StepFailed(Exception):  # noqa: N818 - Step Functions shows this name to the operator
-    """A step that may be tried again; the log says where it broke off."""
+    """A step failed and may be retried; the function's log has the location of the error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchReference:
-    """The batch that a step is about."""
+    """The batch that a step works on."""
 
     owner: str
     batch: str
-    execution: str | None = None  # one that died; None if the step may end any
-    arrival: InboxObject | None = None  # what the batch is to be made of, if it came to the inbox
+    execution: str | None = None  # the failed execution; None if the step may end any batch
+    inbox_object: InboxObject | None = None  # the input, if the batch came through the inbox
 
     def document(self) -> Document:
-        """Return it as the steps hand it on."""
+        """Return the fields that each step passes to the next."""
         return {"owner": self.owner, "batch": self.batch}
 
 
-def batch_reference(told: Mapping[str, Any]) -> BatchReference:
-    """Return which batch is meant: by name, by an object that came, or by what died on it."""
-    detail = told.get("detail")
+def batch_reference(event: Mapping[str, Any]) -> BatchReference:
+    """Return the batch of a step: from its ids, an S3 event, or the event of a failed execution."""
+    detail = event.get("detail")
     if detail is None:
-        return BatchReference(owner=told["owner"], batch=told["batch"])
+        return BatchReference(owner=event["owner"], batch=event["batch"])
     if "executionArn" not in detail:
-        arrival = InboxObject.from_event(told)
-        return BatchReference(owner=OPERATOR, batch=arrival.batch_id, arrival=arrival)
-    first = json.loads(detail["input"])
-    # An execution that was to end a batch is not the one that ran it.
-    execution = None if "close" in first else detail["executionArn"]
-    return replace(batch_reference(first), execution=execution)
+        found = InboxObject.from_event(event)
+        return BatchReference(owner=OPERATOR, batch=found.batch_id, inbox_object=found)
+    first_input = json.loads(detail["input"])
+    # An execution that finalizes a cancelled batch is not the one that ran it.
+    execution = None if "close" in first_input else detail["executionArn"]
+    return replace(batch_reference(first_input), execution=execution)
 
 
-def run_step(told: Mapping[str, Any], work: Callable[[], Document]) -> Document:
-    """Do the work of a step; StepFailed says nothing of what the rows hold."""
+def run_step(event: Mapping[str, Any], work: Callable[[], Document]) -> Document:
+    """Return the result of a step; StepFailed, whose message holds nothing of the rows."""
     try:
         return work()
     except Exception as error:  # noqa: BLE001 - the runtime would print what the error quotes
-        log_internal_error(error, str(told.get("batch") or "batch"))
-        raise StepFailed(f"{type(error).__name__}; the function's log has more.") from None
+        log_internal_error(error, str(event.get("batch") or "batch"))
+        raise StepFailed(f"{type(error).__name__}. See the function's log.") from None

@@ -1,4 +1,4 @@
-"""Makes a batch of an object that was put into the inbox."""
+"""Creates a batch from an object that was put into the inbox."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.batch.model.names import INBOX, OPERATOR, OUTBOX, new_id
-from llm_relay.batch.model.record import Batch, StoredFile
-from llm_relay.batch.model.retention import retention_seconds
+from llm_relay.batch.model.record import WINDOW_SECONDS, Batch, StoredFile, retention_seconds
 from llm_relay.core.client import Client
 
 if TYPE_CHECKING:
@@ -17,50 +16,42 @@ if TYPE_CHECKING:
 
     from llm_relay.batch.model.store import Store
 
-_ENDING = ".jsonl"
-_DAY_SECONDS = 86_400
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxObject:
-    """An object that came, as S3's event tells it; told again, it gives the same ids."""
+    """An object from S3's event; a repeated event gives the same ids."""
 
     key: str
     size: int
-    version: str  # tells one object under this key from the next
-    etag: str | None  # of its content
-    at: float  # seconds since the epoch
+    version: str  # differs between objects that were put under the same key
+    etag: str | None  # in quotation marks, as requests have it
+    created_at: float  # seconds since the epoch
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> InboxObject:
-        """Read S3's "Object Created" event, as EventBridge hands it on."""
-        told = event["detail"]["object"]
+        """Return the object of S3's "Object Created" event, as EventBridge delivers it."""
+        found = event["detail"]["object"]
         return cls(
-            key=told["key"],
-            size=int(told.get("size", 0)),
-            version=told.get("sequencer") or told.get("etag", ""),
-            etag=f'"{told["etag"]}"' if told.get("etag") else None,  # as requests spell it
-            at=datetime.fromisoformat(event["time"]).timestamp(),
+            key=found["key"],
+            size=int(found.get("size", 0)),
+            version=found.get("sequencer") or found.get("etag", ""),
+            etag=f'"{found["etag"]}"' if found.get("etag") else None,
+            created_at=datetime.fromisoformat(event["time"]).timestamp(),
         )
 
     @property
     def batch_id(self) -> str:
-        """The id of the batch that it becomes."""
-        return new_id("batch_", f"{self.key} {self.version}", self.at)
+        """The id of its batch."""
+        return new_id("batch_", f"{self.key} {self.version}", self.created_at)
 
-    @property
-    def is_batch(self) -> bool:
-        """Whether it is more than a folder, as the console makes them."""
-        return self.key.startswith(INBOX) and not self.key.endswith("/")
+    def register(self, store: Store) -> None:
+        """Add the records of the file and its batch unless they exist; ignore folders."""
+        if self.key.startswith(INBOX) and not self.key.endswith("/"):
+            file = self._file()
+            store.add(file)
+            store.add(self._batch(file))
 
-    def take_in(self, store: Store) -> None:
-        """Keep the records of the file and its batch, unless that was done before."""
-        if self.is_batch:
-            store.add(self.file())
-            store.add(self.batch())
-
-    def file(self) -> StoredFile:
-        """Return the record of the file."""
+    def _file(self) -> StoredFile:
         now = int(time.time())
         return StoredFile(
             id=self.batch_id.replace("batch_", "file-", 1),
@@ -72,19 +63,17 @@ class InboxObject:
             expires_at=now + retention_seconds(),
         )
 
-    def batch(self) -> Batch:
-        """Return the record of the batch; its first row will tell the endpoint."""
-        below = self.key.removeprefix(INBOX).removesuffix(_ENDING)
-        now = int(time.time())  # an event may come late, and the batch has its day all the same
+    def _batch(self, file: StoredFile) -> Batch:
+        path = self.key.removeprefix(INBOX).removesuffix(".jsonl")
         return Batch(
             id=self.batch_id,
             owner=OPERATOR,
             client=Client(id="", key_id=OPERATOR),
-            endpoint="",
-            input_file_id=self.file().id,
+            endpoint="",  # the plan takes it from the first row
+            input_file_id=file.id,
             input_key=self.key,
             input_etag=self.etag,
-            results=f"{OUTBOX}{below}/{self.batch_id}/",
-            created_at=now,
-            expires_at=now + _DAY_SECONDS,
+            results=f"{OUTBOX}{path}/{self.batch_id}/",
+            created_at=file.created_at,
+            expires_at=file.created_at + WINDOW_SECONDS,
         )

@@ -11,17 +11,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.aws.dynamodb import Table, dynamodb
+from llm_relay.batch.model.codec import decode_item, encode_item
 from llm_relay.batch.model.store import RECORD_TTL_SECONDS
 from llm_relay.billing.ledger_account import Reservation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from llm_relay.aws.dynamodb import Item
+
 LEASE_SECONDS = 15
 # Upper bound on the clock difference between two machines.
 _SKEW_SECONDS = 1.0
-
-Item = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,22 +63,19 @@ class Leases:
         now, valid_until = int(time.time()), _valid_until()
         holder = secrets.token_hex(8)
         done, item = self._table.update(_acquire_update(_key(batch_id, chunk), holder, now))
-        item = item or {}
+        stored = decode_item(item or {})
         if not done:
-            return max(1, int(item["until"]["N"]) - now)
+            return max(1, int(stored["until"]) - now)
         return Lease(
             batch=batch_id,
             chunk=chunk,
             holder=holder,
-            attempt=int(item["generation"]["N"]),
+            attempt=stored["generation"],
             valid_until=valid_until,
-            completed=int(item["completed"]["N"]),
-            failed=int(item["failed"]["N"]),
-            reservations={
-                name: _reservation_in(name, value["M"])
-                for name, value in item["holds"]["M"].items()
-            },
-            crash_count=int(item["deaths"]["N"]) - 1,
+            completed=stored["completed"],
+            failed=stored["failed"],
+            reservations={name: _decode(name, rows) for name, rows in stored["holds"].items()},
+            crash_count=stored["deaths"] - 1,
         )
 
     def renew(self, lease: Lease, completed: int, failed: int) -> float | None:
@@ -85,37 +83,39 @@ class Leases:
 
         An expired lease can be renewed unless another worker has acquired the chunk since.
         """
-        now, valid_until = int(time.time()), _valid_until()
-        values = {":until": now + LEASE_SECONDS, ":done": completed, ":failed": failed}
-        done = self._update(
-            lease,
-            "SET #until = :until, completed = :done, failed = :failed",
-            {name: _number(value) for name, value in values.items()},
-            names={"#until": "until"},
-        )
+        values = {
+            ":until": int(time.time()) + LEASE_SECONDS,
+            ":completed": completed,
+            ":failed": failed,
+        }
+        valid_until = _valid_until()
+        change = "SET #until = :until, completed = :completed, failed = :failed"
+        done = self._update(lease, change, values, {"#until": "until"})
         return valid_until if done else None
 
     def release(self, lease: Lease) -> None:
         """Free the chunk for other workers and reset its crash count."""
-        change, names = "SET #until = :zero, deaths = :zero", {"#until": "until"}
-        self._update(lease, change, {":zero": _number(0)}, names=names)
+        change = "SET #until = :zero, deaths = :zero"
+        self._update(lease, change, {":zero": 0}, {"#until": "until"})
 
     def add_reservation(self, lease: Lease, rows: RowsReservation) -> bool:
         """Record a reservation in the lease; return False if the lease is lost."""
         change, names = "SET holds.#name = :rows", {"#name": rows.reservation.name}
-        return self._update(lease, change, {":rows": {"M": _reservation_item(rows)}}, names=names)
+        return self._update(lease, change, {":rows": _encode(rows)}, names)
 
     def remove_reservation(self, lease: Lease, name: str) -> None:
         """Remove a settled reservation from the lease."""
-        self._update(lease, "REMOVE holds.#name", {}, names={"#name": name})
+        self._update(lease, "REMOVE holds.#name", {}, {"#name": name})
 
-    def _update(self, lease: Lease, change: str, values: Item, *, names: dict[str, str]) -> bool:
+    def _update(
+        self, lease: Lease, change: str, values: dict[str, Any], names: dict[str, str]
+    ) -> bool:
         update = {
             "Key": _key(lease.batch, lease.chunk),
             "UpdateExpression": change,
             "ConditionExpression": "holder = :holder",
             "ExpressionAttributeNames": names,
-            "ExpressionAttributeValues": values | {":holder": {"S": lease.holder}},
+            "ExpressionAttributeValues": encode_item(values | {":holder": lease.holder}),
         }
         return self._table.update(update)[0]
 
@@ -147,57 +147,55 @@ def _acquire_update(key: Item, holder: str, now: int) -> Item:
         # The SDK may repeat an update whose reply was lost; then the holder is this worker.
         "ConditionExpression": "attribute_not_exists(#until) OR #until <= :now OR holder = :holder",
         "ExpressionAttributeNames": {"#until": "until", "#ttl": "ttl"},
-        "ExpressionAttributeValues": {
-            ":until": _number(now + LEASE_SECONDS),
-            ":now": _number(now),
-            ":ttl": _number(now + RECORD_TTL_SECONDS),
-            ":zero": _number(0),
-            ":one": _number(1),
-            ":holder": {"S": holder},
-            ":none": {"M": {}},
-        },
+        "ExpressionAttributeValues": encode_item(
+            {
+                ":until": now + LEASE_SECONDS,
+                ":now": now,
+                ":ttl": now + RECORD_TTL_SECONDS,
+                ":zero": 0,
+                ":one": 1,
+                ":holder": holder,
+                ":none": {},
+            }
+        ),
     }
 
 
-def _reservation_item(rows: RowsReservation) -> Item:
-    money = rows.reservation
-    texts = {"client": money.client, "period": money.period, "day": money.day, "model": rows.model}
-    counts = {
-        "nanos": money.nanos,
-        "until": money.expires_at,
+def _encode(rows: RowsReservation) -> dict[str, Any]:
+    reservation = rows.reservation
+    return {
+        "client": reservation.client,
+        "period": reservation.period,
+        "day": reservation.day,
+        "nanos": reservation.nanos,
+        "until": reservation.expires_at,
         "generation": rows.attempt,
         "first_row": rows.first_row,
         "last_row": rows.last_row,
-    }
-    return {name: {"S": text} for name, text in texts.items()} | {
-        name: _number(count) for name, count in counts.items()
+        "model": rows.model,
     }
 
 
-def _reservation_in(name: str, item: Item) -> RowsReservation:
+def _decode(name: str, stored: Mapping[str, Any]) -> RowsReservation:
     return RowsReservation(
         reservation=Reservation(
             name=name,
-            client=item["client"]["S"],
-            period=item["period"]["S"],
-            day=item["day"]["S"],
-            nanos=int(item["nanos"]["N"]),
-            expires_at=int(item["until"]["N"]),
+            expires_at=stored["until"],
+            client=stored["client"],
+            period=stored["period"],
+            day=stored["day"],
+            nanos=stored["nanos"],
         ),
-        attempt=int(item["generation"]["N"]),
-        first_row=int(item["first_row"]["N"]),
-        last_row=int(item["last_row"]["N"]),
-        model=item["model"]["S"],
+        attempt=stored["generation"],
+        first_row=stored["first_row"],
+        last_row=stored["last_row"],
+        model=stored["model"],
     )
 
 
 def _valid_until() -> float:
     # The table stores whole seconds.
     return time.monotonic() + LEASE_SECONDS - 1 - _SKEW_SECONDS
-
-
-def _number(value: int) -> dict[str, str]:
-    return {"N": str(value)}
 
 
 def _pk(batch_id: str) -> str:

@@ -1,4 +1,4 @@
-"""The lines of a JSONL file, with where each of them lies, in constant memory."""
+"""Splits a JSONL file into lines with their positions, in constant memory."""
 
 from __future__ import annotations
 
@@ -8,34 +8,43 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from llm_relay.aws.s3 import Bucket
+    from llm_relay.batch.model.manifest import Chunk
+    from llm_relay.batch.model.record import Batch
+
 MAX_LINE_BYTES = 8 * 1024 * 1024
 
 _BLOCK_BYTES = 1024 * 1024
+_RANGE_BYTES = 4 * 1024 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_BLANKS = b" \t\r\n"
+_WHITESPACE = b" \t\r\n"
+
+
+class InputChanged(Exception):  # noqa: N818 - an event rather than an error
+    """The file that was checked was replaced or deleted."""
 
 
 class Readable(Protocol):
-    """An open file, or an object of S3 as it comes in."""
+    """An open file or the body of an S3 object."""
 
     def read(self, size: int, /) -> bytes:
-        """Return so many bytes at the most; none at the end."""
+        """Return at most `size` bytes; none at the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One line that is not blank."""
 
-    row: int  # counted from 0, blank lines left out
-    number: int  # counted from 1, blank lines included
-    start: int  # in the file
-    end: int  # in the file, after the line break
-    text: bytes  # without the line break
-    is_too_long: bool = False  # its text is left out then
+    row: int  # counted from 0, without blank lines
+    number: int  # counted from 1, with blank lines
+    start: int  # byte offset in the file
+    end: int  # byte offset in the file, after the line break
+    text: bytes  # without the line break; empty if the line is too long
+    is_too_long: bool = False
 
 
 def read_blocks(source: Readable) -> Iterator[bytes]:
-    """Yield what can be read, a megabyte at a time."""
+    """Yield the content in blocks of a megabyte."""
     while block := source.read(_BLOCK_BYTES):
         yield block
 
@@ -43,30 +52,42 @@ def read_blocks(source: Readable) -> Iterator[bytes]:
 def read_lines(
     blocks: Iterable[bytes], *, start: int = 0, first_row: int = 0, first_number: int = 1
 ) -> Iterator[Line]:
-    """Yield the lines of a file, or of the part of it that begins at the byte `start`."""
+    """Yield the lines of a file, or of the part of it that begins at byte `start`."""
     row, end = first_row, start
-    for number, (text, length) in enumerate(_pieces(blocks), first_number):
+    for number, (text, length) in enumerate(_split(blocks), first_number):
         begin, end = end, end + length
         if begin == 0 and text.startswith(_BYTE_ORDER_MARK):
             begin, text = len(_BYTE_ORDER_MARK), text[len(_BYTE_ORDER_MARK) :]  # noqa: PLW2901
         is_too_long = length > MAX_LINE_BYTES
-        plain = b"" if is_too_long else text.strip(_BLANKS)
-        if plain or is_too_long:
+        content = b"" if is_too_long else text.strip(_WHITESPACE)
+        if content or is_too_long:
             yield Line(
-                row=row, number=number, start=begin, end=end, text=plain, is_too_long=is_too_long
+                row=row, number=number, start=begin, end=end, text=content, is_too_long=is_too_long
             )
             row += 1
 
 
-def _pieces(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Yield each line and how many bytes it takes with its break; long ones lose their text."""
-    held, dropped = b"", 0
+def read_chunk(bucket: Bucket, batch: Batch, chunk: Chunk) -> Iterator[Line]:
+    """Yield the lines of a chunk; raises InputChanged."""
+    blocks = (
+        bucket.get(batch.input_key, start, min(start + _RANGE_BYTES, chunk.end), batch.input_etag)
+        for start in range(chunk.start, chunk.end, _RANGE_BYTES)
+    )
+    try:
+        yield from read_lines(blocks, start=chunk.start, first_row=chunk.first_row)
+    except KeyError:
+        raise InputChanged from None
+
+
+def _split(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Yield each line with its length including the break; long lines lose their text."""
+    rest, dropped = b"", 0
     for block in blocks:
-        *whole, held = (held + block).split(b"\n")
-        for text in whole:
+        *lines, rest = (rest + block).split(b"\n")
+        for text in lines:
             yield text, dropped + len(text) + 1
             dropped = 0
-        if dropped or len(held) > MAX_LINE_BYTES:
-            held, dropped = b"", dropped + len(held)
-    if held or dropped:
-        yield held, dropped + len(held)
+        if dropped or len(rest) > MAX_LINE_BYTES:
+            rest, dropped = b"", dropped + len(rest)
+    if rest or dropped:
+        yield rest, dropped + len(rest)

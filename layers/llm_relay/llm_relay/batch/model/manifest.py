@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """Rows that one worker takes: bytes `start` to `end` (not included) of the file."""
+    """The rows of one worker: bytes `start` to `end` (not included) of the file."""
 
     number: int
     start: int
     end: int
-    first_row: int  # counted from 0 over the whole file, blank lines left out
+    first_row: int  # counted from 0 over the whole file, without blank lines
     rows: int
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Chunk:
-        """Read a chunk as the manifest and Step Functions spell it."""
+        """Return the chunk in an entry of the manifest, or in a worker's input."""
         return cls(**{name: int(document[name]) for name in cls.__slots__})
 
 
 def format_manifest(chunks: Iterable[Chunk]) -> bytes:
-    """Return the manifest as Step Functions' ItemReader takes it: a JSON list."""
+    """Return the manifest as a JSON list, the format of Step Functions' ItemReader."""
     return compact([asdict(chunk) for chunk in chunks])
 
 
 def parse_manifest(text: bytes) -> list[Chunk]:
-    """Read a manifest."""
+    """Return the chunks of a manifest."""
     return [Chunk.from_document(each) for each in json.loads(text)]

@@ -1,9 +1,10 @@
-"""A part of a chunk's results: an index on the first line, then the lines as callers get them."""
+"""A part of a chunk's results: an index on the first line, then the result lines."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from llm_relay.core.json_codec import compact
@@ -11,15 +12,18 @@ from llm_relay.core.json_codec import compact
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+_indexed_values = attrgetter(
+    "is_answer", "cost_nanos", "tokens_in", "tokens_cached", "tokens_out", "tokens_reasoning"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowResult:
-    """What became of one row."""
+    """The result of one row; a row without an answer may have a cost as well."""
 
     row: int  # counted from 0 over the whole file
     line: bytes  # of the output or the error file, with its line break
-    is_answer: bool  # a line of the output file, else of the error file
-    # What it cost and used; a row without an answer may have been paid for all the same.
+    is_answer: bool  # whether the line belongs to the output file
     cost_nanos: int = 0
     tokens_in: int = 0
     tokens_cached: int = 0
@@ -28,26 +32,14 @@ class RowResult:
 
 
 def format_part(results: Iterable[RowResult]) -> bytes:
-    """Return results as a part keeps them."""
-    kept = list(results)
-    index = [
-        (
-            each.row,
-            len(each.line),
-            int(each.is_answer),
-            each.cost_nanos,
-            each.tokens_in,
-            each.tokens_cached,
-            each.tokens_out,
-            each.tokens_reasoning,
-        )
-        for each in kept
-    ]
-    return b"\n".join([compact(index), b"".join(each.line for each in kept)])
+    """Return the content of a part."""
+    listed = list(results)
+    index = [(each.row, len(each.line), *map(int, _indexed_values(each))) for each in listed]
+    return b"\n".join([compact(index), b"".join(each.line for each in listed)])
 
 
 def parse_part(text: bytes) -> Iterator[RowResult]:
-    """Read a part, result by result, without a look into the lines."""
+    """Yield the results of a part; the lines themselves are not parsed."""
     start = text.index(b"\n") + 1
     for row, length, is_answer, cost, tokens_in, cached, tokens_out, reasoning in json.loads(
         text[:start]

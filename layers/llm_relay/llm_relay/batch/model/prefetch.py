@@ -1,4 +1,4 @@
-"""Objects in order, fetched ahead of whoever reads them."""
+"""Reads objects of a bucket in order, several ahead of the reader."""
 
 from __future__ import annotations
 
@@ -15,29 +15,25 @@ if TYPE_CHECKING:
     Part = tuple[str, bytes]  # a key and its object
 
 _THREADS = 16
-_MOST_AHEAD = 32
-_BYTES_AHEAD = 64 * 1024 * 1024
-_GUESS_BYTES = 8 * 1024 * 1024  # of the first, before any is known
+_MAX_AHEAD = 32
+_MAX_AHEAD_BYTES = 64 * 1024 * 1024
+_FIRST_GUESS_BYTES = 8 * 1024 * 1024  # the size of an object before any is known
 
 
 def prefetch(bucket: Bucket, keys: Iterable[str]) -> Iterator[Part]:
-    """Yield keys with their objects; how many are held ahead depends on how large they are."""
+    """Yield keys with their objects; the larger the objects, the fewer are held in memory."""
     ahead: deque[tuple[str, Future[bytes]]] = deque()
-    size = _GUESS_BYTES
+    size = _FIRST_GUESS_BYTES
     pool = ThreadPoolExecutor(_THREADS)
     try:
         for key in keys:
             ahead.append((key, pool.submit(bucket.get, key)))
-            while len(ahead) > min(_MOST_AHEAD, _BYTES_AHEAD // size):
-                first, content = _next(ahead)
-                size = max(len(content), size // 2, 1)
-                yield first, content
+            while len(ahead) > min(_MAX_AHEAD, _MAX_AHEAD_BYTES // size):
+                first, content = ahead.popleft()
+                size = max(len(content.result()), size // 2, 1)
+                yield first, content.result()
         while ahead:
-            yield _next(ahead)
+            key, last = ahead.popleft()
+            yield key, last.result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _next(ahead: deque[tuple[str, Future[bytes]]]) -> Part:
-    key, future = ahead.popleft()
-    return key, future.result()

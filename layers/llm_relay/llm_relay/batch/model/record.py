@@ -1,7 +1,8 @@
-"""A batch and a file as DynamoDB keeps them, and as OpenAI's API shows them."""
+"""The records of batches and files: as stored in DynamoDB, and as OpenAI's API shows them."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from llm_relay.core.client import Client
 
 VALIDATING = "validating"
-FAILED = "failed"  # the file has bad lines; no row was run
+FAILED = "failed"
 IN_PROGRESS = "in_progress"
 FINALIZING = "finalizing"
 COMPLETED = "completed"
@@ -23,38 +24,41 @@ CANCELLED = "cancelled"
 ENDED = frozenset({FAILED, COMPLETED, EXPIRED, CANCELLED})
 CANCELLABLE = frozenset({VALIDATING, IN_PROGRESS})
 
+WINDOW_SECONDS = 86_400  # the only completion_window, 24h
+
 Document = dict[str, Any]
 
 _MAX_MESSAGE_CHARACTERS = 500
-
-_NO_USAGE: Document = {
-    "input_tokens": 0,
-    "input_tokens_details": {"cached_tokens": 0},
-    "output_tokens": 0,
-    "output_tokens_details": {"reasoning_tokens": 0},
-    "total_tokens": 0,
-}
+_STATUSES_WITH_TIME = (
+    IN_PROGRESS,
+    FINALIZING,
+    COMPLETED,
+    FAILED,
+    EXPIRED,
+    CANCELLING,
+    CANCELLED,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """One batch; times are seconds since the epoch."""
+    """One batch; times are seconds since the epoch. The fields are stored under their names."""
 
     id: str
-    owner: str  # whose batches it is listed with
-    client: Client  # what its rows may do and spend, as it was when the batch came
+    owner: str  # the client that lists the batch
+    client: Client  # its permissions and budget when the batch was created
     endpoint: str  # "/v1/chat/completions" or "/v1/responses"
     input_file_id: str
-    input_key: str  # in the bucket
-    results: str  # what the keys of its results begin with
+    input_key: str
+    results: str  # the prefix of the keys of its results
     created_at: int
     expires_at: int
     status: str = VALIDATING
     completion_window: str = "24h"
     metadata: Mapping[str, str] | None = None
-    results_seconds: int | None = None  # how long the results may be asked for
-    input_etag: str | None = None  # of the file that came, or was checked; no other is read
-    execution: str | None = None  # the one of Step Functions that runs it
+    results_seconds: int | None = None  # the requested lifetime of the result files
+    input_etag: str | None = None  # of the only object that may be read under the key
+    execution: str | None = None  # the ARN of the Step Functions execution that runs it
     total: int = 0
     completed: int = 0
     failed: int = 0
@@ -64,15 +68,17 @@ class Batch:
     error_file_id: str | None = None
     usage: Mapping[str, Any] | None = None
     cost_nanos: int | None = None
-    times: Mapping[str, int] = field(default_factory=dict)  # "completed_at" and the like
+    times: Mapping[str, int] = field(default_factory=dict)  # "completed_at" and others
 
     def document(self) -> Document:
-        """Return the batch as OpenAI's API shows it, with what it cost besides."""
-        shown = {
+        """Return the batch in the form of OpenAI's API, with its cost."""
+        errors = {"object": "list", "data": list(self.errors), "total": self.error_count}
+        counts = {"total": self.total, "completed": self.completed, "failed": self.failed}
+        return {
             "id": self.id,
             "object": "batch",
             "endpoint": self.endpoint,
-            "errors": self._errors(),
+            "errors": errors if self.errors else None,
             "input_file_id": self.input_file_id,
             "completion_window": self.completion_window,
             "status": self.status,
@@ -80,30 +86,17 @@ class Batch:
             "error_file_id": self.error_file_id,
             "created_at": self.created_at,
             "expires_at": self.expires_at,
+            **{f"{status}_at": self.times.get(f"{status}_at") for status in _STATUSES_WITH_TIME},
+            "request_counts": counts,
+            "usage": dict(self.usage) if self.usage else None,
+            "cost_usd": None if self.cost_nanos is None else usd_from_nanos(self.cost_nanos),
+            "metadata": None if self.metadata is None else dict(self.metadata),
         }
-        names = (IN_PROGRESS, FINALIZING, COMPLETED, FAILED, EXPIRED, CANCELLING, CANCELLED)
-        ended = {f"{name}_at": self.times.get(f"{name}_at") for name in names}
-        counts = {"total": self.total, "completed": self.completed, "failed": self.failed}
-        return (
-            shown
-            | ended
-            | {
-                "request_counts": counts,
-                "usage": dict(self.usage) if self.usage else None,
-                "cost_usd": None if self.cost_nanos is None else usd_from_nanos(self.cost_nanos),
-                "metadata": dict(self.metadata) if self.metadata is not None else None,
-            }
-        )
-
-    def _errors(self) -> Document | None:
-        if not self.errors:
-            return None
-        return {"object": "list", "data": list(self.errors), "total": self.error_count}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFile:
-    """One file; its content lies in the bucket."""
+    """One file, whose content is in the bucket. The fields are stored under their names."""
 
     id: str
     owner: str
@@ -114,12 +107,12 @@ class StoredFile:
     purpose: str = "batch"
     expires_at: int | None = None
 
-    def is_over(self, now: float) -> bool:
-        """Tell whether the file's time is over."""
+    def is_expired(self, now: float) -> bool:
+        """Tell whether the file has expired."""
         return self.expires_at is not None and self.expires_at <= now
 
     def document(self) -> Document:
-        """Return the file as OpenAI's API shows it."""
+        """Return the file in the form of OpenAI's API."""
         return {
             "id": self.id,
             "object": "file",
@@ -133,24 +126,18 @@ class StoredFile:
         }
 
 
-def usage_document(tokens_in: int, cached: int, tokens_out: int, reasoning: int) -> Document:
-    """Return what a whole batch used, as OpenAI's API shows it."""
-    return _NO_USAGE | {
-        "input_tokens": tokens_in,
-        "input_tokens_details": {"cached_tokens": cached},
-        "output_tokens": tokens_out,
-        "output_tokens_details": {"reasoning_tokens": reasoning},
-        "total_tokens": tokens_in + tokens_out,
-    }
-
-
 def error_entry(
     code: str, message: str, line: int | None = None, param: str | None = None
-) -> dict[str, Any]:
-    """Return one of the errors of a batch, as OpenAI's API shows them."""
-    return {
-        "code": code,
-        "line": line,
-        "message": message[:_MAX_MESSAGE_CHARACTERS],
-        "param": param,
-    }
+) -> Document:
+    """Return an entry of a batch's errors in the form of OpenAI's API."""
+    shown = message[:_MAX_MESSAGE_CHARACTERS]
+    return {"code": code, "line": line, "message": shown, "param": param}
+
+
+def retention_seconds(requested: int | None = None, days: int | None = None) -> int:
+    """Return the lifetime of a file: as requested, and at most that of the bucket's objects.
+
+    The bucket's is `days`, or by default the environment's CONTENT_RETENTION_DAYS.
+    """
+    limit = (days or int(os.environ.get("CONTENT_RETENTION_DAYS", "30"))) * 86_400
+    return min(requested or limit, limit)

@@ -1,4 +1,4 @@
-"""The lines of output and error files, as OpenAI's API writes them."""
+"""The lines of output and error files, in the format of OpenAI's API."""
 
 from __future__ import annotations
 
@@ -17,58 +17,54 @@ if TYPE_CHECKING:
 
 
 def success_result(
-    batch_id: str, row: int, custom_id: str, whole: Completion, cost_nanos: int
+    batch_id: str, row: int, custom_id: str, completion: Completion, cost_nanos: int
 ) -> RowResult:
-    """Return the line of an answer, which goes in as the provider wrote it."""
-    line_id, usage = row_request_id(batch_id, row), whole.usage
-    request_id = whole.provider_request_id or line_id
-    response = _response(whole.status, request_id, whole.provider)
+    """Return the result of an answered row; the answer's text is kept as the provider sent it."""
+    usage, text = completion.usage, completion.text.strip()
+    if b"\n" in text or b"\r" in text:
+        text = compact(completion.document)
+    request_id, provider = completion.provider_request_id, completion.provider
+    response = _response(completion.status, request_id, provider)
     return RowResult(
         row=row,
-        line=_line(line_id, custom_id, response, _on_one_line(whole)),
+        line=_line(batch_id, row, custom_id, response, text),
         is_answer=True,
         cost_nanos=cost_nanos,
         tokens_in=usage.tokens_in or 0,
         tokens_cached=usage.tokens_cached or 0,
         tokens_out=usage.tokens_out or 0,
-        tokens_reasoning=_reasoning_tokens(whole.document),
+        tokens_reasoning=_reasoning_tokens(completion.document),
     )
 
 
 def error_result(
     batch_id: str, row: int, custom_id: str | None, error: RelayError, cost_nanos: int = 0
 ) -> RowResult:
-    """Return the line of a row that has failed for good."""
-    line_id = row_request_id(batch_id, row)
-    request_id = error.headers().get("x-upstream-request-id") or line_id
+    """Return the result of a row that failed and is not retried."""
+    request_id = error.headers().get("x-upstream-request-id")
     response = _response(error.status, request_id, error.provider)
-    line = _line(line_id, custom_id, response, compact(error.body()))
+    line = _line(batch_id, row, custom_id, response, compact(error.body()))
     return RowResult(row=row, line=line, is_answer=False, cost_nanos=cost_nanos)
 
 
 def response_model(line: bytes) -> str | None:
-    """Return the model that a line's answer names, if it is one."""
-    body = json.loads(line)["response"]["body"]
-    model = body.get("model")
+    """Return the model that the answer of an output line names."""
+    model = json.loads(line)["response"]["body"].get("model")
     return model if isinstance(model, str) else None
 
 
-def _response(status: int, request_id: str, provider: str | None) -> dict[str, Any]:
-    """Return what stands before the body; who answered is told where there are several."""
+def _response(status: int, request_id: str | None, provider: str | None) -> dict[str, Any]:
     response = {"status_code": int(status), "request_id": request_id}
     return response | {"provider": provider} if provider else response
 
 
-def _line(line_id: str, custom_id: str | None, response: Mapping[str, Any], body: bytes) -> bytes:
-    opened = compact({"id": line_id, "custom_id": custom_id, "response": response})[:-2]
-    return b'%b,"body":%b},"error":null}\n' % (opened, body)
-
-
-def _on_one_line(whole: Completion) -> bytes:
-    text = whole.text.strip()
-    if b"\n" in text or b"\r" in text:
-        return compact(whole.document)
-    return text
+def _line(
+    batch_id: str, row: int, custom_id: str | None, response: dict[str, Any], body: bytes
+) -> bytes:
+    line_id = row_request_id(batch_id, row)
+    response["request_id"] = response["request_id"] or line_id
+    head = compact({"id": line_id, "custom_id": custom_id, "response": response})[:-2]
+    return b'%b,"body":%b},"error":null}\n' % (head, body)
 
 
 def _reasoning_tokens(document: Mapping[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""What every row of a batch must be, checked before anything is run."""
+"""Checks the rows of a batch before any of them is run."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from llm_relay.endpoints.endpoint import Endpoint
     from llm_relay.providers.dialects.dialect import Dialect
 
-    # Returns what the provider lists of a model, if anything.
+    # Returns the entry of a model in the provider's list, if it has one.
     Listed = Callable[[str], Mapping[str, Any] | None]
 
-MAX_CUSTOM_ID_CHARACTERS = 512
+_MAX_CUSTOM_ID = 512
 
 _EXAMPLE = '{"custom_id": "row-1", "method": "POST", "url": "/v1/chat/completions", "body": {...}}'
 
 
-class InvalidLine(Exception):  # noqa: N818 - what it is, as OpenAI's list of errors has it
-    """A line that cannot be run; the message says what to do."""
+class InvalidLine(Exception):  # noqa: N818 - named after the line
+    """A line that cannot be run, with an entry for the batch's errors."""
 
     def __init__(self, code: str, message: str, param: str | None = None) -> None:
         super().__init__(code)
@@ -58,17 +58,17 @@ class BatchRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderRules:
-    """What one provider takes, as far as it is told."""
+    """What is known of the requests that a provider accepts."""
 
     dialect: Dialect = OPENAI
     listed: Listed | None = None
-    has: Callable[[str], object] | None = None  # tells whether it is to be asked for a model
+    serves: Callable[[str], object] | None = None  # truthy if it is configured for a model
 
 
 class RowChecker:
-    """Checks rows as calls are checked: a provider that could answer is enough.
+    """Checks rows as interactive calls are checked; one provider must accept each row.
 
-    Without a url, the first row names the endpoint of all.
+    Without a url, the first row sets the endpoint of the batch.
     """
 
     def __init__(
@@ -84,20 +84,24 @@ class RowChecker:
         self._providers = providers
 
     def check(self, line: Line) -> BatchRow:
-        """Return the row in a line, or raise BadLine; another RelayError if nobody can tell."""
+        """Return the row in a line; InvalidLine, or another RelayError if it cannot be checked."""
         row = parse_row(line)
         endpoint = self._endpoint_of(row)
         try:
-            _check_alone(endpoint, row.body)
+            endpoint.check(row.body)
+            _check_for_batch(row.body)
             self._check_with_any(endpoint, row.body)
-        except (BadRequest, ModelNotAllowed, ModelNotFound, ModelUnpriced) as refusal:
-            param = f"body.{refusal.param}" if refusal.param else "body"
-            raise InvalidLine(refusal.code or "invalid_request", refusal.message, param) from None
+        except (BadRequest, ModelNotAllowed, ModelNotFound, ModelUnpriced) as error:
+            param = f"body.{error.param}" if error.param else "body"
+            raise InvalidLine(error.code or "invalid_request", error.message, param) from None
         return row
 
     def _endpoint_of(self, row: BatchRow) -> Endpoint:
         if self._endpoint is None:
-            self._endpoint = _needs_endpoint(row.url)
+            self._endpoint = endpoint_at(row.url)
+            if self._endpoint is None:
+                served = "Send '/v1/chat/completions' or '/v1/responses'."
+                raise InvalidLine("invalid_url", f"{short(row.url)} is not served. {served}", "url")
             self.url = row.url
         if row.url != self.url:
             why = f"'url' must be '{self.url}', the endpoint of this batch, on every line."
@@ -105,51 +109,50 @@ class RowChecker:
         return self._endpoint
 
     def _check_with_any(self, endpoint: Endpoint, body: dict[str, Any]) -> None:
-        refusals: list[RelayError] = []
-        for terms in self._providers:
+        errors: list[RelayError] = []
+        for rules in self._providers:
             try:
-                return self._check_with(terms, endpoint, body)
-            except RelayError as refusal:
-                refusals.append(refusal)
-        raise most_relevant(refusals)
+                return self._check_with(rules, endpoint, body)
+            except RelayError as error:
+                errors.append(error)
+        raise most_relevant(errors)
 
-    def _check_with(self, terms: ProviderRules, endpoint: Endpoint, body: dict[str, Any]) -> None:
-        if terms.has and not terms.has(body["model"]):
-            why = "There is no such model. GET /v1/models lists what there is."
+    def _check_with(self, rules: ProviderRules, endpoint: Endpoint, body: dict[str, Any]) -> None:
+        if rules.serves and not rules.serves(body["model"]):
+            why = "There is no such model. GET /v1/models lists the available models."
             raise ModelNotFound(why, param="model")
-        endpoint.translate(Translation(terms.dialect, b"", body))
-        if terms.listed and model_limits.needs_listing(body):
-            model_limits.check(body, terms.listed(body["model"]))
+        endpoint.translate(Translation(rules.dialect, b"", body))
+        if rules.listed and model_limits.needs_listing(body):
+            model_limits.check(body, rules.listed(body["model"]))
         if self._client:
-            needs_entry = self._client.budget_nanos is not None
-            entry = terms.listed(body["model"]) if needs_entry and terms.listed else None
-            admit(self._client, endpoint.path, body, entry, terms.dialect)
+            has_budget = self._client.budget_nanos is not None
+            entry = rules.listed(body["model"]) if has_budget and rules.listed else None
+            admit(self._client, endpoint.path, body, entry, rules.dialect)
 
 
 def parse_row(line: Line) -> BatchRow:
-    """Return the row in a line, its body unchecked; BadLine if it is none."""
-    document = _object_in(line)
+    """Return the row in a line, with its body unchecked; InvalidLine if it is not a row."""
+    document = _parse_object(line)
     custom_id, method = document.get("custom_id"), document.get("method")
     url, body = document.get("url"), document.get("body")
-    if not isinstance(custom_id, str) or not 0 < len(custom_id) <= MAX_CUSTOM_ID_CHARACTERS:
-        _refuse(document, "custom_id", f"a string of 1 to {MAX_CUSTOM_ID_CHARACTERS} characters")
+    if not isinstance(custom_id, str) or not 0 < len(custom_id) <= _MAX_CUSTOM_ID:
+        _reject_field(document, "custom_id", f"a string of 1 to {_MAX_CUSTOM_ID} characters")
     if method != "POST":
-        _refuse(document, "method", "'POST'")
+        _reject_field(document, "method", "'POST'")
     if not isinstance(url, str):
-        _refuse(document, "url", "a string such as '/v1/chat/completions'")
+        _reject_field(document, "url", "a string such as '/v1/chat/completions'")
     if not isinstance(body, dict):
-        _refuse(document, "body", 'an object such as {"model": "..."}')
+        _reject_field(document, "body", 'an object such as {"model": "..."}')
     return BatchRow(custom_id=custom_id, url=url, body=body)
 
 
-def _check_alone(endpoint: Endpoint, body: dict[str, Any]) -> None:
-    endpoint.check(body)
+def _check_for_batch(body: Mapping[str, Any]) -> None:
     for name in ("stream", "background"):
         if body.get(name):
-            raise BadRequest(f"'{name}' cannot be used in a batch. Leave it out.", param=name)
+            raise BadRequest(f"'{name}' cannot be used in a batch. Remove it.", param=name)
 
 
-def _object_in(line: Line) -> dict[str, Any]:
+def _parse_object(line: Line) -> dict[str, Any]:
     if line.is_too_long:
         raise InvalidLine("line_too_long", "The line is longer than 8 MiB. Send images as URLs.")
     try:
@@ -170,17 +173,9 @@ def _object_in(line: Line) -> dict[str, Any]:
     return document
 
 
-def _needs_endpoint(url: str) -> Endpoint:
-    endpoint = endpoint_at(url)
-    if endpoint is None:
-        why = f"{short(url)} is not served. Send '/v1/chat/completions' or '/v1/responses'."
-        raise InvalidLine("invalid_url", why, "url")
-    return endpoint
-
-
-def _refuse(document: Mapping[str, Any], name: str, wanted: str) -> NoReturn:
-    is_there = document.get(name) is not None
-    code = f"invalid_{name}" if is_there else "missing_required_parameter"
+def _reject_field(document: Mapping[str, Any], name: str, expected: str) -> NoReturn:
+    is_given = document.get(name) is not None
+    code = f"invalid_{name}" if is_given else "missing_required_parameter"
     raise InvalidLine(
-        code, f"'{name}' {'must be' if is_there else 'is missing. Send'} {wanted}.", name
+        code, f"'{name}' {'must be' if is_given else 'is missing. Send'} {expected}.", name
     )

@@ -1,4 +1,4 @@
-"""What a client can ask for of its files and batches, in DynamoDB; contents are in S3."""
+"""The records of files and batches in DynamoDB; their content is in S3."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.aws.dynamodb import Table, dynamodb
-from llm_relay.batch.model.codec import decoded, encoded, facts_of, record_in
+from llm_relay.batch.model.codec import decode_item, decode_record, encode_item, record_values
 from llm_relay.batch.model.record import Batch, StoredFile
 
 if TYPE_CHECKING:
@@ -16,110 +16,113 @@ if TYPE_CHECKING:
 
     from llm_relay.aws.dynamodb import Item
 
-# What DynamoDB deletes by itself: so long after it was made, or after a file's time is over.
+# After this time, or a day after a file has expired, DynamoDB deletes a record.
 RECORD_TTL_SECONDS = 400 * 86_400
-_PAST_ITS_TIME_SECONDS = 86_400
+_EXPIRED_FILE_TTL_SECONDS = 86_400
 
 
 @lru_cache(maxsize=1)
 def store() -> Store:
-    """Return the store of this environment, made on first use."""
+    """Return the store of this environment, created on first use."""
     return Store(os.environ["BATCHES_TABLE"])
 
 
 class Store:
-    """The records of all owners; `client` makes the client of DynamoDB."""
+    """The records of all owners; `client` returns the DynamoDB client."""
 
     def __init__(self, table: str, client: Callable[[], Any] = dynamodb) -> None:
         self._table = Table(table, client)
 
     def add(self, record: Batch | StoredFile) -> bool:
-        """Keep a new record; return whether its id was free."""
-        values = {**facts_of(record), "ttl": _forgotten_at(record)}
-        done, found = self._update(_key_of(record), values, "attribute_not_exists(pk)")
-        # The same is there already if the reply to the first of two tries was lost.
-        return done or (found or {}).items() >= encoded(values).items()
+        """Add a record; return False if its id is taken."""
+        if isinstance(record, StoredFile) and record.expires_at is not None:
+            ttl = record.expires_at + _EXPIRED_FILE_TTL_SECONDS
+        else:
+            ttl = int(time.time()) + RECORD_TTL_SECONDS
+        values = {**record_values(record), "ttl": ttl}
+        kind = "batches" if isinstance(record, Batch) else "files"
+        key = _key(kind, record.owner, record.id)
+        done, found = self._update(key, values, "attribute_not_exists(pk)")
+        # An update that was repeated because its reply was lost finds its own record.
+        return done or (found or {}).items() >= encode_item(values).items()
 
     def batch(self, owner: str, batch_id: str) -> Batch | None:
-        """Return a batch as it is now."""
-        item = self._table.get(_key("batches", owner, batch_id))
-        return record_in(Batch, item) if item else None
+        """Return a batch (consistent read)."""
+        return _batch_in(self._table.get(_key("batches", owner, batch_id)))
 
     def file(self, owner: str, file_id: str) -> StoredFile | None:
-        """Return a file, unless its time is over."""
+        """Return a file unless it has expired (consistent read)."""
         item = self._table.get(_key("files", owner, file_id))
-        found = record_in(StoredFile, item) if item else None
-        return found if found and not found.is_over(time.time()) else None
+        found = decode_record(StoredFile, item) if item else None
+        return found if found and not found.is_expired(time.time()) else None
 
     def delete_file(self, owner: str, file_id: str) -> None:
-        """Forget a file."""
+        """Delete the record of a file."""
         self._table.delete(_key("files", owner, file_id))
 
     def batches(self, owner: str, after: str | None, limit: int) -> list[Batch]:
-        """Return so many batches of an owner, newest first, from the one after `after` on."""
+        """Return at most `limit` batches of an owner, newest first, following the id `after`."""
         items = self._table.page(f"batches#{owner}", after, limit, forward=False)
-        return [record_in(Batch, item) for item in items]
+        return [decode_record(Batch, item) for item in items]
 
     def files(
         self, owner: str, after: str | None, limit: int, *, oldest_first: bool = False
     ) -> list[StoredFile]:
-        """Return so many files of an owner, those whose time is over included."""
+        """Return at most `limit` files of an owner, including expired ones."""
         items = self._table.page(f"files#{owner}", after, limit, forward=oldest_first)
-        return [record_in(StoredFile, item) for item in items]
+        return [decode_record(StoredFile, item) for item in items]
 
-    def change(
-        self, owner: str, batch_id: str, states: Collection[str], **values: Any
+    def update_batch(
+        self,
+        owner: str,
+        batch_id: str,
+        statuses: Collection[str],
+        times: Mapping[str, int] | None = None,
+        **values: Any,
     ) -> tuple[bool, Batch | None]:
-        """Change a batch if it is in one of these states; `times` are added to those it has.
+        """Change a batch that has one of these statuses; `times` are added to the stored ones.
 
-        Return whether it was, and the batch as it is then (None if there is none).
+        Return whether it was changed, and the batch as it is now (None if there is none).
         """
-        among = {f":state{index}": state for index, state in enumerate(sorted(states))}
-        times = values.pop("times", None)
-        done, item = self._update(
-            _key("batches", owner, batch_id),
-            values,
-            f"#status IN ({', '.join(among)})",
-            among,
-            times,
-        )
-        return done, record_in(Batch, item) if item else None
+        expected = {f":status{index}": status for index, status in enumerate(sorted(statuses))}
+        key, condition = _key("batches", owner, batch_id), f"#status IN ({', '.join(expected)})"
+        done, item = self._update(key, values, condition, expected, times or {})
+        return done, _batch_in(item)
 
     def claim(self, owner: str, batch_id: str, execution: str) -> Batch | None:
-        """Take a batch for an execution; None if another one has it, or there is none."""
+        """Assign a batch to an execution; None if another one has it or it does not exist."""
         done, item = self._update(
             _key("batches", owner, batch_id),
             {"execution": execution},
             "attribute_type(#execution, :null) OR #execution = :execution",
             {":null": "NULL"},
         )
-        return record_in(Batch, item) if done and item else None
+        return _batch_in(item) if done else None
 
-    def first(self, owner: str, key: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what was first kept under a key of an owner: these values if it is new.
+    def put_key(self, owner: str, key: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Store values under an Idempotency-Key unless it has some; return what is stored.
 
-        A key may come afresh after `ttl`, which is among the values.
+        `ttl`, which is among the values, is when the key expires (seconds since the epoch).
         """
-        place = _key("batchkeys", owner, key)
         is_free = "attribute_not_exists(pk) OR #ttl < :now"
+        place = _key("batchkeys", owner, key)
         _, item = self._update(place, values, is_free, {":now": int(time.time())})
-        return decoded(item or {})
+        return decode_item(item or {})
 
-    def forget(self, owner: str, key: str) -> None:
-        """Let a key be used as if it had never come."""
+    def delete_key(self, owner: str, key: str) -> None:
+        """Delete an Idempotency-Key."""
         self._table.delete(_key("batchkeys", owner, key))
 
-    def count(self, owner: str, batch_id: str, completed: int, failed: int) -> Batch | None:
-        """Add to the rows that are done; return the batch as it is then."""
+    def add_counts(self, owner: str, batch_id: str, completed: int, failed: int) -> Batch | None:
+        """Add to the counts of finished rows; return the batch as it is now."""
         update = {
             "Key": _key("batches", owner, batch_id),
             "UpdateExpression": "ADD #completed :completed, #failed :failed",
             "ConditionExpression": "attribute_exists(pk)",
             "ExpressionAttributeNames": {"#completed": "completed", "#failed": "failed"},
-            "ExpressionAttributeValues": encoded({":completed": completed, ":failed": failed}),
+            "ExpressionAttributeValues": encode_item({":completed": completed, ":failed": failed}),
         }
-        item = self._table.update(update)[1]
-        return record_in(Batch, item) if item else None
+        return _batch_in(self._table.update(update)[1])
 
     def _update(
         self,
@@ -129,36 +132,27 @@ class Store:
         compared: Mapping[str, Any] | None = None,
         times: Mapping[str, int] | None = None,
     ) -> tuple[bool, Item | None]:
-        # Each moment by itself: whoever writes another one at the same time loses nothing.
-        moments = times or {}
-        sets = [f"#{name} = :{name}" for name in values]
-        sets += [f"#times.#{name} = :{name}" for name in moments]
-        named = {*values, *moments, *(["times"] if moments else [])}
-        if "#status" in condition:
-            named.add("status")
+        times = times or {}
+        # Each time is set by itself, so that a concurrent update of another one is kept.
+        changes = [f"#{name} = :{name}" for name in values]
+        changes += [f"#times.#{name} = :{name}" for name in times]
+        names = {*values, *times, *(["times"] if times else [])}
+        names |= {"status"} if "#status" in condition else set()
+        set_values = {f":{name}": value for name, value in {**values, **times}.items()}
         return self._table.update(
             {
                 "Key": key,
-                "UpdateExpression": "SET " + ", ".join(sets),
+                "UpdateExpression": "SET " + ", ".join(changes),
                 "ConditionExpression": condition,
-                "ExpressionAttributeNames": {f"#{name}": name for name in named},
-                "ExpressionAttributeValues": encoded(
-                    {f":{name}": value for name, value in {**values, **moments}.items()}
-                    | dict(compared or {})
-                ),
+                "ExpressionAttributeNames": {f"#{name}": name for name in names},
+                "ExpressionAttributeValues": encode_item(set_values | dict(compared or {})),
             }
         )
 
 
-def _forgotten_at(record: Batch | StoredFile) -> int:
-    if isinstance(record, StoredFile) and record.expires_at is not None:
-        return record.expires_at + _PAST_ITS_TIME_SECONDS
-    return int(time.time()) + RECORD_TTL_SECONDS
+def _batch_in(item: Item | None) -> Batch | None:
+    return decode_record(Batch, item) if item else None
 
 
 def _key(kind: str, owner: str, record_id: str) -> Item:
     return {"pk": {"S": f"{kind}#{owner}"}, "sk": {"S": record_id}}
-
-
-def _key_of(record: Batch | StoredFile) -> Item:
-    return _key("batches" if isinstance(record, Batch) else "files", record.owner, record.id)

@@ -1,1 +1,1 @@
-"""Checks and splits an input file."""
+"""Checks an input file and splits it into chunks."""

@@ -1,4 +1,4 @@
-"""Cuts a file into the chunks that workers take."""
+"""Splits a file into chunks for the workers."""
 
 from __future__ import annotations
 
@@ -9,30 +9,29 @@ from llm_relay.batch.model.manifest import Chunk
 if TYPE_CHECKING:
     from llm_relay.batch.model.lines import Line
 
-LARGEST_CHUNK_BYTES = 64 * 1024 * 1024
+_MAX_CHUNK_BYTES = 64 * 1024 * 1024
 
 
 class Chunker:
-    """Takes the lines of a file in order; chunks end by rows or by bytes."""
+    """Collects the lines of a file in order; a chunk is limited by rows and by bytes."""
 
     def __init__(self, rows_per_chunk: int) -> None:
         self._rows_per_chunk = rows_per_chunk
         self._chunks: list[Chunk] = []
-        self._first: Line | None = None  # of the chunk that is still open
+        self._first: Line | None = None  # line of the current chunk
         self._end = self._rows = 0
 
     def add(self, line: Line) -> None:
-        """Put a line into a chunk."""
-        first = self._first
-        is_full = first is None or self._rows >= self._rows_per_chunk
-        if first is None or is_full or line.end - first.start > LARGEST_CHUNK_BYTES:
+        """Add a line to the current chunk, or to a new one if that is full."""
+        is_full = self._rows >= self._rows_per_chunk
+        if self._first is None or is_full or line.end - self._first.start > _MAX_CHUNK_BYTES:
             self._close()
             self._first = line
         self._rows += 1
         self._end = line.end
 
     def chunks(self) -> list[Chunk]:
-        """Return all chunks, the last of which ends here."""
+        """Return all chunks, including the current one."""
         self._close()
         return self._chunks
 

@@ -1,4 +1,4 @@
-"""One pass over a file of rows: what is wrong with it, and how it is cut into chunks."""
+"""Checks a file of rows and splits it into chunks, in one pass."""
 
 from __future__ import annotations
 
@@ -21,58 +21,55 @@ if TYPE_CHECKING:
 MAX_ROWS = 1_000_000
 ROWS_PER_CHUNK = 2_000
 MAX_REPORTED_ERRORS = 100
-# Whoever has more has made one mistake many times.
+# The check ends here: this many errors are one mistake made many times.
 MAX_ERRORS = 10_000
 
 
 @dataclass(slots=True, kw_only=True)
 class FileReport:
-    """What a file holds, and what is wrong with it."""
+    """The chunks and the errors of a file."""
 
     rows: int = 0
     chunks: list[Chunk] = field(default_factory=list)
-    errors: list[dict[str, Any]] = field(default_factory=list)  # the first hundred
+    errors: list[dict[str, Any]] = field(default_factory=list)  # at most MAX_REPORTED_ERRORS
     error_count: int = 0
 
-    def note(self, bad: InvalidLine, line: int | None = None) -> None:
-        """Keep an error, if it is among the first, and count it."""
+    def add_error(self, error: InvalidLine, line: int | None = None) -> None:
+        """Count an error, and report it if it is among the first."""
         self.error_count += 1
         if len(self.errors) < MAX_REPORTED_ERRORS:
-            self.errors.append(error_entry(bad.code, bad.message, line, bad.param))
+            self.errors.append(error_entry(error.code, error.message, line, error.param))
 
 
 def check_file(
     lines: Iterable[Line],
     checker: RowChecker,
     rows_per_chunk: int = ROWS_PER_CHUNK,
-    see: Callable[[Line, BatchRow], None] | None = None,
-    most_rows: int = MAX_ROWS,
+    on_row: Callable[[Line, BatchRow], None] | None = None,
+    max_rows: int = MAX_ROWS,
 ) -> FileReport:
-    """Check every line; `see` is shown the good ones."""
-    findings, cutter = FileReport(), Chunker(rows_per_chunk)
+    """Check every line; `on_row` is called with the valid ones."""
+    report, chunker = FileReport(), Chunker(rows_per_chunk)
     with closing(CustomIds()) as custom_ids:
         for line in lines:
-            if findings.rows >= most_rows:
-                findings.note(_too_many(most_rows), line.number)
+            if report.rows >= max_rows:
+                why = f"A batch has at most {max_rows:,} requests. Split the file at this line."
+                report.add_error(InvalidLine("too_many_requests", why), line.number)
                 break
-            findings.rows += 1
-            cutter.add(line)
+            report.rows += 1
+            chunker.add(line)
             try:
                 row = checker.check(line)
                 custom_ids.add(row.custom_id, line.number)
-            except InvalidLine as bad:
-                findings.note(bad, line.number)
-                if findings.error_count >= MAX_ERRORS:
+            except InvalidLine as error:
+                report.add_error(error, line.number)
+                if report.error_count >= MAX_ERRORS:
                     break
                 continue
-            if see:
-                see(line, row)
-    findings.chunks = cutter.chunks()
-    if not findings.rows:
-        findings.note(InvalidLine("empty_file", "The file holds no requests. Send one per line."))
-    return findings
-
-
-def _too_many(most_rows: int) -> InvalidLine:
-    why = f"A batch takes at most {most_rows:,} requests. Split the file from this line on."
-    return InvalidLine("too_many_requests", why)
+            if on_row:
+                on_row(line, row)
+    report.chunks = chunker.chunks()
+    if not report.rows:
+        why = "The file has no requests. Write one per line."
+        report.add_error(InvalidLine("empty_file", why))
+    return report

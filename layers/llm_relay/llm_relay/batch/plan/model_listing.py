@@ -1,4 +1,4 @@
-"""A provider's list of models, asked for once in the course of a step."""
+"""A provider's list of models, fetched at most once per step."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ if TYPE_CHECKING:
 
     from llm_relay.providers.provider import Provider
 
-_SECONDS = 30.0
+_TIMEOUT_SECONDS = 30.0
 
 
 class ModelListing:
-    """What a provider lists of its models.
+    """A provider's list of models.
 
-    Where nothing can be told without it, a list that does not come now is an error, except from a
-    provider that has none.
+    If it is needed and cannot be fetched, that is an error, unless the provider has no list.
     """
 
-    def __init__(self, source: Provider, *, is_needed: bool) -> None:
-        self._source = source
+    def __init__(self, provider: Provider, *, is_needed: bool) -> None:
+        self._provider = provider
         self._is_needed = is_needed
         self._entries: Mapping[str, Mapping[str, Any]] | None = None
         self._failure: RelayError | None = None
 
     def entry(self, model: str) -> Mapping[str, Any] | None:
-        """Return what is listed of a model, if it is listed."""
+        """Return the entry of a model, if the provider lists it."""
         if self._failure:
             raise self._failure
         if self._entries is None:
-            self._entries = self._fetched()
-        return self._entries.get(self._source.model_name(model) or model)
+            self._entries = self._fetch()
+        return self._entries.get(self._provider.model_name(model) or model)
 
-    def _fetched(self) -> Mapping[str, Mapping[str, Any]]:
+    def _fetch(self) -> Mapping[str, Mapping[str, Any]]:
+        deadline = Deadline.after(_TIMEOUT_SECONDS)
         try:
-            listing = self._source.catalog.listing(Deadline.after(_SECONDS), AttemptTracker())
+            listing = self._provider.catalog.listing(deadline, AttemptTracker())
         except RelayError as error:
             has_none = isinstance(error, ProviderRefused) and error.status == HTTPStatus.NOT_FOUND
             if self._is_needed and not has_none:

@@ -1,11 +1,11 @@
-"""Plans a batch: checks every row, and cuts the file into chunks for the workers."""
+"""The first step of a batch: checks every row and splits the file into chunks."""
 
 from __future__ import annotations
 
 import os
 import time
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
@@ -25,118 +25,111 @@ from llm_relay.batch.plan.model_listing import ModelListing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
-    from llm_relay.batch.model.record import Batch
+    from llm_relay.batch.model.record import Batch, Document
 
 PLANNED, DUPLICATE, STOPPED = "planned", "duplicate", "stopped"
 
-_WORKERS = "10"
-_GONE = InvalidLine(
+_DEFAULT_WORKERS = "10"
+_FILE_DELETED = InvalidLine(
     "file_not_found",
-    "The input file is gone. Upload it again, and make a new batch of it.",
+    "The input file was deleted. Upload it again and create a new batch.",
     "input_file_id",
 )
-_REPLACED = InvalidLine(
+_FILE_REPLACED = InvalidLine(
     INPUT_CHANGED.code,
-    "The file was replaced or deleted before it was read, and no row was run. What took its place "
-    "is a batch of its own.",
+    "The file was replaced or deleted before it was read, and no row was run. The file that "
+    "replaced it is a batch of its own.",
     "input_file_id",
 )
-
-Document = dict[str, Any]
 
 
 def plan_batch(event: Mapping[str, Any]) -> Document:
-    """Return what the state machine is to do: `execution` is its ARN, `input` what it was told."""
-    return run_step(event["input"], lambda: _planned(event["execution"], event["input"]))
+    """Return the plan of a batch; `execution` is the state machine's ARN, `input` its input."""
+    return run_step(event["input"], lambda: _plan(event["execution"], event["input"]))
 
 
-def _planned(execution: str, told: Mapping[str, Any]) -> Document:
-    subject = batch_reference(told)
-    if subject.arrival:
-        subject.arrival.take_in(store())
-    batch = store().claim(subject.owner, subject.batch, execution)
-    outcome = DUPLICATE if batch is None else _outcome(batch)
-    return subject.document() | {"outcome": outcome, "manifest": _manifest(subject.batch)}
+def _plan(execution: str, event: Mapping[str, Any]) -> Document:
+    reference = batch_reference(event)
+    if reference.inbox_object:
+        reference.inbox_object.register(store())
+    batch = store().claim(reference.owner, reference.batch, execution)
+    manifest = {
+        "bucket": _bucket().name,
+        "key": manifest_key(reference.batch),
+        "concurrency": int(os.environ.get("BATCH_WORKERS", _DEFAULT_WORKERS)),
+    }
+    outcome = _outcome(batch) if batch else DUPLICATE
+    return reference.document() | {"outcome": outcome, "manifest": manifest}
 
 
 def _outcome(batch: Batch) -> str:
     if batch.status == VALIDATING:
-        batch = _validated(batch)
+        batch = _validate(batch)
     if batch.status == FAILED:
         publish_end(store(), _bucket(), batch)
         return FAILED
     return PLANNED if batch.status == IN_PROGRESS else STOPPED
 
 
-def _validated(batch: Batch) -> Batch:
-    """Return the batch as it is after a look at its file, or as somebody else left it."""
+def _validate(batch: Batch) -> Batch:
+    """Return the batch in its next status, or in the one that another request has set."""
     started = time.monotonic()
     checker = _checker(batch)
-    findings, etag = _findings(batch, checker)
-    now = int(time.time())
+    report, etag = _check(batch, checker)
     values: Document = {"endpoint": checker.url or batch.endpoint}
-    if findings.error_count:
-        values |= {"status": FAILED, "times": {"failed_at": now}, "errors": findings.errors}
-        values["error_count"] = findings.error_count
+    if report.error_count:
+        values |= {"status": FAILED, "errors": report.errors, "error_count": report.error_count}
     else:
-        text = format_manifest(findings.chunks)
-        _bucket().put(manifest_key(batch.id), text)
-        values |= {"status": IN_PROGRESS, "times": {"in_progress_at": now}, "total": findings.rows}
-        values["input_etag"] = etag
-    _log(batch, findings, time.monotonic() - started)
-    changed = store().change(batch.owner, batch.id, {VALIDATING}, **values)[1]
+        _bucket().put(manifest_key(batch.id), format_manifest(report.chunks))
+        values |= {"status": IN_PROGRESS, "total": report.rows, "input_etag": etag}
+    times = {f"{values['status']}_at": int(time.time())}
+    _log(batch, report, time.monotonic() - started)
+    changed = store().update_batch(batch.owner, batch.id, {VALIDATING}, times, **values)[1]
     return changed or batch
 
 
 def _checker(batch: Batch) -> RowChecker:
     is_needed = batch.client.budget_nanos is not None
-    terms = [
+    rules = [
         ProviderRules(
-            dialect=source.dialect,
-            listed=ModelListing(source, is_needed=is_needed).entry,
-            has=source.model_name,
+            dialect=provider.dialect,
+            listed=ModelListing(provider, is_needed=is_needed).entry,
+            serves=provider.model_name,
         )
-        for source in provider_router()
+        for provider in provider_router()
     ]
-    return RowChecker(batch.endpoint or None, client=batch.client, providers=terms)
+    return RowChecker(batch.endpoint or None, client=batch.client, providers=rules)
 
 
-def _findings(batch: Batch, checker: RowChecker) -> tuple[FileReport, str | None]:
-    """Return what is in the file, and the ETag of the object that was read."""
+def _check(batch: Batch, checker: RowChecker) -> tuple[FileReport, str | None]:
+    """Return the report on the input file, and the ETag of the object that was read."""
     rows_per_chunk = int(os.environ.get("BATCH_ROWS_PER_CHUNK", ROWS_PER_CHUNK))
     try:
         content, etag = _bucket().open(batch.input_key, batch.input_etag)
     except KeyError:
-        findings = FileReport()
-        findings.note(_REPLACED if batch.input_etag else _GONE)
-        return findings, None
-    # In one go: a file that is replaced meanwhile is not seen half old and half new.
-    with content as source:
-        return check_file(read_lines(read_blocks(source)), checker, rows_per_chunk), etag
-
-
-def _manifest(batch_id: str) -> Document:
-    return {
-        "bucket": _bucket().name,
-        "key": manifest_key(batch_id),
-        "concurrency": int(os.environ.get("BATCH_WORKERS", _WORKERS)),
-    }
+        report = FileReport()
+        report.add_error(_FILE_REPLACED if batch.input_etag else _FILE_DELETED)
+        return report, None
+    # One request for the whole file: a replacement during the check is not mixed with it.
+    with content:
+        return check_file(read_lines(read_blocks(content)), checker, rows_per_chunk), etag
 
 
 def _bucket() -> Bucket:
     return Bucket(os.environ["BATCH_BUCKET"])
 
 
-def _log(batch: Batch, findings: FileReport, seconds: float) -> None:
-    facts = {
+def _log(batch: Batch, report: FileReport, seconds: float) -> None:
+    fields = {
         "batch": batch.id,
-        "rows": findings.rows,
-        "chunks": len(findings.chunks),
-        "errors": findings.error_count,
+        "rows": report.rows,
+        "chunks": len(report.chunks),
+        "errors": report.error_count,
         "seconds": round(seconds, 3),
     }
-    _logger().info("batch planned", extra=facts)
+    _logger().info("batch planned", extra=fields)
 
 
 @lru_cache(maxsize=1)

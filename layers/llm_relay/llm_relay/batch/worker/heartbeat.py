@@ -75,6 +75,6 @@ class LeaseHeartbeat:
 
     def _report(self, counts: tuple[int, int]) -> None:
         completed, failed = (new - old for new, old in zip(counts, self._reported, strict=True))
-        batch = self._store.count(self._owner, self._lease.batch, completed, failed)
+        batch = self._store.add_counts(self._owner, self._lease.batch, completed, failed)
         self._reported = counts
         self.batch_in_progress = bool(batch and batch.status == IN_PROGRESS)

@@ -8,9 +8,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from llm_relay.batch.model.lines import InputChanged
 from llm_relay.batch.worker.budget import BudgetReservations, LeaseLost
 from llm_relay.batch.worker.chunk_task import INPUT_CHANGED, LEASE_LOST
-from llm_relay.batch.worker.rows import InputChanged
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import (
     BudgetExceeded,

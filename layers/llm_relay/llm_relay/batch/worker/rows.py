@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.batch.model.lines import read_lines
+from llm_relay.batch.model.lines import read_chunk
 from llm_relay.batch.model.result_lines import error_result
 from llm_relay.batch.model.row_check import InvalidLine, parse_row
 from llm_relay.core.errors import BadRequest, PricesUnavailable, RelayError
@@ -23,13 +23,8 @@ if TYPE_CHECKING:
     from llm_relay.billing.admission import Admission
     from llm_relay.providers.provider import Provider
 
-_BLOCK_BYTES = 4 * 1024 * 1024
 
 Document = dict[str, Any]
-
-
-class InputChanged(Exception):  # noqa: N818 - an event rather than an error
-    """The input file was replaced or deleted after it was checked."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -113,16 +108,5 @@ def unprocessed_lines(
     bucket: Bucket, batch: Batch, chunk: Chunk, done: bytearray
 ) -> Iterator[Line]:
     """Return the lines of a chunk whose rows are not done; raises InputChanged while read."""
-    blocks = _blocks(bucket, batch, chunk)
-    lines = read_lines(blocks, start=chunk.start, first_row=chunk.first_row)
+    lines = read_chunk(bucket, batch, chunk)
     return (line for line in lines if not done[line.row - chunk.first_row])
-
-
-def _blocks(bucket: Bucket, batch: Batch, chunk: Chunk) -> Iterator[bytes]:
-    for start in range(chunk.start, chunk.end, _BLOCK_BYTES):
-        end = min(start + _BLOCK_BYTES, chunk.end)
-        try:
-            block = bucket.get(batch.input_key, start, end, batch.input_etag)
-        except KeyError:
-            raise InputChanged from None
-        yield block
