@@ -88,8 +88,8 @@ LOSES_THE_LAST_ROW = Mutant(
     changes=(
         Change(
             "batch/worker/part_writer.py",
-            "taken, self._held, self._held_bytes = self._held, [], 0",
-            "taken, self._held, self._held_bytes = self._held[:-1], [], 0",
+            "self._pending_bytes = self._pending, [], 0",
+            "self._pending_bytes = self._pending[:-1], [], 0",
         ),
     ),
     caught_by=(f"{_WORKER}::test_every_row_is_answered_once_and_counted",),
