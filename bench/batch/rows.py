@@ -50,7 +50,7 @@ class Planned:
 
     def work(self, chunk: dict[str, int]) -> dict[str, Any]:
         """Return what Step Functions gives a worker for a chunk."""
-        return {**self.whole(), "chunk": chunk, "idle": 0}
+        return {**self.whole(), "chunk": chunk, "silent_attempts": 0}
 
     def whole(self) -> dict[str, Any]:
         """Return what Step Functions gives the last step."""
