@@ -78,9 +78,9 @@ def test_a_refusal_of_a_batch_s_row_is_told_without_the_key(
     provider: ScriptedProvider, answer: Script
 ) -> None:
     provider.scripts = [answer]
-    exchange = CompletionCall(relay.provider_router(), ChatCompletions())
+    completion_call = CompletionCall(relay.provider_router(), ChatCompletions())
     with pytest.raises(ProviderRefused) as caught:
-        exchange.call(
+        completion_call.call(
             {relay.provider_router().named(None): QUESTION}, Deadline.after(30), AttemptTracker()
         )
     without_key(caught.value.body())

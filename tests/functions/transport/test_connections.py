@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 _OK = whole(200, {"data": []})
 
 
-def upstream_of(provider: ScriptedProvider, **environment: str) -> HttpTransport:
+def transport_of(provider: ScriptedProvider, **environment: str) -> HttpTransport:
     base = {"UPSTREAM_BASE_URL": provider.base_url}
     return HttpTransport(TransportSettings.from_mapping(base | environment))
 
 
-def call(upstream: HttpTransport) -> int:
+def call(transport: HttpTransport) -> int:
     deadline = Deadline.after(PATIENCE_SECONDS)
     request = HttpRequest(method="GET", path="/models")
-    reply = upstream.send(request, "key", deadline)
+    reply = transport.send(request, "key", deadline)
     try:
         reply.read_all(deadline)
     finally:
@@ -39,32 +39,32 @@ def call(upstream: HttpTransport) -> int:
     return reply.status
 
 
-def calls_at_once(upstream: HttpTransport, count: int) -> Iterable[int]:
+def calls_at_once(transport: HttpTransport, count: int) -> Iterable[int]:
     with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(lambda _: call(upstream), range(count)))
+        return list(pool.map(lambda _: call(transport), range(count)))
 
 
 def test_a_connection_that_idled_too_long_is_not_used_though_others_are_busy() -> None:
     together = [threading.Barrier(2), *_OK]
     with ScriptedProvider([together, together, _OK]) as provider:
-        upstream = upstream_of(provider, UPSTREAM_KEEP_SECONDS="5")
-        calls_at_once(upstream, 2)
+        transport = transport_of(provider, UPSTREAM_KEEP_SECONDS="5")
+        calls_at_once(transport, 2)
         assert provider.connections == 2
         ends = time.monotonic() + 5.5
         while time.monotonic() < ends:  # one of them stays busy, the other grows old
-            call(upstream)
+            call(transport)
             time.sleep(0.05)
         assert provider.connections == 2
         provider.scripts = [together]
-        calls_at_once(upstream, 2)
+        calls_at_once(transport, 2)
         assert provider.connections == 3
 
 
 def test_as_many_connections_are_kept_as_the_settings_say() -> None:
     with ScriptedProvider([[threading.Barrier(20), *_OK]]) as provider:
-        upstream = upstream_of(provider, UPSTREAM_CONNECTIONS="20", UPSTREAM_KEEP_SECONDS="60")
-        assert set(calls_at_once(upstream, 20)) == {200}
-        assert set(calls_at_once(upstream, 20)) == {200}
+        transport = transport_of(provider, UPSTREAM_CONNECTIONS="20", UPSTREAM_KEEP_SECONDS="60")
+        assert set(calls_at_once(transport, 20)) == {200}
+        assert set(calls_at_once(transport, 20)) == {200}
         assert provider.connections == 20
 
 
@@ -74,8 +74,8 @@ def test_a_proxy_that_the_environment_names_is_asked_in_the_provider_s_place(
     with ScriptedProvider([_OK]) as proxy:
         monkeypatch.setenv("http_proxy", proxy.base_url.removesuffix("/v1"))
         settings = TransportSettings.from_mapping({"UPSTREAM_BASE_URL": "http://provider.test/v1"})
-        upstream = HttpTransport(settings)
-        assert [call(upstream), call(upstream)] == [200, 200]
+        transport = HttpTransport(settings)
+        assert [call(transport), call(transport)] == [200, 200]
         assert {each.path for each in proxy.requests} == {"http://provider.test/v1/models"}
         assert proxy.connections == 1
 
@@ -104,11 +104,11 @@ def test_a_proxy_that_refuses_to_connect_has_passed_nothing_on(
 
 @pytest.mark.parametrize("host", ["api..example.com", "*.example.com"])
 def test_a_host_that_cannot_be_one_cannot_be_reached(host: str) -> None:
-    upstream = HttpTransport(
+    transport = HttpTransport(
         TransportSettings.from_mapping({"UPSTREAM_BASE_URL": f"https://{host}/v1"})
     )
     with pytest.raises(UpstreamUnreachable):
-        call(upstream)
+        call(transport)
 
 
 @pytest.mark.parametrize("head", [b"200 OK\r\nContent-Length: 0", b"204 No Content"])
@@ -116,18 +116,18 @@ def test_what_comes_behind_an_answer_without_a_body_is_no_answer_to_the_next_cal
     head: bytes,
 ) -> None:
     with ScriptedProvider([[b"HTTP/1.1 %b\r\n\r\n" % head + _OK[0]], _OK]) as provider:
-        upstream = upstream_of(provider)
-        call(upstream)
-        assert call(upstream) == 200
+        transport = transport_of(provider)
+        call(transport)
+        assert call(transport) == 200
         assert provider.connections == 2
 
 
 def test_each_request_has_its_own_key_and_body_and_tells_its_length() -> None:
     with ScriptedProvider([_OK]) as provider:
-        upstream = upstream_of(provider)
+        transport = transport_of(provider)
         for key, body in (("key-1", b"{}"), ("key-2", b'{"a": 1}'), ("key-3", None)):
             request = HttpRequest(method="POST" if body else "GET", path="/a", body=body)
-            upstream.send(request, key, Deadline.after(20)).close()
+            transport.send(request, key, Deadline.after(20)).close()
         sent = [(each.headers["authorization"], each.body) for each in provider.requests]
         assert sent == [
             ("Bearer key-1", b"{}"),

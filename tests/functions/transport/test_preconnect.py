@@ -29,13 +29,13 @@ _OK = whole(200, {"data": []})
 _MODELS = HttpRequest(method="GET", path="/models")
 
 
-def upstream_of(base_url: str, **environment: str) -> HttpTransport:
+def transport_of(base_url: str, **environment: str) -> HttpTransport:
     base = {"UPSTREAM_BASE_URL": base_url}
     return HttpTransport(TransportSettings.from_mapping(base | environment))
 
 
-def call(upstream: HttpTransport) -> int:
-    reply = upstream.send(_MODELS, "key", Deadline.after(PATIENCE_SECONDS))
+def call(transport: HttpTransport) -> int:
+    reply = transport.send(_MODELS, "key", Deadline.after(PATIENCE_SECONDS))
     reply.read_all(Deadline.after(PATIENCE_SECONDS))
     reply.close()
     return reply.status
@@ -69,20 +69,20 @@ def test_a_request_that_is_refused_makes_no_connection(
 
 def test_many_first_calls_share_what_was_opened_and_open_the_rest() -> None:
     with ScriptedProvider([_OK]) as provider:
-        upstream = upstream_of(provider.base_url)
-        upstream.preconnect()
+        transport = transport_of(provider.base_url)
+        transport.preconnect()
         with ThreadPoolExecutor(4) as pool:
-            assert set(pool.map(lambda _: call(upstream), range(4))) == {200}
+            assert set(pool.map(lambda _: call(transport), range(4))) == {200}
         assert 1 <= provider.connections <= 4
 
 
 def test_a_connection_opened_in_vain_is_not_opened_twice() -> None:
     with ScriptedProvider([_OK]) as provider:
-        upstream = upstream_of(provider.base_url)
+        transport = transport_of(provider.base_url)
         for _ in range(2):
-            upstream.preconnect()
-            upstream.wait_for_preconnect(PATIENCE_SECONDS)
-        assert call(upstream) == 200
+            transport.preconnect()
+            transport.wait_for_preconnect(PATIENCE_SECONDS)
+        assert call(transport) == 200
         assert provider.connections == 1
 
 
@@ -90,12 +90,12 @@ def test_a_connection_that_failed_ahead_is_tried_again_by_the_call() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        upstream = upstream_of(f"http://127.0.0.1:{port}/v1")
-        upstream.preconnect()  # refused, as nobody listens yet
-        upstream.wait_for_preconnect(PATIENCE_SECONDS)
+        transport = transport_of(f"http://127.0.0.1:{port}/v1")
+        transport.preconnect()  # refused, as nobody listens yet
+        transport.wait_for_preconnect(PATIENCE_SECONDS)
         unused.listen()
         with ThreadPoolExecutor(1) as pool:
-            status = pool.submit(call, upstream)
+            status = pool.submit(call, transport)
             connection, _ = unused.accept()
             with connection:
                 connection.recv(65536)
@@ -112,7 +112,7 @@ class TlsProvider:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.settimeout(PATIENCE_SECONDS)
         base_url = f"https://127.0.0.1:{self.listener.getsockname()[1]}/v1"
-        self.upstream = upstream_of(base_url, REQUESTS_CA_BUNDLE=str(certified.bundle))
+        self.transport = transport_of(base_url, REQUESTS_CA_BUNDLE=str(certified.bundle))
 
     def accept(self) -> ssl.SSLSocket:
         """Take a connection as far as to its tickets."""
@@ -136,11 +136,11 @@ def tls_provider(certified: certificate.Certificate) -> Iterator[TlsProvider]:
 def test_a_connection_opened_ahead_over_tls_is_the_one_that_is_used(
     tls_provider: TlsProvider,
 ) -> None:
-    tls_provider.upstream.preconnect()
+    tls_provider.transport.preconnect()
     with tls_provider.accept() as connection, ThreadPoolExecutor(1) as pool:
         assert connection.version() == "TLSv1.3"
-        tls_provider.upstream.wait_for_preconnect(PATIENCE_SECONDS)
-        status = pool.submit(call, tls_provider.upstream)
+        tls_provider.transport.wait_for_preconnect(PATIENCE_SECONDS)
+        status = pool.submit(call, tls_provider.transport)
         assert connection.recv(65536).startswith(b"GET /v1/models ")
         connection.sendall(b"".join(_OK))
         assert status.result() == 200
@@ -153,32 +153,32 @@ def test_what_is_left_inside_a_tls_connection_is_no_answer_to_the_next_call(
     length = 8192 - len(head % 8000)  # as much as http.client reads at once, and no more
     answer = head % length + b"x" * length
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(call, tls_provider.upstream)
+        first = pool.submit(call, tls_provider.transport)
         with tls_provider.accept() as connection:
             connection.recv(65536)
             connection.sendall(answer + b"".join(whole(500, {})))
             assert first.result() == 200
-            second = pool.submit(call, tls_provider.upstream)
+            second = pool.submit(call, tls_provider.transport)
             with tls_provider.accept() as another:
                 another.recv(65536)
                 another.sendall(b"".join(_OK))
                 assert second.result() == 200
 
 
-def seconds_until_too_late(upstream: HttpTransport, seconds: float) -> float:
+def seconds_until_too_late(transport: HttpTransport, seconds: float) -> float:
     with Stopwatch() as took, pytest.raises((UpstreamTimedOut, UpstreamUnreachable)):
-        upstream.send(_MODELS, "key", Deadline.after(seconds))
+        transport.send(_MODELS, "key", Deadline.after(seconds))
     return took.seconds
 
 
 def test_what_opening_ahead_took_is_not_had_again_by_the_call(tls_provider: TlsProvider) -> None:
-    tls_provider.upstream.preconnect()  # nobody shakes hands
-    assert seconds_until_too_late(tls_provider.upstream, 2) < 3.5
+    tls_provider.transport.preconnect()  # nobody shakes hands
+    assert seconds_until_too_late(tls_provider.transport, 2) < 3.5
 
 
 def test_what_connecting_took_is_not_had_again_by_the_answer(tls_provider: TlsProvider) -> None:
     with ThreadPoolExecutor(1) as pool:
-        took = pool.submit(seconds_until_too_late, tls_provider.upstream, 7)
+        took = pool.submit(seconds_until_too_late, tls_provider.transport, 7)
         time.sleep(2)  # the provider is that slow to shake hands
         with tls_provider.accept():
             assert took.result() < 8.5
