@@ -15,8 +15,9 @@ import pytest
 from llm_relay.api.idempotency.records import persistence_layer as stored_answers
 from llm_relay.api.relay import provider_router
 from llm_relay.aws.dynamodb import dynamodb
-from llm_relay.jobs.leases import Holder, leases
-from llm_relay.jobs.record import answer_key, key_of, records
+from llm_relay.jobs import leases
+from llm_relay.jobs.leases import LeaseHolder
+from llm_relay.jobs.response_store import answer_key, delete_record, record_key
 from tests.support.job_environment import JobWorld, job_world
 from tests.support.ledger_accounts import CLIENT, Accounts
 from tests.support.paying_provider import LISTED, MODEL
@@ -209,7 +210,7 @@ def test_of_a_response_deleted_meanwhile_nothing_is_left(job_world: JobWorld) ->
 
 def test_what_is_put_down_in_the_middle_of_a_deletion_is_deleted_too(job_world: JobWorld) -> None:
     response_id = queued(job_world)
-    while_it_is_asked(job_world, lambda: records().delete(OWNER, response_id))
+    while_it_is_asked(job_world, lambda: delete_record(OWNER, response_id))
     assert list(job_world.batch.bucket.keys("responses/")) == []
 
 
@@ -248,7 +249,7 @@ def test_a_refusal_is_told_by_the_response_itself(
 def test_a_failure_that_may_pass_queues_it_again_and_the_last_one_fails_it(
     job_world: JobWorld,
 ) -> None:
-    job_world.batch.environment.setenv("JOBS_MOST_DELIVERIES", "2")
+    job_world.batch.environment.setenv("JOBS_MAX_DELIVERIES", "2")
     job_world.provider.scripts = [whole(503, REFUSAL)]
     response_id = queued(job_world)
     messages = job_world.receive()
@@ -262,7 +263,7 @@ def test_a_failure_that_may_pass_queues_it_again_and_the_last_one_fails_it(
 def test_ten_deliveries_are_the_most_unless_the_function_is_told_otherwise(
     job_world: JobWorld,
 ) -> None:
-    job_world.batch.environment.delenv("JOBS_MOST_DELIVERIES", raising=False)
+    job_world.batch.environment.delenv("JOBS_MAX_DELIVERIES", raising=False)
     job_world.provider.scripts = [whole(503, REFUSAL)]
     response_id = queued(job_world)
     [message] = job_world.receive()
@@ -275,7 +276,7 @@ def test_ten_deliveries_are_the_most_unless_the_function_is_told_otherwise(
 def test_wrong_settings_fail_it_at_the_last_delivery_alone(
     job_world: JobWorld, environment: pytest.MonkeyPatch
 ) -> None:
-    environment.setenv("JOBS_MOST_DELIVERIES", "2")
+    environment.setenv("JOBS_MAX_DELIVERIES", "2")
     response_id = queued(job_world)
     messages = job_world.receive()
     environment.setenv("PROVIDERS", "[]")
@@ -302,7 +303,8 @@ def test_an_answer_put_down_by_a_killed_invocation_is_not_asked_for_again(
 ) -> None:
     response_id = queued(job_world)
     [key] = [key for key in job_world.batch.bucket.keys("responses/") if "request" not in key]
-    assert leases().take(key_of(OWNER, response_id), Holder(until=int(time.time()) - 5), None)[0]
+    killed = LeaseHolder(expires_at=int(time.time()) - 5)
+    assert leases.acquire(record_key(OWNER, response_id), killed, None)[0]
     job_world.batch.bucket.put(key, json.dumps(ANSWER | {"id": response_id}).encode())
     assert job_world.deliver(job_world.receive()) == []
     assert job_world.provider.requests == []

@@ -14,10 +14,11 @@ import pytest
 
 from llm_relay.api.relay import provider_router
 from llm_relay.aws.dynamodb import dynamodb
-from llm_relay.jobs.leases import Holder, leases
-from llm_relay.jobs.single_job import SingleJob
-from llm_relay.jobs.task import ROUTE
-from llm_relay.jobs.worker import RESULT_SECONDS
+from llm_relay.jobs import leases
+from llm_relay.jobs.job import ROUTE
+from llm_relay.jobs.leases import LeaseHolder
+from llm_relay.jobs.queue_job import QueueJob
+from llm_relay.jobs.worker import STORE_RESERVE_SECONDS
 from llm_relay.observability.call_record import CallRecord
 from tests.support.dynamodb_proxy import UNHEARD, Door
 from tests.support.job_environment import JobWorld, job_world
@@ -140,10 +141,11 @@ def test_a_job_outlives_settings_that_are_wrong(
     assert job_world.result("job-1")["response"]["status_code"] == 200
 
 
-def die_while_asking(world: JobWorld, body: Any, message_id: str) -> SingleJob:
+def die_while_asking(world: JobWorld, body: Any, message_id: str) -> QueueJob:
     """Leave what an invocation leaves that was killed some seconds ago."""
-    job = SingleJob(body, message_id, world.batch.bucket)
-    assert leases().take(job.key, Holder(until=int(time.time()) - 5), job.digest)[0]
+    job = QueueJob(body, message_id, world.batch.bucket)
+    killed = LeaseHolder(expires_at=int(time.time()) - 5)
+    assert leases.acquire(job.key, killed, job.digest)[0]
     return job
 
 
@@ -308,7 +310,7 @@ def test_when_the_result_cannot_be_put_down_the_message_stays(
     job_world.batch.environment.setenv("BATCH_BUCKET", "no-such-bucket")
     job_world.send(JOB)
     # For 5 s it is tried again, and once more after them.
-    assert len(job_world.deliver(job_world.receive(), RESULT_SECONDS + 5)) == 1
+    assert len(job_world.deliver(job_world.receive(), STORE_RESERVE_SECONDS + 5)) == 1
     assert job_world.told() == []
     assert "internal error" in capsys.readouterr().out
 

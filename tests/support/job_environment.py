@@ -13,9 +13,7 @@ import pytest
 from functions.background_responses.handler import handler as follow
 from functions.job_worker.handler import handler as work
 from functions.responses.handler import handler as create
-from llm_relay.jobs.leases import leases
-from llm_relay.jobs.queue import sqs
-from llm_relay.jobs.record import records
+from llm_relay.jobs.queue import sqs_client
 from llm_relay.notifications.event_bridge import event_bridge_client
 from tests.functions.conftest import Answered, Context, proxy_event, taken
 
@@ -40,12 +38,12 @@ class JobWorld:
     def send(self, body: Any) -> str:
         """Send a message; returns its id."""
         text = body if isinstance(body, str) else json.dumps(body)
-        sent: str = sqs().send_message(QueueUrl=self.queue, MessageBody=text)["MessageId"]
+        sent: str = sqs_client().send_message(QueueUrl=self.queue, MessageBody=text)["MessageId"]
         return sent
 
     def receive(self, most: int = 10) -> list[Message]:
         """Receive what is there as Lambda's poller does, in the records of its event."""
-        answer = sqs().receive_message(
+        answer = sqs_client().receive_message(
             QueueUrl=self.queue, MaxNumberOfMessages=most, AttributeNames=["All"]
         )
         return [_record(message) for message in answer.get("Messages", [])]
@@ -57,13 +55,13 @@ class JobWorld:
         for message in messages:
             if message["messageId"] not in left:
                 handle = message["receiptHandle"]
-                sqs().delete_message(QueueUrl=self.queue, ReceiptHandle=handle)
+                sqs_client().delete_message(QueueUrl=self.queue, ReceiptHandle=handle)
         return left
 
     def hurry(self, messages: list[Message]) -> None:
         """Let the time pass for which messages are hidden."""
         for message in messages:
-            sqs().change_message_visibility(
+            sqs_client().change_message_visibility(
                 QueueUrl=self.queue, ReceiptHandle=message["receiptHandle"], VisibilityTimeout=0
             )
 
@@ -73,11 +71,11 @@ class JobWorld:
 
     def told(self) -> list[tuple[str, Any]]:
         """What was told since the last look: each event's type and its data."""
-        answer = sqs().receive_message(QueueUrl=self.told_queue, MaxNumberOfMessages=10)
+        answer = sqs_client().receive_message(QueueUrl=self.told_queue, MaxNumberOfMessages=10)
         events = [json.loads(message["Body"]) for message in answer.get("Messages", [])]
         for message in answer.get("Messages", []):
             handle = message["ReceiptHandle"]
-            sqs().delete_message(QueueUrl=self.told_queue, ReceiptHandle=handle)
+            sqs_client().delete_message(QueueUrl=self.told_queue, ReceiptHandle=handle)
         return [(event["detail-type"], event["detail"]["data"]) for event in events]
 
     def ask(
@@ -97,24 +95,28 @@ class JobWorld:
 def job_world(batch_world: BatchWorld, provider: ScriptedProvider) -> Iterator[JobWorld]:
     """A queue named by JOBS_QUEUE_URL; the provider is asked once for each job."""
     batch_world.environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
-    cached = (sqs, leases, records, event_bridge_client)
+    cached = (sqs_client, event_bridge_client)
     for made_before in cached:
         made_before.cache_clear()
     name = f"jobs-{time.monotonic_ns()}"
-    queue, told = (sqs().create_queue(QueueName=f"{name}{end}")["QueueUrl"] for end in ("", "-t"))
-    sqs().set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "5340"})
+    queue, told = (
+        sqs_client().create_queue(QueueName=f"{name}{end}")["QueueUrl"] for end in ("", "-t")
+    )
+    sqs_client().set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "5340"})
     batch_world.environment.setenv("JOBS_QUEUE_URL", queue)
     forget = _tell_to(batch_world.endpoint_url, name, told)
     yield JobWorld(batch=batch_world, provider=provider, queue=queue, told_queue=told)
     forget()
-    for client in (sqs, event_bridge_client):
+    for client in (sqs_client, event_bridge_client):
         client().close()
     for made in cached:
         made.cache_clear()
 
 
 def _tell_to(endpoint_url: str, name: str, queue: str) -> Any:
-    arn = sqs().get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    arn = sqs_client().get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])[
+        "Attributes"
+    ]
     events: Any = boto3.client("events", endpoint_url=endpoint_url)
     events.put_rule(Name=name, EventPattern=json.dumps({"source": ["llm-relay"]}))
     events.put_targets(Rule=name, Targets=[{"Id": "told", "Arn": arn["QueueArn"]}])

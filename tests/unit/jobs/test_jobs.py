@@ -18,38 +18,38 @@ from llm_relay.core.errors import (
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
-from llm_relay.jobs.record import BackgroundResponse
-from llm_relay.jobs.single_job import SingleJob
-from llm_relay.jobs.task import LONGEST_PAUSE_SECONDS, may_pass, pause_seconds
+from llm_relay.jobs.job import MAX_BACKOFF_SECONDS, backoff_seconds, is_temporary
+from llm_relay.jobs.queue_job import QueueJob
+from llm_relay.jobs.response_store import BackgroundResponse
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 503])
 def test_a_refusal_that_sdks_repeat_may_pass(status: int) -> None:
-    assert may_pass(HttpAnswer(status=status, body=[]))
-    assert not may_pass(HttpAnswer(status=status, headers={"x-should-retry": "false"}, body=[]))
+    assert is_temporary(HttpAnswer(status=status, body=[]))
+    assert not is_temporary(HttpAnswer(status=status, headers={"x-should-retry": "false"}, body=[]))
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 402, 403, 404, 413, 422])
 def test_any_other_answer_is_the_last_word(status: int) -> None:
-    assert not may_pass(HttpAnswer(status=status, body=[]))
+    assert not is_temporary(HttpAnswer(status=status, body=[]))
 
 
 @pytest.mark.parametrize(
     "kind", [UpstreamUnreachable, ProviderKeyMissing, ProviderKeyRejected, LedgerUnavailable]
 )
 def test_what_was_never_sent_may_pass(kind: type[RelayError]) -> None:
-    assert may_pass(error_answer(kind("x"), {}))
+    assert is_temporary(error_answer(kind("x"), {}))
 
 
 @pytest.mark.parametrize("kind", [UpstreamFailed, UpstreamTimedOut, InternalError, BudgetExceeded])
 def test_what_may_be_paid_for_or_was_denied_is_the_last_word(kind: type[RelayError]) -> None:
-    assert not may_pass(error_answer(kind("x"), {}))
+    assert not is_temporary(error_answer(kind("x"), {}))
 
 
 def test_pauses_grow_up_to_a_quarter_of_an_hour() -> None:
     for deliveries in range(1, 2000):
-        longest = min(LONGEST_PAUSE_SECONDS, 15 * 2.0 ** min(deliveries - 1, 20))
-        assert longest / 2 <= pause_seconds(deliveries) <= longest
+        longest = min(MAX_BACKOFF_SECONDS, 15 * 2.0 ** min(deliveries - 1, 20))
+        assert longest / 2 <= backoff_seconds(deliveries) <= longest
 
 
 def shown(status: str) -> dict[str, object]:
@@ -57,7 +57,7 @@ def shown(status: str) -> dict[str, object]:
     response = BackgroundResponse(
         id="resp_1", owner="k", client=client, created_at=0, expires_at=1, status=status
     )
-    return response.shown({"status": "completed", "output": [1], "usage": {}, "model": "m"})
+    return response.to_document({"status": "completed", "output": [1], "usage": {}, "model": "m"})
 
 
 def test_a_response_shows_its_answer_once_it_has_ended() -> None:
@@ -70,8 +70,7 @@ def test_a_response_shows_its_answer_once_it_has_ended() -> None:
 def test_the_same_question_in_another_order_is_the_same_job() -> None:
     bucket = Bucket("b")
     one, other = (
-        SingleJob(message, "m", bucket)
-        for message in ({"id": "a", "url": 1}, {"url": 1, "id": "a"})
+        QueueJob(message, "m", bucket) for message in ({"id": "a", "url": 1}, {"url": 1, "id": "a"})
     )
     assert one.digest == other.digest
-    assert one.digest != SingleJob({"id": "a", "url": 2}, "m", bucket).digest
+    assert one.digest != QueueJob({"id": "a", "url": 2}, "m", bucket).digest

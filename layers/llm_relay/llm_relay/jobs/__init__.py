@@ -1,1 +1,1 @@
-"""Single jobs from a queue, and responses that are made in the background."""
+"""Single jobs from a queue, and background responses."""

@@ -1,13 +1,12 @@
-"""POST /v1/responses with `background`: taken on for later, and answered `queued` at once."""
+"""POST /v1/responses with `background`: queues the request and answers at once."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llm_relay.api.relay import Relay
 from llm_relay.aws.s3 import Bucket
@@ -15,63 +14,70 @@ from llm_relay.batch.model.names import new_id
 from llm_relay.core.answer import HttpAnswer, json_answer
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import BackgroundUnavailable, BadRequest
-from llm_relay.jobs.queue import Queue, jobs_queue
-from llm_relay.jobs.record import BackgroundResponse, answer_key, records, request_key
+from llm_relay.core.json_codec import compact
+from llm_relay.jobs.queue import JobsQueue, jobs_queue
+from llm_relay.jobs.response_store import (
+    BackgroundResponse,
+    add_response,
+    answer_key,
+    cancel_response,
+    request_key,
+)
 from llm_relay.streaming.responses.required_fields import complete_response
 from llm_relay.validation.fields import body_object, may_be_flag
 
 if TYPE_CHECKING:
     from llm_relay.core.client import Client
+    from llm_relay.core.defaults import Document
 
-_DAY_SECONDS = "86400"
-
-Document = dict[str, Any]
+_DEFAULT_LIFETIME_SECONDS = "86400"
 
 
 class BackgroundAwareRelay(Relay):
-    """One request for a response, which the caller waits for or comes back for."""
+    """Answers a request for a response, now or in the background."""
 
     def answer(self, text: bytes) -> HttpAnswer:
-        """Return the provider's answer, or a response that is queued; else a RelayError."""
-        # Most requests do not say the word, and need not be parsed once more to know.
+        """Return the provider's answer or a queued response; else a RelayError."""
+        # Without the word the request need not be parsed twice.
         body = body_object(text) if b'"background"' in text else {}
         may_be_flag(body, "background")
         if not body.get("background"):
             return super().answer(text)
         queue = _queue_for(body)
-        asked = {name: value for name, value in body.items() if name != "background"}
+        request = {name: value for name, value in body.items() if name != "background"}
         response = _new_response(self._client)
-        shown = complete_response(_facts(response), body)
-        self._take_on(queue, response, self.validate(asked), shown)
+        fields = {name: getattr(response, name) for name in ("id", "created_at", "status")}
+        document = complete_response(fields | {"background": True}, body)
+        self._enqueue(queue, response, self.validate(request), document)
         self._call.mark_first_byte()
         self._call.finish(HTTPStatus.OK)
-        return json_answer(HTTPStatus.OK, shown, self._call.headers())
+        return json_answer(HTTPStatus.OK, document, self._call.headers())
 
-    def _take_on(
-        self, queue: Queue, response: BackgroundResponse, asked: Document, shown: Document
+    def _enqueue(
+        self, queue: JobsQueue, response: BackgroundResponse, request: Document, document: Document
     ) -> None:
         owner, bucket = response.owner, Bucket(os.environ["BATCH_BUCKET"])
         try:
-            bucket.put(request_key(owner, response.id), _text(asked))
-            bucket.put(answer_key(owner, response.id), _text(shown))
-            records().add(response)
+            bucket.put(request_key(owner, response.id), compact(request))
+            bucket.put(answer_key(owner, response.id), compact(document))
+            add_response(response)
             queue.send({"owner": owner, "response": response.id})
-        except Exception as error:  # noqa: BLE001 - whatever it is, nothing was asked
+        except Exception as error:  # noqa: BLE001 - any failure: the provider was not called
             log_internal_error(error, self._call.request_id)
-            with suppress(Exception):  # a message may have gone out before its failure
-                records().cancel(owner, response.id)
+            with suppress(Exception):  # the message may have been sent nevertheless
+                cancel_response(owner, response.id)
             raise BackgroundUnavailable(
-                "The response could not be queued, and nothing was asked. Try again in a moment, "
-                "or leave 'background' out and wait for the answer."
+                "The response could not be queued, and the provider was not called. Try again in "
+                "a moment, or leave 'background' out and wait for the answer."
             ) from None
 
 
-def owner_of(client: Client) -> str:
-    """Return whose responses a client's are: they stay its own when its key is rotated."""
+def owner_id(client: Client) -> str:
+    """Return the owner of a client's responses, which stays the same when its key is rotated."""
     return client.id or client.key_id
 
 
-def _queue_for(body: Document) -> Queue:
+def _queue_for(body: Document) -> JobsQueue:
     queue = jobs_queue()
     if queue is None:
         raise BadRequest(
@@ -81,7 +87,7 @@ def _queue_for(body: Document) -> Queue:
         )
     if body.get("stream") is True:
         raise BadRequest(
-            "A background response cannot be streamed here. Leave 'stream' out and ask "
+            "A background response cannot be streamed here. Leave 'stream' out and poll "
             "GET /v1/responses/{id} until it has ended, or leave 'background' out.",
             param="stream",
         )
@@ -96,23 +102,11 @@ def _queue_for(body: Document) -> Queue:
 
 def _new_response(client: Client) -> BackgroundResponse:
     now = int(time.time())
+    lifetime = int(os.environ.get("RESPONSE_SECONDS") or _DEFAULT_LIFETIME_SECONDS)
     return BackgroundResponse(
         id=new_id("resp_"),
-        owner=owner_of(client),
+        owner=owner_id(client),
         client=client,
         created_at=now,
-        expires_at=now + int(os.environ.get("RESPONSE_SECONDS") or _DAY_SECONDS),
+        expires_at=now + lifetime,
     )
-
-
-def _facts(response: BackgroundResponse) -> Document:
-    return {
-        "id": response.id,
-        "created_at": response.created_at,
-        "status": response.status,
-        "background": True,
-    }
-
-
-def _text(document: Document) -> bytes:
-    return json.dumps(document, separators=(",", ":")).encode()

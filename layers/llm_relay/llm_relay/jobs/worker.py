@@ -1,4 +1,4 @@
-"""Works off the messages of the jobs queue, those of one invocation side by side."""
+"""Runs the jobs of an SQS event, all at the same time."""
 
 from __future__ import annotations
 
@@ -21,32 +21,33 @@ from llm_relay.aws.s3 import Bucket, s3
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import InternalError
-from llm_relay.jobs.leases import Holder
-from llm_relay.jobs.queue import jobs_queue, sqs
-from llm_relay.jobs.response_task import ResponseTask
-from llm_relay.jobs.single_job import SingleJob, message_in
-from llm_relay.jobs.task import Delivery, PostponeError, Task, pause_seconds, run_task
+from llm_relay.jobs.job import Delivery, PostponeError, backoff_seconds, run_job
+from llm_relay.jobs.leases import LeaseHolder
+from llm_relay.jobs.queue import jobs_queue, sqs_client
+from llm_relay.jobs.queue_job import QueueJob, parse_message
+from llm_relay.jobs.response_job import ResponseJob
 from llm_relay.notifications.event_bridge import event_bridge_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Kept back from the function's own time, to put results down.
-RESULT_SECONDS = 30.0
-_MOST_DELIVERIES = "10"
+    from llm_relay.jobs.job import Job
+
+STORE_RESERVE_SECONDS = 30.0  # of the function's time, to store results
+_DEFAULT_MAX_DELIVERIES = "10"
 
 
-class RetryMessage(Exception):  # noqa: N818 - it says what becomes of the message
-    """The message is not done with."""
+class RetryMessage(Exception):  # noqa: N818
+    """The message has to be delivered again."""
 
 
 def process_messages(event: dict[str, Any], context: Any) -> Any:
-    """Carry out the jobs of an SQS event; return the messages that are to come again."""
+    """Run the jobs of an SQS event; return the messages to deliver again."""
     seconds = context.get_remaining_time_in_millis() / 1000
-    _make_clients()
+    _prepare_clients()
     with ThreadPoolExecutor(max_workers=max(1, len(event["Records"]))) as pool:
         running = {
-            record["messageId"]: pool.submit(_work, SQSRecord(record), seconds)
+            record["messageId"]: pool.submit(_process, SQSRecord(record), seconds)
             for record in event["Records"]
         }
         return process_partial_response(
@@ -57,42 +58,42 @@ def process_messages(event: dict[str, Any], context: Any) -> Any:
         )
 
 
-def _make_clients() -> None:
-    """Make what the threads share: the first clients of boto3 cannot be made side by side."""
-    shared: tuple[Callable[[], Any], ...] = (dynamodb, s3, sqs, event_bridge_client)
-    for make in shared:
-        make()
-    with suppress(InternalError):  # each message meets it again
+def _prepare_clients() -> None:
+    """Make what the threads share: boto3's first clients cannot be made at the same time."""
+    clients: tuple[Callable[[], Any], ...] = (dynamodb, s3, sqs_client, event_bridge_client)
+    for make_client in clients:
+        make_client()
+    with suppress(InternalError):  # reported for each message
         provider_router()
 
 
-def _work(record: SQSRecord, seconds: float) -> None:
+def _process(record: SQSRecord, seconds: float) -> None:
     number = int(record.attributes.approximate_receive_count or 1)
-    most = int(os.environ.get("JOBS_MOST_DELIVERIES") or _MOST_DELIVERIES)
+    max_deliveries = int(os.environ.get("JOBS_MAX_DELIVERIES") or _DEFAULT_MAX_DELIVERIES)
     try:
         delivery = Delivery(
-            holder=Holder(until=int(time.time() + seconds) + 1),
-            deadline=Deadline.after(seconds - RESULT_SECONDS),
+            holder=LeaseHolder(expires_at=int(time.time() + seconds) + 1),
+            deadline=Deadline.after(seconds - STORE_RESERVE_SECONDS),
             number=number,
-            is_last=number >= most,
+            is_last=number >= max_deliveries,
         )
-        task = _task_in(record)
-        if not (task.ends_at_last and delivery.is_last):
-            provider_router()  # while the settings are wrong, nothing fails for good
-        run_task(task, delivery)
+        job = _job_of(record)
+        if not (job.fails_at_last_delivery and delivery.is_last):
+            provider_router()  # raises, so that no job fails for good while settings are wrong
+        run_job(job, delivery)
     except PostponeError as postponed:
         _postpone(record, postponed.seconds)
-    except Exception as error:  # noqa: BLE001 - a message may quote what came in
+    except Exception as error:  # noqa: BLE001 - its message may contain the request
         log_internal_error(error, record.message_id)
-        _postpone(record, pause_seconds(number))
+        _postpone(record, backoff_seconds(number))
 
 
-def _task_in(record: SQSRecord) -> Task:
+def _job_of(record: SQSRecord) -> Job:
     bucket = Bucket(os.environ["BATCH_BUCKET"])
-    message = message_in(record.body)
+    message = parse_message(record.body)
     if isinstance(message, dict) and message.keys() == {"owner", "response"}:
-        return ResponseTask(str(message["owner"]), str(message["response"]), bucket)
-    return SingleJob(message, record.message_id, bucket)
+        return ResponseJob(str(message["owner"]), str(message["response"]), bucket)
+    return QueueJob(message, record.message_id, bucket)
 
 
 def _postpone(record: SQSRecord, seconds: float) -> None:

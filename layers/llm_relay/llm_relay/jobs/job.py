@@ -1,0 +1,147 @@
+"""Runs one job under a lease: call the provider, store the result, publish its event."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+from aws_lambda_powertools import Logger
+
+from llm_relay.core.error_log import log_internal_error
+from llm_relay.core.http_status import is_retryable
+from llm_relay.jobs import leases
+from llm_relay.jobs.items import integer_in, string_in
+from llm_relay.jobs.leases import CANCELLED, QUEUED, UNFINISHED, LeaseHolder
+from llm_relay.notifications.event_bridge import publish
+from llm_relay.providers.retry_policy import retry_after_seconds
+
+if TYPE_CHECKING:
+    from llm_relay.aws.dynamodb import Item
+    from llm_relay.core.answer import HttpAnswer
+    from llm_relay.core.deadline import Deadline
+
+ROUTE = "SQS job"
+MAX_BACKOFF_SECONDS = 900.0
+_FIRST_BACKOFF_SECONDS = 15.0
+_MAX_DOUBLINGS = 10  # reach the maximum
+_STORE_RETRY_SECONDS = 1.0
+
+
+class Job(Protocol):
+    """What differs between an operator's job and a background response."""
+
+    kind: str  # prefix of its events: "job" or "response"
+    id: str
+    key: Item  # of its lease
+    digest: str | None = None  # of its content, if the message itself has it
+    fails_at_last_delivery: bool = False  # ends with a temporary failure at the last delivery
+
+    def answer(self, item: Item, deadline: Deadline) -> HttpAnswer:
+        """Call the provider; return its answer or refusal."""
+
+    def stored_status(self) -> str | None:
+        """Return the status of a result that an earlier, interrupted invocation stored."""
+
+    def store(self, answer: HttpAnswer) -> str:
+        """Store the result; return the job's final status."""
+
+    def event_data(self) -> dict[str, Any]:
+        """Return the data of the job's event, besides its id."""
+
+    def discard_answer(self) -> None:
+        """Remove the answer to a job that was cancelled meanwhile."""
+        return
+
+    def delete_objects(self) -> None:
+        """Delete the objects of a job that was deleted meanwhile."""
+        return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One delivery of one message."""
+
+    holder: LeaseHolder
+    deadline: Deadline  # of the provider's answer
+    number: int  # from 1
+    is_last: bool  # before the message goes to the dead-letter queue
+
+
+class PostponeError(Exception):  # noqa: N818
+    """The message has to be delivered again after some seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = max(0.0, seconds)
+
+
+def run_job(job: Job, delivery: Delivery) -> None:
+    """Run an unfinished job; PostponeError if it has to be delivered again."""
+    is_acquired, item = leases.acquire(job.key, delivery.holder, job.digest)
+    if item is None or 0 < integer_in(item, "expires_at") <= time.time():
+        return
+    if not is_acquired:
+        _on_not_acquired(job, item)
+        return
+    stored = job.stored_status() if integer_in(item, "deliveries") > 1 else None
+    status = stored or _call_and_store(job, item, delivery)
+    was_held, item = leases.set_status(job.key, delivery.holder, status)
+    if item is None:
+        job.delete_objects()
+        return
+    _publish_end(job, status if was_held else string_in(item, "status"))
+
+
+def backoff_seconds(deliveries: int) -> float:
+    """Return the pause after that many deliveries: it doubles, with jitter."""
+    doubled = _FIRST_BACKOFF_SECONDS * 2.0 ** min(deliveries - 1, _MAX_DOUBLINGS)
+    jitter = random.uniform(0.5, 1)  # noqa: S311 - spreads callers, guards nothing
+    return min(MAX_BACKOFF_SECONDS, doubled) * jitter
+
+
+def is_temporary(answer: HttpAnswer) -> bool:
+    """Tell whether an answer is a temporary failure that was not billed."""
+    return is_retryable(answer.status) and answer.headers.get("x-should-retry") != "false"
+
+
+def _call_and_store(job: Job, item: Item, delivery: Delivery) -> str:
+    answer = job.answer(item, delivery.deadline)
+    if is_temporary(answer) and not (job.fails_at_last_delivery and delivery.is_last):
+        leases.set_status(job.key, delivery.holder, QUEUED)
+        retry_after = retry_after_seconds(answer.headers) or 0.0
+        raise PostponeError(max(retry_after, backoff_seconds(delivery.number)))
+    # Retried until the deadline: without its result the call would be billed again.
+    while delivery.deadline.remaining():
+        try:
+            return job.store(answer)
+        except Exception as error:  # noqa: BLE001 - any failure may be temporary
+            log_internal_error(error, job.id)
+        time.sleep(_STORE_RETRY_SECONDS)
+    return job.store(answer)
+
+
+def _on_not_acquired(job: Job, item: Item) -> None:
+    """Postpone a job that another delivery runs; publish the end of a finished one."""
+    if job.digest is not None and string_in(item, "digest") != job.digest:
+        # Postponed until it is in the dead-letter queue; dropped as a duplicate it would be lost.
+        _logger().warning("a job's id was used before with other content", extra={"job": job.id})
+        raise PostponeError(0)
+    status = string_in(item, "status")
+    if status in UNFINISHED:
+        raise PostponeError(integer_in(item, "until") + 1 - time.time())
+    _publish_end(job, status)  # the delivery that finished it may have failed to
+
+
+def _publish_end(job: Job, status: str) -> None:
+    if status == CANCELLED:  # an answer may have been stored nevertheless
+        job.discard_answer()
+    if status not in UNFINISHED:  # or else another delivery has taken over
+        publish(f"{job.kind}.{status}", job.id, job.event_data())
+
+
+@lru_cache(maxsize=1)
+def _logger() -> Logger:
+    return Logger()

@@ -1,0 +1,112 @@
+"""Stores background responses: a record in DynamoDB, request and answer in the bucket."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from llm_relay.core.client import Client
+from llm_relay.jobs.items import integer_in, set_expression, string_in, update_item
+from llm_relay.jobs.leases import CANCELLED, IN_PROGRESS, QUEUED, RETENTION_SECONDS, jobs_table
+from llm_relay.streaming.responses.required_fields import complete_response
+
+if TYPE_CHECKING:
+    from llm_relay.aws.dynamodb import Item
+    from llm_relay.core.defaults import Document
+
+# Statuses in which a response shows the provider's answer; in all others it has no output.
+ANSWERED = frozenset({"completed", "incomplete", "failed"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackgroundResponse:
+    """One background response; times are Unix seconds."""
+
+    id: str
+    owner: str
+    client: Client  # with its budget and models as they were at the request
+    created_at: int
+    expires_at: int
+    status: str = QUEUED
+
+    def to_document(self, stored: Document) -> Document:
+        """Return the response as it is now; `stored` is its document in the bucket."""
+        return stored if self.status in ANSWERED else without_answer(stored, self.status)
+
+
+def without_answer(document: Document, status: str) -> Document:
+    """Return a response without the provider's answer, which may have been stored already."""
+    names = {*complete_response({}, {}), "background"}
+    bare = {name: document[name] for name in document if name in names}
+    empty: Document = {"output": [], "usage": None, "error": None, "incomplete_details": None}
+    return bare | empty | {"status": status}
+
+
+def request_key(owner: str, response_id: str) -> str:
+    """Return the bucket key of a response's request."""
+    return f"responses/{owner}/{response_id}.request.json"
+
+
+def answer_key(owner: str, response_id: str) -> str:
+    """Return the bucket key of a response, as it was queued or as it ended."""
+    return f"responses/{owner}/{response_id}.json"
+
+
+def record_key(owner: str, response_id: str) -> Item:
+    """Return the key of a response's record."""
+    return {"pk": {"S": f"responses#{owner}"}, "sk": {"S": response_id}}
+
+
+def add_response(response: BackgroundResponse) -> None:
+    """Store a new record."""
+    models = None if response.client.models is None else sorted(response.client.models)
+    values: dict[str, str | int] = {
+        "status": response.status,
+        "client": json.dumps(asdict(response.client) | {"models": models}),
+        "created_at": response.created_at,
+        "expires_at": response.expires_at,
+        "ttl": response.expires_at + RETENTION_SECONDS,
+    }
+    key = record_key(response.owner, response.id)
+    jobs_table().update(update_item(key, set_expression(values), values))
+
+
+def find_response(owner: str, response_id: str) -> BackgroundResponse | None:
+    """Return a response as it is now; None if it does not exist or has expired."""
+    return _parse(jobs_table().get(record_key(owner, response_id)))
+
+
+def cancel_response(owner: str, response_id: str) -> BackgroundResponse | None:
+    """Cancel an unfinished response; return the response as it is then."""
+    values = {"status": CANCELLED, "queued": QUEUED, "in_progress": IN_PROGRESS}
+    key, change = record_key(owner, response_id), set_expression(["status"])
+    condition = "#status IN (:queued, :in_progress)"
+    _, item = jobs_table().update(update_item(key, change, values, condition))
+    return _parse(item)
+
+
+def delete_record(owner: str, response_id: str) -> None:
+    """Delete a response's record."""
+    jobs_table().delete(record_key(owner, response_id))
+
+
+def client_in(item: Item) -> Client:
+    """Return the client of a record."""
+    fields = json.loads(string_in(item, "client"))
+    models = fields.pop("models")
+    return Client(**fields, models=None if models is None else frozenset(models))
+
+
+def _parse(item: Item | None) -> BackgroundResponse | None:
+    if item is None or integer_in(item, "expires_at") <= time.time():
+        return None
+    return BackgroundResponse(
+        id=string_in(item, "sk"),
+        owner=string_in(item, "pk").partition("#")[2],
+        client=client_in(item),
+        created_at=integer_in(item, "created_at"),
+        expires_at=integer_in(item, "expires_at"),
+        status=string_in(item, "status"),
+    )
