@@ -7,7 +7,7 @@ from typing import Any
 
 from functions.usage.handler import handler
 from llm_relay.billing.budget_periods import day_at, period_at
-from llm_relay.billing.ledger import Ledger, LedgerSettings
+from llm_relay.billing.ledger import Ledger
 from llm_relay.core.usage import Usage
 from tests.functions.conftest import Answered, Context, proxy_event, taken
 from tests.support.dynamodb_proxy import AWAY
@@ -24,7 +24,7 @@ def get(**known: str) -> Answered:
 
 
 def use(accounts: Accounts, model: str, cost: int, now: float) -> None:
-    ledger = Ledger(LedgerSettings(table=accounts.table, allows_on_failure=False))
+    ledger = Ledger(accounts.table, allows_on_failure=False)
     hold = ledger.reserve(client(5 * USD, budget_per="month"), USD, now, 60)
     assert hold
     ledger.settle(hold, cost, Usage(tokens_in=10, tokens_out=20), model)
@@ -40,7 +40,7 @@ def test_a_client_sees_its_budget_and_its_use_by_day_and_model(accounts: Account
     use(accounts, "b", USD // 4, now)
     use(accounts, "a", USD // 8, now)
     use(accounts, "b", USD // 4, now)
-    ledger = Ledger(LedgerSettings(table=accounts.table, allows_on_failure=False))
+    ledger = Ledger(accounts.table, allows_on_failure=False)
     ledger.reserve(client(5 * USD, budget_per="month"), USD, now, 60)
     answer = get(client=CLIENT, **BUDGET)
     today = day_at(now)

@@ -32,7 +32,7 @@ RETRIES_AFTER_THE_FIRST_BYTE = Mutant(
     name="asks again after the first byte",
     changes=(
         Change(
-            "api/relay.py",
+            "api/request_handling.py",
             """\
         return work(call)
 """,
@@ -51,13 +51,13 @@ CHECKS_WITHOUT_RESERVING = Mutant(
     changes=(
         Change(
             "billing/ledger_updates.py",
-            '":change": number_attribute(change),',
-            '":change": number_attribute(budget - old),',
+            '"change": change,',
+            '"change": budget - old,',
         ),
         Change(
             "billing/ledger_updates.py",
-            '{"n": number_attribute(reservation.nanos), "until"',
-            '{"n": number_attribute(0), "until"',
+            '{"n": _number(reservation.nanos), "until"',
+            '{"n": _number(0), "until"',
         ),
     ),
     caught_by=(

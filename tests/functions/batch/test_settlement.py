@@ -55,7 +55,7 @@ def left_by_killed(world: BatchWorld, status: str, *written: int) -> Batch:
     world.bucket.put(manifest_key(batch.id), format_manifest(CHUNKS))
     for chunk, rows in zip(CHUNKS, written, strict=False):
         lease = taken(world, batch, chunk)
-        hold = ledger().reserve(batch.client, HELD, time.time(), 60, f"h_{chunk.number}")
+        hold = ledger().reserve(batch.client, HELD, time.time(), 60)
         assert hold
         last = chunk.first_row + ROWS - 1
         kept = RowsReservation(

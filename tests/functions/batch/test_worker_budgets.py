@@ -213,7 +213,7 @@ def test_what_a_killed_worker_left_is_settled_also_if_the_batch_is_over(
 
 def _killed_with_two_rows_written(work: ChunkRun) -> None:
     leases, lease = Leases(work.world.table), work.lease()
-    hold = ledger().reserve(work.batch.client, 6 * worst(), time.time(), 60, "h_killed")
+    hold = ledger().reserve(work.batch.client, 6 * worst(), time.time(), 60)
     assert hold
     kept = RowsReservation(reservation=hold, attempt=1, first_row=0, last_row=5, model=MODEL)
     assert leases.add_reservation(lease, kept)

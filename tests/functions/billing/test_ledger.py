@@ -12,7 +12,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from llm_relay.billing.ledger import Ledger, LedgerSettings
+from llm_relay.billing.ledger import Ledger
 from llm_relay.billing.ledger_account import GRACE_SECONDS, TOMBSTONE_SECONDS, Reservation
 from llm_relay.core.errors import BudgetExceeded, LedgerUnavailable
 from llm_relay.core.usage import Usage
@@ -46,12 +46,11 @@ def ledger_behind(
 ) -> Iterator[Ledger]:
     retries: Any = {"mode": "standard", "total_max_attempts": attempts}
     patience = Config(max_pool_connections=MANY, retries=retries)
-    settings = LedgerSettings(table=accounts.table, allows_on_failure=allows)
     with closing(
         boto3.client("dynamodb", endpoint_url=accounts.door.url, config=patience)
     ) as behind:
         send_caller(behind)
-        yield Ledger(settings, lambda: behind)
+        yield Ledger(accounts.table, allows_on_failure=allows, client=lambda: behind)
 
 
 def reserve(ledger: Ledger, nanos: int, budget: int = 100, now: float = NOW) -> Reservation:

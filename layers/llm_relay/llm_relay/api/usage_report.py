@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.api.client_context import client_of
-from llm_relay.api.relay import handle_request
+from llm_relay.api.request_handling import handle_request, json_success
 from llm_relay.aws.dynamodb import Table
 from llm_relay.billing.budget_periods import day_at, period_at
-from llm_relay.billing.ledger import LedgerSettings
 from llm_relay.billing.ledger_account import (
     account_key,
     new_account,
@@ -19,11 +17,11 @@ from llm_relay.billing.ledger_account import (
     usage_partition,
 )
 from llm_relay.billing.money import usd_from_nanos
-from llm_relay.core.answer import HttpAnswer, json_answer
 from llm_relay.core.errors import ClientNotFound, LedgerUnavailable
 
 if TYPE_CHECKING:
     from llm_relay.api.api_gateway import ApiRequest
+    from llm_relay.core.answer import HttpAnswer
     from llm_relay.core.client import Client
     from llm_relay.observability.call_record import CallRecord
 
@@ -57,16 +55,13 @@ def _shown(call: CallRecord, client: Client) -> HttpAnswer:
             "Usage is kept for keys made with `relay keys create`, and yours is none of them. Ask "
             "whoever runs this endpoint for a key of your own."
         )
-    document = _report(client)
-    call.mark_first_byte()
-    call.finish(HTTPStatus.OK)
-    return json_answer(HTTPStatus.OK, document, call.headers())
+    return json_success(call, _report(client))
 
 
 def _report(client: Client) -> Document:
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - late, as boto3
 
-    table = Table(LedgerSettings.from_mapping(os.environ).table)
+    table = Table(os.environ["CLIENTS_TABLE"])
     try:
         return usage_report(client, table, time.time())
     except (BotoCoreError, ClientError):

@@ -1,4 +1,4 @@
-"""What a client may ask for, checked before anything is set aside or sent."""
+"""Checks what a client may request, before anything is reserved or sent."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from llm_relay.providers.provider import Provider
 
 _CHAT = "/chat/completions"
-# Where each endpoint's callers say how long an answer may be; the first is what we say it with.
-_WISHES = {
+# The fields of each endpoint that limit the answer's length; the first is the one the relay sets.
+_LENGTH_FIELDS = {
     _CHAT: ("max_tokens", "max_completion_tokens"),
     "/responses": ("max_output_tokens",),
 }
@@ -27,17 +27,12 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """A request as its client may make it, and what it may cost at the most."""
+    """A request as its client may send it, and its maximum cost."""
 
-    body: Body  # the very body that came, unless the client's cap had to be put in
-    max_cost_nanos: int = 0  # 0 for clients without a budget, whose calls nobody adds up
-    # What each of the providers gets that can take it, in their order: caps may differ.
+    body: Body  # the original object, unless the client's output limit was added
+    max_cost_nanos: int = 0  # 0 for clients without a budget
+    # The body for each provider that has the model, in failover order: output limits may differ.
     bodies: Mapping[Provider, Body] = field(default_factory=dict)
-
-    @property
-    def providers(self) -> tuple[Provider, ...]:
-        """The providers that can take it, in their order."""
-        return tuple(self.bodies)
 
 
 def merge_admissions(admissions: Mapping[Provider, Admission]) -> Admission:
@@ -52,64 +47,63 @@ def merge_admissions(admissions: Mapping[Provider, Admission]) -> Admission:
 def admit(
     client: Client, path: str, body: Body, entry: Mapping[str, Any] | None, dialect: Dialect
 ) -> Admission:
-    """Return the request, already checked for its shape, as the client may make it.
+    """Return a validated request as the client may send it.
 
-    `entry` is what the provider lists of the model; only clients with a budget need it.
+    `entry` is the model's entry in the provider's list, needed only for clients with a budget.
     Raises ModelNotAllowed, BadRequest or ModelUnpriced.
     """
     _check_model(client, body)
-    _check_wishes(client, path, body)
-    body = _capped(client, path, body, entry)
+    requested = _requested_lengths(path, body)
+    _check_lengths(client, requested)
+    body = _with_output_limit(client, path, body, entry)
     if client.budget_nanos is None:
         return Admission(body=body)
-    answers = (body.get("n") or 1) if path == _CHAT else 1  # elsewhere it means nothing
-    tokens_out = _output_tokens(path, body, entry)
-    worst = max_cost_nanos(body, answers * (tokens_out or 0), entry, dialect.min_usd_per_token)
-    if worst is None:
+    answers = (body.get("n") or 1) if path == _CHAT else 1  # no other endpoint has `n`
+    listed = listed_count(entry, "max_output_length") or listed_count(entry, "context_length")
+    tokens_out = max(_requested_lengths(path, body).values(), default=listed)
+    cost = max_cost_nanos(body, answers * (tokens_out or 0), entry, dialect.min_usd_per_token)
+    if cost is None:
         raise ModelUnpriced(
-            "The provider lists no price for this model, so it cannot be used on a budget. "
-            "Choose one of GET /v1/models that has a price; if yours has one there, try again in "
-            "some minutes.",
+            "The provider lists no price for this model, so keys with a budget cannot use it. "
+            "Choose a model of GET /v1/models that has a price. If yours has one there, try again "
+            "in a few minutes.",
             param="model",
         )
     if tokens_out is None:
-        name = _WISHES[path][0]
+        name = _LENGTH_FIELDS[path][0]
         raise BadRequest(
-            f"'{name}' is needed on a budget: the provider does not list how long this model's "
-            "answers may get.",
+            f"'{name}' is required for keys with a budget: the provider does not list a maximum "
+            "output length for this model.",
             param=name,
         )
-    return Admission(body=body, max_cost_nanos=worst)
+    return Admission(body=body, max_cost_nanos=cost)
 
 
 def _check_model(client: Client, body: Body) -> None:
     if client.models is not None and body.get("model") not in client.models:
         raise ModelNotAllowed(
-            f"Your key is good for these models: {', '.join(sorted(client.models))}. Choose one "
-            "of them, or ask whoever runs this endpoint for another.",
+            f"Your key may use these models: {', '.join(sorted(client.models))}. Choose one of "
+            "them, or ask the operator for another.",
             param="model",
         )
 
 
-def _check_wishes(client: Client, path: str, body: Body) -> None:
-    for name, wish in _wishes(path, body).items():
-        if client.max_output_tokens is not None and wish > client.max_output_tokens:
+def _check_lengths(client: Client, requested: dict[str, int]) -> None:
+    for name, tokens in requested.items():
+        if client.max_output_tokens is not None and tokens > client.max_output_tokens:
             raise BadRequest(
                 f"'{name}' must be at most {client.max_output_tokens} for your key.", param=name
             )
 
 
-def _capped(client: Client, path: str, body: Body, entry: Mapping[str, Any] | None) -> Body:
-    if client.max_output_tokens is None or _wishes(path, body):
+def _with_output_limit(
+    client: Client, path: str, body: Body, entry: Mapping[str, Any] | None
+) -> Body:
+    if client.max_output_tokens is None or _requested_lengths(path, body):
         return body
-    longest = listed_count(entry, "max_output_length") or client.max_output_tokens
-    return body | {_WISHES[path][0]: min(client.max_output_tokens, longest)}
+    listed = listed_count(entry, "max_output_length") or client.max_output_tokens
+    return body | {_LENGTH_FIELDS[path][0]: min(client.max_output_tokens, listed)}
 
 
-def _output_tokens(path: str, body: Body, entry: Mapping[str, Any] | None) -> int | None:
-    longest = listed_count(entry, "max_output_length") or listed_count(entry, "context_length")
-    return max(_wishes(path, body).values(), default=longest)
-
-
-def _wishes(path: str, body: Body) -> dict[str, int]:
-    return {name: body[name] for name in _WISHES[path] if body.get(name) is not None}
+def _requested_lengths(path: str, body: Body) -> dict[str, int]:
+    return {name: body[name] for name in _LENGTH_FIELDS[path] if body.get(name) is not None}

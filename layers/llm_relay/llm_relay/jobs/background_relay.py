@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from llm_relay.api.relay import Relay
+from llm_relay.api.request_handling import json_success
 from llm_relay.aws.s3 import Bucket
 from llm_relay.batch.model.names import new_id
-from llm_relay.core.answer import HttpAnswer, json_answer
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import BackgroundUnavailable, BadRequest
 from llm_relay.core.json_codec import compact
@@ -27,6 +26,7 @@ from llm_relay.streaming.responses.required_fields import complete_response
 from llm_relay.validation.fields import body_object, may_be_flag
 
 if TYPE_CHECKING:
+    from llm_relay.core.answer import HttpAnswer
     from llm_relay.core.client import Client
     from llm_relay.core.defaults import Document
 
@@ -49,9 +49,7 @@ class BackgroundAwareRelay(Relay):
         fields = {name: getattr(response, name) for name in ("id", "created_at", "status")}
         document = complete_response(fields | {"background": True}, body)
         self._enqueue(queue, response, self.validate(request), document)
-        self._call.mark_first_byte()
-        self._call.finish(HTTPStatus.OK)
-        return json_answer(HTTPStatus.OK, document, self._call.headers())
+        return json_success(self._call, document)
 
     def _enqueue(
         self, queue: JobsQueue, response: BackgroundResponse, request: Document, document: Document

@@ -9,7 +9,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.api.api_gateway import ApiRequest
-from llm_relay.api.relay import Relay, handle_request
+from llm_relay.api.relay import Relay
+from llm_relay.api.request_handling import handle_request
 from llm_relay.core.client import Client
 from llm_relay.core.errors import BadRequest
 from llm_relay.core.json_codec import compact, parse

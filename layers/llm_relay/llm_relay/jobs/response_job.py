@@ -8,7 +8,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from llm_relay.api.api_gateway import ApiRequest
-from llm_relay.api.relay import Relay, handle_request
+from llm_relay.api.relay import Relay
+from llm_relay.api.request_handling import handle_request
 from llm_relay.core.json_codec import compact
 from llm_relay.endpoints.responses import Responses
 from llm_relay.jobs.job import ROUTE, Job

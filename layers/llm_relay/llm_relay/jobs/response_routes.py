@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from llm_relay.api.client_context import client_of
-from llm_relay.api.relay import handle_request
+from llm_relay.api.request_handling import handle_request, json_success
 from llm_relay.aws.s3 import Bucket
-from llm_relay.core.answer import HttpAnswer, json_answer
 from llm_relay.core.errors import BadRequest, ResponseNotFound
 from llm_relay.jobs.background_relay import owner_id
 from llm_relay.jobs.response_job import delete_response_objects
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llm_relay.api.api_gateway import ApiRequest
+    from llm_relay.core.answer import HttpAnswer
     from llm_relay.core.defaults import Document
     from llm_relay.observability.call_record import CallRecord
 
@@ -37,10 +36,7 @@ def serve_response(request: ApiRequest) -> HttpAnswer:
     """Return, cancel or delete one of the caller's background responses."""
 
     def work(call: CallRecord) -> HttpAnswer:
-        document = _HANDLERS[request.route](request)
-        call.mark_first_byte()
-        call.finish(HTTPStatus.OK)
-        return json_answer(HTTPStatus.OK, document, call.headers())
+        return json_success(call, _HANDLERS[request.route](request))
 
     return handle_request(request, work)
 

@@ -15,7 +15,7 @@ from llm_relay.providers.client import AttemptTracker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llm_relay.billing.settlement import Settlement
+    from llm_relay.billing.ledger import Settlement
 
 _CLIENT_ERROR = 400
 _CALLER_LEFT = "caller_left"  # who stops reading a stream does not complain of anything

@@ -1,6 +1,6 @@
-"""DynamoDB's client, for which a record that it made itself is no record of somebody else.
+"""A DynamoDB client whose repeated conditional puts recognize their own record.
 
-It meets its own if the reply to the first of two tries was lost.
+If the reply to a put is lost, the SDK repeats it, and the condition fails on the first one.
 """
 
 from __future__ import annotations
@@ -8,26 +8,26 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-Document = dict[str, Any]
+Item = dict[str, Any]
 
 
 class PutIfAbsentClient:
-    """A client of boto3 that tells the records it puts from those of others."""
+    """A boto3 client that distinguishes the records it puts from those of others."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     def __getattr__(self, name: str) -> Any:
-        """Do whatever else a client does."""
+        """Return the attribute of the boto3 client."""
         return getattr(self._client, name)
 
-    def put_item(self, Item: Document, **more: Any) -> Document:  # noqa: N803 - boto3's name
-        """Put a record with a mark of its own, unless the condition is not met."""
+    def put_item(self, Item: Item, **more: Any) -> Item:  # noqa: N803 - boto3's name
+        """Put a record with a random mark; a failed condition is ignored on our own record."""
         mark = {"maker": {"S": secrets.token_hex(8)}}
         try:
-            answer: Document = self._client.put_item(Item=Item | mark, **more)
-        except self._client.exceptions.ConditionalCheckFailedException as refused:
-            if refused.response.get("Item", {}).items() >= mark.items():
+            answer: dict[str, Any] = self._client.put_item(Item=Item | mark, **more)
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            if error.response.get("Item", {}).items() >= mark.items():
                 return {}
             raise
         return answer

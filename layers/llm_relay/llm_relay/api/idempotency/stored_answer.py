@@ -1,4 +1,4 @@
-"""An answer in the form in which it is kept, to be given again."""
+"""Answers in the form in which they are stored and replayed."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from llm_relay.core.errors import AnswerIncomplete, AnswerTooLarge, ReplayedFail
 from llm_relay.transport.http_transport import MAX_ANSWER_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from llm_relay.core.errors import RelayError
 
-Document = dict[str, Any]
+StoredAnswer = dict[str, Any]
 
 REPLAYED_HEADER = "x-relay-replayed"
-# Compressed. An item of DynamoDB ends at 400 KB, and base64 adds a third.
+# Compressed. DynamoDB's items have at most 400 KB, and base64 adds a third.
 MAX_STORED_BYTES = 290_000
 _GZIP = 31
-# The others tell of the one call; giving its answer again costs nothing.
-_KEPT_HEADERS = {
+# The other headers describe the first call only; replaying its answer costs nothing.
+_STORED_HEADERS = {
     "content-type",
     "cache-control",
     "x-relay-dropped",
@@ -33,7 +33,7 @@ _KEPT_HEADERS = {
 
 
 class AnswerRecorder:
-    """The bytes of an answer, compressed as they pass; it stays small however many they are."""
+    """Compresses the bytes of an answer as they pass, up to the maximum size."""
 
     def __init__(self) -> None:
         self._compressor = zlib.compressobj(wbits=_GZIP)
@@ -41,13 +41,13 @@ class AnswerRecorder:
         self._length = 0
 
     def add(self, piece: bytes) -> None:
-        """Keep a piece, unless there is too much of it all."""
+        """Record a piece, unless the answer is already too large."""
         self._length += len(piece)
         if not self._is_too_large():
             self._compressed += self._compressor.compress(piece)
 
     def text(self) -> str | None:
-        """Return all there was as text, once; None if it is too large to be kept."""
+        """Return the recorded bytes as text, once; None if they are too large to store."""
         self._compressed += self._compressor.flush()
         return None if self._is_too_large() else base64.b64encode(self._compressed).decode()
 
@@ -56,78 +56,79 @@ class AnswerRecorder:
 
 
 class RecordedBody:
-    """A streamed body that is recorded as it passes, and put down once: at its end, or when left.
+    """A body that is recorded as it passes; `on_end` gets the recorder, None if the caller left.
 
-    An iterator with `close`, and no generator: one that never started would put nothing down.
+    An iterator with `close`, not a generator: a generator that never starts runs no cleanup.
     """
 
     def __init__(
-        self, body: Iterator[bytes], put_down: Callable[[AnswerRecorder | None], None]
+        self, body: Iterable[bytes], on_end: Callable[[AnswerRecorder | None], None]
     ) -> None:
         self._body = body
-        self._put_down = put_down
-        self._recording = AnswerRecorder()
-        self._over = False
+        self._pieces = iter(body)
+        self._on_end = on_end
+        self._recorder = AnswerRecorder()
+        self._is_over = False
 
     def __iter__(self) -> Iterator[bytes]:
-        """Return the one pass there is."""
+        """Return the only pass."""
         return self
 
     def __next__(self) -> bytes:
-        """Return the next piece; the last one is put down before the caller hears of the end."""
-        piece = next(self._body, None)
+        """Return the next piece; the answer is stored before the caller sees the end."""
+        piece = next(self._pieces, None)
         if piece is None:
-            self._end(self._recording)
+            self._end(self._recorder)
             raise StopIteration
-        self._recording.add(piece)
+        self._recorder.add(piece)
         return piece
 
     def close(self) -> None:
-        """Let go of the body; one that has not ended by itself is put down as left."""
+        """Close the body; if it has not ended, the answer is incomplete."""
         try:
             if close := getattr(self._body, "close", None):
                 close()
         finally:
             self._end(None)
 
-    def _end(self, recording: AnswerRecorder | None) -> None:
-        if not self._over:
-            self._over = True
-            self._put_down(recording)
+    def _end(self, recorder: AnswerRecorder | None) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._on_end(recorder)
 
 
-def stored_answer(answer: HttpAnswer, recording: AnswerRecorder | None) -> Document:
-    """Return an answer as it is kept, or what a repeat is told if it cannot be."""
-    if recording is None:
+def stored_answer(answer: HttpAnswer, recorder: AnswerRecorder | None) -> StoredAnswer:
+    """Return an answer to store, or the failure of its repeats if it cannot be stored."""
+    if recorder is None:
         return stored_failure(
             AnswerIncomplete(
-                "The first call with this Idempotency-Key was left before its answer ended. It "
-                "may have been paid for, so it is not made again. Ask with a new key."
+                "The caller left the first call with this Idempotency-Key before its answer ended. "
+                "It may have been paid for, so it is not repeated. Use a new key."
             )
         )
-    body = recording.text()
+    body = recorder.text()
     if body is None:
         return stored_failure(
             AnswerTooLarge(
                 "The first call with this Idempotency-Key was answered and paid for, but the "
-                "answer is too large to be kept. Ask with a new key, or for less."
+                "answer is too large to store. Use a new key, or request a shorter answer."
             )
         )
-    headers = {name: value for name, value in answer.headers.items() if name in _KEPT_HEADERS}
+    headers = {name: value for name, value in answer.headers.items() if name in _STORED_HEADERS}
     return {"status": int(answer.status), "headers": headers, "body": body}
 
 
-def stored_failure(error: RelayError) -> Document:
-    """Return a failure as it is kept."""
-    # As text, for Powertools sorts the names in what it stores.
-    told = json.dumps(error.body()["error"])
-    return {"status": int(error.status), "headers": error.headers(), "error": told}
+def stored_failure(error: RelayError) -> StoredAnswer:
+    """Return a failure to store."""
+    # As text: Powertools sorts the keys of what it stores.
+    text = json.dumps(error.body()["error"])
+    return {"status": int(error.status), "headers": error.headers(), "error": text}
 
 
-def replayed_answer(document: Document) -> HttpAnswer:
-    """Return the answer that was kept; FailedBefore if it was a failure."""
-    headers = {**document["headers"], REPLAYED_HEADER: "true"}
-    if "error" in document:
-        raise ReplayedFailure(document["status"], json.loads(document["error"]), headers)
-    body = zlib.decompress(base64.b64decode(document["body"]), wbits=_GZIP)
-    return HttpAnswer(status=document["status"], headers=headers, body=[body])
+def replayed_answer(stored: StoredAnswer) -> HttpAnswer:
+    """Return a stored answer; ReplayedFailure if it is a failure."""
+    headers = {**stored["headers"], REPLAYED_HEADER: "true"}
+    if "error" in stored:
+        raise ReplayedFailure(stored["status"], json.loads(stored["error"]), headers)
+    body = zlib.decompress(base64.b64decode(stored["body"]), wbits=_GZIP)
+    return HttpAnswer(status=stored["status"], headers=headers, body=[body])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from llm_relay.api.client_context import client_of
-from llm_relay.api.relay import handle_request
-from llm_relay.core.answer import HttpAnswer, json_answer
+from llm_relay.api.request_handling import handle_request, json_success
+from llm_relay.core.answer import HttpAnswer
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import BatchesUnavailable
 
@@ -56,10 +55,9 @@ def _call_route(routes: Mapping[str, Route], request: ApiRequest) -> Document | 
 
 
 def _answer(call: CallRecord, result: Document | HttpAnswer) -> HttpAnswer:
+    if not isinstance(result, HttpAnswer):
+        return json_success(call, result)
     call.mark_first_byte()
-    if isinstance(result, HttpAnswer):
-        call.finish(result.status)
-        headers = {**call.headers(), **result.headers}
-        return HttpAnswer(status=result.status, headers=headers, body=result.body)
-    call.finish(HTTPStatus.OK)
-    return json_answer(HTTPStatus.OK, result, call.headers())
+    call.finish(result.status)
+    headers = {**call.headers(), **result.headers}
+    return HttpAnswer(status=result.status, headers=headers, body=result.body)

@@ -13,9 +13,9 @@ from llm_relay.aws.dynamodb import Table
 from llm_relay.batch.model.leases import RowsReservation
 from llm_relay.batch.worker.rows import ReservedRows
 from llm_relay.billing.budget_periods import period_at
-from llm_relay.billing.ledger import ledger
+from llm_relay.billing.ledger import ledger, settle_reservation
 from llm_relay.billing.ledger_account import account_key, parse_account
-from llm_relay.billing.ledger_updates import settle_update, usage_update
+from llm_relay.billing.ledger_updates import usage_update
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import BudgetExceeded, LedgerUnavailable
 from llm_relay.core.usage import Usage
@@ -140,10 +140,7 @@ class BudgetReservations:
         reservation = rows.reservation
         cost = sum(counts["cost_nanos"] for counts in usage.values())
         updates = [_usage_update(reservation, model, counts) for model, counts in usage.items()]
-        reserved = settle_update(reservation, reservation.nanos, cost)
-        if not self._accounts.transact([reserved, *updates]):
-            # The reservation has expired and was reset to zero.
-            self._accounts.transact([settle_update(reservation, 0, cost), *updates])
+        settle_reservation(self._accounts, reservation, cost, *updates)
         self._leases.remove_reservation(self._lease, reservation.name)
 
 
