@@ -12,7 +12,6 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from llm_relay.batch.api.submit import step_functions
-from llm_relay.batch.api.uploads import bucket
 from tests.support.caller_faults import calling_as
 
 if TYPE_CHECKING:
@@ -139,7 +138,5 @@ def state_machine(batch_world: BatchWorld) -> Iterator[str]:
 @pytest.fixture
 def front(batch_world: BatchWorld) -> Iterator[Front]:
     """The routes, on a bucket and a table of their own."""
-    bucket.cache_clear()
     with Front() as served:
         yield served
-    bucket.cache_clear()

@@ -160,7 +160,11 @@ class Killed(BaseException):
 
 
 class Dies:
-    """A Step Functions that the function does not live to hear of."""
+    """A Step Functions client during whose call the function is killed."""
+
+    @property
+    def exceptions(self) -> Any:
+        return step_functions().exceptions
 
     def start_execution(self, **_: Any) -> None:
         raise Killed

@@ -9,7 +9,6 @@ import pytest
 
 from functions.batches.handler import handler as batches_handler
 from functions.files.handler import handler as files_handler
-from llm_relay.batch.api.uploads import bucket
 from tests.functions.conftest import Context, taken
 
 pytestmark = pytest.mark.usefixtures("state_machine")
@@ -35,7 +34,6 @@ EVENTS = Path(__file__).parents[3] / "events"
 def test_a_sample_event_is_answered(
     state_machine: str, name: str, status: int, code: str | None
 ) -> None:
-    bucket.cache_clear()
     handler = files_handler if name.startswith("files/") else batches_handler
     answer = taken(handler(json.loads((EVENTS / f"{name}.json").read_text()), Context()))
     assert (answer.status, answer.json().get("error", {}).get("code")) == (status, code)

@@ -111,7 +111,7 @@ CALLS: Mapping[str, list[Needed]] = {
         Needed("s3:PutObject", "BatchBucket", "batches/*/batch.json", "batch/finalize/notify.py"),
         Needed("s3:PutObject", "BatchBucket", "outbox/*/batch.json", "batch/finalize/notify.py"),
         Needed("dynamodb:UpdateItem", "BatchesTable", "batches#*", "batch/model/store.py"),
-        Needed("dynamodb:UpdateItem", "BatchesTable", "files#operator", "batch/model/inbox.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "files#operator", "batch/model/execution.py"),
     ],
     "BatchWorkerFunction": [
         *READS_THE_PROVIDER_KEY,
@@ -133,7 +133,7 @@ CALLS: Mapping[str, list[Needed]] = {
         Needed("s3:GetObject", "BatchBucket", "inbox/*", "batch/finalize/unprocessed_rows.py"),
         MAY_LIST,
         Needed("s3:GetObject", "BatchBucket", "batches/*/manifest.json", "batch/finalize/merge.py"),
-        Needed("s3:GetObject", "BatchBucket", "batches/*/parts/*", "batch/model/prefetch.py"),
+        Needed("s3:GetObject", "BatchBucket", "batches/*/parts/*", "batch/model/parts.py"),
         Needed(
             "s3:PutObject",
             "BatchBucket",

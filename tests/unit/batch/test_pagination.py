@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_relay.batch.api.pagination import paginate
+from llm_relay.batch.model.record import StoredFile
 
 
-@dataclass
-class Entry:
-    id: str
-
-    def document(self) -> dict[str, Any]:
-        return {"id": self.id}
+def entry(entry_id: str) -> StoredFile:
+    return StoredFile(id=entry_id, owner="", filename="", bytes=0, key="", created_at=0)
 
 
 @dataclass
@@ -26,10 +22,10 @@ class Shelf:
     ids: list[str]
     reads: int = 0
 
-    def read(self, after: str | None, limit: int) -> list[Entry]:
+    def read(self, after: str | None, limit: int) -> list[StoredFile]:
         self.reads += 1
         rest = [each for each in self.ids if after is None or each > after]
-        return [Entry(each) for each in rest[:limit]]
+        return [entry(each) for each in rest[:limit]]
 
 
 IDS = st.lists(st.integers(0, 99), unique=True, max_size=40).map(

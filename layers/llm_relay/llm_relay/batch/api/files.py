@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from llm_relay.batch.api.pagination import is_valid_id, paginate, parse_after, parse_limit
 from llm_relay.batch.api.routes import owner_id, path_id, serve
-from llm_relay.batch.api.uploads import bucket, create_file
+from llm_relay.batch.api.uploads import create_file
 from llm_relay.batch.model.names import is_file_id
 from llm_relay.batch.model.record import ENDED
-from llm_relay.batch.model.store import store
+from llm_relay.batch.model.store import bucket, store
 from llm_relay.core.answer import HttpAnswer
 from llm_relay.core.errors import FileInUse, FileNotFound
 from llm_relay.validation.fields import refuse

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from llm_relay.batch.model.record import Batch, StoredFile
 from llm_relay.validation.fields import refuse
 
 if TYPE_CHECKING:
@@ -16,18 +17,7 @@ _ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _DIGITS = re.compile(r"[0-9]{1,9}")
 
 
-class Listable(Protocol):
-    """An entry of a list."""
-
-    @property
-    def id(self) -> str:
-        """The id, by which a page begins after it."""
-
-    def document(self) -> Document:
-        """Return the entry in the form of OpenAI's API."""
-
-
-Entry = TypeVar("Entry", bound=Listable)
+Entry = TypeVar("Entry", Batch, StoredFile)
 
 
 def is_valid_id(text: str) -> bool:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.batch.api.not_started import not_started
-from llm_relay.batch.model.record import CANCELLABLE, CANCELLED, CANCELLING, VALIDATING
-from llm_relay.core.errors import BatchNotCancellable, BatchNotFound
+from llm_relay.batch.model.record import (
+    CANCELLABLE,
+    CANCELLED,
+    CANCELLING,
+    FAILED,
+    VALIDATING,
+    error_entry,
+)
+from llm_relay.core.errors import BatchesUnavailable, BatchNotCancellable, BatchNotFound
 
 if TYPE_CHECKING:
     from llm_relay.batch.model.record import Batch
@@ -51,7 +58,7 @@ def submit(
         try:
             start(client, state_machine_arn, batch)
         except Exception as error:
-            raise not_started(store, batch, is_repeatable=is_repeatable) from error
+            raise _not_started(store, batch, is_repeatable=is_repeatable) from error
     return stored
 
 
@@ -78,7 +85,10 @@ def cancel(store: Store, client: Any, state_machine_arn: str, owner: str, batch_
     if batch.status == CANCELLING:
         # Also on a repeat: the first call may have failed after it changed the record.
         executions = state_machine_arn.replace(":stateMachine:", ":execution:")
-        _stop(client, batch.execution or f"{executions}:{batch_id}")
+        execution = batch.execution or f"{executions}:{batch_id}"
+        # It may not have been started, or was deleted 90 days after its end.
+        with suppress(client.exceptions.ExecutionDoesNotExist):
+            client.stop_execution(executionArn=execution, cause="The batch was cancelled.")
         document = {**_reference(batch), "close": True}
         _start(client, state_machine_arn, f"{batch_id}-close", document)
     elif batch.status != CANCELLED:
@@ -97,27 +107,40 @@ def batch_not_found(batch_id: str) -> BatchNotFound:
     )
 
 
+def _not_started(store: Store, batch: Batch, *, is_repeatable: bool) -> BatchesUnavailable:
+    """Return the error for a batch that could not be started.
+
+    A batch that the same request can start later is left as it is, as an earlier one may have
+    started it. Any other is stored as failed.
+    """
+    if is_repeatable:
+        return BatchesUnavailable(
+            f"The batch {batch.id} is stored, but could not be started. Repeat the request with "
+            "the same Idempotency-Key to start it, or cancel it: otherwise it is started when it "
+            "is retrieved or listed after five minutes."
+        )
+    message = "The batch could not be started. No row was run. Submit it again."
+    # If it was started nevertheless, its first step finds it failed and ends.
+    store.update_batch(
+        batch.owner,
+        batch.id,
+        {VALIDATING},
+        {"failed_at": int(time.time())},
+        status=FAILED,
+        errors=[error_entry("not_started", message)],
+        error_count=1,
+    )
+    return BatchesUnavailable(
+        f"The batch {batch.id} could not be started, and none of its rows was run. Submit it "
+        "again; if that fails too, check whether Step Functions is reachable."
+    )
+
+
 def _reference(batch: Batch) -> dict[str, Any]:
     return {"owner": batch.owner, "batch": batch.id}
 
 
 def _start(client: Any, state_machine_arn: str, name: str, document: dict[str, Any]) -> None:
-    from botocore.exceptions import ClientError  # noqa: PLC0415 - as late as boto3
-
     text = json.dumps(document)
-    try:
+    with suppress(client.exceptions.ExecutionAlreadyExists):
         client.start_execution(stateMachineArn=state_machine_arn, name=name, input=text)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
-            raise
-
-
-def _stop(client: Any, execution_arn: str) -> None:
-    from botocore.exceptions import ClientError  # noqa: PLC0415 - as late as boto3
-
-    try:
-        client.stop_execution(executionArn=execution_arn, cause="The batch was cancelled.")
-    except ClientError as error:
-        # It was never started, or was deleted 90 days after its end.
-        if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
-            raise

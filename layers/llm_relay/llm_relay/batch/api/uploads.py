@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from llm_relay.aws.s3 import Bucket
 from llm_relay.batch.api.checks import expiry_seconds
 from llm_relay.batch.api.multipart import Form, parse_form
 from llm_relay.batch.api.pagination import parse_digits
 from llm_relay.batch.api.routes import owner_id
 from llm_relay.batch.model import names
 from llm_relay.batch.model.record import Document, StoredFile, retention_seconds
-from llm_relay.batch.model.store import store
+from llm_relay.batch.model.store import bucket, store
 from llm_relay.core.errors import FileTooLarge
 from llm_relay.validation.fields import refuse
 
@@ -43,12 +40,6 @@ def create_file(request: ApiRequest) -> Document:
     bucket().put(file.key, content)
     store().add(file)
     return file.document()
-
-
-@lru_cache(maxsize=1)
-def bucket() -> Bucket:
-    """Return the bucket of this environment."""
-    return Bucket(os.environ["BATCH_BUCKET"])
 
 
 def _content(form: Form) -> bytes:

@@ -6,7 +6,6 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from llm_relay.aws.s3 import Bucket
 from llm_relay.batch.finalize.compaction import MAX_PARTS, compact_parts
 from llm_relay.batch.finalize.merge import AlreadyFinalized
 from llm_relay.batch.finalize.notify import publish_end
@@ -14,7 +13,7 @@ from llm_relay.batch.finalize.statuses import finalize_batch, stop_batch
 from llm_relay.batch.model.execution import batch_reference, run_step
 from llm_relay.batch.model.leases import leased_until
 from llm_relay.batch.model.record import ENDED
-from llm_relay.batch.model.store import store
+from llm_relay.batch.model.store import bucket, store
 from llm_relay.batch.worker.recovery import settle_remaining
 from llm_relay.core.deadline import Deadline
 
@@ -65,17 +64,13 @@ def _prepare(batch: Batch, deadline: Deadline, max_parts: int) -> int:
         return max(1, until - int(now))
     if not batch.total:  # cancelled before its rows were counted: none was run
         return 0
-    wait_seconds = settle_remaining(_bucket(), batch, deadline)
-    return wait_seconds or int(not compact_parts(_bucket(), batch, deadline, max_parts))
+    wait_seconds = settle_remaining(bucket(), batch, deadline)
+    return wait_seconds or int(not compact_parts(bucket(), batch, deadline, max_parts))
 
 
 def _finalize(batch: Batch) -> int:
     try:
-        publish_end(store(), _bucket(), finalize_batch(_bucket(), batch))
+        publish_end(store(), bucket(), finalize_batch(bucket(), batch))
     except AlreadyFinalized:  # by another invocation, which may fail before it publishes the end
         return 1
     return 0
-
-
-def _bucket() -> Bucket:
-    return Bucket(os.environ["BATCH_BUCKET"])

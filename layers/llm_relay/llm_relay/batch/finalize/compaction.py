@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING
 
 from llm_relay.batch.model.manifest import parse_manifest
 from llm_relay.batch.model.names import batch_prefix, manifest_key, part_key
-from llm_relay.batch.model.parts import format_part, parse_part
-from llm_relay.batch.model.prefetch import prefetch
+from llm_relay.batch.model.parts import format_part, parse_part, read_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from llm_relay.aws.s3 import Bucket
     from llm_relay.batch.model.manifest import Chunk
-    from llm_relay.batch.model.parts import RowResult
-    from llm_relay.batch.model.prefetch import Part
+    from llm_relay.batch.model.parts import Part, RowResult
     from llm_relay.batch.model.record import Batch
     from llm_relay.core.deadline import Deadline
 
@@ -77,7 +75,7 @@ def unique_results(chunk: Chunk, parts: Iterable[Part], is_done: bytearray) -> I
 def _compact(bucket: Bucket, batch: Batch, chunk: Chunk, keys: list[str]) -> None:
     results: list[RowResult] = []
     size = number = 0
-    for result in unique_results(chunk, prefetch(bucket, keys), bytearray(chunk.rows)):
+    for result in unique_results(chunk, read_parts(bucket, keys), bytearray(chunk.rows)):
         results.append(result)
         size += len(result.line)
         if size >= _COMPACTED_PART_BYTES:

@@ -11,7 +11,7 @@ from llm_relay.batch.finalize.compaction import chunk_number, current_parts, uni
 from llm_relay.batch.finalize.unprocessed_rows import unprocessed_rows
 from llm_relay.batch.model.manifest import parse_manifest
 from llm_relay.batch.model.names import ERRORS, OUTPUT, manifest_key, results_key
-from llm_relay.batch.model.prefetch import prefetch
+from llm_relay.batch.model.parts import read_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from llm_relay.aws.s3_writer import ObjectWriter
     from llm_relay.batch.finalize.unprocessed_rows import Reason
     from llm_relay.batch.model.manifest import Chunk
-    from llm_relay.batch.model.parts import RowResult
-    from llm_relay.batch.model.prefetch import Part
+    from llm_relay.batch.model.parts import Part, RowResult
     from llm_relay.batch.model.record import Batch, Document
 
 
@@ -113,12 +112,12 @@ def merge(bucket: Bucket, batch: Batch, is_open: Callable[[], bool]) -> BatchTot
 
 
 def _parts_by_chunk(bucket: Bucket, batch: Batch) -> Iterator[tuple[Chunk, Iterable[Part]]]:
-    parts = prefetch(bucket, current_parts(bucket, batch))
+    parts = read_parts(bucket, current_parts(bucket, batch))
     groups = groupby(parts, key=lambda part: chunk_number(part[0]))
-    number, group = next(groups, (None, None))
+    number, group = next(groups, (None, iter(())))
     for chunk in parse_manifest(bucket.get(manifest_key(batch.id))):
-        if group is not None and number == chunk.number:
+        if number == chunk.number:
             yield chunk, group
-            number, group = next(groups, (None, None))
+            number, group = next(groups, (None, iter(())))
         else:
             yield chunk, ()

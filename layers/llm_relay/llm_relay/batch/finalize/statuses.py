@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -123,9 +122,4 @@ def _log(batch: Batch, status: str, totals: BatchTotals, seconds: float) -> None
         "cost_nanos": totals.cost_nanos,
         "seconds": round(seconds, 3),
     }
-    _logger().info("batch ended", extra=fields)
-
-
-@lru_cache(maxsize=1)
-def _logger() -> Logger:
-    return Logger()
+    Logger().info("batch ended", extra=fields)

@@ -11,8 +11,6 @@ from llm_relay.batch.model.record import CANCELLING
 from llm_relay.core.json_codec import compact, parse_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from llm_relay.aws.s3 import Bucket
     from llm_relay.batch.model.manifest import Chunk
     from llm_relay.batch.model.record import Batch
@@ -51,41 +49,25 @@ def reason_of(batch: Batch) -> Reason:
 
 def unprocessed_rows(
     bucket: Bucket, batch: Batch, chunk: Chunk, is_done: bytearray
-) -> tuple[Reason, Iterator[bytes]]:
+) -> tuple[Reason, list[bytes]]:
     """Return why rows of a chunk were not run, and their error lines."""
     reason = reason_of(batch)
+    custom_ids = {row: None for row, done in enumerate(is_done, chunk.first_row) if not done}
     try:
-        custom_ids = _custom_ids(bucket, batch, chunk, is_done)
+        for line in read_chunk(bucket, batch, chunk):
+            if line.row in custom_ids:
+                custom_ids[line.row] = (parse_object(line.text) or {}).get("custom_id")
     except InputChanged:
-        custom_ids = {}
+        custom_ids = dict.fromkeys(custom_ids)
         reason = INPUT_CHANGED if reason is INTERRUPTED else reason
-    return reason, _lines(batch, chunk, is_done, reason, custom_ids)
+    return reason, [_error_line(batch, row, name, reason) for row, name in custom_ids.items()]
 
 
-def _lines(
-    batch: Batch,
-    chunk: Chunk,
-    is_done: bytearray,
-    reason: Reason,
-    custom_ids: Mapping[int, str | None],
-) -> Iterator[bytes]:
-    for row, done in enumerate(is_done, chunk.first_row):
-        if not done:
-            line = {
-                "id": row_request_id(batch.id, row),
-                "custom_id": custom_ids.get(row),
-                "response": None,
-                "error": asdict(reason),
-            }
-            yield compact(line) + b"\n"
-
-
-def _custom_ids(
-    bucket: Bucket, batch: Batch, chunk: Chunk, is_done: bytearray
-) -> dict[int, str | None]:
-    end = chunk.first_row + len(is_done)
-    return {
-        line.row: (parse_object(line.text) or {}).get("custom_id")
-        for line in read_chunk(bucket, batch, chunk)
-        if line.row < end and not is_done[line.row - chunk.first_row]
+def _error_line(batch: Batch, row: int, custom_id: str | None, reason: Reason) -> bytes:
+    line = {
+        "id": row_request_id(batch.id, row),
+        "custom_id": custom_id,
+        "response": None,
+        "error": asdict(reason),
     }
+    return compact(line) + b"\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_relay.batch.model.record import Batch, StoredFile
@@ -11,7 +12,7 @@ from llm_relay.core.client import Client
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from llm_relay.aws.dynamodb import Item
+    from llm_relay.aws.dynamodb import Item, Update
 
 Record = TypeVar("Record", Batch, StoredFile)
 
@@ -48,6 +49,17 @@ def encode_item(values: Mapping[str, Any]) -> Item:
 def decode_item(item: Item) -> dict[str, Any]:
     """Return the values of DynamoDB attributes; every stored number is an integer."""
     return {name: _decode(attribute) for name, attribute in item.items()}
+
+
+def build_update(
+    key: Item, expression: str, condition: str, values: Mapping[str, Any] | None = None
+) -> Update:
+    """Return an update; `#name` in its expressions is the attribute `name`."""
+    update = {"Key": key, "UpdateExpression": expression, "ConditionExpression": condition}
+    names = re.findall(r"#(\w+)", expression + condition)
+    update["ExpressionAttributeNames"] = {f"#{name}": name for name in names}
+    update["ExpressionAttributeValues"] = encode_item(values or {})
+    return update
 
 
 def _decode(attribute: Mapping[str, Any]) -> Any:

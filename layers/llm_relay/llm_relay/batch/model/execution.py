@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from llm_relay.batch.model.inbox import InboxObject
-from llm_relay.batch.model.names import OPERATOR
+from llm_relay.batch.model.names import INBOX, OPERATOR, OUTBOX, new_id
+from llm_relay.batch.model.record import WINDOW_SECONDS, Batch, StoredFile, retention_seconds
+from llm_relay.core.client import Client
 from llm_relay.core.error_log import log_internal_error
 
 if TYPE_CHECKING:
@@ -15,10 +18,73 @@ if TYPE_CHECKING:
     from typing import Any
 
     from llm_relay.batch.model.record import Document
+    from llm_relay.batch.model.store import Store
 
 
 class StepFailed(Exception):  # noqa: N818 - Step Functions shows this name to the operator
     """A step failed and may be retried; the function's log has the location of the error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxObject:
+    """An object from S3's event; a repeated event gives the same ids."""
+
+    key: str
+    size: int
+    version: str  # differs between objects that were put under the same key
+    etag: str | None  # in quotation marks, as requests have it
+    created_at: float  # seconds since the epoch
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> InboxObject:
+        """Return the object of S3's "Object Created" event, as EventBridge delivers it."""
+        found = event["detail"]["object"]
+        return cls(
+            key=found["key"],
+            size=int(found.get("size", 0)),
+            version=found.get("sequencer") or found.get("etag", ""),
+            etag=f'"{found["etag"]}"' if found.get("etag") else None,
+            created_at=datetime.fromisoformat(event["time"]).timestamp(),
+        )
+
+    @property
+    def batch_id(self) -> str:
+        """The id of its batch."""
+        return new_id("batch_", f"{self.key} {self.version}", self.created_at)
+
+    def register(self, store: Store) -> None:
+        """Add the records of the file and its batch unless they exist; ignore folders."""
+        if self.key.startswith(INBOX) and not self.key.endswith("/"):
+            file = self._file()
+            store.add(file)
+            store.add(self._batch(file))
+
+    def _file(self) -> StoredFile:
+        now = int(time.time())
+        return StoredFile(
+            id=self.batch_id.replace("batch_", "file-", 1),
+            owner=OPERATOR,
+            filename=self.key.rpartition("/")[2],
+            bytes=self.size,
+            key=self.key,
+            created_at=now,
+            expires_at=now + retention_seconds(),
+        )
+
+    def _batch(self, file: StoredFile) -> Batch:
+        path = self.key.removeprefix(INBOX).removesuffix(".jsonl")
+        return Batch(
+            id=self.batch_id,
+            owner=OPERATOR,
+            client=Client(id="", key_id=OPERATOR),
+            endpoint="",  # the plan takes it from the first row
+            input_file_id=file.id,
+            input_key=self.key,
+            input_etag=self.etag,
+            results=f"{OUTBOX}{path}/{self.batch_id}/",
+            created_at=file.created_at,
+            expires_at=file.created_at + WINDOW_SECONDS,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.aws.dynamodb import Table, dynamodb
-from llm_relay.batch.model.codec import decode_item, encode_item
+from llm_relay.batch.model.codec import build_update, decode_item
 from llm_relay.batch.model.store import RECORD_TTL_SECONDS
 from llm_relay.billing.ledger_account import Reservation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from llm_relay.aws.dynamodb import Item
+    from llm_relay.aws.dynamodb import Item, Update
 
 LEASE_SECONDS = 15
 # Upper bound on the clock difference between two machines.
@@ -83,41 +83,27 @@ class Leases:
 
         An expired lease can be renewed unless another worker has acquired the chunk since.
         """
-        values = {
-            ":until": int(time.time()) + LEASE_SECONDS,
-            ":completed": completed,
-            ":failed": failed,
-        }
-        valid_until = _valid_until()
-        change = "SET #until = :until, completed = :completed, failed = :failed"
-        done = self._update(lease, change, values, {"#until": "until"})
-        return valid_until if done else None
+        valid_until, until = _valid_until(), int(time.time()) + LEASE_SECONDS
+        values = {":until": until, ":completed": completed, ":failed": failed}
+        change = "SET #until = :until, #completed = :completed, #failed = :failed"
+        return valid_until if self._update(lease, change, values) else None
 
     def release(self, lease: Lease) -> None:
         """Free the chunk for other workers and reset its crash count."""
-        change = "SET #until = :zero, deaths = :zero"
-        self._update(lease, change, {":zero": 0}, {"#until": "until"})
+        self._update(lease, "SET #until = :zero, #deaths = :zero", {":zero": 0})
 
     def add_reservation(self, lease: Lease, rows: RowsReservation) -> bool:
         """Record a reservation in the lease; return False if the lease is lost."""
-        change, names = "SET holds.#name = :rows", {"#name": rows.reservation.name}
-        return self._update(lease, change, {":rows": _encode(rows)}, names)
+        change = f"SET #holds.#{rows.reservation.name} = :rows"
+        return self._update(lease, change, {":rows": _encode(rows)})
 
     def remove_reservation(self, lease: Lease, name: str) -> None:
         """Remove a settled reservation from the lease."""
-        self._update(lease, "REMOVE holds.#name", {}, {"#name": name})
+        self._update(lease, f"REMOVE #holds.#{name}", {})
 
-    def _update(
-        self, lease: Lease, change: str, values: dict[str, Any], names: dict[str, str]
-    ) -> bool:
-        update = {
-            "Key": _key(lease.batch, lease.chunk),
-            "UpdateExpression": change,
-            "ConditionExpression": "holder = :holder",
-            "ExpressionAttributeNames": names,
-            "ExpressionAttributeValues": encode_item(values | {":holder": lease.holder}),
-        }
-        return self._table.update(update)[0]
+    def _update(self, lease: Lease, change: str, values: dict[str, Any]) -> bool:
+        key, values = _key(lease.batch, lease.chunk), values | {":holder": lease.holder}
+        return self._table.update(build_update(key, change, "#holder = :holder", values))[0]
 
 
 def leased_until(table: str, batch_id: str, now: float) -> int:
@@ -132,33 +118,28 @@ def chunks_with_reservations(table: str, batch_id: str) -> set[int]:
     return {int(item["sk"]["S"]) for item in items if item["holds"]["M"]}
 
 
-def _acquire_update(key: Item, holder: str, now: int) -> Item:
-    return {
-        "Key": key,
-        "UpdateExpression": (
-            "SET #until = :until, holder = :holder, #ttl = :ttl, "
-            "generation = if_not_exists(generation, :zero) + :one, "
-            # Counted before the crash; reset when the worker releases the lease.
-            "deaths = if_not_exists(deaths, :zero) + :one, "
-            "holds = if_not_exists(holds, :none), "
-            "completed = if_not_exists(completed, :zero), "
-            "failed = if_not_exists(failed, :zero)"
-        ),
+def _acquire_update(key: Item, holder: str, now: int) -> Update:
+    return build_update(
+        key,
+        "SET #until = :until, #holder = :holder, #ttl = :ttl, "
+        "#generation = if_not_exists(#generation, :zero) + :one, "
+        # Counted before the crash; reset when the worker releases the lease.
+        "#deaths = if_not_exists(#deaths, :zero) + :one, "
+        "#holds = if_not_exists(#holds, :none), "
+        "#completed = if_not_exists(#completed, :zero), "
+        "#failed = if_not_exists(#failed, :zero)",
         # The SDK may repeat an update whose reply was lost; then the holder is this worker.
-        "ConditionExpression": "attribute_not_exists(#until) OR #until <= :now OR holder = :holder",
-        "ExpressionAttributeNames": {"#until": "until", "#ttl": "ttl"},
-        "ExpressionAttributeValues": encode_item(
-            {
-                ":until": now + LEASE_SECONDS,
-                ":now": now,
-                ":ttl": now + RECORD_TTL_SECONDS,
-                ":zero": 0,
-                ":one": 1,
-                ":holder": holder,
-                ":none": {},
-            }
-        ),
-    }
+        "attribute_not_exists(#until) OR #until <= :now OR #holder = :holder",
+        {
+            ":until": now + LEASE_SECONDS,
+            ":now": now,
+            ":ttl": now + RECORD_TTL_SECONDS,
+            ":zero": 0,
+            ":one": 1,
+            ":holder": holder,
+            ":none": {},
+        },
+    )
 
 
 def _encode(rows: RowsReservation) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from _typeshed import SupportsRead
 
     from llm_relay.aws.s3 import Bucket
     from llm_relay.batch.model.manifest import Chunk
@@ -24,13 +26,6 @@ class InputChanged(Exception):  # noqa: N818 - an event rather than an error
     """The file that was checked was replaced or deleted."""
 
 
-class Readable(Protocol):
-    """An open file or the body of an S3 object."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most `size` bytes; none at the end."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One line that is not blank."""
@@ -43,10 +38,9 @@ class Line:
     is_too_long: bool = False
 
 
-def read_blocks(source: Readable) -> Iterator[bytes]:
-    """Yield the content in blocks of a megabyte."""
-    while block := source.read(_BLOCK_BYTES):
-        yield block
+def read_blocks(source: SupportsRead[bytes]) -> Iterator[bytes]:
+    """Return the content of an open file or S3 object in blocks of a megabyte."""
+    return iter(lambda: source.read(_BLOCK_BYTES), b"")
 
 
 def read_lines(

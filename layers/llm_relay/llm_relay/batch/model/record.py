@@ -29,15 +29,7 @@ WINDOW_SECONDS = 86_400  # the only completion_window, 24h
 Document = dict[str, Any]
 
 _MAX_MESSAGE_CHARACTERS = 500
-_STATUSES_WITH_TIME = (
-    IN_PROGRESS,
-    FINALIZING,
-    COMPLETED,
-    FAILED,
-    EXPIRED,
-    CANCELLING,
-    CANCELLED,
-)
+_TIMED = (IN_PROGRESS, FINALIZING, COMPLETED, FAILED, EXPIRED, CANCELLING, CANCELLED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +78,7 @@ class Batch:
             "error_file_id": self.error_file_id,
             "created_at": self.created_at,
             "expires_at": self.expires_at,
-            **{f"{status}_at": self.times.get(f"{status}_at") for status in _STATUSES_WITH_TIME},
+            **{f"{status}_at": self.times.get(f"{status}_at") for status in _TIMED},
             "request_counts": counts,
             "usage": dict(self.usage) if self.usage else None,
             "cost_usd": None if self.cost_nanos is None else usd_from_nanos(self.cost_nanos),

@@ -89,7 +89,10 @@ class RowChecker:
         endpoint = self._endpoint_of(row)
         try:
             endpoint.check(row.body)
-            _check_for_batch(row.body)
+            for name in ("stream", "background"):
+                if row.body.get(name):
+                    why = f"'{name}' cannot be used in a batch. Remove it."
+                    raise BadRequest(why, param=name)
             self._check_with_any(endpoint, row.body)
         except (BadRequest, ModelNotAllowed, ModelNotFound, ModelUnpriced) as error:
             param = f"body.{error.param}" if error.param else "body"
@@ -144,12 +147,6 @@ def parse_row(line: Line) -> BatchRow:
     if not isinstance(body, dict):
         _reject_field(document, "body", 'an object such as {"model": "..."}')
     return BatchRow(custom_id=custom_id, url=url, body=body)
-
-
-def _check_for_batch(body: Mapping[str, Any]) -> None:
-    for name in ("stream", "background"):
-        if body.get(name):
-            raise BadRequest(f"'{name}' cannot be used in a batch. Remove it.", param=name)
 
 
 def _parse_object(line: Line) -> dict[str, Any]:

@@ -8,7 +8,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.aws.dynamodb import Table, dynamodb
-from llm_relay.batch.model.codec import decode_item, decode_record, encode_item, record_values
+from llm_relay.aws.s3 import Bucket
+from llm_relay.batch.model.codec import (
+    build_update,
+    decode_item,
+    decode_record,
+    encode_item,
+    record_values,
+)
 from llm_relay.batch.model.record import Batch, StoredFile
 
 if TYPE_CHECKING:
@@ -27,6 +34,11 @@ def store() -> Store:
     return Store(os.environ["BATCHES_TABLE"])
 
 
+def bucket() -> Bucket:
+    """Return the bucket of this environment."""
+    return Bucket(os.environ["BATCH_BUCKET"])
+
+
 class Store:
     """The records of all owners; `client` returns the DynamoDB client."""
 
@@ -42,7 +54,7 @@ class Store:
         values = {**record_values(record), "ttl": ttl}
         kind = "batches" if isinstance(record, Batch) else "files"
         key = _key(kind, record.owner, record.id)
-        done, found = self._update(key, values, "attribute_not_exists(pk)")
+        done, found = self._set(key, values, "attribute_not_exists(#pk)")
         # An update that was repeated because its reply was lost finds its own record.
         return done or (found or {}).items() >= encode_item(values).items()
 
@@ -85,18 +97,17 @@ class Store:
         Return whether it was changed, and the batch as it is now (None if there is none).
         """
         expected = {f":status{index}": status for index, status in enumerate(sorted(statuses))}
-        key, condition = _key("batches", owner, batch_id), f"#status IN ({', '.join(expected)})"
-        done, item = self._update(key, values, condition, expected, times or {})
+        # Each time is set by itself, so that a concurrent update of another one is kept.
+        values |= {f"times.{name}": moment for name, moment in (times or {}).items()}
+        condition = f"#status IN ({', '.join(expected)})"
+        done, item = self._set(_key("batches", owner, batch_id), values, condition, expected)
         return done, _batch_in(item)
 
     def claim(self, owner: str, batch_id: str, execution: str) -> Batch | None:
         """Assign a batch to an execution; None if another one has it or it does not exist."""
-        done, item = self._update(
-            _key("batches", owner, batch_id),
-            {"execution": execution},
-            "attribute_type(#execution, :null) OR #execution = :execution",
-            {":null": "NULL"},
-        )
+        condition = "attribute_type(#execution, :null) OR #execution = :v0"
+        key, values = _key("batches", owner, batch_id), {"execution": execution}
+        done, item = self._set(key, values, condition, {":null": "NULL"})
         return _batch_in(item) if done else None
 
     def put_key(self, owner: str, key: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,9 +115,9 @@ class Store:
 
         `ttl`, which is among the values, is when the key expires (seconds since the epoch).
         """
-        is_free = "attribute_not_exists(pk) OR #ttl < :now"
-        place = _key("batchkeys", owner, key)
-        _, item = self._update(place, values, is_free, {":now": int(time.time())})
+        is_free = "attribute_not_exists(#pk) OR #ttl < :now"
+        now = {":now": int(time.time())}
+        _, item = self._set(_key("batchkeys", owner, key), values, is_free, now)
         return decode_item(item or {})
 
     def delete_key(self, owner: str, key: str) -> None:
@@ -115,39 +126,25 @@ class Store:
 
     def add_counts(self, owner: str, batch_id: str, completed: int, failed: int) -> Batch | None:
         """Add to the counts of finished rows; return the batch as it is now."""
-        update = {
-            "Key": _key("batches", owner, batch_id),
-            "UpdateExpression": "ADD #completed :completed, #failed :failed",
-            "ConditionExpression": "attribute_exists(pk)",
-            "ExpressionAttributeNames": {"#completed": "completed", "#failed": "failed"},
-            "ExpressionAttributeValues": encode_item({":completed": completed, ":failed": failed}),
-        }
+        key, change = _key("batches", owner, batch_id), "ADD #completed :completed, #failed :failed"
+        counts = {":completed": completed, ":failed": failed}
+        update = build_update(key, change, "attribute_exists(#pk)", counts)
         return _batch_in(self._table.update(update)[1])
 
-    def _update(
+    def _set(
         self,
         key: Item,
         values: Mapping[str, Any],
         condition: str,
         compared: Mapping[str, Any] | None = None,
-        times: Mapping[str, int] | None = None,
     ) -> tuple[bool, Item | None]:
-        times = times or {}
-        # Each time is set by itself, so that a concurrent update of another one is kept.
-        changes = [f"#{name} = :{name}" for name in values]
-        changes += [f"#times.#{name} = :{name}" for name in times]
-        names = {*values, *times, *(["times"] if times else [])}
-        names |= {"status"} if "#status" in condition else set()
-        set_values = {f":{name}": value for name, value in {**values, **times}.items()}
-        return self._table.update(
-            {
-                "Key": key,
-                "UpdateExpression": "SET " + ", ".join(changes),
-                "ConditionExpression": condition,
-                "ExpressionAttributeNames": {f"#{name}": name for name in names},
-                "ExpressionAttributeValues": encode_item(set_values | dict(compared or {})),
-            }
+        """Set attributes (or members of maps, as in "times.failed_at") under a condition."""
+        changes = [f"#{path.replace('.', '.#')} = :v{index}" for index, path in enumerate(values)]
+        placed = {f":v{index}": value for index, value in enumerate(values.values())}
+        update = build_update(
+            key, "SET " + ", ".join(changes), condition, placed | dict(compared or {})
         )
+        return self._table.update(update)
 
 
 def _batch_in(item: Item | None) -> Batch | None:

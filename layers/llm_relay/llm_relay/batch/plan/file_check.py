@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from llm_relay.batch.model.manifest import Chunk
 from llm_relay.batch.model.record import error_entry
 from llm_relay.batch.model.row_check import InvalidLine
-from llm_relay.batch.plan.chunker import Chunker
-from llm_relay.batch.plan.custom_ids import CustomIds
+from llm_relay.validation.fields import short
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from llm_relay.batch.model.lines import Line
-    from llm_relay.batch.model.manifest import Chunk
     from llm_relay.batch.model.row_check import BatchRow, RowChecker
 
 MAX_ROWS = 1_000_000
@@ -23,6 +24,13 @@ ROWS_PER_CHUNK = 2_000
 MAX_REPORTED_ERRORS = 100
 # The check ends here: this many errors are one mistake made many times.
 MAX_ERRORS = 10_000
+
+_MAX_CHUNK_BYTES = 64 * 1024 * 1024
+# SQLite's own keys have eight bytes, and are the fastest. Two of a million ids collide in one of
+# forty million files, which would be rejected by mistake.
+_KEY_BYTES = 8
+# An unnamed database is held in memory up to this size, and beyond it in a temporary file.
+_CACHE_KIB = 16 * 1024
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,7 +57,7 @@ def check_file(
     max_rows: int = MAX_ROWS,
 ) -> FileReport:
     """Check every line; `on_row` is called with the valid ones."""
-    report, chunker = FileReport(), Chunker(rows_per_chunk)
+    report = FileReport()
     with closing(CustomIds()) as custom_ids:
         for line in lines:
             if report.rows >= max_rows:
@@ -57,7 +65,7 @@ def check_file(
                 report.add_error(InvalidLine("too_many_requests", why), line.number)
                 break
             report.rows += 1
-            chunker.add(line)
+            _add_to_chunk(report.chunks, line, rows_per_chunk)
             try:
                 row = checker.check(line)
                 custom_ids.add(row.custom_id, line.number)
@@ -68,8 +76,49 @@ def check_file(
                 continue
             if on_row:
                 on_row(line, row)
-    report.chunks = chunker.chunks()
     if not report.rows:
         why = "The file has no requests. Write one per line."
         report.add_error(InvalidLine("empty_file", why))
     return report
+
+
+def _add_to_chunk(chunks: list[Chunk], line: Line, rows_per_chunk: int) -> None:
+    """Add a line to the last chunk, or to a new one if that is full."""
+    last = chunks[-1] if chunks else None
+    if last and last.rows < rows_per_chunk and line.end - last.start <= _MAX_CHUNK_BYTES:
+        chunks[-1] = replace(last, end=line.end, rows=last.rows + 1)
+    else:
+        chunk = Chunk(
+            number=len(chunks), start=line.start, end=line.end, first_row=line.row, rows=1
+        )
+        chunks.append(chunk)
+
+
+class CustomIds:
+    """The custom ids of a file, with their line numbers."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", isolation_level=None)
+        for setting in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{_CACHE_KIB}"):
+            self._database.execute(f"PRAGMA {setting}")
+        self._database.execute("CREATE TABLE ids (key INTEGER PRIMARY KEY, line INTEGER)")
+        self._database.execute("BEGIN")
+
+    def close(self) -> None:
+        """Delete all of them."""
+        self._database.close()
+
+    def add(self, custom_id: str, line: int) -> None:
+        """Add an id; InvalidLine if another line has it."""
+        content = custom_id.encode("utf-8", "surrogatepass")
+        digest = blake2b(content, digest_size=_KEY_BYTES).digest()
+        key = int.from_bytes(digest, signed=True)
+        insert = "INSERT OR IGNORE INTO ids VALUES (?, ?)"
+        if not self._database.execute(insert, (key, line)).rowcount:
+            found = self._database.execute("SELECT line FROM ids WHERE key = ?", (key,))
+            raise InvalidLine(
+                "duplicate_custom_id",
+                f"The custom_id {short(custom_id)} is already used on line {found.fetchone()[0]}. "
+                "Give every line a unique custom_id.",
+                "custom_id",
+            )

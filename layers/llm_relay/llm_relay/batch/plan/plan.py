@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
 from llm_relay.api.relay import provider_router
-from llm_relay.aws.s3 import Bucket
 from llm_relay.batch.finalize.notify import publish_end
 from llm_relay.batch.finalize.unprocessed_rows import INPUT_CHANGED
 from llm_relay.batch.model.execution import batch_reference, run_step
@@ -19,7 +17,7 @@ from llm_relay.batch.model.manifest import format_manifest
 from llm_relay.batch.model.names import manifest_key
 from llm_relay.batch.model.record import FAILED, IN_PROGRESS, VALIDATING
 from llm_relay.batch.model.row_check import InvalidLine, ProviderRules, RowChecker
-from llm_relay.batch.model.store import store
+from llm_relay.batch.model.store import bucket, store
 from llm_relay.batch.plan.file_check import ROWS_PER_CHUNK, FileReport, check_file
 from llm_relay.batch.plan.model_listing import ModelListing
 
@@ -56,7 +54,7 @@ def _plan(execution: str, event: Mapping[str, Any]) -> Document:
         reference.inbox_object.register(store())
     batch = store().claim(reference.owner, reference.batch, execution)
     manifest = {
-        "bucket": _bucket().name,
+        "bucket": bucket().name,
         "key": manifest_key(reference.batch),
         "concurrency": int(os.environ.get("BATCH_WORKERS", _DEFAULT_WORKERS)),
     }
@@ -68,7 +66,7 @@ def _outcome(batch: Batch) -> str:
     if batch.status == VALIDATING:
         batch = _validate(batch)
     if batch.status == FAILED:
-        publish_end(store(), _bucket(), batch)
+        publish_end(store(), bucket(), batch)
         return FAILED
     return PLANNED if batch.status == IN_PROGRESS else STOPPED
 
@@ -82,7 +80,7 @@ def _validate(batch: Batch) -> Batch:
     if report.error_count:
         values |= {"status": FAILED, "errors": report.errors, "error_count": report.error_count}
     else:
-        _bucket().put(manifest_key(batch.id), format_manifest(report.chunks))
+        bucket().put(manifest_key(batch.id), format_manifest(report.chunks))
         values |= {"status": IN_PROGRESS, "total": report.rows, "input_etag": etag}
     times = {f"{values['status']}_at": int(time.time())}
     _log(batch, report, time.monotonic() - started)
@@ -107,7 +105,7 @@ def _check(batch: Batch, checker: RowChecker) -> tuple[FileReport, str | None]:
     """Return the report on the input file, and the ETag of the object that was read."""
     rows_per_chunk = int(os.environ.get("BATCH_ROWS_PER_CHUNK", ROWS_PER_CHUNK))
     try:
-        content, etag = _bucket().open(batch.input_key, batch.input_etag)
+        content, etag = bucket().open(batch.input_key, batch.input_etag)
     except KeyError:
         report = FileReport()
         report.add_error(_FILE_REPLACED if batch.input_etag else _FILE_DELETED)
@@ -115,10 +113,6 @@ def _check(batch: Batch, checker: RowChecker) -> tuple[FileReport, str | None]:
     # One request for the whole file: a replacement during the check is not mixed with it.
     with content:
         return check_file(read_lines(read_blocks(content)), checker, rows_per_chunk), etag
-
-
-def _bucket() -> Bucket:
-    return Bucket(os.environ["BATCH_BUCKET"])
 
 
 def _log(batch: Batch, report: FileReport, seconds: float) -> None:
@@ -129,9 +123,4 @@ def _log(batch: Batch, report: FileReport, seconds: float) -> None:
         "errors": report.error_count,
         "seconds": round(seconds, 3),
     }
-    _logger().info("batch planned", extra=fields)
-
-
-@lru_cache(maxsize=1)
-def _logger() -> Logger:
-    return Logger()
+    Logger().info("batch planned", extra=fields)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from llm_relay.batch.model.leases import Leases, chunks_with_reservations
 from llm_relay.batch.model.manifest import parse_manifest
 from llm_relay.batch.model.names import manifest_key, parts_prefix
-from llm_relay.batch.model.parts import parse_part
-from llm_relay.batch.model.prefetch import prefetch
+from llm_relay.batch.model.parts import parse_part, read_parts
 from llm_relay.batch.worker.budget import BudgetReservations
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def read_progress(bucket: Bucket, chunk: Chunk, lease: Lease) -> ChunkProgress:
     prefix = parts_prefix(lease.batch, chunk.number)
     unsettled_attempts = {each.attempt for each in lease.reservations.values()}
     progress = ChunkProgress(done=bytearray(chunk.rows))
-    for key, text in prefetch(bucket, bucket.keys(prefix)):
+    for key, text in read_parts(bucket, bucket.keys(prefix)):
         attempt = int(key.removeprefix(prefix).partition("-")[0])
         results = list(parse_part(text))
         _count(progress, results, chunk.first_row)
