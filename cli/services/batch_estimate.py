@@ -44,7 +44,7 @@ class Estimate:
         self._longest = longest
         self._models: dict[str, Counter[str]] = {}
 
-    def add(self, body: Mapping[str, Any], length: int) -> None:
+    def add(self, body: dict[str, Any], length: int) -> None:
         """Counts a request that has been checked, of so many bytes."""
         sums = self._models.setdefault(str(body["model"]), Counter())
         answers = body.get("n") or 1

@@ -10,7 +10,7 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.aws.secrets_manager import unreadable
+from llm_relay.aws.secrets_manager import secret_error
 from llm_relay.batch.api.multipart import parse_form
 from llm_relay.batch.model.lines import read_lines
 from llm_relay.batch.model.row_check import RowChecker
@@ -164,7 +164,7 @@ def secret(data: bytes) -> None:
 
 def word_of_a_failure(data: bytes) -> None:
     """Whatever AWS or the provider says of a failure can be told."""
-    assert str(unreadable(400, data))
+    assert str(secret_error(400, data))
     error = error_object(data)
     if error:
         told = refusal_of(400, error, {}).body()["error"]

@@ -96,7 +96,7 @@ def test_a_secret_is_read_with_the_credentials_that_were_handed_out(
         server.scripts = [FOUND]
         url = server.base_url.removesuffix("/v1")
         here = environ(endpoint, AWS_REGION="eu-west-1", AWS_ENDPOINT_URL=url)
-        assert SecretsManager(here).text("arn") == "ak_stored"
+        assert SecretsManager(here).get_text("arn") == "ak_stored"
         (request,) = server.requests
     assert "Credential=FIRST/" in request.headers["authorization"]
     assert request.headers["x-amz-security-token"] == "temporary"
@@ -104,4 +104,4 @@ def test_a_secret_is_read_with_the_credentials_that_were_handed_out(
 
 def test_a_secret_that_nobody_may_ask_for_is_unreadable() -> None:
     with pytest.raises(SecretUnreadableError, match="There are no AWS credentials"):
-        SecretsManager({"AWS_REGION": "eu-west-1"}).text("arn")
+        SecretsManager({"AWS_REGION": "eu-west-1"}).get_text("arn")

@@ -84,7 +84,7 @@ def test_a_failure_that_may_pass_is_insisted_on(
     server: ScriptedProvider, first: list[object]
 ) -> None:
     server.scripts = [first, FOUND]
-    assert manager(server).text("arn") == "ak_stored"
+    assert manager(server).get_text("arn") == "ak_stored"
 
 
 @pytest.mark.parametrize(("script", "asked"), [(AWAY, 3), (REFUSED, 1)])
@@ -93,20 +93,20 @@ def test_a_secret_that_cannot_be_read_is_given_up_on(
 ) -> None:
     server.scripts = [script]
     with pytest.raises(SecretUnreadableError):
-        manager(server).text("arn")
+        manager(server).get_text("arn")
     assert len(server.requests) == asked
 
 
 def test_a_secret_that_is_no_text_is_none(server: ScriptedProvider) -> None:
     server.scripts = [whole(200, {"SecretBinary": "AAEC"})]
-    assert manager(server).text("arn") is None
+    assert manager(server).get_text("arn") is None
 
 
 def test_the_request_names_the_secret_and_carries_the_session_s_token(
     server: ScriptedProvider,
 ) -> None:
     server.scripts = [FOUND]
-    manager(server, AWS_SESSION_TOKEN="temporary").text("arn")
+    manager(server, AWS_SESSION_TOKEN="temporary").get_text("arn")
     (request,) = server.requests
     assert json.loads(request.body) == {"SecretId": "arn"}
     assert request.headers["x-amz-security-token"] == "temporary"

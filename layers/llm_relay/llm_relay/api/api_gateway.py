@@ -1,4 +1,4 @@
-"""API Gateway's proxy events and results; nothing else knows their shape."""
+"""API Gateway's proxy events and results."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiRequest:
-    """One request, taken out of its event."""
+    """One request, parsed from its event."""
 
     route: str  # as in the template: "POST /v1/chat/completions"
     request_id: str
-    api_key_id: str  # the id of the caller's API key, never its value
+    api_key_id: str  # never the key's value
     path_parameters: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)  # names in small letters
-    authorizer: Mapping[str, str] = field(default_factory=dict)  # what it said of the caller
+    headers: Mapping[str, str] = field(default_factory=dict)  # with lower-case names
+    authorizer: Mapping[str, str] = field(default_factory=dict)  # its context of the caller
     _body: str = ""
     _body_is_base64: bool = False
 
     def body(self) -> bytes:
-        """Return the body's bytes; BadRequest if they cannot be had."""
+        """Return the body's bytes; BadRequest if they cannot be decoded."""
         try:
             return base64.b64decode(self._body) if self._body_is_base64 else self._body.encode()
         except (ValueError, AttributeError):
@@ -37,7 +37,7 @@ class ApiRequest:
 
 
 def parse_event(event: Mapping[str, Any]) -> ApiRequest:
-    """Take a REST proxy event apart."""
+    """Parse a REST proxy event."""
     context = event.get("requestContext") or {}
     identity = context.get("identity") or {}
     return ApiRequest(
@@ -54,7 +54,7 @@ def parse_event(event: Mapping[str, Any]) -> ApiRequest:
 
 
 def proxy_result(answer: HttpAnswer) -> dict[str, Any]:
-    """Put an answer together as API Gateway's buffered integration wants it."""
+    """Return an answer in the format of API Gateway's buffered integration."""
     return {
         "statusCode": int(answer.status),
         "headers": dict(answer.headers),

@@ -1,7 +1,7 @@
-"""The function's own AWS credentials, read without botocore.
+"""The function's AWS credentials, read without botocore.
 
-They are in the environment, except under SnapStart: a snapshot would outlive them, so Lambda hands
-them out at an endpoint of each copy.
+They are in the environment, except under SnapStart: a snapshot outlives them, so Lambda provides
+them at an endpoint of each copy.
 https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
 """
 
@@ -23,12 +23,12 @@ _TIMEOUT_SECONDS = 2
 
 
 class NoCredentialsError(Exception):
-    """There are no credentials to be had."""
+    """No credentials are available."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What signs requests to AWS."""
+    """What requests to AWS are signed with."""
 
     key_id: str
     secret: str
@@ -36,7 +36,7 @@ class Credentials:
 
 
 def function_credentials(environ: Mapping[str, str]) -> Credentials:
-    """Return the function's own; they change while it lives, so nobody keeps them."""
+    """Return the current credentials, which change: do not store them. Or NoCredentialsError."""
     if "AWS_ACCESS_KEY_ID" in environ:
         return Credentials(
             key_id=environ["AWS_ACCESS_KEY_ID"],
@@ -44,18 +44,16 @@ def function_credentials(environ: Mapping[str, str]) -> Credentials:
             token=environ.get("AWS_SESSION_TOKEN"),
         )
     try:
-        return _handed_out(environ)
+        return _from_endpoint(environ)
     except (requests.RequestException, OSError, KeyError) as error:
         raise NoCredentialsError(f"There are no AWS credentials: {type(error).__name__}") from None
 
 
-def _handed_out(environ: Mapping[str, str]) -> Credentials:
-    """Ask each time: one answer holds for hours, but a secret is read once in minutes."""
-    url = environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+def _from_endpoint(environ: Mapping[str, str]) -> Credentials:
     with requests.Session() as session:
-        session.trust_env = False  # no proxy leads to it
+        session.trust_env = False  # no proxy reaches the endpoint
         answer = session.get(
-            url,
+            environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"],
             headers={"Authorization": _token(environ)},
             timeout=_TIMEOUT_SECONDS,
             allow_redirects=False,
@@ -69,7 +67,6 @@ def _handed_out(environ: Mapping[str, str]) -> Credentials:
 
 
 def _token(environ: Mapping[str, str]) -> str:
-    """Return what the endpoint wants to see; a file's content may change."""
     if path := environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"):
-        return Path(path).read_text().strip()
+        return Path(path).read_text().strip()  # its content may change
     return environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", "")

@@ -1,4 +1,4 @@
-"""S3: one client, and the few things that are done with one bucket."""
+"""S3: the client, and the operations on one bucket."""
 
 from __future__ import annotations
 
@@ -7,52 +7,51 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from llm_relay.aws.boto3_client import boto3_client
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from llm_relay.aws.s3_writer import ObjectWriter
 
-_MISSING = {"404", "NoSuchKey", "NotFound"}
-_UNMET = {"PreconditionFailed", "412"}  # IfNoneMatch or IfMatch
+_NOT_FOUND = {"404", "NoSuchKey", "NotFound"}
+_PRECONDITION_FAILED = {"PreconditionFailed", "412"}  # of IfNoneMatch or IfMatch
 
 
 @lru_cache(maxsize=1)
 def s3() -> Any:
     """Return the client of this environment, made on first use."""
-    import boto3  # noqa: PLC0415 - a quarter of a second that interactive calls need not wait
-    from botocore.config import Config  # noqa: PLC0415
-
-    patience = Config(
+    return boto3_client(
+        "s3",
         connect_timeout=2,
         read_timeout=30,
         retries={"mode": "standard", "total_max_attempts": 6},
         max_pool_connections=32,
         signature_version="s3v4",
-        # Links would else name S3's global address, which redirects to a region and so breaks them.
+        # Presigned URLs would otherwise name S3's global address, whose redirect breaks them.
         s3={"addressing_style": "virtual"},
     )
-    return boto3.client("s3", config=patience)
 
 
 class Bucket:
-    """One bucket; keys are whole, bytes go in and out."""
+    """One bucket; `client` makes S3's client."""
 
     def __init__(self, name: str, client: Callable[[], Any] = s3) -> None:
         self.name = name
         self._client = client
 
     def put(self, key: str, body: bytes) -> None:
-        """Write an object, over what there was."""
+        """Write an object, also over an existing one."""
         self._client().put_object(Bucket=self.name, Key=key, Body=body)
 
     def put_if_absent(self, key: str, body: bytes) -> bool:
-        """Write an object unless there is one; return whether it was written."""
+        """Write an object unless it exists; return whether it was written."""
         from botocore.exceptions import ClientError  # noqa: PLC0415 - as late as boto3
 
         try:
             self._client().put_object(Bucket=self.name, Key=key, Body=body, IfNoneMatch="*")
         except ClientError as error:
-            if error.response["Error"]["Code"] in _UNMET:
+            if error.response["Error"]["Code"] in _PRECONDITION_FAILED:
                 return False
             raise
         return True
@@ -60,56 +59,54 @@ class Bucket:
     def get(
         self, key: str, start: int = 0, end: int | None = None, etag: str | None = None
     ) -> bytes:
-        """Return an object's bytes from `start` to `end` (not included).
+        """Return an object's bytes from `start` to `end` (exclusive).
 
-        KeyError if there is none, or none that has the ETag, if one is given.
+        KeyError if there is no object, or none with the given ETag.
         """
-        more = {} if end is None and not start else {"Range": _range(start, end)}
-        more |= _pinned(etag)
-        with self._found(key):
-            body = self._client().get_object(Bucket=self.name, Key=key, **more)["Body"]
-        with body:
+        has_range = start > 0 or end is not None
+        last = "" if end is None else end - 1
+        more = {"Range": f"bytes={start}-{last}"} if has_range else {}
+        with self._open(key, etag, **more)["Body"] as body:
             content: bytes = body.read()
         return content
 
     def open(self, key: str, etag: str | None = None) -> tuple[Any, str]:
-        """Return an object to be read and closed, and its ETag; KeyError as from `get`."""
-        with self._found(key):
-            found = self._client().get_object(Bucket=self.name, Key=key, **_pinned(etag))
+        """Return an object's stream, to be closed, and its ETag; KeyError as from `get`."""
+        found = self._open(key, etag)
         return found["Body"], found["ETag"]
 
     def head(self, key: str) -> Mapping[str, Any]:
-        """Return what S3 knows of an object (ContentLength, ETag, Metadata); KeyError without."""
-        with self._found(key):
+        """Return an object's metadata (ContentLength, ETag, Metadata); KeyError if it is absent."""
+        with _key_errors(key):
             head: Mapping[str, Any] = self._client().head_object(Bucket=self.name, Key=key)
         return head
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """Yield the keys that begin like this, in order."""
+        """Yield the keys with a prefix, in order."""
         pages = self._client().get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=self.name, Prefix=prefix):
             for each in page.get("Contents", []):
                 yield each["Key"]
 
     def delete(self, key: str) -> None:
-        """Delete an object, if there is one."""
+        """Delete an object, if it exists."""
         self._client().delete_object(Bucket=self.name, Key=key)
 
     def presigned_url(self, key: str, seconds: int, file_name: str) -> str:
-        """Return a URL that anyone can read the object from, for so many seconds."""
+        """Return a URL that downloads the object without credentials, for so many seconds."""
         # Percent-encoded, so that a name can neither end the header nor break its character set.
-        shown = f"attachment; filename*=UTF-8''{quote(file_name, safe='')}"
+        disposition = f"attachment; filename*=UTF-8''{quote(file_name, safe='')}"
         url: str = self._client().generate_presigned_url(
             "get_object",
-            Params={"Bucket": self.name, "Key": key, "ResponseContentDisposition": shown},
+            Params={"Bucket": self.name, "Key": key, "ResponseContentDisposition": disposition},
             ExpiresIn=seconds,
         )
         return url
 
     @contextmanager
     def writer(self, key: str) -> Iterator[ObjectWriter]:
-        """Write an object of any length; nothing is there unless the block ends well."""
-        from llm_relay.aws.s3_writer import ObjectWriter  # noqa: PLC0415 - few write so
+        """Write an object of any length; it exists only if the block ends without an error."""
+        from llm_relay.aws.s3_writer import ObjectWriter  # noqa: PLC0415 - few functions need it
 
         writer = ObjectWriter(self._client(), {"Bucket": self.name, "Key": key})
         try:
@@ -119,21 +116,20 @@ class Bucket:
             writer.abort()
             raise
 
-    @contextmanager
-    def _found(self, key: str) -> Iterator[None]:
-        from botocore.exceptions import ClientError  # noqa: PLC0415 - as late as boto3
-
-        try:
-            yield
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _MISSING | _UNMET:
-                raise KeyError(key) from None
-            raise
+    def _open(self, key: str, etag: str | None, **more: str) -> Any:
+        if etag is not None:
+            more["IfMatch"] = etag
+        with _key_errors(key):
+            return self._client().get_object(Bucket=self.name, Key=key, **more)
 
 
-def _pinned(etag: str | None) -> dict[str, str]:
-    return {} if etag is None else {"IfMatch": etag}
+@contextmanager
+def _key_errors(key: str) -> Iterator[None]:
+    from botocore.exceptions import ClientError  # noqa: PLC0415 - as late as boto3
 
-
-def _range(start: int, end: int | None) -> str:
-    return f"bytes={start}-" if end is None else f"bytes={start}-{end - 1}"
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _NOT_FOUND | _PRECONDITION_FAILED:
+            raise KeyError(key) from None
+        raise

@@ -1,6 +1,6 @@
-"""One value out of Secrets Manager, asked for without boto3.
+"""Reads a secret from Secrets Manager without boto3.
 
-Making boto3's client takes longer than all the rest of a function's start together.
+Creating boto3's client takes longer than the rest of a function's start together.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
     from llm_relay.aws.credentials import Credentials
 
-ATTEMPTS = 3
-TIMEOUTS_SECONDS = (2, 3)  # to connect, and to be answered
+_MAX_ATTEMPTS = 3
+_TIMEOUTS_SECONDS = (2, 3)  # to connect, and to be answered
 _FIRST_PAUSE_SECONDS = 0.1
-_THROTTLED = "Throttling"  # comes with status 400
+_THROTTLED = b"Throttling"  # comes with status 400
 _DOMAINS = {"cn": "amazonaws.com.cn", "eusc": "amazonaws.eu"}  # by the region's first part
 
 
 class SecretUnreadableError(Exception):
-    """The secret could not be read; `code` is AWS's word for why, if it said one."""
+    """The secret could not be read; `code` is AWS's error code, if there is one."""
 
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)
@@ -45,7 +45,7 @@ class SecretUnreadableError(Exception):
 
 
 class SecretsManager:
-    """Secrets Manager of this function's region."""
+    """Secrets Manager in this function's region."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._environ = environ
@@ -53,31 +53,28 @@ class SecretsManager:
         self._url = endpoint_url(self._region, environ)
         settings = TransportSettings.from_mapping(environ)
         bundle = environ.get("AWS_CA_BUNDLE") or settings.ca_bundle
+        settings = replace(settings, base_url=self._url, ca_bundle=bundle)
         self._session = requests.Session()
-        self._session.trust_env = False  # a .netrc would take the signature's place
+        self._session.trust_env = False  # a .netrc would replace the signature
         self._session.proxies = dict(get_environ_proxies(self._url))
-        self._session.mount(
-            self._url, ConnectionAdapter(replace(settings, base_url=self._url, ca_bundle=bundle))
-        )
+        self._session.mount(self._url, ConnectionAdapter(settings))
 
-    def text(self, secret_id: str) -> str | None:
-        """Return a secret's text, None if it is no text; SecretUnreadableError if it fails."""
+    def get_text(self, secret_id: str) -> str | None:
+        """Return a secret's text, None if it is binary; SecretUnreadableError if it fails."""
         body = json.dumps({"SecretId": secret_id}).encode()
-        for attempt in range(ATTEMPTS):
+        for attempt in range(_MAX_ATTEMPTS):
             time.sleep(_FIRST_PAUSE_SECONDS * (2**attempt - 1))
-            status, answer = self._ask(body)
+            status, answer = self._request(body)
             if status == HTTPStatus.OK:
-                document = parse_object(answer) or {}
-                text = document.get("SecretString")
+                text = (parse_object(answer) or {}).get("SecretString")
                 return text if isinstance(text, str) else None
-            if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and (
-                _THROTTLED not in answer.decode(errors="replace")
-            ):
+            is_client_error = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+            if is_client_error and _THROTTLED not in answer:
                 break
-        raise unreadable(status, answer)
+        raise secret_error(status, answer)
 
-    def _ask(self, body: bytes) -> tuple[int, bytes]:
-        """Return status and body of one answer; status 0 if there was none."""
+    def _request(self, body: bytes) -> tuple[int, bytes]:
+        """Return status and body of the answer; status 0 if there is none."""
         headers = {
             "content-type": "application/x-amz-json-1.1",
             "host": urlsplit(self._url).netloc,
@@ -85,14 +82,12 @@ class SecretsManager:
             "x-amz-target": "secretsmanager.GetSecretValue",
         }
         try:
-            signed = signed_headers(
-                headers, body, self._region, function_credentials(self._environ)
-            )
+            credentials = function_credentials(self._environ)
             response = self._session.post(
                 self._url,
                 data=body,
-                headers=signed,
-                timeout=TIMEOUTS_SECONDS,
+                headers=signed_headers(headers, body, self._region, credentials),
+                timeout=_TIMEOUTS_SECONDS,
                 allow_redirects=False,
             )
         except requests.RequestException:
@@ -102,38 +97,38 @@ class SecretsManager:
         return response.status_code, response.content
 
 
-def unreadable(status: int, answer: bytes) -> SecretUnreadableError:
-    """Return the failure that AWS's own words tell of."""
-    said = parse_object(answer) or {}
-    why = said.get("message") or said.get("Message") or "It gave no reason."
-    code = str(said.get("__type", "")).rpartition("#")[2]
-    return SecretUnreadableError(f"Secrets Manager answered {status}. {why}", code)
+def secret_error(status: int, answer: bytes) -> SecretUnreadableError:
+    """Return the failure that AWS reports."""
+    error = parse_object(answer) or {}
+    message = error.get("message") or error.get("Message") or "It gave no reason."
+    code = str(error.get("__type", "")).rpartition("#")[2]
+    return SecretUnreadableError(f"Secrets Manager answered {status}. {message}", code)
 
 
 def endpoint_url(region: str, environ: Mapping[str, str]) -> str:
-    """Return the URL of Secrets Manager, which the environment may replace as for every SDK."""
+    """Return the URL of Secrets Manager; the SDKs' environment variables override it."""
     domain = _DOMAINS.get(region.partition("-")[0], "amazonaws.com")
-    given = environ.get("AWS_ENDPOINT_URL_SECRETS_MANAGER") or environ.get("AWS_ENDPOINT_URL")
-    return (given or f"https://secretsmanager.{region}.{domain}").rstrip("/") + "/"
+    override = environ.get("AWS_ENDPOINT_URL_SECRETS_MANAGER") or environ.get("AWS_ENDPOINT_URL")
+    return (override or f"https://secretsmanager.{region}.{domain}").rstrip("/") + "/"
 
 
 def signed_headers(
     headers: Mapping[str, str], body: bytes, region: str, credentials: Credentials
 ) -> dict[str, str]:
-    """Return the headers of a POST to `/` with AWS's signature, version 4."""
+    """Return the headers of a POST to `/` with an AWS signature, version 4."""
     token = {"x-amz-security-token": credentials.token} if credentials.token else {}
-    named = dict(sorted({**headers, **token}.items()))
-    names = ";".join(named)
-    lines = "".join(f"{name}:{value}\n" for name, value in named.items())
+    signed = dict(sorted({**headers, **token}.items()))
+    names = ";".join(signed)
+    lines = "".join(f"{name}:{value}\n" for name, value in signed.items())
     canonical = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
-    moment = headers["x-amz-date"]
-    scope = f"{moment[:8]}/{region}/secretsmanager/aws4_request"
+    date = headers["x-amz-date"]
+    scope = f"{date[:8]}/{region}/secretsmanager/aws4_request"
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     key = f"AWS4{credentials.secret}".encode()
-    for part in (*scope.split("/"), f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}"):
+    for part in (*scope.split("/"), f"AWS4-HMAC-SHA256\n{date}\n{scope}\n{digest}"):
         key = hmac.digest(key, part.encode(), "sha256")
     authorization = (
         f"AWS4-HMAC-SHA256 Credential={credentials.key_id}/{scope}, "
         f"SignedHeaders={names}, Signature={key.hex()}"
     )
-    return {**named, "authorization": authorization}
+    return {**signed, "authorization": authorization}

@@ -94,7 +94,7 @@ class _ProviderInspection:
         settings = ProviderKeySettings.from_mapping(os.environ)
         settings = self._entry.key_settings(settings) if self._entry else settings
         try:
-            text = settings.key_for_sam_local or SecretsManager().text(settings.secret_arn)
+            text = settings.key_for_sam_local or SecretsManager().get_text(settings.secret_arn)
         except SecretUnreadableError as error:
             return _unreadable_secret(error)
         if text is None:

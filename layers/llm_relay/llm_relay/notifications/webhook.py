@@ -1,4 +1,4 @@
-"""Sends events to a URL of the operator's, signed as Standard Webhooks are."""
+"""Sends events to the operator's URL, signed as Standard Webhooks."""
 
 from __future__ import annotations
 
@@ -21,37 +21,36 @@ from llm_relay.transport.public_addresses import PublicOnlyAdapter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SECONDS = 5.0
-_PAUSES = (1.0, 2.0, 4.0)  # between attempts
-_SECRET_SECONDS = 300  # for which a secret that was changed is still used
-_ENCODED = "whsec_"
-_LOOPBACK = "127.0.0.1"
-_TLS_PORT, _FIRST_FREE_PORT = 443, 1024
+_TIMEOUT_SECONDS = 5.0
+_PAUSES_SECONDS = (1.0, 2.0, 4.0)  # between attempts
+_SECRET_CACHE_SECONDS = 300
+_BASE64_PREFIX = "whsec_"
+_TLS_PORT, _FIRST_UNRESERVED_PORT = 443, 1024
 
 Event = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """Where events are sent, and what signs them."""
+    """A URL that receives events, and the secret that signs them."""
 
     url: str
     secret: Callable[[], str]
-    pauses: tuple[float, ...] = _PAUSES
+    pauses: tuple[float, ...] = _PAUSES_SECONDS  # in seconds, between attempts
 
     def send(self, event: Event) -> None:
-        """Send an event, several times if need be; a failure is logged and never raised."""
+        """Send an event, with retries; a failure is logged, never raised."""
         try:
-            failure = self._insist(event)
-        except Exception as error:  # noqa: BLE001 - what was to be told has happened all the same
+            failure = self._send_with_retries(event)
+        except Exception as error:  # noqa: BLE001 - what the event reports has already happened
             failure = type(error).__name__
         if failure:
-            # The URL may hold a password of its own.
+            # Without the URL, which may contain a password.
             facts = {"event_id": event["id"], "event_type": event["type"], "failure": failure}
-            _logger().error("the webhook was not reached", extra=facts)
+            Logger().error("the webhook was not reached", extra=facts)
 
-    def _insist(self, event: Event) -> str:
-        """Return why the event did not arrive; nothing if it did."""
+    def _send_with_retries(self, event: Event) -> str:
+        """Return why the event was not accepted; an empty text if it was."""
         _check_url(self.url)
         secret, body = self.secret(), json.dumps(event, separators=(",", ":")).encode()
         with requests.Session() as session:
@@ -71,29 +70,28 @@ class Webhook:
                 self.url,
                 data=body,
                 headers=headers | {"Content-Type": "application/json", "User-Agent": "llm-relay"},
-                timeout=_SECONDS,
-                allow_redirects=False,  # nobody but the operator says where events go
-                stream=True,  # of the answer, the status is enough
+                timeout=_TIMEOUT_SECONDS,
+                allow_redirects=False,  # only the operator decides where events go
+                stream=True,  # the body of the answer is not needed
             ) as response:
-                is_taken = (
-                    requests.codes.ok <= response.status_code < requests.codes.multiple_choices
-                )
-                return "" if is_taken else f"status {response.status_code}"
+                status = response.status_code
         except requests.RequestException as error:
             return type(error).__name__
+        is_accepted = requests.codes.ok <= status < requests.codes.multiple_choices
+        return "" if is_accepted else f"status {status}"
 
 
 def configured_webhook() -> Webhook | None:
-    """Return the webhook of this environment, if it has one."""
+    """Return the webhook of this environment, if there is one."""
     url, arn = os.environ.get("WEBHOOK_URL"), os.environ.get("WEBHOOK_SECRET_ARN", "")
     return Webhook(url=url, secret=lambda: _secret(arn)) if url else None
 
 
 def signed_headers(event_id: str, now: int, body: bytes, secret: str) -> dict[str, str]:
-    """Return the headers by which a receiver knows the event, its time and its sender."""
+    """Return the headers with the event's id, time and signature."""
     key = secret.encode()
-    if secret.startswith(_ENCODED):
-        key = base64.b64decode(secret.removeprefix(_ENCODED), validate=True)
+    if secret.startswith(_BASE64_PREFIX):
+        key = base64.b64decode(secret.removeprefix(_BASE64_PREFIX), validate=True)
     digest = hmac.digest(key, b"%s.%d.%s" % (event_id.encode(), now, body), hashlib.sha256)
     return {
         "webhook-id": event_id,
@@ -104,26 +102,20 @@ def signed_headers(event_id: str, now: int, body: bytes, secret: str) -> dict[st
 
 def _check_url(url: str) -> None:
     parts = urlsplit(url)
-    if (parts.scheme, parts.hostname) == ("http", _LOOPBACK):
-        return  # of the local stack: the template takes no such URL
+    if (parts.scheme, parts.hostname) == ("http", "127.0.0.1"):
+        return  # the local stack; the template does not accept such a URL
     if parts.scheme != "https":
-        raise ValueError("a webhook without TLS")
-    if parts.port is not None and parts.port != _TLS_PORT and parts.port < _FIRST_FREE_PORT:
-        raise ValueError("a webhook at a port that is another service's")
+        raise ValueError("a webhook must use https")
+    if parts.port is not None and parts.port != _TLS_PORT and parts.port < _FIRST_UNRESERVED_PORT:
+        raise ValueError("a webhook must not use a reserved port other than 443")
 
 
 def _secret(arn: str) -> str:
-    return str(_secrets().get(arn, max_age=_SECRET_SECONDS)).strip()
+    return str(_secrets().get(arn, max_age=_SECRET_CACHE_SECONDS)).strip()
 
 
 @lru_cache(maxsize=1)
 def _secrets() -> Any:
-    # boto3 takes a quarter of a second to import.
-    from aws_lambda_powertools.utilities.parameters import SecretsProvider  # noqa: PLC0415
+    from aws_lambda_powertools.utilities.parameters import SecretsProvider  # noqa: PLC0415 - imports boto3
 
     return SecretsProvider()
-
-
-@lru_cache(maxsize=1)
-def _logger() -> Logger:
-    return Logger()

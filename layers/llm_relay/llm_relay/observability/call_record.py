@@ -1,9 +1,10 @@
-"""One line per request, log and metrics at once; never a prompt, an answer or a key."""
+"""Records one call as one line, log and metrics at once, without prompt, answer or key."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.core.answer import safe_header_value
@@ -17,15 +18,14 @@ if TYPE_CHECKING:
 
     from llm_relay.billing.ledger import Settlement
 
-_CLIENT_ERROR = 400
-_CALLER_LEFT = "caller_left"  # who stops reading a stream does not complain of anything
-_FAULTS = {
+_CALLER_LEFT = "caller_left"  # nobody's fault
+_FAULT_METRICS = {
     Fault.CALLER: "ClientErrors",
     Fault.RELAY: "RelayErrors",
     Fault.PROVIDER: "ProviderErrors",
 }
-# Failures that somebody has to do something about.
-_OF_THEIR_OWN: dict[type[RelayError], str] = {
+# Failures with a metric of their own, as the operator has to act on them.
+_FAILURE_METRICS: dict[type[RelayError], str] = {
     ProviderKeyRejected: "ProviderKeyRejected",
     BudgetExceeded: "BudgetRefused",
 }
@@ -33,31 +33,31 @@ _OF_THEIR_OWN: dict[type[RelayError], str] = {
 
 @dataclass(slots=True, kw_only=True)
 class CallRecord:
-    """What there is to tell of one request."""
+    """The facts of one call, collected until it finishes."""
 
     route: str
     request_id: str
     client: str
-    model: str | None = None  # as the provider names it: what callers write is unbounded
+    model: str | None = None  # the provider's name: what callers request is unbounded
     stream: bool = False
-    replayed: bool = False  # answered from what was kept under an Idempotency-Key
+    replayed: bool = False  # answered from a stored answer
     usage: Usage = field(default_factory=Usage)
     tracker: AttemptTracker = field(default_factory=AttemptTracker)
     provider_request_id: str | None = None
-    dropped: tuple[str, ...] = ()  # paths of what the provider would not have taken
+    dropped: tuple[str, ...] = ()  # paths of fields that the provider does not support
     first_byte_seconds: float | None = None
-    overhead_seconds: float | None = None  # our share of the time to the first byte
-    settlement: Settlement | None = None  # of a client with a budget
+    overhead_seconds: float | None = None  # the relay's share of the time to the first byte
+    settlement: Settlement | None = None  # for a client with a budget
     price: Callable[[Usage, str | None], Usage] = field(default=lambda usage, _model: usage)
     _started: float = field(default_factory=time.monotonic)
-    _told: bool = False
+    _is_finished: bool = False
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that tell the caller what the relay did."""
+        """Return the response headers that describe the call."""
         headers = {
             "x-request-id": self.request_id,
             "x-relay-attempts": str(self.tracker.attempts),
-            "x-relay-overhead-ms": f"{self._overhead_seconds() * 1000:.1f}",
+            "x-relay-overhead-ms": f"{self._overhead() * 1000:.1f}",
         }
         if self.tracker.provider:
             headers["x-relay-provider"] = self.tracker.provider
@@ -68,14 +68,14 @@ class CallRecord:
         return headers
 
     def record_usage(self, usage: Usage, model: str | None) -> None:
-        """Keep what the call used, at its price."""
+        """Record the usage of the call, with its cost."""
         self.model = model
         self.usage = self.price(usage, model)
 
     def mark_first_byte(self) -> None:
-        """Keep the moment at which the caller gets the first byte of the answer."""
+        """Record the time at which the caller gets the first byte of the answer."""
         self.first_byte_seconds = time.monotonic() - self._started
-        self.overhead_seconds = self._overhead_seconds()
+        self.overhead_seconds = self._overhead()
 
     def finish(
         self,
@@ -85,29 +85,29 @@ class CallRecord:
         failure: RelayError | None = None,
         possibly_billed: bool = True,
     ) -> None:
-        """Charge the call and tell of it, once, however it ended."""
-        if self._told:
+        """Settle the reservation and write the line, once, whatever the outcome."""
+        if self._is_finished:
             return
-        self._told = True
+        self._is_finished = True
         if self.settlement:
             self.settlement.settle(self.usage, self.model, possibly_billed=possibly_billed)
-        times = self._times()
-        facts = self._facts(status, code) | times
-        figures = self._figures(times) | _failures(status, code, failure)
-        emit_metrics("request", _known(facts), figures, self._dimensions())
-
-    def _overhead_seconds(self) -> float:
-        return max(0.0, time.monotonic() - self._started - self.tracker.waiting_seconds)
-
-    def _times(self) -> dict[str, float | None]:
-        return {
+        times = {
             "first_byte_ms": _milliseconds(self.first_byte_seconds),
             "overhead_ms": _milliseconds(self.overhead_seconds),
             "upstream_ms": _milliseconds(self.tracker.waiting_seconds),
             "total_ms": _milliseconds(time.monotonic() - self._started),
         }
+        fields = self._fields(status, code) | times
+        known = {name: value for name, value in fields.items() if value is not None}
+        metrics = self._metrics(times) | _failure_metrics(status, code, failure)
+        # Clients are no dimension: each would cost as much as a metric.
+        dimensions = {"route": self.route} | ({"model": self.model} if self.model else {})
+        emit_metrics("request", known, metrics, dimensions)
 
-    def _facts(self, status: int, code: str | None) -> dict[str, Any]:
+    def _overhead(self) -> float:
+        return max(0.0, time.monotonic() - self._started - self.tracker.waiting_seconds)
+
+    def _fields(self, status: int, code: str | None) -> dict[str, Any]:
         return {
             "route": self.route,
             "request_id": self.request_id,
@@ -125,15 +125,15 @@ class CallRecord:
             "cost_usd": self.usage.cost_usd,
         }
 
-    def _figures(self, times: dict[str, float | None]) -> dict[str, float | None]:
-        figures = {
+    def _metrics(self, times: dict[str, float | None]) -> dict[str, float | None]:
+        metrics = {
             "Requests": 1,
             "TotalTime": times["total_ms"],
             "BudgetHolds": 1 if self.settlement else None,
         }
-        if not self.tracker.attempts:  # what nobody had to wait for would flatter the percentiles
-            return figures
-        return figures | {
+        if not self.tracker.attempts:  # calls that wait for no provider would distort percentiles
+            return metrics
+        return metrics | {
             "Attempts": self.tracker.attempts,
             "RateLimited": self.tracker.rate_limited or None,
             "TokensIn": self.usage.tokens_in,
@@ -144,26 +144,18 @@ class CallRecord:
             "UpstreamTime": times["upstream_ms"],
         }
 
-    def _dimensions(self) -> dict[str, str]:
-        """Return what is counted apart; clients are not, as each would be paid for as a metric."""
-        return {"route": self.route, "model": self.model} if self.model else {"route": self.route}
 
-
-def _failures(status: int, code: str | None, failure: RelayError | None) -> dict[str, int]:
-    if not code and status < _CLIENT_ERROR:
+def _failure_metrics(status: int, code: str | None, failure: RelayError | None) -> dict[str, int]:
+    if not code and status < HTTPStatus.BAD_REQUEST:
         return {}
     if code == _CALLER_LEFT:
         return {"Failures": 1}
-    # A stream that the provider itself has ended with a failure raises none.
+    # A stream that the provider ends with a failure raises none.
     fault = failure.fault if failure else Fault.PROVIDER
-    told = {"Failures": 1, _FAULTS[fault]: 1}
-    if failure and (name := _OF_THEIR_OWN.get(type(failure))):
-        told[name] = 1
-    return told
-
-
-def _known(facts: dict[str, Any]) -> dict[str, Any]:
-    return {name: fact for name, fact in facts.items() if fact is not None}
+    metrics = {"Failures": 1, _FAULT_METRICS[fault]: 1}
+    if failure and (name := _FAILURE_METRICS.get(type(failure))):
+        metrics[name] = 1
+    return metrics
 
 
 def _milliseconds(seconds: float | None) -> float | None:

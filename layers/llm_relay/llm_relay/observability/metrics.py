@@ -1,7 +1,7 @@
-"""One line per call or worker invocation: facts for Logs Insights, and figures that become metrics.
+"""Writes one line per call or chunk: fields for Logs Insights, and metrics for CloudWatch.
 
-CloudWatch takes metrics out of log lines (its Embedded Metric Format, here in Powertools' hand), so
-one line is both. A line of Powertools' Logger beside it would cost more than all of this.
+CloudWatch extracts metrics from log lines in its Embedded Metric Format, so one line is both; a
+second line by Powertools' Logger would cost more than all of this.
 """
 
 from __future__ import annotations
@@ -21,77 +21,55 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_COUNT, _MILLISECONDS = MetricUnit.Count.value, MetricUnit.Milliseconds.value
-_TRACE = "_X_AMZN_TRACE_ID"
-
-# All there are; docs/operate.md says what each tells.
-METRIC_UNITS = dict.fromkeys(
-    (
-        "Requests",
-        "Failures",
-        "ClientErrors",
-        "RelayErrors",
-        "ProviderErrors",
-        "Attempts",
-        "RateLimited",
-        "ProviderKeyRejected",
-        "BudgetHolds",
-        "BudgetRefused",
-        "TokensIn",
-        "TokensOut",
-        "CostUsd",
-        "ColdStart",
-        "RowsCompleted",
-        "RowsFailed",
-        "RowsLeft",
-        "MaxConcurrency",
-    ),
-    _COUNT,
-) | {
+_COUNTS = (
+    "Requests", "Failures", "ClientErrors", "RelayErrors", "ProviderErrors", "Attempts",
+    "RateLimited", "ProviderKeyRejected", "BudgetHolds", "BudgetRefused", "TokensIn", "TokensOut",
+    "CostUsd", "ColdStart", "RowsCompleted", "RowsFailed", "RowsLeft", "MaxConcurrency",
+)  # fmt: skip
+_TIMES = ("TimeToFirstByte", "UpstreamTime", "OverheadTime", "TotalTime", "WorkerDuration")
+# All metrics; docs/operate.md describes them.
+METRIC_UNITS = {
+    **dict.fromkeys(_COUNTS, MetricUnit.Count.value),
+    **dict.fromkeys(_TIMES, MetricUnit.Milliseconds.value),
     "RowsPerSecond": MetricUnit.CountPerSecond.value,
-    **dict.fromkeys(
-        ("TimeToFirstByte", "UpstreamTime", "OverheadTime", "TotalTime", "WorkerDuration"),
-        _MILLISECONDS,
-    ),
 }
 
-# Calls may end side by side, and a line must not be torn by another.
-_WRITING = threading.Lock()
-# Told with the first line of an environment, and gone.
-_COLD_START = [{"ColdStart": 1}]
-_text_of = json.JSONEncoder(separators=(",", ":")).encode
+# Calls may finish at the same time, and their lines must not mix.
+_WRITE_LOCK = threading.Lock()
+_COLD_START = [{"ColdStart": 1}]  # written with the first line of an environment
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def emit_metrics(
     message: str,
-    facts: Mapping[str, Any],
-    figures: Mapping[str, float | None],
+    fields: Mapping[str, Any],
+    metrics: Mapping[str, float | None],
     dimensions: Mapping[str, str],
 ) -> None:
-    """Write the one line; each figure is a metric of the stack, and of each dimension by itself.
+    """Write the line; each metric counts for the stack, and for each dimension separately.
 
-    All combinations of dimensions would be metrics to pay for, and mostly empty ones.
+    Combinations of dimensions would cost as much as further metrics, and be mostly empty.
     """
-    with _WRITING:
+    with _WRITE_LOCK:
         emf = _emf()
-        known = {**figures, **(_COLD_START.pop() if _COLD_START else {})}
-        metrics = {
+        metrics = {**metrics, **(_COLD_START.pop() if _COLD_START else {})}
+        values = {
             name: {"Unit": METRIC_UNITS[name], "Value": [value]}
-            for name, value in known.items()
+            for name, value in metrics.items()
             if value is not None
         }
         stack = {"service": emf.service}
         emf.dimension_sets = [{**stack, name: value} for name, value in dimensions.items()]
-        # Not by add_metric, which checks and copies each value, for many times the cost.
-        line = emf.serialize_metric_set(metrics, stack, {**_origin(message), **facts})
-        sys.stdout.write(_text_of(line) + "\n")
+        # add_metric would check and copy each value, at many times the cost.
+        line = emf.serialize_metric_set(values, stack, {**_log_fields(message), **fields})
+        sys.stdout.write(_encode(line) + "\n")
 
 
-def _origin(message: str) -> dict[str, str]:
-    """Return what Powertools' Logger puts into its lines, so that all are searched alike."""
-    trace = os.environ.get(_TRACE, "").partition(";")[0].removeprefix("Root=")
-    origin = {"level": "INFO", "message": message}
-    return origin | {"xray_trace_id": trace} if trace else origin
+def _log_fields(message: str) -> dict[str, str]:
+    """Return the fields of Powertools' Logger, so that all lines can be searched alike."""
+    fields = {"level": "INFO", "message": message}
+    trace = os.environ.get("_X_AMZN_TRACE_ID", "").partition(";")[0].removeprefix("Root=")
+    return fields | {"xray_trace_id": trace} if trace else fields
 
 
 @lru_cache(maxsize=1)

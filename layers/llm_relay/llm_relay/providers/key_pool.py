@@ -103,7 +103,7 @@ class ProviderKeys:
                 self._before_first_read()
             try:
                 self._secrets_manager = self._secrets_manager or SecretsManager()
-                secret = self._secrets_manager.text(self._settings.secret_arn)
+                secret = self._secrets_manager.get_text(self._settings.secret_arn)
             except SecretUnreadableError:
                 if is_first:
                     raise ProviderKeyMissing(
