@@ -7,8 +7,8 @@ LAYER = Path(__file__).resolve().parent.parent / "layers" / "llm_relay"
 
 
 def start() -> None:
-    """Runs the command line and exits with its status."""
-    sys.path.append(str(LAYER))  # what money and periods mean is the layer's to say
+    """Run the command line and exit with its status."""
+    sys.path.append(str(LAYER))  # the layer defines money and budget periods
     from cli.main import main  # noqa: PLC0415 - it needs the path
 
     main(prog_name="relay")

@@ -1,6 +1,6 @@
-"""`relay`: the commands, and how they end: 0, 1 with what went wrong on stderr, or 130.
+"""`relay`: the command groups. Exit status: 0, 1 (with the error on stderr), or 130.
 
-130 is what Ctrl-C makes of waiting for a batch, which goes on.
+130: Ctrl-C while waiting for a batch, which continues.
 """
 
 import sys
@@ -17,10 +17,10 @@ from cli.commands.usage import usage
 
 
 class Relay(click.Group):
-    """A command line that ends as above and shows nobody a traceback of AWS's errors."""
+    """A click group that shows AWS errors as messages instead of tracebacks."""
 
     def main(self, *args: Any, **more: Any) -> NoReturn:
-        """Runs a command line."""
+        """Run a command line."""
         try:
             status = super().main(*args, **(more | {"standalone_mode": False}))
         except click.ClickException as error:
@@ -32,7 +32,7 @@ class Relay(click.Group):
         sys.exit(status or 0)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command that was found, and says what AWS or the relay's own code refused."""
+        """Run the command; convert errors of AWS and of the relay to messages."""
         try:
             return super().invoke(ctx)
         except Exception as error:
@@ -51,10 +51,10 @@ class Relay(click.Group):
 @click.group(cls=Relay, context_settings={"help_option_names": ["-h", "--help"]})
 @target_options
 def main() -> None:
-    """Runs an llm-relay: its clients' keys, their usage, batches, the provider's key, its health.
+    """Operate an llm-relay: client keys, usage, batches, the provider key, diagnosis.
 
-    Commands are for the deployed stack that samconfig.toml names, for --stack-name NAME, or, with
-    --local, for the one that 'make run' serves.
+    Commands use the deployed stack of samconfig.toml, --stack-name NAME, or, with
+    --local, the stack of 'make run'.
     """
 
 

@@ -1,4 +1,4 @@
-"""Keys and usage plans in API Gateway, which alone stores and compares the values of keys."""
+"""API keys and usage plans in API Gateway, which alone stores the keys' values."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How often a client may call; None leaves what the stack's own plan says."""
+class RateLimits:
+    """Rate limits of a client; None means the stack's default."""
 
     rate: float | None = None  # requests per second
     burst: int | None = None
@@ -23,38 +23,38 @@ class Limits:
 
     @property
     def any(self) -> bool:
-        """Whether there is something that the stack's own plan does not say."""
+        """Whether any limit differs from the stack's default."""
         return self.rate is not None or self.quota is not None
 
 
 class ApiKeys:
-    """The API keys of a stack; `shared_plan` is the usage plan that the template makes."""
+    """The API keys of a stack; `shared_plan` is the template's usage plan."""
 
     def __init__(self, connect: "Callable[[], APIGatewayClient]", shared_plan: str) -> None:
         self._connect, self.shared_plan = connect, shared_plan
 
     @cached_property
     def _gateway(self) -> "APIGatewayClient":
-        return self._connect()  # takes a while, and half of the commands need none
+        return self._connect()  # slow, and not needed by every command
 
     def make(self, name: str, value: str, description: str) -> str:
-        """Makes a key that is on no plan yet; returns its id."""
+        """Create a key without a plan; return its id."""
         made = self._gateway.create_api_key(
             name=name, value=value, description=description, enabled=True
         )
         return made["id"]
 
     def put_on_plan(self, key_id: str, plan_id: str) -> None:
-        """Lets a key in, as often as the plan says."""
+        """Add a key to a plan."""
         self._gateway.create_usage_plan_key(usagePlanId=plan_id, keyId=key_id, keyType="API_KEY")
 
     def delete(self, key_id: str) -> None:
-        """Deletes a key, if it is still there."""
+        """Delete a key, if it exists."""
         with suppress(self._gateway.exceptions.NotFoundException):
             self._gateway.delete_api_key(apiKey=key_id)
 
-    def make_plan(self, name: str, limits: Limits) -> str:
-        """Makes a plan like the shared one with other limits; returns its id."""
+    def make_plan(self, name: str, limits: RateLimits) -> str:
+        """Create a plan from the shared one with other limits; return its id."""
         shared = self.plan(self.shared_plan)
         settings: dict[str, Any] = {
             "apiStages": [
@@ -72,15 +72,17 @@ class ApiKeys:
         return self._gateway.create_usage_plan(name=name, **given)["id"]
 
     def plan(self, plan_id: str) -> "UsagePlanResponseTypeDef":
-        """A usage plan as API Gateway describes it."""
+        """Return API Gateway's description of a usage plan."""
         return self._gateway.get_usage_plan(usagePlanId=plan_id)
 
     def delete_plan(self, plan_id: str) -> None:
-        """Deletes a client's own plan, if it is still there; never the shared one."""
+        """Delete a client's own plan, if it exists; never the shared one."""
         if plan_id == self.shared_plan:
             return
         with suppress(self._gateway.exceptions.NotFoundException):
-            for stage in self.plan(plan_id).get("apiStages", []):  # else it may not be deleted
+            for stage in self.plan(plan_id).get(
+                "apiStages", []
+            ):  # required before deleting the plan
                 self._gateway.update_usage_plan(
                     usagePlanId=plan_id,
                     patchOperations=[

@@ -1,4 +1,4 @@
-"""Which stack a command is for: the one that runs here, or one deployed in an account."""
+"""Finds the target stack of a command: the local one or a deployed one."""
 
 import json
 import shlex
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 ROOT = Path(__file__).resolve().parents[2]
-NOTE = ".relay-local.json"
-SAID = "cli.aws.target_stack"  # the options, wherever on the line they stand
+LOCAL_STACK_FILE = ".relay-local.json"
+OPTIONS = "cli.aws.target_stack"  # key of the options in click's context
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpEndpoint:
-    """Where a stack's own clients call it, with a key that lets one in."""
+    """A stack's base URL and a client key."""
 
     base_url: str
     client_key: str
@@ -40,7 +40,7 @@ class HttpEndpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What CloudFormation, or a local stack's note, says of a stack."""
+    """A stack as CloudFormation, or the local stack's file, describes it."""
 
     name: str
     status: str
@@ -50,7 +50,7 @@ class Description:
 
 
 class Stack:
-    """A stack that is there: what it is made of, and the means to call its AWS."""
+    """An existing stack: its description and its AWS clients."""
 
     def __init__(
         self,
@@ -61,10 +61,10 @@ class Stack:
     ) -> None:
         self._session, self._endpoint_url = session, endpoint_url
         self.description = description
-        self.door = door  # known of the local stack alone: an account shows nobody a client's key
+        self.door = door  # only for the local stack: AWS does not show client keys
 
     def resource(self, logical_id: str) -> str:
-        """The physical id of a resource of template.yaml."""
+        """Return the physical id of a resource of template.yaml."""
         if logical_id not in self.description.resources:
             raise click.ClickException(
                 f"The stack has no {logical_id}: deploy this version of it with 'sam deploy'."
@@ -72,136 +72,138 @@ class Stack:
         return self.description.resources[logical_id]
 
     def owns(self, physical_id: str) -> bool:
-        """Whether a resource of that id is the stack's."""
+        """Return whether the stack has a resource with that id."""
         return physical_id in self.description.resources.values()
 
     def parameter(self, name: str) -> str:
-        """The value of a parameter of template.yaml, empty if the stack does not have it."""
+        """Return a parameter's value; empty if the stack does not have it."""
         return str(self.description.parameters.get(name, ""))
 
     def api_gateway(self) -> "APIGatewayClient":
-        """The API Gateway that keeps the client keys."""
+        """Return a client of API Gateway."""
         return self._session.client("apigateway", endpoint_url=self._endpoint_url)
 
     def secrets(self) -> "SecretsManagerClient":
-        """The Secrets Manager that keeps the provider's key."""
+        """Return a client of Secrets Manager."""
         return self._session.client("secretsmanager", endpoint_url=self._endpoint_url)
 
     def clients_table(self) -> "Table":
-        """The table of clients, their ledgers and their usage, in Python's own types."""
+        """Return the table of clients, ledgers and usage."""
         dynamodb = self._session.resource("dynamodb", endpoint_url=self._endpoint_url)
         return dynamodb.Table(self.resource("ClientsTable"))
 
     def dynamodb(self) -> "DynamoDBClient":
-        """The DynamoDB that the table is in, in DynamoDB's types."""
+        """Return a client of DynamoDB."""
         return self._session.client("dynamodb", endpoint_url=self._endpoint_url)
 
     def s3(self) -> "S3Client":
-        """The S3 that the files of batches are in."""
+        """Return a client of S3."""
         return self._session.client("s3", endpoint_url=self._endpoint_url)
 
     def step_functions(self) -> "SFNClient":
-        """The Step Functions that runs batches."""
+        """Return a client of Step Functions."""
         return self._session.client("stepfunctions", endpoint_url=self._endpoint_url)
 
     def functions(self) -> "LambdaClient":
-        """The Lambda that runs the functions; nobody is served twice by asking it again."""
+        """Return a client of Lambda, without retries."""
         from botocore.config import Config  # noqa: PLC0415 - late, as boto3
 
-        patience = Config(read_timeout=120, retries={"total_max_attempts": 1})
-        return self._session.client("lambda", endpoint_url=self._endpoint_url, config=patience)
+        config = Config(read_timeout=120, retries={"total_max_attempts": 1})
+        return self._session.client("lambda", endpoint_url=self._endpoint_url, config=config)
 
     def cloudwatch(self) -> "CloudWatchClient":
-        """The CloudWatch that has the alarms and the metrics."""
+        """Return a client of CloudWatch."""
         return self._session.client("cloudwatch", endpoint_url=self._endpoint_url)
 
     def sqs(self) -> "SQSClient":
-        """The SQS that the jobs wait in."""
+        """Return a client of SQS."""
         return self._session.client("sqs", endpoint_url=self._endpoint_url)
 
 
 def target_options(command: Command) -> Command:
-    """Gives a command the options that say which stack it is for."""
-    option = partial(click.option, expose_value=False, callback=keep)
+    """Add the options that select the stack to a command."""
+    option = partial(click.option, expose_value=False, callback=store_option)
     command = option("--region", metavar="NAME", help="AWS region of the stack.")(command)
     command = option("--profile", metavar="NAME", help="AWS profile to use.")(command)
     command = option(
-        "--stack-name", metavar="NAME", help="The deployed stack (else samconfig.toml's)."
+        "--stack-name", metavar="NAME", help="Deployed stack [default: of samconfig.toml]"
     )(command)
-    return option("--local", is_flag=True, help="The stack that 'make run' serves here.")(command)
+    return option("--local", is_flag=True, help="Use the stack of 'make run'.")(command)
 
 
-def keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    """Remembers an option for stack_of."""
+def store_option(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Store an option for stack_of."""
     if value:
-        context.meta.setdefault(SAID, {})[parameter.name] = value
+        context.meta.setdefault(OPTIONS, {})[parameter.name] = value
 
 
 def stack_of(context: click.Context) -> Stack:
-    """The stack that the command line names; a ClickException if it is not there."""
-    said = context.meta.get(SAID, {})
+    """Return the stack selected on the command line; ClickException if it does not exist."""
+    options = context.meta.get(OPTIONS, {})
     root = context.obj or ROOT
-    if not said.get("local"):
-        name = said.get("stack_name") or configured_name(root / "samconfig.toml")
-        return deployed(name, said.get("profile"), said.get("region"))
-    if len(said) > 1:
-        raise click.UsageError("--local goes without --stack-name, --profile and --region.")
-    return running(root / NOTE)
+    if not options.get("local"):
+        name = options.get("stack_name") or configured_name(root / "samconfig.toml")
+        return deployed_stack(name, options.get("profile"), options.get("region"))
+    if len(options) > 1:
+        raise click.UsageError(
+            "--local cannot be combined with --stack-name, --profile or --region."
+        )
+    return local_stack(root / LOCAL_STACK_FILE)
 
 
 def flags_of(context: click.Context) -> str:
-    """The options of a command line that say which stack it is for, to be pasted into another."""
-    said = context.meta.get(SAID, {})
+    """Return the options that select the stack, for another command line."""
+    options = context.meta.get(OPTIONS, {})
     words = [
         f"--{name.replace('_', '-')}" + ("" if value is True else f" {shlex.quote(value)}")
-        for name, value in said.items()
+        for name, value in options.items()
     ]
     return "".join(f" {word}" for word in words)
 
 
 def configured_name(samconfig: Path) -> str:
-    """The name of the stack that `sam deploy` makes."""
+    """Return the stack name of samconfig.toml."""
     try:
         return str(
             tomllib.loads(samconfig.read_text())["default"]["global"]["parameters"]["stack_name"]
         )
     except (OSError, ValueError, KeyError, TypeError):
         raise click.ClickException(
-            "No stack is named: give --stack-name NAME, or --local for the one that runs here."
+            "No stack is selected: pass --stack-name NAME, or --local for the local stack."
         ) from None
 
 
-def running(note: Path) -> Stack:
-    """The local stack that a note tells of."""
+def local_stack(note: Path) -> Stack:
+    """Return the local stack that a file describes."""
     try:
-        told = json.loads(note.read_text())
+        description = json.loads(note.read_text())
         return Stack(
-            local_session(told["aws_region"]),
+            local_session(description["aws_region"]),
             Description(
                 name="the local stack",
                 status="RUNNING",
-                resources=told["resources"],
-                parameters=told["parameters"],
+                resources=description["resources"],
+                parameters=description["parameters"],
             ),
-            told["aws_endpoint_url"],
-            HttpEndpoint(base_url=told["base_url"], client_key=told["client_key"]),
+            description["aws_endpoint_url"],
+            HttpEndpoint(base_url=description["base_url"], client_key=description["client_key"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         raise click.ClickException(
-            "No local stack runs here: start it with 'make run' in another terminal."
+            "No local stack is running: start it with 'make run' in another terminal."
         ) from None
 
 
 @cache
 def local_session(region: str) -> "boto3.Session":
-    """The session of local stacks, which reads what AWS's services look like once."""
-    import boto3  # noqa: PLC0415 - a quarter of a second that --help need not wait
+    """Return the session of local stacks, cached with its service models."""
+    import boto3  # noqa: PLC0415 - 0.25 s that --help does not need
 
     return boto3.Session("local", "local", region_name=region)
 
 
-def deployed(name: str, profile: str | None, region: str | None) -> Stack:
-    """The stack of a name in an AWS account."""
+def deployed_stack(name: str, profile: str | None, region: str | None) -> Stack:
+    """Return a deployed stack."""
     import boto3  # noqa: PLC0415 - as above
     from botocore.exceptions import ClientError  # noqa: PLC0415
 
@@ -213,8 +215,8 @@ def deployed(name: str, profile: str | None, region: str | None) -> Stack:
         if error.response["Error"]["Code"] != "ValidationError":
             raise
         raise click.ClickException(
-            f"There is no stack {name} in {session.region_name}: deploy it with 'sam deploy', name "
-            "another one with --stack-name or --region, or use --local."
+            f"There is no stack {name} in {session.region_name}: run 'sam deploy', select another "
+            "one with --stack-name or --region, or use --local."
         ) from None
     pages = formation.get_paginator("list_stack_resources").paginate(StackName=name)
     return Stack(
@@ -227,12 +229,12 @@ def deployed(name: str, profile: str | None, region: str | None) -> Stack:
                 for page in pages
                 for each in page["StackResourceSummaries"]
             },
-            parameters=values(described.get("Parameters", []), "Parameter"),
-            outputs=values(described.get("Outputs", []), "Output"),
+            parameters=key_values(described.get("Parameters", []), "Parameter"),
+            outputs=key_values(described.get("Outputs", []), "Output"),
         ),
     )
 
 
-def values(listed: Iterable[Mapping[str, Any]], kind: str) -> dict[str, str]:
-    """CloudFormation's list of keys and values."""
+def key_values(listed: Iterable[Mapping[str, Any]], kind: str) -> dict[str, str]:
+    """Return CloudFormation's list of keys and values as a dict."""
     return {each[f"{kind}Key"]: each[f"{kind}Value"] for each in listed}

@@ -1,4 +1,4 @@
-"""`relay batch`: files of many requests, from here to their answers."""
+"""`relay batch`: submit, follow and download batches."""
 
 import functools
 import json
@@ -12,9 +12,9 @@ from cli.aws.target_stack import stack_of, target_options
 from cli.commands.batch_submit import submit
 from cli.commands.keys import as_json
 from cli.output.batch_tables import show_batch, show_batches
-from cli.output.progress import coming_back, follow
+from cli.output.progress import follow, resume_hint_on_interrupt
 from cli.services.batch_client import BatchClient
-from cli.services.batch_results import Places, a_file, download
+from cli.services.batch_results import ResultPaths, download, output_file
 from llm_relay.batch.api.submit import cancel as stop
 from llm_relay.batch.model.names import OPERATOR
 from llm_relay.batch.model.record import ENDED
@@ -25,11 +25,11 @@ LIMIT = click.IntRange(1, 1000)
 @click.group()
 @target_options
 def batch() -> None:
-    """Submits files of requests, follows them, and takes their answers home."""
+    """Submit files of requests, follow them, and download the answers."""
 
 
-def at_the_batch_desk(command: Callable[..., None]) -> Callable[..., None]:
-    """Makes a command begin at the desk where the batches of its stack are known."""
+def with_batch_client(command: Callable[..., None]) -> Callable[..., None]:
+    """Pass the stack's BatchClient to a command."""
 
     @target_options
     @click.pass_context
@@ -41,19 +41,19 @@ def at_the_batch_desk(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @batch.command("list")
-@click.option("--client", metavar="NAME", help="Those of one client, by its id or name.")
-@click.option("--all", "of_all", is_flag=True, help="Those of all owners; reads the whole table.")
-@click.option("--limit", type=LIMIT, default=20, help="So many at the most, the newest; else 20.")
+@click.option("--client", metavar="NAME", help="Batches of one client, by id or name.")
+@click.option("--all", "of_all", is_flag=True, help="Batches of all owners; scans the table.")
+@click.option("--limit", type=LIMIT, default=20, show_default=True, help="Maximum number.")
 @as_json
-@at_the_batch_desk
+@with_batch_client
 def list_(
-    desk: BatchClient, *, client: str | None, of_all: bool, limit: int, as_json: bool
+    batches: BatchClient, *, client: str | None, of_all: bool, limit: int, as_json: bool
 ) -> None:
-    """Lists the operator's own batches, the newest first, or those of others."""
+    """List the operator's batches, newest first, or those of others."""
     if client and of_all:
-        raise click.UsageError("--client and --all exclude each other.")
-    owner = desk.known(client).id if client else OPERATOR
-    found = desk.newest(limit) if of_all else desk.newest_of(owner, limit)
+        raise click.UsageError("Pass --client or --all, not both.")
+    owner = batches.find_client(client).id if client else OPERATOR
+    found = batches.newest(limit) if of_all else batches.newest_of(owner, limit)
     if as_json:
         click.echo(json.dumps([each.document() for each in found], indent=2))
     else:
@@ -63,55 +63,54 @@ def list_(
 @batch.command()
 @click.argument("id")
 @as_json
-@at_the_batch_desk
-def show(desk: BatchClient, *, id: str, as_json: bool) -> None:  # noqa: A002 - as users know it
-    """Shows how far the batch ID is.
+@with_batch_client
+def show(batches: BatchClient, *, id: str, as_json: bool) -> None:  # noqa: A002 - as users know it
+    """Show the status of the batch ID.
 
-    With --json it is the document that the API answers. An id that is not among the operator's
-    own batches is looked for in the whole table.
+    With --json, print the API's document. Batches of other owners are found by a scan of the table.
     """
-    found = desk.find(id)
+    found = batches.find(id)
     if as_json:
         click.echo(json.dumps(found.document(), indent=2))
     else:
-        show_batch(found, desk.bucket)
+        show_batch(found, batches.bucket)
 
 
 @batch.command()
 @click.argument("id")
-@at_the_batch_desk
-def cancel(desk: BatchClient, *, id: str) -> None:  # noqa: A002 - as users know it
-    """Stops the batch ID.
+@with_batch_client
+def cancel(batches: BatchClient, *, id: str) -> None:  # noqa: A002 - as users know it
+    """Cancel the batch ID.
 
-    Rows under way are finished, and what was answered can be had with 'relay batch results'.
+    Rows in progress are finished; their answers are available with 'relay batch results'.
     """
-    found = desk.find(id)
-    now = stop(desk.store, desk.step_functions, desk.state_machine, found.owner, found.id)
+    found = batches.find(id)
+    now = stop(batches.store, batches.step_functions, batches.state_machine, found.owner, found.id)
     click.echo(f"{now.id} is {now.status}.")
 
 
 @batch.command()
 @click.argument("id")
-@click.option("--output", type=a_file, help="Where answers go; else ID.output.jsonl.")
-@click.option("--errors", type=a_file, help="Where failed rows go; else ID.errors.jsonl.")
-@click.option("--wait", is_flag=True, help="Wait for its end first.")
-@click.option("--yes", is_flag=True, help="Ask nothing, and replace what is there.")
+@click.option("--output", type=output_file, help="File for answers [default: ID.output.jsonl]")
+@click.option("--errors", type=output_file, help="File for failed rows [default: ID.errors.jsonl]")
+@click.option("--wait", is_flag=True, help="Wait for the batch to end.")
+@click.option("--yes", is_flag=True, help="Do not ask, and replace existing files.")
 @target_options
 @click.pass_context
 def results(context: click.Context, /, *, id: str, wait: bool, **wishes: Any) -> None:
-    """Downloads what came of the batch ID, once it has ended.
+    """Download the results of the batch ID once it has ended.
 
-    Ends with 1 if it did not complete, or if rows of it failed.
+    Exit status 1 if it did not complete, or if rows failed.
     """
-    desk = BatchClient(stack_of(context))
-    found = desk.find(id)
+    batches = BatchClient(stack_of(context))
+    found = batches.find(id)
     if found.status not in ENDED and not wait:
         raise click.ClickException(f"{found.id} is {found.status}: try again later, or add --wait.")
-    places = Places.beside(Path(found.id), wishes["output"], wishes["errors"])
+    places = ResultPaths.beside(Path(found.id), wishes["output"], wishes["errors"])
     places.make_sure(yes=wishes["yes"])
-    with coming_back(context, found):
-        found = follow(desk, found)
-        download(desk, found, places)
+    with resume_hint_on_interrupt(context, found):
+        found = follow(batches, found)
+        download(batches, found, places)
 
 
 batch.add_command(submit)

@@ -1,4 +1,4 @@
-"""The notes that a batch carries."""
+"""The --metadata option."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from llm_relay.core.errors import BadRequest
 
 
 class Pair(click.ParamType[tuple[str, str]]):
-    """A name and a text, as name=text."""
+    """A name=text pair."""
 
     name = "name=text"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
-        """The name and the text; fails for what is no pair."""
+        """Return the name and the text."""
         if isinstance(value, tuple):
             return value
         name, sign, text = str(value).partition("=")
@@ -23,8 +23,8 @@ class Pair(click.ParamType[tuple[str, str]]):
         return name, text
 
 
-def notes(_context: click.Context, _option: click.Parameter, pairs: Any) -> dict[str, str]:
-    """The pairs of all options; a BadParameter for what the API would not take."""
+def parse_metadata(_context: click.Context, _option: click.Parameter, pairs: Any) -> dict[str, str]:
+    """Return all pairs as a dict; BadParameter if the API would reject them."""
     metadata = dict(pairs)
     try:
         check_metadata({"metadata": metadata})

@@ -1,4 +1,4 @@
-"""`relay doctor`: walks the whole way a call goes, and says what is wrong and what mends it."""
+"""`relay doctor`: diagnoses the path of a call and suggests fixes."""
 
 import json
 
@@ -15,22 +15,22 @@ NAME_WIDTH = 16
 @click.option(
     "--client-key",
     metavar="KEY",
-    help="Else RELAY_CLIENT_KEY, OPENAI_API_KEY, or the stack's first key.",
+    help="Client key [default: RELAY_CLIENT_KEY, OPENAI_API_KEY, or the stack's first key]",
 )
-@click.option("--model", metavar="ID", help="The model to ask for.")
+@click.option("--model", metavar="ID", help="Model to test with.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 @target_options
 @click.pass_context
 def doctor(
     context: click.Context, *, client_key: str | None, model: str | None, as_json: bool
 ) -> None:
-    """Says what is wrong with a stack, and what mends it.
+    """Diagnose a stack and suggest fixes.
 
-    It asks the provider for its list of models and for three answers of 16 tokens at the most (one
-    more for each further stored key), which are paid for. It ends with 1 if something has failed.
+    Requests the provider's list of models and three answers of at most 16 tokens (one more per
+    additional stored key), which are billed. Exit status 1 if a check failed.
     """
-    from cli.diagnostics.local_fixes import local_fix  # noqa: PLC0415 - imports what the next does
-    from cli.diagnostics.walk import Checkup  # noqa: PLC0415 - imports all that it asks with
+    from cli.diagnostics.local_fixes import local_fix  # noqa: PLC0415 - imports the layer
+    from cli.diagnostics.walk import Checkup  # noqa: PLC0415 - imports requests and botocore
 
     checks = Checkup(context, client_key, model).done()
     if "--local" in flags_of(context).split():
@@ -45,7 +45,7 @@ def doctor(
 
 
 def show(name: str, found: Finding) -> None:
-    """One line, and one more for what mends it."""
+    """Print a finding, and its fix."""
     word, colour = MARKS.get(found.state, ("-", "bright_black"))
     click.echo(
         f"{click.style(f'{word:<5}', fg=colour, bold=True)} {name:<{NAME_WIDTH}} {found.says}"

@@ -1,4 +1,4 @@
-"""`relay keys`: who may call, and how much."""
+"""`relay keys`: clients, their keys and limits."""
 
 import functools
 import json
@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from cli.aws.api_keys import Limits
+from cli.aws.api_keys import RateLimits
 from cli.aws.target_stack import stack_of, target_options
 from cli.commands.option_types import ClientName, Duration, Model, Usd
 from cli.output.tables import client_json, show_client, show_clients, show_issued
-from cli.services.client_admin import ClientAdmin, Issued
-from cli.services.clients import Client, Terms
+from cli.services.client_admin import ClientAdmin, IssuedKey
+from cli.services.clients import ClientProfile
+from llm_relay.core.client import ClientLimits, parse_limits
 
 PERIODS = click.Choice(["day", "week", "month"])
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
@@ -22,11 +23,11 @@ quiet = click.option("--quiet", is_flag=True, help="Print the key's value and no
 @click.group()
 @target_options
 def keys() -> None:
-    """Makes, shows, replaces and takes back client keys."""
+    """Create, list, rotate and revoke client keys."""
 
 
-def at_the_desk(command: Callable[..., None]) -> Callable[..., None]:
-    """Makes a command begin at the desk of its stack, once dead keys are cleared away."""
+def with_client_admin(command: Callable[..., None]) -> Callable[..., None]:
+    """Pass the stack's ClientAdmin to a command, after deleting expired keys."""
 
     @target_options
     @click.pass_context
@@ -36,55 +37,63 @@ def at_the_desk(command: Callable[..., None]) -> Callable[..., None]:
 
         from cli.aws.errors import explain  # noqa: PLC0415 - imports botocore
 
-        desk = ClientAdmin(stack_of(context))
+        admin = ClientAdmin(stack_of(context))
         try:
-            clear_away(desk)
-        except ClientError as error:  # somebody who may look and not delete can still look
-            click.echo(f"Dead keys could not be deleted. {explain(error)}", err=True)
-        command(desk, **given)
+            delete_expired_keys(admin)
+        except ClientError as error:  # read-only operators can still list
+            click.echo(f"Expired keys could not be deleted. {explain(error)}", err=True)
+        command(admin, **given)
 
     return run
 
 
-def clear_away(desk: ClientAdmin) -> None:
-    """Deletes the keys whose overlap has ended, and says so on stderr."""
-    for client, key in desk.prune():
+def delete_expired_keys(admin: ClientAdmin) -> None:
+    """Delete expired keys and report them on stderr."""
+    for client, key in admin.prune():
         click.echo(f"Deleted key {key.key_id} of {client.name}: its overlap has ended.", err=True)
 
 
 @keys.command()
 @click.argument("name", type=ClientName())
-@click.option("--budget-usd", "budget_nanos", type=Usd(), help="What its calls may cost.")
-@click.option("--per", type=click.Choice(["day", "month"]), help="Of the budget; else month.")
+@click.option("--budget-usd", "budget_nanos", type=Usd(), help="Budget in USD.")
+@click.option("--per", type=click.Choice(["day", "month"]), help="Budget period [default: month]")
 @click.option("--rps", type=click.FloatRange(min=0, min_open=True), help="Requests per second.")
-@click.option("--burst", type=click.IntRange(min=1), help="Requests at once; else twice --rps.")
+@click.option("--burst", type=click.IntRange(min=1), help="Burst of requests [default: 2 x --rps]")
 @click.option("--quota", type=click.IntRange(min=1), help="Requests per --quota-per.")
-@click.option("--quota-per", type=PERIODS, help="Of the quota; else day.")
-@click.option("--model", "models", type=Model(), multiple=True, help="One it may use; else all.")
-@click.option("--max-output-tokens", type=click.IntRange(min=1), help="Longest answer it may get.")
+@click.option("--quota-per", type=PERIODS, help="Quota period [default: day]")
+@click.option(
+    "--model",
+    "models",
+    type=Model(),
+    multiple=True,
+    help="Allowed model; repeatable [default: all]",
+)
+@click.option(
+    "--max-output-tokens", type=click.IntRange(min=1), help="Maximum output tokens per answer."
+)
 @quiet
 @as_json
-@at_the_desk
-def create(desk: ClientAdmin, name: str, *, quiet: bool, as_json: bool, **wishes: Any) -> None:
-    """Makes a client called NAME and prints its key, once.
+@with_client_admin
+def create(admin: ClientAdmin, name: str, *, quiet: bool, as_json: bool, **options: Any) -> None:
+    """Create the client NAME and print its key, once.
 
-    A limit that is not given is the stack's own: with --rps or --quota the client gets a usage plan
-    of its own, which takes the rest from the stack's.
+    Limits that are not given are the stack's defaults. With --rps or --quota the client gets its
+    own usage plan.
     """
-    issued = desk.create(name, terms_in(wishes), limits_in(wishes))
+    issued = admin.create(name, client_limits(options), rate_limits(options))
     if as_json:
         document = {"key": issued.value, "key_id": issued.key.key_id}
         click.echo(json.dumps(document | {"client": client_json(issued.client)}, indent=2))
     else:
-        tell(issued, quiet=quiet)
+        print_issued_key(issued, quiet=quiet)
 
 
 @keys.command("list")
 @as_json
-@at_the_desk
-def list_(desk: ClientAdmin, *, as_json: bool) -> None:
-    """Lists the clients with their keys' ids."""
-    clients = desk.clients.all()
+@with_client_admin
+def list_(admin: ClientAdmin, *, as_json: bool) -> None:
+    """List the clients with the ids of their keys."""
+    clients = admin.clients.all()
     if as_json:
         click.echo(json.dumps([client_json(client) for client in clients], indent=2))
     else:
@@ -94,94 +103,95 @@ def list_(desk: ClientAdmin, *, as_json: bool) -> None:
 @keys.command()
 @click.argument("client")
 @as_json
-@at_the_desk
-def show(desk: ClientAdmin, client: str, *, as_json: bool) -> None:
-    """Shows what CLIENT, an id or a name, may do."""
-    found = desk.clients.find(client)
+@with_client_admin
+def show(admin: ClientAdmin, client: str, *, as_json: bool) -> None:
+    """Show CLIENT (an id or a name) and its limits."""
+    found = admin.clients.find(client)
     if as_json:
         click.echo(json.dumps(client_json(found), indent=2))
         return
-    show_client(found, None if found.revoked_at else desk.api_keys.plan(found.plan_id))
+    show_client(found, None if found.revoked_at else admin.api_keys.plan(found.plan_id))
 
 
 @keys.command()
 @click.argument("client")
 @click.option(
-    "--overlap", type=Duration(), default="24h", help="How long the old keys live on; else 24h."
+    "--overlap",
+    type=Duration(),
+    default="24h",
+    show_default=True,
+    help="Time until the old keys expire.",
 )
 @quiet
-@at_the_desk
-def rotate(desk: ClientAdmin, client: str, *, overlap: int, quiet: bool) -> None:
-    """Prints a further key for CLIENT, once; its other keys die when the overlap ends.
+@with_client_admin
+def rotate(admin: ClientAdmin, client: str, *, overlap: int, quiet: bool) -> None:
+    """Print a new key for CLIENT, once; its other keys expire when the overlap ends.
 
-    The authorizer's cache lets a dead key pass for up to 300 s more.
+    The authorizer's cache may accept an expired key for up to 300 s.
     """
-    tell(desk.rotate(desk.clients.find(client), overlap), quiet=quiet)
+    print_issued_key(admin.rotate(admin.clients.find(client), overlap), quiet=quiet)
 
 
 @keys.command()
 @click.argument("client", required=False)
-@click.option("--key", "key_id", metavar="KEY_ID", help="One key alone, by its id.")
+@click.option("--key", "key_id", metavar="KEY_ID", help="Revoke only the key with this id.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@at_the_desk
-def revoke(desk: ClientAdmin, client: str | None, *, key_id: str | None, yes: bool) -> None:
-    """Takes back all keys of CLIENT, or the one of --key, at once."""
+@with_client_admin
+def revoke(admin: ClientAdmin, client: str | None, *, key_id: str | None, yes: bool) -> None:
+    """Revoke all keys of CLIENT, or the one of --key, immediately."""
     if (client is None) == (key_id is None):
-        raise click.UsageError("Name a client, or a key with --key; one of the two.")
-    found = desk.clients.find(client) if client else desk.clients.with_key(key_id or "")
-    what = f"key {key_id}" if key_id else count(found)
+        raise click.UsageError("Pass either a client or --key.")
+    found = admin.clients.find(client) if client else admin.clients.with_key(key_id or "")
+    what = f"key {key_id}" if key_id else key_count(found)
     if not yes:
         click.confirm(f"Revoke {what} of {found.name} ({found.id})?", abort=True, err=True)
     if key_id:
-        desk.revoke_key(found, key_id)
+        admin.revoke_key(found, key_id)
     else:
-        desk.revoke(found)
+        admin.revoke(found)
     click.echo(f"Revoked {what} of {found.name} ({found.id}).")
 
 
 @keys.command()
-@at_the_desk
-def prune(desk: ClientAdmin) -> None:
-    """Deletes the keys whose overlap has ended, as every command on keys and usage does first."""
-    clear_away(desk)  # again: here it may not fail in passing
-    left = sum(key.dies_at is not None for client in desk.clients.all() for key in client.keys)
-    click.echo(f"No dead key is left. In their overlap: {left}.")
+@with_client_admin
+def prune(admin: ClientAdmin) -> None:
+    """Delete expired keys, as every keys and usage command does first."""
+    delete_expired_keys(admin)  # again: here a failure is an error
+    left = sum(key.dies_at is not None for client in admin.clients.all() for key in client.keys)
+    click.echo(f"No expired keys are left. Keys in their overlap: {left}.")
 
 
-def terms_in(wishes: dict[str, Any]) -> Terms:
-    """What a client may do; a UsageError for a period without its budget."""
-    if wishes["per"] and not wishes["budget_nanos"]:
-        raise click.UsageError("--per goes with --budget-usd.")
-    return Terms(
-        budget_nanos=wishes["budget_nanos"],
-        budget_per=(wishes["per"] or "month") if wishes["budget_nanos"] else None,
-        models=wishes["models"],
-        max_output_tokens=wishes["max_output_tokens"],
+def client_limits(options: dict[str, Any]) -> ClientLimits:
+    """Return the client's limits; UsageError for a period without a budget."""
+    if options["per"] and not options["budget_nanos"]:
+        raise click.UsageError("--per requires --budget-usd.")
+    budget_per = (options["per"] or "month") if options["budget_nanos"] else "day"
+    given = {**options, "budget_per": budget_per, "models": options["models"] or None}
+    return ClientLimits(**parse_limits(given))
+
+
+def rate_limits(options: dict[str, Any]) -> RateLimits:
+    """Return the client's rate limits; UsageError for an incomplete limit."""
+    if options["burst"] and not options["rps"]:
+        raise click.UsageError("--burst requires --rps.")
+    if options["quota_per"] and not options["quota"]:
+        raise click.UsageError("--quota-per requires --quota.")
+    return RateLimits(
+        rate=options["rps"],
+        burst=options["burst"],
+        quota=options["quota"],
+        quota_per=options["quota_per"] or "day",
     )
 
 
-def limits_in(wishes: dict[str, Any]) -> Limits:
-    """How often a client may call; a UsageError for half a limit."""
-    if wishes["burst"] and not wishes["rps"]:
-        raise click.UsageError("--burst goes with --rps.")
-    if wishes["quota_per"] and not wishes["quota"]:
-        raise click.UsageError("--quota-per goes with --quota.")
-    return Limits(
-        rate=wishes["rps"],
-        burst=wishes["burst"],
-        quota=wishes["quota"],
-        quota_per=wishes["quota_per"] or "day",
-    )
-
-
-def tell(issued: Issued, *, quiet: bool) -> None:
-    """Prints a new key's value: for a script alone, else with what to know about it."""
+def print_issued_key(issued: IssuedKey, *, quiet: bool) -> None:
+    """Print a new key's value, with explanations unless `quiet`."""
     if quiet:
         click.echo(issued.value)
     else:
         show_issued(issued)
 
 
-def count(client: Client) -> str:
-    """How many keys a client has, in words."""
+def key_count(client: ClientProfile) -> str:
+    """Return the number of keys in words."""
     return "1 key" if len(client.keys) == 1 else f"{len(client.keys)} keys"

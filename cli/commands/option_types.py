@@ -1,4 +1,4 @@
-"""The kinds of values that options take."""
+"""Types of option values."""
 
 import re
 from decimal import Decimal, InvalidOperation
@@ -8,10 +8,10 @@ import click
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 DURATION = re.compile(r"(?P<number>\d{1,6})(?P<unit>[smhd]?)")
-MOST_NANOS = 10**18  # a billion dollars
-LONGEST_NAME = 64
+MAX_NANOS = 10**18  # a billion dollars
+MAX_NAME_LENGTH = 64
 CLIENT_ID = re.compile(r"[0-9a-f]{12}")
-KEY_LIKE = re.compile(r"(sk|ak)[-_]")  # somebody pasted a key where a name belongs
+KEY_LIKE = re.compile(r"(sk|ak)[-_]")  # a key pasted instead of a name
 
 
 class Usd(click.ParamType[int]):
@@ -20,10 +20,10 @@ class Usd(click.ParamType[int]):
     name = "usd"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        """The nanodollars; fails for what is no sum of money above nothing."""
+        """Return nanodollars; fails for anything but a positive amount."""
         try:
             nanos = Decimal(str(value)).scaleb(9)
-            fits = 0 < nanos < MOST_NANOS and nanos == int(nanos)
+            fits = 0 < nanos < MAX_NANOS and nanos == int(nanos)
         except InvalidOperation:
             fits = False
         if not fits:
@@ -37,7 +37,7 @@ class Duration(click.ParamType[int]):
     name = "time"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        """The seconds; fails for what is no time."""
+        """Return seconds; fails for an invalid time."""
         match = DURATION.fullmatch(str(value))
         if not match or not (match["unit"] or int(match["number"]) == 0):
             self.fail("write a time like 24h, 30m, 90s, 7d or 0", param, ctx)
@@ -50,24 +50,24 @@ class ClientName(click.ParamType[str]):
     name = "name"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        """The name without space around it; fails without repeating what may be a key."""
+        """Return the stripped name; error messages never repeat a possible key."""
         name = str(value).strip()
         if KEY_LIKE.match(name):
             self.fail("that looks like a key; give the client a name", param, ctx)
-        if not name or len(name) > LONGEST_NAME or not name.isprintable():
-            self.fail(f"a name has 1 to {LONGEST_NAME} printable characters", param, ctx)
+        if not name or len(name) > MAX_NAME_LENGTH or not name.isprintable():
+            self.fail(f"a name has 1 to {MAX_NAME_LENGTH} printable characters", param, ctx)
         if CLIENT_ID.fullmatch(name):
-            self.fail("that looks like a client's id; give the client a name", param, ctx)
+            self.fail("that looks like a client id; give the client a name", param, ctx)
         return name
 
 
 class Model(click.ParamType[str]):
-    """The id of a model, as the provider lists it."""
+    """A model id."""
 
     name = "id"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        """The id; fails for what the authorizer could not hand on in a list."""
+        """Return the id; fails for characters that a comma-separated list cannot hold."""
         if not re.fullmatch(r"[^\s,]+", str(value)):
             self.fail("a model's id has no commas and no spaces", param, ctx)
         return str(value)

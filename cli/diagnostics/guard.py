@@ -1,4 +1,4 @@
-"""What keeps `relay doctor` from looking, told as a finding."""
+"""Converts errors of a check to findings."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ MAY_NOT = ("AccessDenied", "AuthorizationError", "UnauthorizedOperation")
 
 
 def guarded(look: Callable[[], Finding]) -> Finding:
-    """What a look finds, or what kept it from looking."""
+    """Return a check's finding, or a finding for the error that prevented it."""
     try:
         return look()
     except click.UsageError:
@@ -25,10 +25,10 @@ def guarded(look: Callable[[], Finding]) -> Finding:
         if isinstance(error, ClientError) and error.response["Error"]["Code"].startswith(MAY_NOT):
             return not_checked(explain(error))
         refused = isinstance(error, ClientError)
-        says = "AWS was asked, and refused." if refused else "AWS could not be asked."
+        says = "AWS rejected the call." if refused else "AWS could not be called."
         return fail(says, explain(error))
     except requests.RequestException as error:
         return fail(
             f"The API does not answer ({type(error).__name__}).",
-            "See whether the network lets you out; 'make run' starts the local stack.",
+            "Check the network; 'make run' starts the local stack.",
         )

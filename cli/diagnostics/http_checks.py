@@ -1,4 +1,4 @@
-"""How a stack answers its callers: asked over HTTP, with a client's key."""
+"""Checks of a stack's API over HTTP, with a client key."""
 
 import os
 import time
@@ -26,16 +26,16 @@ from llm_relay.providers.dialects.dialect import DEFAULT_MODELS
 TIMEOUT = (10, 300)  # seconds to connect, and to answer
 PIECE_BYTES = 65536
 KEY_VARIABLES = ("RELAY_CLIENT_KEY", "OPENAI_API_KEY")
-LITTLE = 0.1  # of a budget
-TELLING_SECONDS = 0.1  # that a stream of the provider's takes; a quicker one tells nothing
-LEAST_SHARE = 0.2  # of those, that the same takes over the API
+LOW_BUDGET_SHARE = 0.1
+MIN_STREAM_SECONDS = 0.1  # shorter streams cannot show buffering
+MIN_SPREAD_SHARE = 0.2  # of the provider's duration, without buffering
 CHAT = "/chat/completions"
 LOGS = "sam logs --name ChatCompletionsFunction"
 TURN_ON = "sam deploy --parameter-overrides Streaming=shim"
 
 
 class HttpChecks:
-    """A stack's API, asked as its clients ask."""
+    """Checks of a stack's API as a client."""
 
     def __init__(self, stack: Stack, client_key: str | None, model: str | None) -> None:
         self._stack, self._given, self._model = stack, client_key, model
@@ -44,23 +44,25 @@ class HttpChecks:
         self._usage: dict[str, Any] = {}
 
     def health(self) -> Finding:
-        """Whether the API answers at all."""
+        """Check whether the API answers."""
         url = self._base_url()
         reply = self._session.get(f"{url.removesuffix('/v1')}/health", timeout=TIMEOUT)
         self._date = reply.headers.get("date")
         if reply.status_code != HTTPStatus.OK:
-            return fail(f"{url} answers {reply.status_code}. {said(reply)}", "Run 'sam deploy'.")
+            return fail(
+                f"{url} answers {reply.status_code}. {error_message(reply)}", "Run 'sam deploy'."
+            )
         return ok(f"{url} answers in {reply.elapsed.total_seconds() * 1000:.0f} ms")
 
     def accepts_key(self) -> Finding:
-        """Whether the client key opens the door; asked for what it used, which costs nothing."""
+        """Check whether the client key is accepted, with a free request."""
         key, whose = self._key()
         self._session.auth = bearer(key)
         reply = self._ask("GET", "/usage")
         if reply.status_code == HTTPStatus.UNAUTHORIZED:
             return fail(
-                f"The client key ({whose}) is not known here (401).",
-                "Show the clients there are: relay keys list - and make one a new key: relay keys "
+                f"The client key ({whose}) is unknown (401).",
+                "List the clients: relay keys list - and issue a new key: relay keys "
                 "rotate NAME. The stack's output ShowClientKey prints the first key.",
             )
         if reply.status_code not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
@@ -69,41 +71,42 @@ class HttpChecks:
         return ok(f"accepted ({whose})")
 
     def call(self) -> Finding:
-        """Whether a small question is answered."""
+        """Check whether a small request is answered.
+        headers = reply.headers"""
         reply = self._ask("POST", CHAT, small_chat_body(self._chosen_model(), stream=False))
         if reply.status_code != HTTPStatus.OK:
             return refused(reply)
-        told = reply.headers
+        headers = reply.headers
         return ok(
             f"answered in {reply.elapsed.total_seconds() * 1000:.0f} ms, of which "
-            f"{told.get('x-relay-overhead-ms')} ms are the relay's, in "
-            f"{told.get('x-relay-attempts')} attempt(s)"
+            f"{headers.get('x-relay-overhead-ms')} ms in the relay, in "
+            f"{headers.get('x-relay-attempts')} attempt(s)"
         )
 
     def stream(self, of_provider: Finding | None) -> Finding:
-        """Whether a stream comes as it is made, which shows beside how the provider sends it."""
+        """Check whether a stream arrives unbuffered, compared with the provider's."""
         started, pieces = time.monotonic(), list[bytes]()
         question = small_chat_body(self._chosen_model(), stream=True)
         with self._ask("POST", CHAT, question, stream=True) as reply:
             if reply.status_code != HTTPStatus.OK:
                 return refused(reply)
-            arrival = measure_stream(kept(pieces_of(reply), pieces), started)
+            arrival = measure_stream(stored_copy(pieces_of(reply), pieces), started)
         if of_provider and of_provider.state != OK:
             return not_checked("it needs 'provider stream'")
         if arrival is None or b"[DONE]" not in b"".join(pieces):
-            return fail("The stream broke off.", f"See why: {LOGS}")
+            return fail("The stream ended early.", f"See why: {LOGS}")
         if self._stack.parameter("Streaming") == "off":
-            return warn("Streaming is off: streams are answered whole.", TURN_ON)
+            return warn("Streaming is off: streams are buffered.", TURN_ON)
         seconds = (of_provider and of_provider.seconds) or 0.0
-        if seconds > TELLING_SECONDS and arrival.spread_seconds < LEAST_SHARE * seconds:
+        if seconds > MIN_STREAM_SECONDS and arrival.spread_seconds < MIN_SPREAD_SHARE * seconds:
             return held_back(arrival)
         return ok(str(arrival))
 
     def clock(self) -> Finding:
-        """Whether this machine and AWS agree on the time, which signatures need."""
+        """Check this machine's clock against AWS's; signatures need it."""
         seconds = clock_skew(self._date)
         if seconds is None:
-            return ok("the API does not tell its own")
+            return ok("the API does not report its time")
         if abs(seconds) <= WARN_SKEW_SECONDS:
             return ok("agrees with the API's")
         judge = fail if abs(seconds) >= MAX_SIGNATURE_SKEW_SECONDS else warn
@@ -114,19 +117,19 @@ class HttpChecks:
         )
 
     def budget(self) -> Finding:
-        """Whether the client may still spend something."""
+        """Check the client's remaining budget."""
         budget = self._usage.get("budget")
         if not budget:
             return ok("the client key has none")
         whole, left, per = budget["usd"], budget["remaining_usd"], budget["per"]
         says = f"{left:g} of {whole:g} USD per {per} are left"
         fix = (
-            f"It starts afresh at {budget['resets_at']}. For more, make the client anew: relay "
+            f"It resets at {budget['resets_at']}. For more, create a new client: relay "
             "keys create NAME --budget-usd USD"
         )
         if left <= 0:
             return fail(f"{says}: the budget is used up.", fix)
-        return warn(f"{says}.", fix) if left < LITTLE * whole else ok(says)
+        return warn(f"{says}.", fix) if left < LOW_BUDGET_SHARE * whole else ok(says)
 
     def _base_url(self) -> str:
         if self._stack.door:
@@ -136,7 +139,7 @@ class HttpChecks:
         raise click.ClickException("The stack has no output OpenAIBaseUrl: Run 'sam deploy'.")
 
     def _key(self) -> tuple[str, str]:
-        """A client key, and where it is from."""
+        """Return a client key and its origin."""
         if self._given:
             return self._given, "--client-key"
         if self._stack.door:
@@ -165,31 +168,33 @@ class HttpChecks:
 
 
 def held_back(arrival: StreamTiming) -> Finding:
-    """A provider streams, and its stream comes whole."""
+    """Return the finding for a buffered stream."""
     return fail(
-        f"The provider streams, and its stream comes whole, at its end ({arrival}).",
-        "Something buffers on the way: a proxy between you and the API, or a runtime that the "
-        f"streaming shim does not fit (it then says so: {LOGS}).",
+        f"The provider streams, but the API's stream arrives at once at its end ({arrival}).",
+        "Something buffers it: a proxy between you and the API, or a runtime that the "
+        f"streaming shim does not support (its log says so: {LOGS}).",
     )
 
 
 def refused(reply: requests.Response) -> Finding:
-    """The API's own words, which say what to do."""
-    return fail(f"The API answers {reply.status_code} {code_of(reply)}".rstrip() + ".", said(reply))
+    """Return the finding for an error answer."""
+    return fail(
+        f"The API answers {reply.status_code} {code_of(reply)}".rstrip() + ".", error_message(reply)
+    )
 
 
-def said(reply: requests.Response) -> str:
-    """What an error says."""
-    return str(error_of(reply).get("message") or "It gives no reason: see the functions' logs.")
+def error_message(reply: requests.Response) -> str:
+    """Return an error's message."""
+    return str(error_of(reply).get("message") or "No reason given: see the functions' logs.")
 
 
 def code_of(reply: requests.Response) -> str:
-    """The code of an error."""
+    """Return an error's code."""
     return str(error_of(reply).get("code") or "")
 
 
 def error_of(reply: requests.Response) -> dict[str, Any]:
-    """An error in OpenAI's shape, empty if it is none."""
+    """Return the error object; empty if there is none."""
     try:
         error = reply.json()["error"]
     except (ValueError, LookupError, TypeError):
@@ -198,13 +203,13 @@ def error_of(reply: requests.Response) -> dict[str, Any]:
 
 
 def pieces_of(reply: requests.Response) -> Iterator[bytes]:
-    """A stream as it comes; requests itself would wait for more."""
+    """Yield a stream's chunks as they arrive."""
     while piece := reply.raw.read1(PIECE_BYTES, decode_content=True):
         yield piece
 
 
-def kept(pieces: Iterator[bytes], store: list[bytes]) -> Iterator[bytes]:
-    """The same pieces, of which a copy is kept."""
+def stored_copy(pieces: Iterator[bytes], store: list[bytes]) -> Iterator[bytes]:
+    """Yield the chunks, and store a copy."""
     for piece in pieces:
         store.append(piece)
         yield piece

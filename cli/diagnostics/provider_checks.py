@@ -1,4 +1,4 @@
-"""What the stack's own DoctorFunction finds: secret and provider, which no laptop need see."""
+"""Runs the checks of DoctorFunction: secret and provider."""
 
 import json
 from typing import TYPE_CHECKING
@@ -12,17 +12,17 @@ FAILED = "FunctionError"
 
 
 def inspect_provider(stack: "Stack", model: str | None, checks: Checklist) -> Finding:
-    """Invokes the function, and puts what it found before the finding of how that went."""
+    """Invoke the function and add its findings; return a finding about the invocation."""
     answer = stack.functions().invoke(
         FunctionName=stack.resource("DoctorFunction"), Payload=json.dumps({"model": model})
     )
-    told = json.loads(answer["Payload"].read())
+    result = json.loads(answer["Payload"].read())
     if answer.get(FAILED):
         return fail(
-            f"DoctorFunction broke off ({told.get('errorType')}).",
+            f"DoctorFunction failed ({result.get('errorType')}).",
             "See its log: sam logs --name DoctorFunction. Then deploy it again: sam deploy",
         )
-    for check in told["checks"]:
+    for check in result["checks"]:
         name = check.pop("name")
         checks.findings[name] = Finding(**check)
     return ok("DoctorFunction has answered")

@@ -1,4 +1,4 @@
-"""Whether each gives up before whoever waits for it does: provider, function, API Gateway."""
+"""Checks the order of timeouts: provider, function, API Gateway."""
 
 import re
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import FunctionConfigurationResponseTypeDef
 
 IDLE_SECONDS = 300  # after which API Gateway cuts a silent stream
-DEFAULT_MILLISECONDS = 29_000  # that API Gateway waits where nothing is said
+DEFAULT_MILLISECONDS = 29_000  # API Gateway's default timeout
 FUNCTION = re.compile(r"/functions/(?P<arn>[^/]+)/(?P<streams>response-streaming-)?invocations$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A route of the API, and how it waits for its function."""
+    """A route of the API with its timeout."""
 
     name: str
     function: str
@@ -29,20 +29,23 @@ class Route:
 
 
 def time_outs(stack: Stack) -> Finding:
-    """Whether all are in their order, as they are deployed."""
+    """Check the deployed timeouts of all routes."""
     functions = stack.functions()
     look = cache(lambda name: functions.get_function_configuration(FunctionName=name))
     worker = look(stack.resource("JobWorkerFunction"))
     found = [late for route in routes(stack) for late in late_at(route, look(route.function))]
-    if patience(worker) >= worker["Timeout"]:
-        found.append(f"The job worker waits {patience(worker):g} s for the provider, and has less.")
+    if provider_timeout(worker) >= worker["Timeout"]:
+        found.append(
+            f"The job worker waits {provider_timeout(worker):g} s for the provider, more than its "
+            "own timeout."
+        )
     if found:
-        return fail(" ".join(found), "Put the template's own values back: sam deploy")
+        return fail(" ".join(found), "Restore the template's values: sam deploy")
     return ok("provider < function < API Gateway, at every route")
 
 
 def routes(stack: Stack) -> Iterator[Route]:
-    """Every route of the stack's API that calls a function."""
+    """Yield the API's routes that invoke a function."""
     pages = stack.api_gateway().get_paginator("get_resources")
     for page in pages.paginate(restApiId=stack.resource("Api"), embed=["methods"]):
         for resource in page["items"]:
@@ -58,21 +61,21 @@ def routes(stack: Stack) -> Iterator[Route]:
 
 
 def late_at(route: Route, function: "FunctionConfigurationResponseTypeDef") -> Iterator[str]:
-    """What is out of order at one route."""
+    """Yield the timeouts of a route that are in the wrong order."""
     seconds = function["Timeout"]
     if seconds >= route.seconds:
         yield (
-            f"{route.name}: its function may work for {seconds} s, and API Gateway waits "
+            f"{route.name}: its function's timeout is {seconds} s, but API Gateway's is "
             f"{route.seconds:g} s."
         )
-    if route.streams and patience(function) >= min(seconds, IDLE_SECONDS):
+    if route.streams and provider_timeout(function) >= min(seconds, IDLE_SECONDS):
         yield (
-            f"{route.name}: the provider is waited for {patience(function):g} s, and the function "
-            f"has {seconds} s, API Gateway {IDLE_SECONDS} s until the first byte."
+            f"{route.name}: the provider's timeout is {provider_timeout(function):g} s, but the "
+            f"function's is {seconds} s and API Gateway's idle timeout {IDLE_SECONDS} s."
         )
 
 
-def patience(function: "FunctionConfigurationResponseTypeDef") -> float:
-    """How long a function waits for the provider's next byte, by its own variables."""
+def provider_timeout(function: "FunctionConfigurationResponseTypeDef") -> float:
+    """Return how long a function waits for the provider's next byte, in seconds."""
     settings = ProviderSettings.from_mapping(function.get("Environment", {}).get("Variables", {}))
     return settings.max_silence_seconds

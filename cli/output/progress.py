@@ -1,4 +1,4 @@
-"""A batch while it runs, as whoever waits for it sees it."""
+"""Shows the progress of a batch."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,106 +20,108 @@ from rich.progress import (
 from rich.text import Text
 
 from cli.aws.target_stack import flags_of
-from cli.output.batch_tables import aside
+from cli.output.batch_tables import stderr_console
 from cli.services.batch_client import BatchClient
 from llm_relay.batch.model.record import ENDED, Batch
 from llm_relay.billing.money import format_usd
 
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds between two looks
-A_WHILE = 60.0  # seconds between two lines, where no bar moves
-PATIENCE = 60  # looks in a row that fail before it is given up: a laptop may have slept
-INTERRUPTED = 130  # what shells call a command that Ctrl-C ended
+MIN_PAUSE, MAX_PAUSE = 0.5, 5.0  # seconds between two polls
+LINE_SECONDS = 60.0  # between two status lines without a terminal
+MAX_FAILED_POLLS = 60  # in a row: a laptop may have slept
+INTERRUPTED = 130  # exit status after Ctrl-C
 
 
 class RowsPerSecond(ProgressColumn):
-    """How fast rows get done."""
+    """Rows per second."""
 
     def render(self, task: Task) -> Text:
-        """The speed of the last half minute."""
+        """Return the speed over the last 30 s."""
         return Text("" if task.speed is None else f"{task.speed:,.1f} rows/s")
 
 
-def follow(desk: BatchClient, batch: Batch, clock: Callable[[], float] = time.monotonic) -> Batch:
-    """Shows a batch until it has ended; returns it as it is then.
+def follow(
+    batches: BatchClient, batch: Batch, clock: Callable[[], float] = time.monotonic
+) -> Batch:
+    """Show a batch until it has ended; return its final state.
 
-    Where no bar moves, a line says now and then how far it is.
+    Without a terminal, print a status line from time to time.
     """
     with rows_bar() as bar:
         shown = bar.add_task(batch.status, total=None, completed=done(batch), more="")
-        told_at = clock()
-        for now in looks(desk, batch):
+        printed_at = clock()
+        for now in poll(batches, batch):
             total = now.total or None
             bar.update(
                 shown, description=now.status, total=total, completed=done(now), more=more(now)
             )
-            if not bar.console.is_terminal and clock() - told_at >= A_WHILE:
-                click.echo(how_far(now), err=True)
-                told_at = clock()
+            if not bar.console.is_terminal and clock() - printed_at >= LINE_SECONDS:
+                click.echo(status_line(now), err=True)
+                printed_at = clock()
     return now
 
 
-def looks(desk: BatchClient, batch: Batch) -> Iterator[Batch]:
-    """A batch as it is now, again and again until it has ended."""
+def poll(batches: BatchClient, batch: Batch) -> Iterator[Batch]:
+    """Yield the current state of a batch until it has ended."""
     from botocore.exceptions import ConnectionError, HTTPClientError  # noqa: PLC0415 - as boto3
 
     began, missed = time.monotonic(), 0
     yield batch
     while batch.status not in ENDED:
         elapsed = time.monotonic() - began
-        time.sleep(min(LONGEST_PAUSE, max(SHORTEST_PAUSE, elapsed / 60)))
+        time.sleep(min(MAX_PAUSE, max(MIN_PAUSE, elapsed / 60)))
         try:
-            batch, missed = desk.again(batch), 0
+            batch, missed = batches.again(batch), 0
         except (ConnectionError, HTTPClientError):
             missed += 1
-            if missed >= PATIENCE:
+            if missed >= MAX_FAILED_POLLS:
                 raise
         yield batch
 
 
 @contextmanager
-def coming_back(context: click.Context, batch: Batch) -> Iterator[None]:
-    """Leaves a batch to itself at Ctrl-C, or when AWS is lost, and says how to see it again."""
+def resume_hint_on_interrupt(context: click.Context, batch: Batch) -> Iterator[None]:
+    """On Ctrl-C or AWS errors, print how to follow the batch, which continues."""
     from cli.aws.errors import AWS_ERRORS  # noqa: PLC0415 - imports botocore
 
     try:
         yield
     except (KeyboardInterrupt, *AWS_ERRORS) as error:
-        told = f"{batch.id} is left to itself.\n{ways_back(batch, flags_of(context))}"
-        click.echo(f"\n{told}", err=True)
+        hints = f"{batch.id} continues.\n{resume_hints(batch, flags_of(context))}"
+        click.echo(f"\n{hints}", err=True)
         if isinstance(error, KeyboardInterrupt):
             context.exit(INTERRUPTED)
         raise
 
 
-def ways_back(batch: Batch, flags: str) -> str:
-    """The commands that follow a batch up, exactly."""
+def resume_hints(batch: Batch, flags: str) -> str:
+    """Return the commands to follow a batch."""
     return (
-        f"See how far it is:  relay batch show {batch.id}{flags}\n"
+        f"Show its status:    relay batch show {batch.id}{flags}\n"
         f"Get its results:    relay batch results {batch.id} --wait{flags}\n"
-        f"Stop it:            relay batch cancel {batch.id}{flags}"
+        f"Cancel it:          relay batch cancel {batch.id}{flags}"
     )
 
 
 def done(batch: Batch) -> int:
-    """How many rows nobody will ask again."""
+    """Return the number of finished rows."""
     return batch.completed + batch.failed
 
 
-def how_far(batch: Batch) -> str:
-    """How far a batch is, in one line."""
+def status_line(batch: Batch) -> str:
+    """Return a batch's progress in one line."""
     rows = f"{done(batch):,}/{batch.total:,} rows" if batch.total else ""
     return "  ".join(filter(None, (batch.status, rows, more(batch))))
 
 
 def more(batch: Batch) -> str:
-    """What failed, and what it cost so far, if there is any."""
+    """Return failures and cost so far, if any."""
     failed = f"{batch.failed:,} failed" if batch.failed else ""
     cost = format_usd(batch.cost_nanos) if batch.cost_nanos else ""
     return "  ".join(filter(None, (failed, cost)))
 
 
 def rows_bar() -> Progress:
-    """A bar for rows, on stderr; where nobody looks, its last state alone."""
+    """Return a progress bar for rows, on stderr."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -128,14 +130,14 @@ def rows_bar() -> Progress:
         TextColumn("{task.fields[more]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=aside(),
+        console=stderr_console(),
     )
 
 
 @contextmanager
 def bytes_bar(what: str, total: int) -> Iterator["ByteCount"]:
-    """A bar for bytes, on stderr, as long as the block takes; it goes when that has ended."""
-    console = aside()
+    """Show a progress bar for bytes on stderr for the block."""
+    console = stderr_console()
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -149,11 +151,11 @@ def bytes_bar(what: str, total: int) -> Iterator["ByteCount"]:
 
 
 class ByteCount:
-    """A bar that is told of bytes as they go by."""
+    """Advances a progress bar."""
 
     def __init__(self, bar: Progress, what: str, total: int) -> None:
         self._bar, self._task = bar, bar.add_task(what, total=total)
 
     def __call__(self, number: int) -> None:
-        """Adds bytes; boto3 calls it from several threads."""
+        """Add bytes; boto3 calls this from several threads."""
         self._bar.advance(self._task, number)

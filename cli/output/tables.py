@@ -1,4 +1,4 @@
-"""What commands print for people, and the same for scripts."""
+"""Output of commands for people and scripts."""
 
 import sys
 from datetime import UTC, datetime
@@ -9,40 +9,40 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli.services.client_admin import Issued
-from cli.services.clients import Client, ClientKey
+from cli.services.client_admin import IssuedKey
+from cli.services.clients import ClientKey, ClientProfile
 from llm_relay.billing.money import format_usd, usd_from_nanos
 
 if TYPE_CHECKING:
     from mypy_boto3_apigateway.type_defs import UsagePlanResponseTypeDef
 
-WIDTH = 160  # where there is no terminal to ask
+WIDTH = 160  # without a terminal
 NONE = "–"
-LAG = "and up to 300 s longer where the authorizer remembers it"
+LAG = "and up to 300 s longer in the authorizer's cache"
 
 
-def screen() -> Console:
-    """The console; wide where nobody looks, so that no cell is cut in a file."""
+def console() -> Console:
+    """Return a console on stdout; wide without a terminal, so that no cell is cut."""
     return Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
 
 
 def moment(seconds: int | None) -> str | None:
-    """A time as scripts like it, in UTC."""
+    """Format a time as ISO 8601 in UTC."""
     return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def client_json(client: Client) -> dict[str, Any]:
-    """A client for scripts, with the ids of its keys."""
-    nanos = client.terms.budget_nanos
+def client_json(client: ClientProfile) -> dict[str, Any]:
+    """Return a client as JSON values, with the ids of its keys."""
+    nanos = client.limits.budget_nanos
     return {
         "id": client.id,
         "name": client.name,
         "created_at": moment(client.created_at),
         "revoked_at": moment(client.revoked_at),
         "budget_usd": None if nanos is None else usd_from_nanos(nanos),
-        "budget_per": client.terms.budget_per,
-        "models": list(client.terms.models) or None,
-        "max_output_tokens": client.terms.max_output_tokens,
+        "budget_per": client.limits.budget_per if nanos else None,
+        "models": sorted(client.limits.models or ()) or None,
+        "max_output_tokens": client.limits.max_output_tokens,
         "plan_id": client.plan_id,
         "keys": [
             {
@@ -56,23 +56,23 @@ def client_json(client: Client) -> dict[str, Any]:
     }
 
 
-def show_clients(clients: list[Client]) -> None:
-    """A table of clients."""
+def show_clients(clients: list[ClientProfile]) -> None:
+    """Print a table of clients."""
     if not clients:
-        click.echo("There are no clients yet. Make one: relay keys create NAME")
+        click.echo("There are no clients yet. Create one: relay keys create NAME")
         return
     table = table_of("Name", "Client", "Budget", "Models", "Created", "Keys")
     for client in clients:
         state = "revoked" if client.revoked_at else "\n".join(map(key_line, client.keys))
-        models = ", ".join(client.terms.models) or "any"
+        models = ", ".join(sorted(client.limits.models or ())) or "any"
         add_row(
             table, client.name, client.id, budget(client), models, day(client.created_at), state
         )
-    screen().print(table)
+    console().print(table)
 
 
-def show_client(client: Client, plan: "UsagePlanResponseTypeDef | None") -> None:
-    """Everything about one client; without a plan for one that is revoked."""
+def show_client(client: ClientProfile, plan: "UsagePlanResponseTypeDef | None") -> None:
+    """Print all details of a client; `plan` is None for a revoked one."""
     table = Table(box=None, show_header=False, pad_edge=False)
     rows = {
         "Name": client.name,
@@ -80,8 +80,8 @@ def show_client(client: Client, plan: "UsagePlanResponseTypeDef | None") -> None
         "Created": moment(client.created_at),
         "Revoked": moment(client.revoked_at),
         "Budget": budget(client),
-        "Models": ", ".join(client.terms.models) or "any",
-        "Longest answer": tokens(client.terms.max_output_tokens),
+        "Models": ", ".join(sorted(client.limits.models or ())) or "any",
+        "Longest answer": tokens(client.limits.max_output_tokens),
         "Throttle": throttle(plan) if plan else None,
         "Quota": quota(plan) if plan else None,
         "Keys": "\n".join(map(key_line, client.keys)) or NONE,
@@ -89,14 +89,14 @@ def show_client(client: Client, plan: "UsagePlanResponseTypeDef | None") -> None
     for name, value in rows.items():
         if value is not None:
             add_row(table, name, value)
-    screen().print(table)
+    console().print(table)
 
 
-def show_issued(issued: Issued) -> None:
-    """A new key, the one time it is shown, and what becomes of the others."""
+def show_issued(issued: IssuedKey) -> None:
+    """Print a new key and the expiry of the others."""
     client = issued.client
     click.echo(f"Key of {client.name} (client {client.id}, key id {issued.key.key_id}),")
-    click.echo("shown this once and stored by API Gateway alone:\n")
+    click.echo("shown once and stored only in API Gateway:\n")
     click.echo(f"  {issued.value}\n")
     click.echo("Use it as OPENAI_API_KEY.")
     for key in client.keys:
@@ -105,7 +105,7 @@ def show_issued(issued: Issued) -> None:
 
 
 def table_of(*columns: str) -> Table:
-    """An empty table with these columns."""
+    """Return an empty table with these columns."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -113,42 +113,42 @@ def table_of(*columns: str) -> Table:
 
 
 def add_row(table: Table, *cells: str) -> None:
-    """Adds a row of text as it is; a name may look like markup."""
+    """Add a row of literal text: names may look like markup."""
     table.add_row(*map(Text, cells))
 
 
 def key_line(key: ClientKey) -> str:
-    """A key's id, and until when it lives if that is known."""
+    """Return a key's id and expiry, if any."""
     return f"{key.key_id} until {moment(key.dies_at)}" if key.dies_at else key.key_id
 
 
-def budget(client: Client) -> str:
-    """A client's budget in words."""
-    nanos = client.terms.budget_nanos
-    return NONE if nanos is None else f"{format_usd(nanos)} per {client.terms.budget_per}"
+def budget(client: ClientProfile) -> str:
+    """Return a client's budget in words."""
+    nanos = client.limits.budget_nanos
+    return NONE if nanos is None else f"{format_usd(nanos)} per {client.limits.budget_per}"
 
 
 def day(seconds: int) -> str:
-    """The day of a time, in UTC."""
+    """Return the day of a time, in UTC."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
 
 
 def tokens(number: int | None) -> str:
-    """A cap on tokens in words."""
+    """Return a cap on tokens in words."""
     return NONE if number is None else f"{number:,} tokens"
 
 
 def throttle(plan: "UsagePlanResponseTypeDef") -> str:
-    """A plan's throttle in words."""
-    said = plan.get("throttle")
-    if not said:
+    """Return a plan's throttle in words."""
+    limits = plan.get("throttle")
+    if not limits:
         return NONE
-    return f"{said.get('rateLimit', 0):g} per second, {said.get('burstLimit', 0)} at once"
+    return f"{limits.get('rateLimit', 0):g} per second, {limits.get('burstLimit', 0)} at once"
 
 
 def quota(plan: "UsagePlanResponseTypeDef") -> str:
-    """A plan's quota in words."""
-    said = plan.get("quota")
-    if not said:
+    """Return a plan's quota in words."""
+    limits = plan.get("quota")
+    if not limits:
         return NONE
-    return f"{said.get('limit', 0):,} requests per {said.get('period', 'DAY').lower()}"
+    return f"{limits.get('limit', 0):,} requests per {limits.get('period', 'DAY').lower()}"

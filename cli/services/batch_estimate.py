@@ -1,4 +1,4 @@
-"""What the rows of a file ask for, and what that may cost."""
+"""Estimates the tokens and cost of a file of requests."""
 
 import math
 from collections import Counter
@@ -12,7 +12,7 @@ from llm_relay.billing.prices import with_cost
 from llm_relay.core.usage import Usage
 from llm_relay.providers.dialects.dialect import DIALECTS, OPENAI
 
-BYTES_PER_TOKEN = 4  # of English text; other languages have fewer
+BYTES_PER_TOKEN = 4  # English; fewer in other languages
 CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 PER_MILLION = 1_000_000
 STEPS_PER_USD = 10_000
@@ -22,43 +22,43 @@ Listing = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """What a token costs: as it was said, else as the provider lists it."""
+    """Token prices: given by the operator, or listed by the provider."""
 
-    said: tuple[float, float] | None = None  # US dollars per million tokens, in and out
-    listed: Mapping[str, Listing]  # what `GET /v1/models` says of each
-    least: float = 0.0  # US dollars per token, where the list asks less than the bill
+    given: tuple[float, float] | None = None  # US dollars per million tokens, in and out
+    listed: Mapping[str, Listing]  # entries of `GET /v1/models` by model
+    least: float = 0.0  # US dollars per token, where bills exceed the listed price
 
     def cost(self, model: str, tokens_in: int, tokens_out: int) -> float | None:
-        """US dollars, or None if nobody knows."""
-        if self.said:
-            return (tokens_in * self.said[0] + tokens_out * self.said[1]) / PER_MILLION
+        """Return the cost in US dollars, or None if unknown."""
+        if self.given:
+            return (tokens_in * self.given[0] + tokens_out * self.given[1]) / PER_MILLION
         used = Usage(tokens_in=tokens_in, tokens_out=tokens_out)
         listed = with_cost(used, self.listed.get(model)).cost_usd
         return None if listed is None else max(listed, (tokens_in + tokens_out) * self.least)
 
 
 class Estimate:
-    """The sums over a file's rows; `longest` is the longest answer that its client may get."""
+    """Totals over a file's rows; `longest` is the client's cap on output tokens."""
 
     def __init__(self, longest: int | None = None) -> None:
         self._longest = longest
         self._models: dict[str, Counter[str]] = {}
 
     def add(self, body: dict[str, Any], length: int) -> None:
-        """Counts a request that has been checked, of so many bytes."""
+        """Add a validated request of `length` bytes."""
         sums = self._models.setdefault(str(body["model"]), Counter())
         answers = body.get("n") or 1
         caps = [body[name] for name in CAPS if body.get(name) is not None]
         cap = max(caps, default=self._longest)
         sums["rows"] += 1
         most = max_input_tokens(body, None)
-        sums["in"] += min(length // BYTES_PER_TOKEN, most)  # less than its bytes for an image
+        sums["in"] += min(length // BYTES_PER_TOKEN, most)  # images count less than their bytes
         sums["most in"] += most
         sums["out"] += answers * (cap or 0)
         sums["uncapped"] += 0 if cap else answers
 
     def facts(self, prices: Prices) -> dict[str, str]:
-        """What to tell whoever has to agree to it."""
+        """Return the estimate as table rows."""
         each = (f"{model} ({sums['rows']:,})" for model, sums in self._models.items())
         return {
             "Rows": f"{self._sum('rows'):,}",
@@ -75,21 +75,21 @@ class Estimate:
         longest = [self._out(model, prices) for model in self._models]
         if None not in longest:
             return f"at most {sum(filter(None, longest)):,} tokens"
-        return "unknown: there are rows without a limit, such as 'max_tokens'"
+        return "unknown: some rows have no limit such as 'max_tokens'"
 
     def _cost(self, prices: Prices) -> str:
         asked = [prices.cost(model, sums["in"], 0) for model, sums in self._models.items()]
         if None in asked:
-            return "unknown: say --price-in and --price-out to have it reckoned"
-        inputs = f"about {money(sum(filter(None, asked)))} for the input"
-        told = [(model, self._out(model, prices)) for model in self._models]
-        if any(out is None for _, out in told):
+            return "unknown: pass --price-in and --price-out"
+        inputs = f"about {round_up_usd(sum(filter(None, asked)))} for the input"
+        outputs = [(model, self._out(model, prices)) for model in self._models]
+        if any(out is None for _, out in outputs):
             return f"{inputs}, unknown for the answers"
-        answers = sum(prices.cost(model, 0, out or 0) or 0.0 for model, out in told)
-        return f"{inputs}, at most {money(answers)} for the answers"
+        answers = sum(prices.cost(model, 0, out or 0) or 0.0 for model, out in outputs)
+        return f"{inputs}, at most {round_up_usd(answers)} for the answers"
 
     def _out(self, model: str, prices: Prices) -> int | None:
-        """The tokens of a model's answers at the most, or None if there is no limit."""
+        """Return the maximum output tokens of a model's rows; None if unlimited."""
         sums = self._models[model]
         listed = listed_count(prices.listed.get(model), "max_output_length")
         if sums["uncapped"] and listed is None:
@@ -97,12 +97,12 @@ class Estimate:
         return sums["out"] + sums["uncapped"] * (listed or 0)
 
 
-def money(usd: float) -> str:
-    """US dollars, to the hundredth of a cent above."""
-    steps = math.ceil(round(usd * STEPS_PER_USD, 3))  # beyond that it is the noise of floats
+def round_up_usd(usd: float) -> str:
+    """Format US dollars, rounded up to 0.01 cent."""
+    steps = math.ceil(round(usd * STEPS_PER_USD, 3))  # drops floating-point noise
     return format_usd(nanos_from_usd(steps / STEPS_PER_USD))
 
 
-def least_price(dialect: str) -> float:
-    """The least that a provider charges for a token, in US dollars."""
+def min_price(dialect: str) -> float:
+    """Return a provider's minimum price per token, in US dollars."""
     return DIALECTS.get(dialect, OPENAI).min_usd_per_token

@@ -1,4 +1,4 @@
-"""The results of a batch, taken home."""
+"""Downloads the results of a batch."""
 
 import sys
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from llm_relay.aws.s3 import Bucket
 from llm_relay.batch.model.names import ERRORS, OUTPUT, results_key
 from llm_relay.batch.model.record import COMPLETED, Batch
 
-a_file = click.Path(dir_okay=False, writable=True, path_type=Path)
+output_file = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """Where results are written on this machine."""
+class ResultPaths:
+    """Local paths of results."""
 
     output: Path
     errors: Path
-    named: frozenset[Path] = frozenset()  # by somebody: they stay, if only as empty files
+    named: frozenset[Path] = frozenset()  # named by the user: kept even if empty
 
     @classmethod
-    def beside(cls, stem: Path, output: Path | None, errors: Path | None) -> "Places":
-        """The places that were named, else files beside `stem` and called after it."""
+    def beside(cls, stem: Path, output: Path | None, errors: Path | None) -> "ResultPaths":
+        """Return the given paths, or defaults derived from `stem`."""
         return cls(
             output=output or stem.with_name(f"{stem.name}.output.jsonl"),
             errors=errors or stem.with_name(f"{stem.name}.errors.jsonl"),
@@ -34,55 +34,55 @@ class Places:
         )
 
     def make_sure(self, source: Path | None = None, *, yes: bool) -> None:
-        """Has somebody agree that what is there is replaced; a ClickException if nobody does.
+        """Confirm that existing files may be replaced; ClickException if not.
 
-        Nobody can agree to lose the file of requests, `source`.
+        The file of requests, `source`, is never replaced.
         """
-        if are_same(self.output, self.errors):
+        if is_same_file(self.output, self.errors):
             raise click.UsageError("--output and --errors name the same file.")
-        if source and (are_same(self.output, source) or are_same(self.errors, source)):
+        if source and (is_same_file(self.output, source) or is_same_file(self.errors, source)):
             raise click.UsageError(f"Results would replace the requests in {source}.")
         for path in (self.output, self.errors):
             if not path.resolve().parent.is_dir():
-                raise click.ClickException(f"There is no folder {path.parent} to write to.")
+                raise click.ClickException(f"The folder {path.parent} does not exist.")
             if path.exists():
-                agree(f"Replace {path}?", yes=yes)
+                confirm(f"Replace {path}?", yes=yes)
 
     def clear(self, path: Path) -> None:
-        """Leaves nothing in a place that would be taken for a result of this batch."""
+        """Remove a previous result at a path."""
         if path not in self.named:
             path.unlink(missing_ok=True)
         elif path.exists():
             path.write_bytes(b"")
 
 
-def are_same(one: Path, other: Path) -> bool:
-    """Whether two paths lead to the same file, which need not be there yet."""
+def is_same_file(one: Path, other: Path) -> bool:
+    """Return whether two paths are the same file, existing or not."""
     if one.exists() and other.exists():
         return one.samefile(other)
     return one.resolve() == other.resolve()
 
 
-def agree(question: str, *, yes: bool) -> None:
-    """Goes on if somebody agrees, or did so beforehand; a ClickException where nobody can."""
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask for confirmation unless `yes`; ClickException without a terminal."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.ClickException(f"{question} Nobody is here to ask: say so with --yes.")
+        raise click.ClickException(f"{question} There is no terminal to confirm on: pass --yes.")
     click.confirm(question, abort=True, err=True)
 
 
-def download(desk: BatchClient, batch: Batch, places: Places) -> None:
-    """Writes the results of a batch that has ended and says what became of it.
+def download(batches: BatchClient, batch: Batch, places: ResultPaths) -> None:
+    """Download the results of an ended batch and print a summary.
 
-    A ClickException if it did not complete, or rows of it failed.
+    ClickException if it did not complete, or rows failed.
     """
     if not batch.output_file_id:
         places.clear(places.output)
     if not batch.error_file_id:
         places.clear(places.errors)
-    output = saved(desk, batch, OUTPUT, places.output) if batch.output_file_id else None
-    errors = saved(desk, batch, ERRORS, places.errors) if batch.error_file_id else None
+    output = save_file(batches, batch, OUTPUT, places.output) if batch.output_file_id else None
+    errors = save_file(batches, batch, ERRORS, places.errors) if batch.error_file_id else None
     print_facts(
         {
             "Batch": batch.id,
@@ -99,19 +99,19 @@ def download(desk: BatchClient, batch: Batch, places: Places) -> None:
     if batch.status != COMPLETED:
         raise click.ClickException(f"{batch.id} is {batch.status}: not every row has an answer.")
     if batch.failed:
-        where = f" Why is told in {errors}." if errors else ""
+        where = f" See {errors}." if errors else ""
         raise click.ClickException(f"{batch.failed:,} of {batch.total:,} rows failed.{where}")
 
 
-def saved(desk: BatchClient, batch: Batch, kind: str, path: Path) -> str:
-    """Writes one file of results, which is there whole or not at all; returns its path."""
+def save_file(batches: BatchClient, batch: Batch, kind: str, path: Path) -> str:
+    """Download one result file, complete or not at all; return its path."""
     key = results_key(batch, kind)
     try:
-        size = Bucket(desk.bucket, lambda: desk.s3).head(key)["ContentLength"]
+        size = Bucket(batches.bucket, lambda: batches.s3).head(key)["ContentLength"]
     except KeyError:
         raise click.ClickException(
-            f"s3://{desk.bucket}/{key} is gone: it was deleted, or its time was over."
+            f"s3://{batches.bucket}/{key} does not exist: it was deleted or has expired."
         ) from None
     with bytes_bar(f"Downloading {kind}", size) as count:
-        desk.s3.download_file(desk.bucket, key, str(path), Callback=count)
+        batches.s3.download_file(batches.bucket, key, str(path), Callback=count)
     return str(path)

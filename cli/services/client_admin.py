@@ -1,4 +1,4 @@
-"""Where clients get, change and lose their keys."""
+"""Creates, rotates and revokes client keys."""
 
 import secrets
 import string
@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 import click
 
-from cli.aws.api_keys import ApiKeys, Limits
+from cli.aws.api_keys import ApiKeys, RateLimits
 from cli.aws.target_stack import Stack
-from cli.services.clients import Client, ClientKey, Clients, Terms
+from cli.services.clients import ClientKey, ClientProfile, ClientProfiles
+from llm_relay.core.client import ClientLimits
 
 ALPHABET = string.ascii_letters + string.digits
 SECRET_LENGTH = 40
@@ -18,40 +19,42 @@ LAST_SERIAL = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Issued:
-    """A client with a key just made, whose value is known here and now alone."""
+class IssuedKey:
+    """A new key with its value, which is shown only once."""
 
-    client: Client
+    client: ClientProfile
     key: ClientKey
     value: str
 
 
 class ClientAdmin:
-    """Makes, replaces and takes back client keys of a stack."""
+    """Manages the client keys of a stack."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self.clients = Clients(stack.clients_table())
+        self.clients = ClientProfiles(stack.clients_table())
         self.api_keys = ApiKeys(stack.api_gateway, stack.resource("UsagePlan"))
 
-    def create(self, name: str, terms: Terms, limits: Limits) -> Issued:
-        """A new client with its first key."""
+    def create(self, name: str, limits: ClientLimits, rate_limits: RateLimits) -> IssuedKey:
+        """Create a client with its first key."""
         client_id, now = secrets.token_hex(6), int(time.time())
         with ExitStack() as undo:
             plan_id = self.api_keys.shared_plan
-            if limits.any:
-                plan_id = self.api_keys.make_plan(f"relay-{client_id}", limits)
+            if rate_limits.any:
+                plan_id = self.api_keys.make_plan(f"relay-{client_id}", rate_limits)
                 undo.callback(self.api_keys.delete_plan, plan_id)
-            client = Client(id=client_id, name=name, created_at=now, plan_id=plan_id, terms=terms)
+            client = ClientProfile(
+                id=client_id, name=name, created_at=now, plan_id=plan_id, limits=limits
+            )
             issued = self._issue(client, undo)
             self.clients.add(issued.client)
             undo.pop_all()
         return issued
 
-    def rotate(self, client: Client, overlap_seconds: int) -> Issued:
-        """A further key for a client; the ones it has die when the overlap ends."""
+    def rotate(self, client: ClientProfile, overlap_seconds: int) -> IssuedKey:
+        """Issue another key; existing keys expire when the overlap ends."""
         if client.revoked_at is not None:
-            raise click.ClickException(f"{client.name} is revoked: make a new client for it.")
+            raise click.ClickException(f"{client.name} is revoked: create a new client.")
         end = int(time.time()) + overlap_seconds
         dying = tuple(replace(key, dies_at=min(key.dies_at or end, end)) for key in client.keys)
         with ExitStack() as undo:
@@ -60,15 +63,15 @@ class ClientAdmin:
             undo.pop_all()
         return issued
 
-    def revoke(self, client: Client) -> None:
-        """Takes back every key of a client, and its own plan."""
+    def revoke(self, client: ClientProfile) -> None:
+        """Revoke all keys of a client, and delete its own plan."""
         for key in client.keys:
             self.api_keys.delete(key.key_id)
         self.api_keys.delete_plan(client.plan_id)
         self.clients.mark_revoked(client, int(time.time()))
 
-    def revoke_key(self, client: Client, key_id: str) -> None:
-        """Takes back one key of a client; with its last one the client goes."""
+    def revoke_key(self, client: ClientProfile, key_id: str) -> None:
+        """Revoke one key; revoking the last key revokes the client."""
         (key,) = (key for key in client.keys if key.key_id == key_id)
         if len(client.keys) == 1:
             self.revoke(client)
@@ -76,8 +79,8 @@ class ClientAdmin:
         self.api_keys.delete(key.key_id)
         self.clients.drop_key(client, key)
 
-    def prune(self) -> list[tuple[Client, ClientKey]]:
-        """Deletes the keys whose overlap has ended; returns them with their clients."""
+    def prune(self) -> list[tuple[ClientProfile, ClientKey]]:
+        """Delete expired keys; return them with their clients."""
         now = time.time()
         dead = [
             (client, key)
@@ -90,11 +93,11 @@ class ClientAdmin:
             self.clients.drop_key(client, key)
         return dead
 
-    def _issue(self, client: Client, undo: ExitStack) -> Issued:
-        """Makes the next key of a client; it opens nothing until the profile knows its serial."""
+    def _issue(self, client: ClientProfile, undo: ExitStack) -> IssuedKey:
+        """Create the client's next key; it is valid once the profile has its serial."""
         number = max((int(key.serial, 16) for key in client.keys), default=0) + 1
         if number > LAST_SERIAL:
-            raise click.ClickException(f"{client.name} had too many keys: make a new client.")
+            raise click.ClickException(f"{client.name} has had too many keys: create a new client.")
         serial = f"{number:04x}"
         secret = "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LENGTH))
         value = f"sk-relay-{client.id}-{serial}-{secret}"
@@ -102,4 +105,4 @@ class ClientAdmin:
         undo.callback(self.api_keys.delete, key_id)
         self.api_keys.put_on_plan(key_id, client.plan_id)
         key = ClientKey(serial=serial, key_id=key_id, created_at=int(time.time()))
-        return Issued(client=replace(client, keys=(*client.keys, key)), key=key, value=value)
+        return IssuedKey(client=replace(client, keys=(*client.keys, key)), key=key, value=value)

@@ -1,4 +1,4 @@
-"""The secret that holds the provider's keys, and its versions."""
+"""The secret with the provider's keys, and its versions."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ CURRENT, PENDING = "AWSCURRENT", "AWSPENDING"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Current:
-    """What the secret holds at the moment."""
+    """The current version of the secret."""
 
     version_id: str
     text: str
@@ -27,7 +27,7 @@ class Current:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A version that still has a stage."""
+    """A version with a stage."""
 
     id: str
     stages: tuple[str, ...]
@@ -41,14 +41,14 @@ class ProviderSecret:
         self._client, self._id = client, secret_id
 
     def current(self) -> Current | None:
-        """What it holds, or None as long as it is empty."""
+        """Return the current version, or None if the secret is empty."""
         with suppress(self._client.exceptions.ResourceNotFoundException):
-            said = self._client.get_secret_value(SecretId=self._id, VersionStage=CURRENT)
-            return Current(version_id=said["VersionId"], text=said.get("SecretString", ""))
+            value = self._client.get_secret_value(SecretId=self._id, VersionStage=CURRENT)
+            return Current(version_id=value["VersionId"], text=value.get("SecretString", ""))
         return None
 
     def versions(self) -> list[Version]:
-        """Every version that has a stage, the current one first."""
+        """Return the versions with a stage, the current one first."""
         listed = self._client.list_secret_version_ids(SecretId=self._id)["Versions"]
         versions = [
             Version(
@@ -62,26 +62,26 @@ class ProviderSecret:
         return sorted(versions, key=lambda version: CURRENT not in version.stages)
 
     def put(self, text: str) -> None:
-        """Makes a text the current version at once."""
+        """Store a text as the current version."""
         self._client.put_secret_value(SecretId=self._id, SecretString=text)
 
     @contextmanager
     def staged(self, text: str) -> Iterator[str]:
-        """Keeps a text as the pending version for a while; gives the version's id."""
+        """Store a text as the pending version for the block; yield the version's id."""
         version_id = self._client.put_secret_value(
             SecretId=self._id, SecretString=text, VersionStages=[PENDING]
         )["VersionId"]
         try:
             yield version_id
         finally:
-            # A version without a stage is Secrets Manager's to delete.
+            # Secrets Manager deletes versions without a stage.
             with suppress(self._client.exceptions.InvalidParameterException):
                 self._client.update_secret_version_stage(
                     SecretId=self._id, VersionStage=PENDING, RemoveFromVersionId=version_id
                 )
 
     def promote(self, version_id: str, instead_of: str) -> None:
-        """Makes a version the current one; refused if another one has become it meanwhile."""
+        """Make a version the current one; fails if the current version has changed."""
         self._client.update_secret_version_stage(
             SecretId=self._id,
             VersionStage=CURRENT,
@@ -91,19 +91,19 @@ class ProviderSecret:
 
 
 def secret_of(stack: Stack) -> ProviderSecret:
-    """The secret of a stack: the one that it was given, else the one that it made."""
+    """Return the stack's secret: the given one, or its own."""
     given = stack.parameter("ProviderKeySecretArn")
     return ProviderSecret(stack.secrets(), given or stack.resource("ProviderKeySecret"))
 
 
 def keys_in(text: str) -> list[str]:
-    """The keys that a secret's text holds; a ClickException if it holds none."""
-    said = text.strip()
-    if not said.startswith("{"):
-        found = [said]
+    """Return the keys in a secret's text; ClickException if there are none."""
+    text = text.strip()
+    if not text.startswith("{"):
+        found = [text]
     else:
         try:
-            document = json.loads(said)
+            document = json.loads(text)
             found = document["api_keys"] if "api_keys" in document else [document["api_key"]]
         except (ValueError, LookupError):
             found = []
@@ -111,6 +111,6 @@ def keys_in(text: str) -> list[str]:
         found = []
     if not found:
         raise click.ClickException(
-            "The secret holds no key. Put one in: relay provider-key set, without --add."
+            "The secret contains no key. Store one: relay provider-key set, without --add."
         )
     return found

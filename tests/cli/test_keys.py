@@ -224,7 +224,7 @@ def test_a_key_whose_overlap_has_ended_is_deleted_by_the_next_command(office: Of
     assert first["key_id"] not in office.api_key_ids()
     (client,) = (each for each in json.loads(done.stdout) if each["name"] == "pruned")
     assert [key["serial"] for key in client["keys"]] == ["0002"]
-    assert "In their overlap" in office.quiet("keys", "prune")
+    assert "Keys in their overlap" in office.quiet("keys", "prune")
 
 
 def test_a_second_rotation_never_lengthens_the_life_of_an_older_key(office: Office) -> None:

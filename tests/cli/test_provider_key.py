@@ -114,7 +114,7 @@ def test_what_is_no_key_is_refused_without_repeating_it(
     before = secret.stages()
     done = office.relay("provider-key", "set", given=given)
     assert (done.exit_code, done.stdout) == (1, "")
-    assert "bare key" in done.stderr
+    assert "enter only the key" in done.stderr
     assert before == secret.stages()
 
 
@@ -138,7 +138,7 @@ def scripted(
     ("script", "words"),
     [
         (whole(402, {}), "402: the account has no credits left"),
-        (whole(403, {}), "403: this key may not"),
+        (whole(403, {}), "403: this key lacks permission"),
         (whole(404, {}), "--model"),
         (whole(429, {}), "Try again in a minute"),
         (whole(500, b"<html>"), "answered 500"),
@@ -167,7 +167,7 @@ def test_without_a_model_the_first_one_listed_is_asked(
 ) -> None:
     provider, office = scripted
     provider.scripts = [whole(200, {"data": [{"id": "first"}]}), whole(200, COMPLETION)]
-    assert "first answered" in office.quiet("provider-key", "set", "--file", key_file(office))
+    assert "first accepted" in office.quiet("provider-key", "set", "--file", key_file(office))
     assert json.loads(secret.text) == {"api_key": NEW}
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.aws.target_stack import running
-from cli.services.clients import Client, Clients, Terms
+from cli.aws.target_stack import local_stack
+from cli.services.clients import ClientProfile, ClientProfiles
+from llm_relay.core.client import ClientLimits
 from local.aws_emulator.moto_server import moto
 from tests.cli.batch.conftest import AtTheKeyboard, BatchOffice
 
@@ -49,8 +50,10 @@ def test_all_owners_batches_are_listed_the_newest_first(office: BatchOffice) -> 
 
 
 def test_a_client_s_batches_are_listed_by_its_name(office: BatchOffice) -> None:
-    client = Client(id="0123456789ab", name="team", created_at=1, plan_id="p", terms=Terms())
-    Clients(running(office.root / ".relay-local.json").clients_table()).add(client)
+    client = ClientProfile(
+        id="0123456789ab", name="team", created_at=1, plan_id="p", limits=ClientLimits()
+    )
+    ClientProfiles(local_stack(office.root / ".relay-local.json").clients_table()).add(client)
     office.batch()
     batch = office.batch(owner=client.id)
     assert listed(office, "--client", "team") == [batch.id]
@@ -178,5 +181,5 @@ def test_results_that_are_gone_are_told(office: BatchOffice, tmp_path: Path) -> 
     key = f"{office.only_batch().results}output.jsonl"
     moto().client("s3").delete_object(Bucket=office.bucket, Key=key)
     output = tmp_path / "o.jsonl"
-    assert "is gone" in office.refused("results", batch_id, "--output", output)
+    assert "does not exist" in office.refused("results", batch_id, "--output", output)
     assert not output.exists()

@@ -110,8 +110,8 @@ def test_an_answer_without_a_limit_is_as_long_as_the_model_lets_it(
 
 def test_what_nobody_knows_is_told_as_unknown(office: BatchOffice) -> None:
     told = estimate(office, row(1), row(2, max_tokens=None))
-    assert told["Answers"].startswith("unknown: there are rows without")
-    assert told["Cost"].startswith("unknown: say --price-in")
+    assert told["Answers"].startswith("unknown: some rows have no limit")
+    assert told["Cost"].startswith("unknown: pass --price-in")
 
 
 def test_answers_of_unknown_length_leave_the_input_s_cost(office: BatchOffice) -> None:

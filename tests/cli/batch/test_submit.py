@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.aws.target_stack import flags_of, running
+from cli.aws.target_stack import flags_of, local_stack
 from cli.main import main
-from cli.services.clients import Client, Clients, Terms
+from cli.services.clients import ClientProfile, ClientProfiles
 from llm_relay.batch.model.record import VALIDATING
+from llm_relay.core.client import ClientLimits
 from local.aws_emulator.moto_server import moto
 from tests.cli.batch.conftest import CANARY, CHAT, AtTheKeyboard, BatchOffice, row
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-NO_LIMITS = Terms()
+NO_LIMITS = ClientLimits()
 
 
 def assert_nothing_was_sent(office: BatchOffice) -> None:
@@ -28,9 +29,11 @@ def assert_nothing_was_sent(office: BatchOffice) -> None:
     assert scanned["Items"] == []
 
 
-def add_client(office: BatchOffice, terms: Terms = NO_LIMITS, *, revoked: bool = False) -> Client:
-    client = Client(id="0123456789ab", name="team", created_at=1, plan_id="p", terms=terms)
-    clients = Clients(running(office.root / ".relay-local.json").clients_table())
+def add_client(
+    office: BatchOffice, limits: ClientLimits = NO_LIMITS, *, revoked: bool = False
+) -> ClientProfile:
+    client = ClientProfile(id="0123456789ab", name="team", created_at=1, plan_id="p", limits=limits)
+    clients = ClientProfiles(local_stack(office.root / ".relay-local.json").clients_table())
     clients.add(client)
     if revoked:
         clients.mark_revoked(client, 2)
@@ -121,7 +124,7 @@ def test_a_row_for_another_endpoint_is_a_bad_line(office: BatchOffice) -> None:
 
 def test_an_empty_file_is_refused(office: BatchOffice) -> None:
     told = office.refused("submit", office.file(), "--yes")
-    assert "holds no requests" in told
+    assert "contains no requests" in told
     assert "bad line" not in told
     assert_nothing_was_sent(office)
 
@@ -143,18 +146,21 @@ def test_on_a_terminal_somebody_is_asked(
 
 
 def test_a_client_s_batch_is_its_own_with_its_limits(office: BatchOffice) -> None:
-    terms = Terms(
-        budget_nanos=5, budget_per="month", models=("abliterated-model",), max_output_tokens=100
+    limits = ClientLimits(
+        budget_nanos=5,
+        budget_per="month",
+        models=frozenset({"abliterated-model"}),
+        max_output_tokens=100,
     )
-    client = add_client(office, terms)
+    client = add_client(office, limits)
     office.said("submit", office.file(row(1)), "--yes", "--client", "team")
     held = office.only_batch(client.id).client
     assert (held.id, held.budget_nanos, held.budget_per) == (client.id, 5, "month")
-    assert (held.models, held.max_output_tokens) == (frozenset(terms.models), 100)
+    assert (held.models, held.max_output_tokens) == (limits.models, 100)
 
 
 def test_what_a_client_may_not_ask_for_is_a_bad_line(office: BatchOffice) -> None:
-    add_client(office, Terms(models=("another",), max_output_tokens=50))
+    add_client(office, ClientLimits(models=frozenset({"another"}), max_output_tokens=50))
     told = office.refused("submit", office.file(row(1)), "--yes", "--client", "team")
     assert "another" in told
     assert_nothing_was_sent(office)

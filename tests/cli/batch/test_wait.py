@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.aws.target_stack import running
+from cli.aws.target_stack import local_stack
 from cli.output.progress import follow
 from cli.services.batch_client import BatchClient
 from local.aws_emulator.moto_server import moto
@@ -231,7 +231,9 @@ def test_files_that_are_there_are_kept_where_nobody_can_agree(office: BatchOffic
 
 def test_a_folder_that_is_not_there_is_told_before_anything_is_sent(office: BatchOffice) -> None:
     absent = office.root / "absent" / "o.jsonl"
-    assert "no folder" in office.refused("submit", office.file(row(1)), "--yes", "--output", absent)
+    assert "does not exist" in office.refused(
+        "submit", office.file(row(1)), "--yes", "--output", absent
+    )
     assert office.keys() == []
 
 
@@ -258,7 +260,7 @@ def terminal(office: BatchOffice) -> Iterator[Terminal]:
 
 def followed(office: BatchOffice, batch: Batch, *, seconds: float) -> None:
     """Waits for a batch, with so much time between two looks at the clock."""
-    desk = BatchClient(running(office.root / ".relay-local.json"))
+    desk = BatchClient(local_stack(office.root / ".relay-local.json"))
     ticks = itertools.count()
     follow(desk, batch, clock=lambda: seconds * next(ticks))
 

@@ -80,14 +80,14 @@ def test_without_a_region_aws_is_not_said_to_have_refused(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     name, says, fix = at_account(tmp_path, "--stack-name", "any").only_fault()
-    assert (name, says, "--local" in fix) == ("stack", "AWS could not be asked.", True)
+    assert (name, says, "--local" in fix) == ("stack", "AWS could not be called.", True)
 
 
 def test_where_no_stack_is_found_nothing_else_is_checked(tmp_path: Path) -> None:
     checks = at_account(tmp_path, "--local")
     assert checks.only_fault() == (
         "stack",
-        "No local stack runs here.",
+        "No local stack is running.",
         "start it with 'make run' in another terminal.",
     )
     assert checks.not_checked == NEEDS_THE_STACK
@@ -164,7 +164,7 @@ def chat(office: Office) -> Iterator[LambdaFunction]:
 def test_a_function_that_outlasts_api_gateway_is_told(office: Office, chat: LambdaFunction) -> None:
     chat.spec = replace(chat.spec, timeout_seconds=910)
     name, says, fix = diagnosed(office).only_fault()
-    assert (name, "910 s, and API Gateway waits 900 s" in says) == ("time-outs", True)
+    assert (name, "910 s, but API Gateway's is 900 s" in says) == ("time-outs", True)
     assert "POST /v1/chat/completions" in says
     assert "make run" in fix
 
@@ -173,7 +173,7 @@ def test_a_patience_that_outlasts_api_gateway_is_told(office: Office, chat: Lamb
     patient = {**chat.spec.environment, "UPSTREAM_FIRST_BYTE_SECONDS": "400"}
     chat.spec = replace(chat.spec, environment=patient)
     name, says, _ = diagnosed(office).only_fault()
-    assert (name, "waited for 400 s" in says) == ("time-outs", True)
+    assert (name, "timeout is 400 s" in says) == ("time-outs", True)
 
 
 @pytest.mark.parametrize(("left", "state"), [(0, "fail"), (90_000_000, "warn"), (10**9, "ok")])
@@ -212,7 +212,7 @@ def test_jobs_that_were_given_up_are_told(
     office.stack.aws("sqs").send_message(QueueUrl=queue, MessageBody="{}")
     checks = diagnosed(changed_resources(JobsDeadLetterQueue=queue))
     name, says, fix = checks.only_fault()
-    assert (name, "1 jobs were given up" in says) == ("queues", True)
+    assert (name, "1 jobs failed" in says) == ("queues", True)
     assert f"receive-message --queue-url {queue}" in fix
     assert "start-message-move-task --source-arn arn:" in fix
 
@@ -248,7 +248,7 @@ def test_batches_that_died_are_told(
     checks = diagnosed(changed_resources(BatchStateMachine=machine))
     assert checks.healthy
     name, says, fix = checks.only_fault()
-    assert (name, "died within a day" in says, execution in fix) == ("batches", True, True)
+    assert (name, "failed within a day" in says, execution in fix) == ("batches", True, True)
 
 
 def test_an_alarm_of_the_stack_that_fires_is_told_with_its_advice(
@@ -283,7 +283,7 @@ def test_a_function_that_breaks_off_is_told_with_its_log(
 ) -> None:
     broken = office.stack.template.ref("BatchPlanFunction")
     name, says, fix = diagnosed(changed_resources(DoctorFunction=broken)).only_fault()
-    assert (name, "broke off" in says, ".relay-local.log" in fix) == ("inside", True, True)
+    assert (name, "failed" in says, ".relay-local.log" in fix) == ("inside", True, True)
 
 
 def test_what_somebody_may_not_look_at_is_not_checked_and_no_fault(
@@ -303,4 +303,4 @@ def test_what_somebody_may_not_look_at_is_not_checked_and_no_fault(
 def test_options_that_contradict_each_other_are_no_diagnosis(office: Office) -> None:
     done: Result = office.relay("doctor", "--stack-name", "x")
     assert done.exit_code == 1
-    assert "--local goes without" in done.stderr
+    assert "--local cannot be combined with" in done.stderr

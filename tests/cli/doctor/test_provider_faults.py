@@ -100,4 +100,4 @@ def test_streams_that_are_held_back_on_the_way_are_told(
     office = changed_note(**json.loads(note.replace('"off"', '"shim"')))
     name, says, fix = diagnosed(office, "--model", f"{MODEL}@chunk-delay=0.2").only_fault()
     assert (name, "its stream comes whole" in says) == ("streaming", True)
-    assert "buffers on the way" in fix
+    assert "buffers it" in fix

@@ -1,6 +1,6 @@
-"""Client keys: what their form says, and whom they belong to.
+"""The Lambda authorizer: finds the client of a key and its limits.
 
-API Gateway alone knows and compares their values; a key only names its client.
+Only API Gateway knows the values of keys, and compares them.
 """
 
 from __future__ import annotations
@@ -12,23 +12,25 @@ import time
 from functools import lru_cache
 from typing import Any
 
-# sk-relay-<client>-<serial>-<secret>, as `relay keys create` makes them.
+# What a client's profile holds beside its limits.
+_NOT_LIMITS = {"pk", "sk", "name", "created_at", "plan_id", "revoked_at", "keys"}
+# sk-relay-<client>-<serial>-<secret>, as `relay keys create` creates them.
 _KEY = re.compile(r"sk-relay-(?P<client>[0-9a-f]{12})-(?P<serial>[0-9a-f]{4})-[A-Za-z0-9]{40}")
 
 Item = dict[str, Any]
 
 
 class Unauthorized(Exception):  # noqa: N818 - API Gateway turns this very word into a 401
-    """The caller may not come in."""
+    """The caller is rejected."""
 
     def __init__(self) -> None:
         super().__init__("Unauthorized")
 
 
 def authorize(event: dict[str, Any]) -> dict[str, Any]:
-    """Answer API Gateway's TOKEN authorizer event; Unauthorized for a key that cannot be one.
+    """Answer API Gateway's TOKEN authorizer event; Unauthorized for an invalid or expired key.
 
-    The key is handed back for API Gateway to check and count, with what its client may do.
+    The answer has the key, for API Gateway to check and count, and its client's limits.
     """
     kind, _, rest = event["authorizationToken"].partition(" ")
     token = rest.strip()
@@ -44,30 +46,31 @@ def authorize(event: dict[str, Any]) -> dict[str, Any]:
         "principalId": hashlib.sha256(token.encode()).hexdigest()[:16],
         "usageIdentifierKey": token,
         "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
-        "context": _known_of(token),
+        "context": _context_of(token),
     }
 
 
-def _known_of(token: str) -> dict[str, str]:
+def _context_of(token: str) -> dict[str, str]:
     key = _KEY.fullmatch(token)
     if not key:
-        return {}  # the stack's own first key: its usage plan is all there is to say
+        return {}  # the stack's first key has no profile: its usage plan holds its limits
     profile = _profile(key["client"])
     serial = profile.get("keys", {}).get("M", {}).get(key["serial"], {}).get("M")
-    if serial is None or _has_died(serial):
+    if serial is None or _is_expired(serial):
         raise Unauthorized
-    numbers = {
-        name: profile.get(name, {}).get("N") for name in ("budget_nanos", "max_output_tokens")
-    }
-    models = [each["S"] for each in profile.get("models", {}).get("L", [])]
-    known = numbers | {"budget_per": profile.get("budget_per", {}).get("S")}
-    known["models"] = ",".join(models) or None
-    return {"client": key["client"]} | {name: v for name, v in known.items() if v is not None}
+    limits = {name: _text(value) for name, value in profile.items() if name not in _NOT_LIMITS}
+    return {"client": key["client"]} | {name: text for name, text in limits.items() if text}
 
 
-def _has_died(serial: Item) -> bool:
-    dies_at = serial.get("dies_at", {}).get("N")
-    return dies_at is not None and float(dies_at) <= time.time()
+def _text(attribute: Item) -> str:
+    """Return an attribute as text, which is all that a context can hold; lists with commas."""
+    ((kind, value),) = attribute.items()
+    return ",".join(each["S"] for each in value) if kind == "L" else str(value)
+
+
+def _is_expired(serial: Item) -> bool:
+    expires_at = serial.get("dies_at", {}).get("N")
+    return expires_at is not None and float(expires_at) <= time.time()
 
 
 def _profile(client: str) -> Item:
@@ -79,8 +82,8 @@ def _profile(client: str) -> Item:
 
 @lru_cache(maxsize=1)
 def _dynamodb() -> Any:
-    import boto3  # noqa: PLC0415 - a quarter of a second that keys of no client need not wait
+    import boto3  # noqa: PLC0415 - 0.25 s that the first key does not need
     from botocore.config import Config  # noqa: PLC0415
 
-    patience = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2})
-    return boto3.client("dynamodb", config=patience)
+    config = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2})
+    return boto3.client("dynamodb", config=config)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llm_relay.core.client import Client
+from llm_relay.core.client import Client, parse_client
 from llm_relay.jobs.items import integer_in, set_expression, string_in, update_item
 from llm_relay.jobs.leases import CANCELLED, IN_PROGRESS, QUEUED, RETENTION_SECONDS, jobs_table
 from llm_relay.streaming.responses.required_fields import complete_response
@@ -61,10 +61,9 @@ def record_key(owner: str, response_id: str) -> Item:
 
 def add_response(response: BackgroundResponse) -> None:
     """Store a new record."""
-    models = None if response.client.models is None else sorted(response.client.models)
     values: dict[str, str | int] = {
         "status": response.status,
-        "client": json.dumps(asdict(response.client) | {"models": models}),
+        "client": json.dumps(response.client.document()),
         "created_at": response.created_at,
         "expires_at": response.expires_at,
         "ttl": response.expires_at + RETENTION_SECONDS,
@@ -94,9 +93,7 @@ def delete_record(owner: str, response_id: str) -> None:
 
 def client_in(item: Item) -> Client:
     """Return the client of a record."""
-    fields = json.loads(string_in(item, "client"))
-    models = fields.pop("models")
-    return Client(**fields, models=None if models is None else frozenset(models))
+    return parse_client(json.loads(string_in(item, "client")))
 
 
 def _parse(item: Item | None) -> BackgroundResponse | None:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_relay.batch.model.record import Batch, StoredFile
-from llm_relay.core.client import Client
+from llm_relay.core.client import parse_client
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +20,8 @@ Record = TypeVar("Record", Batch, StoredFile)
 def record_values(record: Batch | StoredFile) -> dict[str, Any]:
     """Return the attributes that are stored of a record."""
     values = dataclasses.asdict(record)
-    if isinstance(record, Batch) and record.client.models is not None:
-        values["client"]["models"] = sorted(record.client.models)
+    if isinstance(record, Batch):
+        values["client"] = record.client.document()
     return values
 
 
@@ -31,9 +31,7 @@ def decode_record(kind: type[Record], item: Item) -> Record:
     names = {each.name for each in dataclasses.fields(kind)}
     known = {name: value for name, value in values.items() if name in names}
     if kind is Batch:
-        client = known["client"]
-        models = None if client["models"] is None else frozenset(client["models"])
-        known["client"] = Client(**client | {"models": models})
+        known["client"] = parse_client(known["client"])
         known["errors"] = tuple(known["errors"])
     return kind(**known)
 
