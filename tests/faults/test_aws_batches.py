@@ -22,7 +22,7 @@ from tests.faults.aws.environment import SECRETS, SEED, aws, door, environment, 
 from tests.faults.aws.faults import AWAY, DENIED, HALF, LOST, PASSING, THROTTLED, UNHEARD
 from tests.functions.conftest import Context, provider
 from tests.functions.test_batch_assemble import EXECUTION, assemble, ids_of, now_of
-from tests.support.batch_environment import batch_world
+from tests.support.batch_environment import batch_aws
 from tests.support.caller_faults import CallerFaults
 from tests.support.chunk_runs import ChunkRun, worker_setup
 from tests.support.dynamodb_proxy import Door
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 
     from llm_relay.batch.model.record import Batch
     from tests.faults.aws.faults import FaultyAws
-    from tests.support.batch_environment import BatchWorld
+    from tests.support.batch_environment import BatchAws
     from tests.support.chunk_runs import WorkerSetup
     from tests.support.event_recorder import News
     from tests.support.job_environment import JobWorld, Message
 
 __all__ = [
     "aws",
-    "batch_world",
+    "batch_aws",
     "door",
     "environment",
     "job_world",
@@ -117,12 +117,12 @@ def work_through(worker_setup: WorkerSetup, batch: Batch, chunk: Chunk) -> None:
     pytest.fail("rows are left")
 
 
-def assembled(world: BatchWorld, batch: Batch) -> None:
+def assembled(world: BatchAws, batch: Batch) -> None:
     let_leases_end(world)
     assert assemble(batch) == 0
 
 
-def let_leases_end(world: BatchWorld) -> None:
+def let_leases_end(world: BatchAws) -> None:
     for item in world.items():
         if "holder" in item:
             dynamodb().update_item(
@@ -137,44 +137,44 @@ def let_leases_end(world: BatchWorld) -> None:
 @pytest.mark.parametrize("operation", ["CreateMultipartUpload", "UploadPart", "PutObject"])
 @pytest.mark.parametrize("fault", [THROTTLED, AWAY, LOST, UNHEARD])
 def test_a_long_object_is_whole_although_s3_fails_once(
-    door: FaultyAws, batch_world: BatchWorld, operation: str, fault: str
+    door: FaultyAws, batch_aws: BatchAws, operation: str, fault: str
 ) -> None:
     size = 10 if operation == "PutObject" else PART + 10
     planned = iter([fault])
     door.fault = lambda name: next(planned, None) if name == f"s3.{operation}" else None
-    with batch_world.bucket.writer("a") as writer:
+    with batch_aws.bucket.writer("a") as writer:
         writer.write(bytes(size - 1))
         writer.write(b"x")
     assert door.met["s3", fault] == 1
-    assert batch_world.bucket.get("a") == bytes(size - 1) + b"x"
+    assert batch_aws.bucket.get("a") == bytes(size - 1) + b"x"
 
 
 @pytest.mark.parametrize("fault", [AWAY, HALF, LOST])
 def test_an_upload_that_s3_fails_to_complete_once_is_completed(
-    door: FaultyAws, batch_world: BatchWorld, fault: str
+    door: FaultyAws, batch_aws: BatchAws, fault: str
 ) -> None:
     planned = iter([fault])
     complete = "s3.CompleteMultipartUpload"
     door.fault = lambda name: next(planned, None) if name == complete else None
-    with batch_world.bucket.writer("a") as writer:
+    with batch_aws.bucket.writer("a") as writer:
         writer.write(bytes(PART))
     assert door.operations.count(complete) == 2
-    assert batch_world.bucket.head("a")["ContentLength"] == PART
+    assert batch_aws.bucket.head("a")["ContentLength"] == PART
 
 
 @pytest.mark.parametrize("operation", ["UploadPart", "CompleteMultipartUpload"])
 def test_an_upload_that_s3_refuses_leaves_nothing_and_may_be_made_again(
-    door: FaultyAws, batch_world: BatchWorld, operation: str
+    door: FaultyAws, batch_aws: BatchAws, operation: str
 ) -> None:
     door.fault = lambda name: DENIED if name == f"s3.{operation}" else None
-    with pytest.raises(ClientError, match="AccessDenied"), batch_world.bucket.writer("a") as writer:
+    with pytest.raises(ClientError, match="AccessDenied"), batch_aws.bucket.writer("a") as writer:
         writer.write(bytes(PART))
     door.calm()
-    assert list(batch_world.bucket.keys("")) == []
-    assert not s3().list_multipart_uploads(Bucket=batch_world.bucket.name).get("Uploads")
-    with batch_world.bucket.writer("a") as writer:
+    assert list(batch_aws.bucket.keys("")) == []
+    assert not s3().list_multipart_uploads(Bucket=batch_aws.bucket.name).get("Uploads")
+    with batch_aws.bucket.writer("a") as writer:
         writer.write(bytes(PART))
-    assert batch_world.bucket.head("a")["ContentLength"] == PART
+    assert batch_aws.bucket.head("a")["ContentLength"] == PART
 
 
 @pytest.mark.parametrize("seed", [SEED, -SEED])

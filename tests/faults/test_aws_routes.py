@@ -13,18 +13,18 @@ from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.batch.api.submit import step_functions
 from tests.faults.aws.environment import SEED, aws, door, environment
 from tests.faults.aws.faults import AWAY, DENIED, LOST, PASSING, THROTTLED, UNHEARD
-from tests.support.batch_api import front, state_machine
+from tests.support.batch_api import api, state_machine
 from tests.support.batch_calls import created, started, uploaded, with_key
-from tests.support.batch_environment import batch_world
+from tests.support.batch_environment import batch_aws
 from tests.support.caller_faults import CallerFaults, send_caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.faults.aws.faults import FaultyAws
-    from tests.support.batch_api import Front
+    from tests.support.batch_api import BatchApi
 
-__all__ = ["aws", "batch_world", "door", "environment", "front", "state_machine"]
+__all__ = ["aws", "batch_aws", "door", "environment", "api", "state_machine"]
 
 
 TRIES = 20
@@ -63,9 +63,9 @@ DYNAMODB, ALL = ("dynamodb",), ("dynamodb", "s3")
     [(LOST, DYNAMODB), (AWAY, DYNAMODB), (THROTTLED, DYNAMODB), (DENIED, DYNAMODB), (DENIED, ALL)],
 )
 def test_an_outage_is_told_as_one_on_every_route_and_leaves_no_trace(
-    door: FaultyAws, front: Front, state_machine: str, fault: str, services: tuple[str, ...]
+    door: FaultyAws, api: BatchApi, state_machine: str, fault: str, services: tuple[str, ...]
 ) -> None:
-    client = front.client()
+    client = api.client()
     file = uploaded(client)
     batch = created(client, file).id
     door.fault = lambda name: fault if name.partition(".")[0] in services else None
@@ -79,9 +79,9 @@ def test_an_outage_is_told_as_one_on_every_route_and_leaves_no_trace(
 
 @pytest.mark.parametrize("fault", [LOST, UNHEARD])
 def test_a_batch_whose_start_failed_is_started_by_a_repeat_and_there_once(
-    door: FaultyAws, front: Front, state_machine: str, fault: str
+    door: FaultyAws, api: BatchApi, state_machine: str, fault: str
 ) -> None:
-    client = front.client()
+    client = api.client()
     file, planned = uploaded(client), iter([fault] * STARTS)
     door.fault = lambda name: next(planned, None) if name == "states.StartExecution" else None
     with pytest.raises(openai.InternalServerError):
@@ -93,11 +93,11 @@ def test_a_batch_whose_start_failed_is_started_by_a_repeat_and_there_once(
 
 
 def test_a_batch_that_is_asked_for_until_it_is_there_is_there_once(
-    door: FaultyAws, front: Front, state_machine: str
+    door: FaultyAws, api: BatchApi, state_machine: str
 ) -> None:
     for used in (dynamodb(), step_functions()):
         send_caller(used)
-    client, keys = front.client(), [f"key-{number}" for number in range(8)]
+    client, keys = api.client(), [f"key-{number}" for number in range(8)]
     file = uploaded(client)
     door.fault_for = CallerFaults(SEED, [*PASSING, *[None] * 8])
 

@@ -36,7 +36,7 @@ from tests.functions.test_batch_assemble import (
     put,
     result,
 )
-from tests.support.batch_environment import batch_world
+from tests.support.batch_environment import batch_aws
 from tests.support.chunk_runs import worker_setup
 from tests.support.dynamodb_proxy import Door
 from tests.support.event_recorder import news
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from llm_relay.batch.model.record import Batch
     from tests.faults.aws.faults import FaultyAws
-    from tests.support.batch_environment import BatchWorld
+    from tests.support.batch_environment import BatchAws
     from tests.support.chunk_runs import ChunkRun, WorkerSetup
     from tests.support.event_recorder import News
     from tests.support.job_environment import JobWorld
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 __all__ = [
     "accounts",
     "aws",
-    "batch_world",
+    "batch_aws",
     "callers",
     "door",
     "environment",
@@ -203,12 +203,12 @@ def test_a_chunk_whose_worker_is_killed_at_any_moment_has_each_row_once(
 
 
 def test_the_last_step_of_a_batch_killed_at_any_moment_ends_it_once(
-    batch_world: BatchWorld, invocations: Invocations, news: News
+    batch_aws: BatchAws, invocations: Invocations, news: News
 ) -> None:
     def batch() -> Batch:
-        made = planned(batch_world, 5)
-        put(batch_world, made, "0001-000000", result(0), result(1, is_answer=False), result(2))
-        put(batch_world, made, "0001-000000", result(3), result(4))
+        made = planned(batch_aws, 5)
+        put(batch_aws, made, "0001-000000", result(0), result(1, is_answer=False), result(2))
+        put(batch_aws, made, "0001-000000", result(3), result(4))
         return made
 
     def event(batch: Batch) -> dict[str, Any]:
@@ -220,18 +220,18 @@ def test_the_last_step_of_a_batch_killed_at_any_moment_ends_it_once(
         news.told()
         invocations.invoke("batch_assemble", event(killed), moment)
         assert assemble(killed) == 0
-        known = now_of(batch_world, killed)
+        known = now_of(batch_aws, killed)
         assert (known.status, known.completed, known.failed) == ("completed", 4, 1)
-        assert sorted(ids_of(batch_world, killed, "output")) == ["row-0", "row-2", "row-3", "row-4"]
-        assert ids_of(batch_world, killed, "errors") == ["row-1"]
+        assert sorted(ids_of(batch_aws, killed, "output")) == ["row-0", "row-2", "row-3", "row-4"]
+        assert ids_of(batch_aws, killed, "errors") == ["row-1"]
         assert {told["detail-type"] for told in news.told()} == {"batch.completed"}
 
 
 def test_a_plan_killed_at_any_moment_is_made_anew(
-    batch_world: BatchWorld, invocations: Invocations, provider: ScriptedProvider
+    batch_aws: BatchAws, invocations: Invocations, provider: ScriptedProvider
 ) -> None:
     def event() -> dict[str, Any]:
-        made = batch_world.add_batch(input_of(5))
+        made = batch_aws.add_batch(input_of(5))
         told = {"owner": made.owner, "batch": made.id}
         return {"execution": f"{EXECUTION}-{made.id}", "input": told}
 

@@ -18,8 +18,8 @@ from urllib3.util import Timeout
 
 from llm_relay.api import relay
 from llm_relay.aws.lambda_streaming import StreamResponse
-from tests.support.batch_api import front, state_machine  # noqa: F401 - fixtures
-from tests.support.batch_environment import batch_world  # noqa: F401 - a fixture
+from tests.support.batch_api import api, state_machine  # noqa: F401 - fixtures
+from tests.support.batch_environment import batch_aws  # noqa: F401 - a fixture
 from tests.support.event_recorder import news  # noqa: F401 - a fixture
 from tests.support.ledger_accounts import accounts  # noqa: F401 - a fixture
 from tests.support.payloads import COMPLETION, QUESTION

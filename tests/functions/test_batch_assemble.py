@@ -26,7 +26,7 @@ from tests.functions.conftest import Context
 from tests.support.batch_environment import CHAT
 
 if TYPE_CHECKING:
-    from tests.support.batch_environment import BatchWorld
+    from tests.support.batch_environment import BatchAws
     from tests.support.event_recorder import News
 
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:batch:one"
@@ -42,7 +42,7 @@ def input_of(rows: int) -> bytes:
     return "\n\n".join(json.dumps(line) for line in lines).encode()
 
 
-def planned(world: BatchWorld, rows: int, **more: Any) -> Batch:
+def planned(world: BatchAws, rows: int, **more: Any) -> Batch:
     """A batch whose rows may be run."""
     world.environment.setenv("BATCH_ROWS_PER_CHUNK", str(PER_CHUNK))
     batch = world.add_batch(input_of(rows), **more)
@@ -65,7 +65,7 @@ def result(row: int, *, is_answer: bool = True, by: str = "first", cost: int = 1
     )
 
 
-def put(world: BatchWorld, batch: Batch, name: str, *results: RowResult) -> None:
+def put(world: BatchAws, batch: Batch, name: str, *results: RowResult) -> None:
     """Write a part as a worker does, of the chunk that its first row is in."""
     chunk = results[0].row // PER_CHUNK
     world.bucket.put(parts_prefix(batch.id, chunk) + name, format_part(results))
@@ -95,13 +95,13 @@ def arrival(key: str) -> dict[str, Any]:
     return {"time": "2026-11-21T12:00:00Z", "source": "aws.s3", "detail": detail}
 
 
-def now_of(world: BatchWorld, batch: Batch) -> Batch:
+def now_of(world: BatchAws, batch: Batch) -> Batch:
     known = world.store.batch(batch.owner, batch.id)
     assert known
     return known
 
 
-def lines_of(world: BatchWorld, batch: Batch, kind: str) -> list[dict[str, Any]]:
+def lines_of(world: BatchAws, batch: Batch, kind: str) -> list[dict[str, Any]]:
     try:
         content = world.bucket.get(f"{batch.results}{kind}.jsonl")
     except KeyError:
@@ -110,21 +110,19 @@ def lines_of(world: BatchWorld, batch: Batch, kind: str) -> list[dict[str, Any]]
     return [json.loads(line) for line in content.splitlines()]
 
 
-def ids_of(world: BatchWorld, batch: Batch, kind: str) -> list[str]:
+def ids_of(world: BatchAws, batch: Batch, kind: str) -> list[str]:
     return [line["custom_id"] for line in lines_of(world, batch, kind)]
 
 
-def test_results_become_two_files_that_are_counted_once(
-    batch_world: BatchWorld, news: News
-) -> None:
-    batch = planned(batch_world, 5, results_seconds=3600)
-    put(batch_world, batch, "0001-000000", result(1), result(0, is_answer=False))
-    put(batch_world, batch, "0001-000001", result(2))
-    put(batch_world, batch, "0001-000000", result(4), result(3))
+def test_results_become_two_files_that_are_counted_once(batch_aws: BatchAws, news: News) -> None:
+    batch = planned(batch_aws, 5, results_seconds=3600)
+    put(batch_aws, batch, "0001-000000", result(1), result(0, is_answer=False))
+    put(batch_aws, batch, "0001-000001", result(2))
+    put(batch_aws, batch, "0001-000000", result(4), result(3))
     assert assemble(batch) == 0
-    assert ids_of(batch_world, batch, "output") == ["row-1", "row-2", "row-4", "row-3"]
-    assert ids_of(batch_world, batch, "errors") == ["row-0"]
-    known = now_of(batch_world, batch)
+    assert ids_of(batch_aws, batch, "output") == ["row-1", "row-2", "row-4", "row-3"]
+    assert ids_of(batch_aws, batch, "errors") == ["row-0"]
+    known = now_of(batch_aws, batch)
     assert (known.status, known.total, known.completed, known.failed) == ("completed", 5, 4, 1)
     assert known.cost_nanos == 50
     assert known.usage == {
@@ -136,45 +134,45 @@ def test_results_become_two_files_that_are_counted_once(
     }
     assert known.times.keys() >= {"in_progress_at", "finalizing_at", "completed_at"}
     for file_id, kind in ((known.output_file_id, "output"), (known.error_file_id, "errors")):
-        file = batch_world.store.file(batch.owner, file_id or "")
+        file = batch_aws.store.file(batch.owner, file_id or "")
         assert file
         assert file.key == f"batches/{batch.id}/{kind}.jsonl"
-        assert file.bytes == len(batch_world.bucket.get(file.key))
+        assert file.bytes == len(batch_aws.bucket.get(file.key))
         assert file.purpose == "batch_output"
         assert (file.expires_at or 0) - file.created_at == 3600
     (event,) = news.told()
     assert event["detail-type"] == "batch.completed"
-    place = f"s3://{batch_world.bucket.name}/batches/{batch.id}"
+    place = f"s3://{batch_aws.bucket.name}/batches/{batch.id}"
     assert event["detail"]["data"] == {
         "id": batch.id,
         "owner": batch.owner,
         "request_counts": {"total": 5, "completed": 4, "failed": 1},
-        "input": f"s3://{batch_world.bucket.name}/{batch.input_key}",
+        "input": f"s3://{batch_aws.bucket.name}/{batch.input_key}",
         "output": f"{place}/output.jsonl",
         "errors": f"{place}/errors.jsonl",
     }
 
 
-def test_of_two_results_of_a_row_the_first_counts(batch_world: BatchWorld, news: News) -> None:
-    batch = planned(batch_world, 2)
-    put(batch_world, batch, "0002-000000", result(0, by="second", cost=99), result(1))
-    put(batch_world, batch, "0001-000000", result(0))
+def test_of_two_results_of_a_row_the_first_counts(batch_aws: BatchAws, news: News) -> None:
+    batch = planned(batch_aws, 2)
+    put(batch_aws, batch, "0002-000000", result(0, by="second", cost=99), result(1))
+    put(batch_aws, batch, "0001-000000", result(0))
     assemble(batch)
-    lines = lines_of(batch_world, batch, "output")
+    lines = lines_of(batch_aws, batch, "output")
     assert [(line["custom_id"], line["by"]) for line in lines] == [
         ("row-0", "first"),
         ("row-1", "first"),
     ]
-    assert now_of(batch_world, batch).cost_nanos == 20
+    assert now_of(batch_aws, batch).cost_nanos == 20
 
 
-def test_a_file_without_a_line_is_no_file(batch_world: BatchWorld, news: News) -> None:
-    batch = planned(batch_world, 1)
-    put(batch_world, batch, "0001-000000", result(0))
+def test_a_file_without_a_line_is_no_file(batch_aws: BatchAws, news: News) -> None:
+    batch = planned(batch_aws, 1)
+    put(batch_aws, batch, "0001-000000", result(0))
     assemble(batch)
-    known = now_of(batch_world, batch)
+    known = now_of(batch_aws, batch)
     assert (known.error_file_id, known.output_file_id is None) == (None, False)
-    assert not list(batch_world.bucket.keys(f"{batch.results}errors"))
+    assert not list(batch_aws.bucket.keys(f"{batch.results}errors"))
     assert news.told()[0]["detail"]["data"]["errors"] is None
 
 
@@ -187,217 +185,213 @@ def test_a_file_without_a_line_is_no_file(batch_world: BatchWorld, news: News) -
     ],
 )
 def test_rows_that_were_never_run_are_told_with_the_reason(
-    batch_world: BatchWorld, news: News, changes: dict[str, Any], expected: tuple[str, str, int]
+    batch_aws: BatchAws, news: News, changes: dict[str, Any], expected: tuple[str, str, int]
 ) -> None:
     status, code, failed = expected
-    batch = planned(batch_world, 5)
-    batch_world.store.update_batch(batch.owner, batch.id, {batch.status}, **changes)
-    put(batch_world, batch, "0001-000000", result(1))
+    batch = planned(batch_aws, 5)
+    batch_aws.store.update_batch(batch.owner, batch.id, {batch.status}, **changes)
+    put(batch_aws, batch, "0001-000000", result(1))
     assemble(batch)
-    assert ids_of(batch_world, batch, "output") == ["row-1"]
-    lines = lines_of(batch_world, batch, "errors")
+    assert ids_of(batch_aws, batch, "output") == ["row-1"]
+    lines = lines_of(batch_aws, batch, "errors")
     assert [line["custom_id"] for line in lines] == ["row-0", "row-2", "row-3", "row-4"]
     assert {line["error"]["code"] for line in lines} == {code}
     assert [line["response"] for line in lines] == [None] * 4
     assert lines[0]["id"] == row_request_id(batch.id, 0)
-    known = now_of(batch_world, batch)
+    known = now_of(batch_aws, batch)
     assert (known.status, known.completed, known.failed) == (status, 1, failed)
     assert known.times[f"{status}_at"]
     assert news.told()[0]["detail-type"] == f"batch.{status}"
 
 
 def test_a_batch_that_has_all_results_when_its_time_is_over_is_completed(
-    batch_world: BatchWorld, news: News
+    batch_aws: BatchAws, news: News
 ) -> None:
-    batch = planned(batch_world, 1, expires_at=1)
-    put(batch_world, batch, "0001-000000", result(0))
+    batch = planned(batch_aws, 1, expires_at=1)
+    put(batch_aws, batch, "0001-000000", result(0))
     assemble(batch)
-    assert now_of(batch_world, batch).status == "completed"
+    assert now_of(batch_aws, batch).status == "completed"
 
 
-def test_a_batch_of_which_nothing_was_run_has_failed(batch_world: BatchWorld, news: News) -> None:
-    batch = planned(batch_world, 2)
+def test_a_batch_of_which_nothing_was_run_has_failed(batch_aws: BatchAws, news: News) -> None:
+    batch = planned(batch_aws, 2)
     assemble(batch)
-    known = now_of(batch_world, batch)
+    known = now_of(batch_aws, batch)
     assert (known.status, known.failed, known.output_file_id) == ("failed", 2, None)
     assert known.errors[0]["code"] == "batch_failed"
     assert "Submit" in known.errors[0]["message"]
-    assert ids_of(batch_world, batch, "errors") == ["row-0", "row-1"]
+    assert ids_of(batch_aws, batch, "errors") == ["row-0", "row-1"]
 
 
 def test_a_batch_cancelled_before_its_rows_were_counted_has_no_files(
-    batch_world: BatchWorld, news: News
+    batch_aws: BatchAws, news: News
 ) -> None:
-    batch = batch_world.add_batch(input_of(2), status=CANCELLING)
+    batch = batch_aws.add_batch(input_of(2), status=CANCELLING)
     assemble(batch, close=True)
-    known = now_of(batch_world, batch)
+    known = now_of(batch_aws, batch)
     assert (known.status, known.output_file_id, known.error_file_id) == ("cancelled", None, None)
-    assert not list(batch_world.bucket.keys(f"{batch.results}errors"))
+    assert not list(batch_aws.bucket.keys(f"{batch.results}errors"))
 
 
-def test_an_end_is_found_even_if_the_input_was_deleted(batch_world: BatchWorld, news: News) -> None:
-    batch = planned(batch_world, 2)
-    put(batch_world, batch, "0001-000000", result(1))
-    batch_world.bucket.delete(batch.input_key)
+def test_an_end_is_found_even_if_the_input_was_deleted(batch_aws: BatchAws, news: News) -> None:
+    batch = planned(batch_aws, 2)
+    put(batch_aws, batch, "0001-000000", result(1))
+    batch_aws.bucket.delete(batch.input_key)
     assemble(batch)
-    (line,) = lines_of(batch_world, batch, "errors")
+    (line,) = lines_of(batch_aws, batch, "errors")
     assert (line["id"], line["custom_id"]) == (row_request_id(batch.id, 0), None)
     assert line["error"]["code"] == "input_changed"
 
 
-def replaced(world: BatchWorld, batch: Batch) -> None:
+def replaced(world: BatchAws, batch: Batch) -> None:
     """Put another file, just as long, in the place of a batch's own."""
     content = world.bucket.get(batch.input_key)
     world.bucket.put(batch.input_key, content.replace(b"row-", b"new-"))
 
 
 def test_rows_whose_file_was_replaced_are_told_without_another_file_s_ids(
-    batch_world: BatchWorld, news: News
+    batch_aws: BatchAws, news: News
 ) -> None:
-    batch = planned(batch_world, 4)
-    put(batch_world, batch, "0001-000000", result(0), result(1))
-    replaced(batch_world, batch)
+    batch = planned(batch_aws, 4)
+    put(batch_aws, batch, "0001-000000", result(0), result(1))
+    replaced(batch_aws, batch)
     assemble(batch)
-    assert ids_of(batch_world, batch, "output") == ["row-0", "row-1"]
-    lines = lines_of(batch_world, batch, "errors")
+    assert ids_of(batch_aws, batch, "output") == ["row-0", "row-1"]
+    lines = lines_of(batch_aws, batch, "errors")
     assert [line["id"] for line in lines] == [row_request_id(batch.id, row) for row in (2, 3)]
     assert {line["custom_id"] for line in lines} == {None}
     assert {line["error"]["code"] for line in lines} == {"input_changed"}
     assert "Submit" in lines[0]["error"]["message"]
-    known = now_of(batch_world, batch)
+    known = now_of(batch_aws, batch)
     assert (known.status, known.completed, known.failed) == ("completed", 2, 2)
 
 
 def test_a_batch_whose_file_was_replaced_before_any_row_was_run_says_so(
-    batch_world: BatchWorld, news: News
+    batch_aws: BatchAws, news: News
 ) -> None:
-    batch = planned(batch_world, 2)
-    replaced(batch_world, batch)
+    batch = planned(batch_aws, 2)
+    replaced(batch_aws, batch)
     assemble(batch)
-    known = now_of(batch_world, batch)
+    known = now_of(batch_aws, batch)
     assert (known.status, known.errors[0]["code"]) == ("failed", "input_changed")
     assert "Submit it again" in known.errors[0]["message"]
 
 
 def test_a_cancelled_batch_is_told_as_cancelled_even_if_its_file_was_replaced(
-    batch_world: BatchWorld, news: News
+    batch_aws: BatchAws, news: News
 ) -> None:
-    batch = planned(batch_world, 1)
-    batch_world.store.update_batch(batch.owner, batch.id, {batch.status}, status=CANCELLING)
-    replaced(batch_world, batch)
+    batch = planned(batch_aws, 1)
+    batch_aws.store.update_batch(batch.owner, batch.id, {batch.status}, status=CANCELLING)
+    replaced(batch_aws, batch)
     assemble(batch)
-    (line,) = lines_of(batch_world, batch, "errors")
+    (line,) = lines_of(batch_aws, batch, "errors")
     assert (line["custom_id"], line["error"]["code"]) == (None, "batch_cancelled")
 
 
-def test_workers_that_hold_a_chunk_are_waited_for(batch_world: BatchWorld, news: News) -> None:
-    batch = planned(batch_world, 1)
-    leases = Leases(batch_world.table)
+def test_workers_that_hold_a_chunk_are_waited_for(batch_aws: BatchAws, news: News) -> None:
+    batch = planned(batch_aws, 1)
+    leases = Leases(batch_aws.table)
     lease = leases.acquire(batch.id, 0)
     assert not isinstance(lease, int)
     assert 0 < assemble(batch) <= 20
     # Whoever looks at the batch from now on takes no more rows of it.
-    assert now_of(batch_world, batch).status == "finalizing"
+    assert now_of(batch_aws, batch).status == "finalizing"
     assert news.told() == []
-    put(batch_world, batch, "0001-000000", result(0))
+    put(batch_aws, batch, "0001-000000", result(0))
     leases.release(lease)
     assert assemble(batch) == 0
-    assert now_of(batch_world, batch).status == "completed"
+    assert now_of(batch_aws, batch).status == "completed"
 
 
-def test_doing_it_again_changes_nothing_and_tells_nothing(
-    batch_world: BatchWorld, news: News
-) -> None:
-    batch = planned(batch_world, 2)
-    put(batch_world, batch, "0001-000000", result(0))
+def test_doing_it_again_changes_nothing_and_tells_nothing(batch_aws: BatchAws, news: News) -> None:
+    batch = planned(batch_aws, 2)
+    put(batch_aws, batch, "0001-000000", result(0))
     assemble(batch)
-    known, output = now_of(batch_world, batch), ids_of(batch_world, batch, "output")
+    known, output = now_of(batch_aws, batch), ids_of(batch_aws, batch, "output")
     assemble(batch)
     handler(died(batch), context())
-    assert now_of(batch_world, batch) == known
-    assert ids_of(batch_world, batch, "output") == output
+    assert now_of(batch_aws, batch) == known
+    assert ids_of(batch_aws, batch, "output") == output
     assert len(news.told()) == 1
 
 
 def test_an_end_that_was_not_told_before_a_crash_is_told_by_the_next_try(
-    batch_world: BatchWorld, news: News
+    batch_aws: BatchAws, news: News
 ) -> None:
-    batch = planned(batch_world, 1)
-    batch_world.store.update_batch(batch.owner, batch.id, {batch.status}, status="completed")
+    batch = planned(batch_aws, 1)
+    batch_aws.store.update_batch(batch.owner, batch.id, {batch.status}, status="completed")
     assemble(batch)
     (event,) = news.told()
     assert event["detail-type"] == "batch.completed"
-    told = json.loads(batch_world.bucket.get(f"{batch.results}batch.json"))
-    assert told == now_of(batch_world, batch).document()
+    told = json.loads(batch_aws.bucket.get(f"{batch.results}batch.json"))
+    assert told == now_of(batch_aws, batch).document()
 
 
-def test_two_at_once_come_to_the_same(batch_world: BatchWorld, news: News) -> None:
-    batch = planned(batch_world, 9)
+def test_two_at_once_come_to_the_same(batch_aws: BatchAws, news: News) -> None:
+    batch = planned(batch_aws, 9)
     for chunk in range(3):
-        put(batch_world, batch, "0001-000000", result(3 * chunk), result(3 * chunk + 1))
+        put(batch_aws, batch, "0001-000000", result(3 * chunk), result(3 * chunk + 1))
     both = [threading.Thread(target=assemble, args=(batch,)) for _ in range(2)]
     for each in both:
         each.start()
     for each in both:
         each.join(timeout=60)
-    known = now_of(batch_world, batch)
+    known = now_of(batch_aws, batch)
     assert (known.status, known.completed, known.failed, known.cost_nanos) == (
         "completed",
         6,
         3,
         60,
     )
-    assert len(ids_of(batch_world, batch, "output")) == 6
+    assert len(ids_of(batch_aws, batch, "output")) == 6
     assert len({event["detail"]["id"] for event in news.told()}) == 1
 
 
-def test_the_slower_of_two_leaves_what_the_faster_has_made(
-    batch_world: BatchWorld, news: News
-) -> None:
-    batch = planned(batch_world, 2)
-    put(batch_world, batch, "0001-000000", result(0))
+def test_the_slower_of_two_leaves_what_the_faster_has_made(batch_aws: BatchAws, news: News) -> None:
+    batch = planned(batch_aws, 2)
+    put(batch_aws, batch, "0001-000000", result(0))
     calls = s3().meta.events
 
     def faster(**_: Any) -> None:
         calls.unregister(when, faster)
         assert assemble(batch) == 0
-        batch_world.bucket.delete(batch.input_key)  # which anybody may, once it has ended
+        batch_aws.bucket.delete(batch.input_key)  # which anybody may, once it has ended
 
     when = "before-send.s3.GetObject"
     calls.register(when, faster)
     assert assemble(batch) == 1
-    assert ids_of(batch_world, batch, "errors") == ["row-1"]
-    known = now_of(batch_world, batch)
+    assert ids_of(batch_aws, batch, "errors") == ["row-1"]
+    known = now_of(batch_aws, batch)
     assert assemble(batch) == 0
-    assert now_of(batch_world, batch) == known
+    assert now_of(batch_aws, batch) == known
     assert len(news.told()) == 1
 
 
 def test_an_end_that_broke_off_leaves_no_file_and_is_done_again(
-    batch_world: BatchWorld, news: News
+    batch_aws: BatchAws, news: News
 ) -> None:
-    batch = planned(batch_world, 4)
-    put(batch_world, batch, "0001-000000", result(0))
+    batch = planned(batch_aws, 4)
+    put(batch_aws, batch, "0001-000000", result(0))
     broken = parts_prefix(batch.id, 1) + "0001-000000"
-    batch_world.bucket.put(broken, b"no part\n")
+    batch_aws.bucket.put(broken, b"no part\n")
     with pytest.raises(StepFailed):
         assemble(batch)
-    assert now_of(batch_world, batch).status == "finalizing"
-    assert not list(batch_world.bucket.keys(f"{batch.results}output"))
-    put(batch_world, batch, "0001-000000", result(3))
+    assert now_of(batch_aws, batch).status == "finalizing"
+    assert not list(batch_aws.bucket.keys(f"{batch.results}output"))
+    put(batch_aws, batch, "0001-000000", result(3))
     assemble(batch)
-    known = now_of(batch_world, batch)
+    known = now_of(batch_aws, batch)
     assert (known.status, known.completed) == ("completed", 2)
 
 
 def test_many_small_parts_become_few_before_they_are_put_together(
-    batch_world: BatchWorld,
+    batch_aws: BatchAws,
 ) -> None:
-    batch = planned(batch_world, 9)
+    batch = planned(batch_aws, 9)
     for row in range(8):
-        put(batch_world, batch, f"0001-{row:06d}", result(row))
-    put(batch_world, batch, "0002-000000", result(0, by="second"), result(2, by="second"))
-    bucket, never = batch_world.bucket, Deadline.after(600)
+        put(batch_aws, batch, f"0001-{row:06d}", result(row))
+    put(batch_aws, batch, "0002-000000", result(0, by="second"), result(2, by="second"))
+    bucket, never = batch_aws.bucket, Deadline.after(600)
     before = list(current_parts(bucket, batch))
     assert not compact_parts(bucket, batch, Deadline.after(0), max_parts=6)
     assert not compact_parts(bucket, batch, Deadline.after(0), max_parts=6)
@@ -408,49 +402,49 @@ def test_many_small_parts_become_few_before_they_are_put_together(
     assert len(list(current_parts(bucket, batch))) == 3
     tally = merge(bucket, replace(batch, times={"finalizing_at": 0}), lambda: True)
     assert (tally.completed, tally.unprocessed, tally.cost_nanos) == (8, 1, 80)
-    assert {line["by"] for line in lines_of(batch_world, batch, "output")} == {"first"}
+    assert {line["by"] for line in lines_of(batch_aws, batch, "output")} == {"first"}
 
 
 def test_a_batch_of_too_many_parts_for_one_call_is_called_for_again(
-    batch_world: BatchWorld, news: News
+    batch_aws: BatchAws, news: News
 ) -> None:
-    batch = planned(batch_world, 6)
+    batch = planned(batch_aws, 6)
     for row in range(6):
-        put(batch_world, batch, f"0001-{row:06d}", result(row))
+        put(batch_aws, batch, f"0001-{row:06d}", result(row))
     told = {"owner": batch.owner, "batch": batch.id}
     waits = [step_of(told, 0, max_parts=2)["wait_seconds"] for _ in range(3)]
     assert waits == [1, 1, 0]
-    assert now_of(batch_world, batch).completed == 6
+    assert now_of(batch_aws, batch).completed == 6
     assert len(news.told()) == 1
 
 
-def test_an_execution_that_died_ends_its_batch(batch_world: BatchWorld, news: News) -> None:
-    batch = planned(batch_world, 1)
-    put(batch_world, batch, "0001-000000", result(0))
+def test_an_execution_that_died_ends_its_batch(batch_aws: BatchAws, news: News) -> None:
+    batch = planned(batch_aws, 1)
+    put(batch_aws, batch, "0001-000000", result(0))
     told = handler(died(batch), context())
     assert told == {"owner": batch.owner, "batch": batch.id, "wait_seconds": 0}
-    assert now_of(batch_world, batch).status == "completed"
+    assert now_of(batch_aws, batch).status == "completed"
 
 
 def test_a_batch_whose_file_was_not_checked_to_its_end_fails(
-    batch_world: BatchWorld, news: News
+    batch_aws: BatchAws, news: News
 ) -> None:
-    batch = batch_world.add_batch(input_of(1))
+    batch = batch_aws.add_batch(input_of(1))
     assert batch.status == VALIDATING
-    batch_world.store.claim(batch.owner, batch.id, EXECUTION)
+    batch_aws.store.claim(batch.owner, batch.id, EXECUTION)
     handler(died(batch), context())
-    known = now_of(batch_world, batch)
+    known = now_of(batch_aws, batch)
     assert (known.status, known.error_count) == ("failed", 1)
     assert "Submit it again" in known.errors[0]["message"]
     assert len(news.told()) == 1
 
 
 def test_an_execution_that_died_before_its_first_step_ends_its_batch(
-    batch_world: BatchWorld, news: News
+    batch_aws: BatchAws, news: News
 ) -> None:
-    batch = batch_world.add_batch(input_of(1))
+    batch = batch_aws.add_batch(input_of(1))
     handler(died(batch), context())
-    known = now_of(batch_world, batch)
+    known = now_of(batch_aws, batch)
     assert (known.status, known.execution, known.errors[0]["code"]) == (
         "failed",
         None,
@@ -460,46 +454,44 @@ def test_an_execution_that_died_before_its_first_step_ends_its_batch(
 
 
 def test_an_execution_that_died_does_not_end_the_batch_of_another(
-    batch_world: BatchWorld, news: News
+    batch_aws: BatchAws, news: News
 ) -> None:
-    batch = planned(batch_world, 1)
+    batch = planned(batch_aws, 1)
     handler(died(batch, EXECUTION + "-duplicate"), context())
-    assert now_of(batch_world, batch).status == "in_progress"
+    assert now_of(batch_aws, batch).status == "in_progress"
 
 
-def test_a_cancelling_execution_that_died_is_made_up_for(
-    batch_world: BatchWorld, news: News
-) -> None:
-    batch = planned(batch_world, 1)
-    batch_world.store.update_batch(batch.owner, batch.id, {batch.status}, status=CANCELLING)
+def test_a_cancelling_execution_that_died_is_made_up_for(batch_aws: BatchAws, news: News) -> None:
+    batch = planned(batch_aws, 1)
+    batch_aws.store.update_batch(batch.owner, batch.id, {batch.status}, status=CANCELLING)
     handler(died(batch, f"{EXECUTION}-close", close=True), context())
-    assert now_of(batch_world, batch).status == "cancelled"
+    assert now_of(batch_aws, batch).status == "cancelled"
 
 
 def test_an_execution_on_the_inbox_that_died_ends_its_batch(
-    batch_world: BatchWorld, news: News
+    batch_aws: BatchAws, news: News
 ) -> None:
-    batch_world.bucket.put("inbox/a.jsonl", input_of(1))
+    batch_aws.bucket.put("inbox/a.jsonl", input_of(1))
     arrived = arrival("inbox/a.jsonl")
     outcome = plan({"execution": EXECUTION, "input": arrived}, None)
     detail = {"executionArn": EXECUTION, "input": json.dumps(arrived)}
     assert handler({"detail": detail}, context())["batch"] == outcome["batch"]
-    known = batch_world.store.batch("operator", outcome["batch"])
+    known = batch_aws.store.batch("operator", outcome["batch"])
     assert known
     assert known.status == "failed"
-    assert ids_of(batch_world, known, "errors") == ["row-0"]
-    told = json.loads(batch_world.bucket.get(f"outbox/a/{known.id}/batch.json"))
+    assert ids_of(batch_aws, known, "errors") == ["row-0"]
+    told = json.loads(batch_aws.bucket.get(f"outbox/a/{known.id}/batch.json"))
     assert told["status"] == "failed"
 
 
 def test_a_file_in_the_inbox_that_no_step_has_seen_is_told_as_failed(
-    batch_world: BatchWorld, news: News
+    batch_aws: BatchAws, news: News
 ) -> None:
     arrived = arrival("inbox/a.jsonl")
-    batch_world.bucket.put("inbox/a.jsonl", input_of(1))
+    batch_aws.bucket.put("inbox/a.jsonl", input_of(1))
     told = handler({"detail": {"executionArn": EXECUTION, "input": json.dumps(arrived)}}, context())
     place = f"outbox/a/{told['batch']}/batch.json"
-    assert json.loads(batch_world.bucket.get(place))["status"] == "failed"
+    assert json.loads(batch_aws.bucket.get(place))["status"] == "failed"
     assert news.told()[0]["detail"]["data"]["id"] == told["batch"]
     # The event may have come twice, to an execution that lives.
     again = plan({"execution": f"{EXECUTION}-other", "input": arrived}, None)
@@ -508,23 +500,23 @@ def test_a_file_in_the_inbox_that_no_step_has_seen_is_told_as_failed(
 
 
 def test_a_folder_in_the_inbox_is_no_batch_even_if_its_execution_died(
-    batch_world: BatchWorld,
+    batch_aws: BatchAws,
 ) -> None:
     detail = {"executionArn": EXECUTION, "input": json.dumps(arrival("inbox/a/"))}
     assert handler({"detail": detail}, context())["wait_seconds"] == 0
-    assert batch_world.items() == []
+    assert batch_aws.items() == []
 
 
-def test_a_batch_that_nobody_knows_is_let_be(batch_world: BatchWorld) -> None:
+def test_a_batch_that_nobody_knows_is_let_be(batch_aws: BatchAws) -> None:
     told = {"owner": "operator", "batch": "batch_0"}
     assert handler(told, context()) == told | {"wait_seconds": 0}
 
 
 def test_one_line_is_logged_and_it_quotes_nothing(
-    batch_world: BatchWorld, news: News, capsys: pytest.CaptureFixture[str]
+    batch_aws: BatchAws, news: News, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    batch = planned(batch_world, 2)
-    put(batch_world, batch, "0001-000000", result(0))
+    batch = planned(batch_aws, 2)
+    put(batch_aws, batch, "0001-000000", result(0))
     capsys.readouterr()
     started = time.monotonic()
     assemble(batch)

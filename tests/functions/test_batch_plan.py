@@ -18,7 +18,7 @@ from tests.support.batch_environment import CHAT, OWNER
 from tests.support.scripted_provider import whole
 
 if TYPE_CHECKING:
-    from tests.support.batch_environment import BatchWorld
+    from tests.support.batch_environment import BatchAws
     from tests.support.event_recorder import News
     from tests.support.scripted_provider import ScriptedProvider
 
@@ -53,7 +53,7 @@ def inbox_event(
     } | more
 
 
-def dropped(world: BatchWorld, rows: bytes, sequencer: str = "0A") -> dict[str, Any]:
+def dropped(world: BatchAws, rows: bytes, sequencer: str = "0A") -> dict[str, Any]:
     """Put a file into the inbox, and return the event of it."""
     key = "inbox/a/b.jsonl"
     world.bucket.put(key, rows)
@@ -61,26 +61,26 @@ def dropped(world: BatchWorld, rows: bytes, sequencer: str = "0A") -> dict[str, 
     return inbox_event(key, len(rows), sequencer, etag)
 
 
-def now_of(world: BatchWorld, outcome: dict[str, Any]) -> Batch:
+def now_of(world: BatchAws, outcome: dict[str, Any]) -> Batch:
     batch = world.store.batch(outcome["owner"], outcome["batch"])
     assert batch
     return batch
 
 
-def test_a_good_file_becomes_chunks(batch_world: BatchWorld, news: News) -> None:
-    batch_world.environment.setenv("BATCH_ROWS_PER_CHUNK", "2")
-    batch_world.environment.setenv("BATCH_WORKERS", "7")
+def test_a_good_file_becomes_chunks(batch_aws: BatchAws, news: News) -> None:
+    batch_aws.environment.setenv("BATCH_ROWS_PER_CHUNK", "2")
+    batch_aws.environment.setenv("BATCH_WORKERS", "7")
     content = row("a") + b"\r\n" + row("b") + row("c").rstrip()
-    batch = batch_world.add_batch(content)
+    batch = batch_aws.add_batch(content)
     outcome = plan(batch)
-    place = {"bucket": batch_world.bucket.name, "key": f"batches/{batch.id}/manifest.json"}
+    place = {"bucket": batch_aws.bucket.name, "key": f"batches/{batch.id}/manifest.json"}
     assert outcome == {
         "outcome": "planned",
         "owner": batch.owner,
         "batch": batch.id,
         "manifest": place | {"concurrency": 7},
     }
-    chunks = parse_manifest(batch_world.bucket.get(place["key"]))
+    chunks = parse_manifest(batch_aws.bucket.get(place["key"]))
     texts = [
         [
             json.loads(line.text)["custom_id"]
@@ -89,17 +89,17 @@ def test_a_good_file_becomes_chunks(batch_world: BatchWorld, news: News) -> None
         for each in chunks
     ]
     assert texts == [["a", "b"], ["c"]]
-    known = now_of(batch_world, outcome)
+    known = now_of(batch_aws, outcome)
     assert (known.status, known.total, known.execution) == ("in_progress", 3, EXECUTION)
     assert known.times["in_progress_at"] >= batch.created_at
-    assert known.input_etag == batch_world.bucket.head(batch.input_key)["ETag"]
+    assert known.input_etag == batch_aws.bucket.head(batch.input_key)["ETag"]
     assert news.told() == []
 
 
-def test_a_file_with_a_bad_line_fails_as_a_whole(batch_world: BatchWorld, news: News) -> None:
-    batch = batch_world.add_batch(row("a") + b"\n" + row("b", method="GET") + row("a"))
+def test_a_file_with_a_bad_line_fails_as_a_whole(batch_aws: BatchAws, news: News) -> None:
+    batch = batch_aws.add_batch(row("a") + b"\n" + row("b", method="GET") + row("a"))
     outcome = plan(batch)
-    known = now_of(batch_world, outcome)
+    known = now_of(batch_aws, outcome)
     assert (outcome["outcome"], known.status, known.total) == ("failed", "failed", 0)
     errors = known.document()["errors"]
     assert (errors["object"], errors["total"]) == ("list", 2)
@@ -108,74 +108,74 @@ def test_a_file_with_a_bad_line_fails_as_a_whole(batch_world: BatchWorld, news: 
         (4, "duplicate_custom_id", "custom_id"),
     ]
     assert known.times["failed_at"] >= batch.created_at
-    assert list(batch_world.bucket.keys(f"batches/{batch.id}/manifest")) == []
+    assert list(batch_aws.bucket.keys(f"batches/{batch.id}/manifest")) == []
     (event,) = news.told()
     assert (event["source"], event["detail-type"]) == ("llm-relay", "batch.failed")
     assert (event["detail"]["data"]["id"], event["detail"]["data"]["owner"]) == (batch.id, OWNER)
 
 
-def test_a_file_that_is_gone_fails_the_batch(batch_world: BatchWorld, news: News) -> None:
-    batch = batch_world.add_batch(row("a"))
-    batch_world.bucket.delete(batch.input_key)
-    known = now_of(batch_world, plan(batch))
+def test_a_file_that_is_gone_fails_the_batch(batch_aws: BatchAws, news: News) -> None:
+    batch = batch_aws.add_batch(row("a"))
+    batch_aws.bucket.delete(batch.input_key)
+    known = now_of(batch_aws, plan(batch))
     assert (known.status, known.errors[0]["code"]) == ("failed", "file_not_found")
 
 
 def test_planning_again_gives_the_same_and_tells_nothing_twice(
-    batch_world: BatchWorld, news: News
+    batch_aws: BatchAws, news: News
 ) -> None:
-    good, bad = batch_world.add_batch(row("a")), batch_world.add_batch(b"oops")
+    good, bad = batch_aws.add_batch(row("a")), batch_aws.add_batch(b"oops")
     first = [plan(good), plan(bad)]
-    known = [now_of(batch_world, each) for each in first]
+    known = [now_of(batch_aws, each) for each in first]
     assert [plan(good), plan(bad)] == first
-    assert [now_of(batch_world, each) for each in first] == known
+    assert [now_of(batch_aws, each) for each in first] == known
     assert len(news.told()) == 1
 
 
-def test_a_second_execution_leaves_the_batch_alone(batch_world: BatchWorld) -> None:
-    batch = batch_world.add_batch(row("a"))
-    known = now_of(batch_world, plan(batch))
+def test_a_second_execution_leaves_the_batch_alone(batch_aws: BatchAws) -> None:
+    batch = batch_aws.add_batch(row("a"))
+    known = now_of(batch_aws, plan(batch))
     outcome = plan(batch, OTHER_EXECUTION)
     assert outcome["outcome"] == "duplicate"
-    assert now_of(batch_world, outcome) == known
+    assert now_of(batch_aws, outcome) == known
 
 
 @pytest.mark.parametrize("status", [CANCELLING, CANCELLED])
-def test_a_batch_that_was_cancelled_is_not_planned(batch_world: BatchWorld, status: str) -> None:
-    batch = batch_world.add_batch(row("a"), status=status)
+def test_a_batch_that_was_cancelled_is_not_planned(batch_aws: BatchAws, status: str) -> None:
+    batch = batch_aws.add_batch(row("a"), status=status)
     outcome = plan(batch)
     assert outcome["outcome"] == "stopped"
-    assert now_of(batch_world, outcome).status == status
+    assert now_of(batch_aws, outcome).status == status
 
 
-def test_a_file_in_the_inbox_becomes_a_batch_of_the_operator(batch_world: BatchWorld) -> None:
+def test_a_file_in_the_inbox_becomes_a_batch_of_the_operator(batch_aws: BatchAws) -> None:
     url = "/v1/responses"
     content = row("a", url=url, body={"model": "m-1", "input": "Hello"})
-    event = dropped(batch_world, content)
+    event = dropped(batch_aws, content)
     outcome = handler({"execution": EXECUTION, "input": event}, None)
-    batch = now_of(batch_world, outcome)
+    batch = now_of(batch_aws, outcome)
     assert (outcome["outcome"], outcome["owner"]) == ("planned", "operator")
     assert (batch.endpoint, batch.total, batch.client.budget_nanos) == (url, 1, None)
     assert batch.results == f"outbox/a/b/{batch.id}/"
     assert batch.expires_at - batch.created_at == 86_400
     assert abs(batch.created_at - time.time()) < 60
-    file = batch_world.store.file("operator", batch.input_file_id)
+    file = batch_aws.store.file("operator", batch.input_file_id)
     assert file
     assert (file.filename, file.key, file.bytes) == ("b.jsonl", "inbox/a/b.jsonl", len(content))
 
 
-def test_an_event_that_comes_twice_makes_one_batch(batch_world: BatchWorld) -> None:
-    event = dropped(batch_world, row("a"))
+def test_an_event_that_comes_twice_makes_one_batch(batch_aws: BatchAws) -> None:
+    event = dropped(batch_aws, row("a"))
     first = handler({"execution": EXECUTION, "input": event}, None)
     again = handler({"execution": EXECUTION, "input": event}, None)
     other = handler({"execution": OTHER_EXECUTION, "input": event}, None)
     assert first == again
     assert (other["batch"], other["outcome"]) == (first["batch"], "duplicate")
-    assert len(batch_world.store.batches("operator", None, 10)) == 1
+    assert len(batch_aws.store.batches("operator", None, 10)) == 1
 
 
-def test_a_new_file_under_an_old_name_is_a_new_batch(batch_world: BatchWorld) -> None:
-    event = dropped(batch_world, row("a"))
+def test_a_new_file_under_an_old_name_is_a_new_batch(batch_aws: BatchAws) -> None:
+    event = dropped(batch_aws, row("a"))
     newer = inbox_event("inbox/a/b.jsonl", sequencer="0B")
     ids = {
         handler({"execution": execution, "input": told}, None)["batch"]
@@ -185,49 +185,49 @@ def test_a_new_file_under_an_old_name_is_a_new_batch(batch_world: BatchWorld) ->
 
 
 def test_a_file_that_is_replaced_before_it_was_read_is_run_once(
-    batch_world: BatchWorld, news: News
+    batch_aws: BatchAws, news: News
 ) -> None:
     stale, fresh = (
-        dropped(batch_world, row(name), sequencer) for name, sequencer in (("a", "0A"), ("b", "0B"))
+        dropped(batch_aws, row(name), sequencer) for name, sequencer in (("a", "0A"), ("b", "0B"))
     )
     outcomes = [
         handler({"execution": execution, "input": event}, None)
         for execution, event in ((EXECUTION, stale), (OTHER_EXECUTION, fresh))
     ]
     assert [each["outcome"] for each in outcomes] == ["failed", "planned"]
-    (error,) = now_of(batch_world, outcomes[0]).errors
+    (error,) = now_of(batch_aws, outcomes[0]).errors
     assert (error["code"], error["line"]) == ("input_changed", None)
     assert [event["detail-type"] for event in news.told()] == ["batch.failed"]
 
 
-def test_an_event_without_an_etag_is_taken_as_well(batch_world: BatchWorld) -> None:
-    event = dropped(batch_world, row("a"))
+def test_an_event_without_an_etag_is_taken_as_well(batch_aws: BatchAws) -> None:
+    event = dropped(batch_aws, row("a"))
     del event["detail"]["object"]["etag"]
     assert handler({"execution": EXECUTION, "input": event}, None)["outcome"] == "planned"
 
 
-def test_a_bad_file_in_the_inbox_is_told_in_the_outbox(batch_world: BatchWorld, news: News) -> None:
-    event = dropped(batch_world, b"oops\n")
-    batch = now_of(batch_world, handler({"execution": EXECUTION, "input": event}, None))
-    told = json.loads(batch_world.bucket.get(f"outbox/a/b/{batch.id}/batch.json"))
+def test_a_bad_file_in_the_inbox_is_told_in_the_outbox(batch_aws: BatchAws, news: News) -> None:
+    event = dropped(batch_aws, b"oops\n")
+    batch = now_of(batch_aws, handler({"execution": EXECUTION, "input": event}, None))
+    told = json.loads(batch_aws.bucket.get(f"outbox/a/b/{batch.id}/batch.json"))
     assert told["status"] == "failed"
     assert told["errors"]["data"][0]["line"] == 1
 
 
-def test_a_folder_in_the_inbox_is_no_batch(batch_world: BatchWorld) -> None:
+def test_a_folder_in_the_inbox_is_no_batch(batch_aws: BatchAws) -> None:
     event = inbox_event("inbox/a/", 0)
     assert handler({"execution": EXECUTION, "input": event}, None)["outcome"] == "duplicate"
-    assert batch_world.items() == []
+    assert batch_aws.items() == []
 
 
 def test_rows_on_a_budget_are_checked_with_one_look_at_the_list(
-    batch_world: BatchWorld, provider: ScriptedProvider, news: News
+    batch_aws: BatchAws, provider: ScriptedProvider, news: News
 ) -> None:
     provider.scripts = [whole(200, {"data": [PRICED]})]
     capped = BODY | {"max_tokens": 5}
     rows = [row(str(at), body=capped | {"model": f"m-{at}"}) for at in (1, 2, 3)]
-    batch = batch_world.add_batch(b"".join(rows), client=BUDGET)
-    known = now_of(batch_world, plan(batch))
+    batch = batch_aws.add_batch(b"".join(rows), client=BUDGET)
+    known = now_of(batch_aws, plan(batch))
     assert [(each["line"], each["code"]) for each in known.errors] == [
         (2, "model_unpriced"),
         (3, "model_unpriced"),
@@ -236,29 +236,29 @@ def test_rows_on_a_budget_are_checked_with_one_look_at_the_list(
 
 
 def test_without_a_budget_the_provider_is_not_asked(
-    batch_world: BatchWorld, provider: ScriptedProvider
+    batch_aws: BatchAws, provider: ScriptedProvider
 ) -> None:
-    assert plan(batch_world.add_batch(row("a")))["outcome"] == "planned"
+    assert plan(batch_aws.add_batch(row("a")))["outcome"] == "planned"
     assert provider.requests == []
 
 
 def test_on_a_budget_a_provider_that_is_down_fails_the_step_and_not_the_batch(
-    batch_world: BatchWorld, provider: ScriptedProvider
+    batch_aws: BatchAws, provider: ScriptedProvider
 ) -> None:
-    batch_world.environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
+    batch_aws.environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
     provider.scripts = [whole(500, {}), whole(200, {"data": [PRICED]})]
-    batch = batch_world.add_batch(row("a", body=BODY | {"max_tokens": 5}), client=BUDGET)
+    batch = batch_aws.add_batch(row("a", body=BODY | {"max_tokens": 5}), client=BUDGET)
     with pytest.raises(StepFailed):
         plan(batch)
-    assert batch_world.store.batch(OWNER, batch.id).status == VALIDATING  # type: ignore[union-attr]
+    assert batch_aws.store.batch(OWNER, batch.id).status == VALIDATING  # type: ignore[union-attr]
     assert plan(batch)["outcome"] == "planned"
 
 
 def test_a_failed_step_says_nothing_of_the_rows(
-    batch_world: BatchWorld, capsys: pytest.CaptureFixture[str]
+    batch_aws: BatchAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    batch = batch_world.add_batch(row("a"))
-    batch_world.environment.setenv("BATCH_ROWS_PER_CHUNK", "canary-prompt")
+    batch = batch_aws.add_batch(row("a"))
+    batch_aws.environment.setenv("BATCH_ROWS_PER_CHUNK", "canary-prompt")
     with pytest.raises(StepFailed) as failure:
         plan(batch)
     assert failure.value.__cause__ is None
@@ -269,9 +269,9 @@ def test_a_failed_step_says_nothing_of_the_rows(
 
 
 def test_one_line_is_logged_and_it_quotes_no_row(
-    batch_world: BatchWorld, news: News, capsys: pytest.CaptureFixture[str]
+    batch_aws: BatchAws, news: News, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plan(batch_world.add_batch(row("a") + b'{"oops": "canary-prompt"}\n'))
+    plan(batch_aws.add_batch(row("a") + b'{"oops": "canary-prompt"}\n'))
     (line,) = capsys.readouterr().out.splitlines()
     logged = json.loads(line)
     assert (logged["rows"], logged["errors"]) == (2, 1)

@@ -17,7 +17,7 @@ from llm_relay.batch.model.parts import RowResult, format_part
 from llm_relay.batch.model.record import IN_PROGRESS
 from llm_relay.core.deadline import Deadline
 from tests.functions.conftest import PROVIDER_KEY
-from tests.support.batch_environment import batch_world
+from tests.support.batch_environment import batch_aws
 from tests.support.chunk_runs import worker_setup
 from tests.support.failing_provider import line, rows
 from tests.support.scripted_provider import wait_until
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.functions.conftest import Secret
     from tests.support.chunk_runs import ChunkRun, WorkerSetup
 
-__all__ = ["batch_world", "worker_setup"]
+__all__ = ["batch_aws", "worker_setup"]
 
 
 def test_every_row_is_answered_once_and_counted(worker_setup: WorkerSetup) -> None:

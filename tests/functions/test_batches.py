@@ -23,14 +23,14 @@ from tests.support.batch_calls import (
 )
 
 if TYPE_CHECKING:
-    from tests.support.batch_api import Front
-    from tests.support.batch_environment import BatchWorld
+    from tests.support.batch_api import BatchApi
+    from tests.support.batch_environment import BatchAws
 
 pytestmark = pytest.mark.usefixtures("state_machine")
 
 
-def test_a_batch_is_kept_and_started(front: Front, state_machine: str) -> None:
-    client = front.client()
+def test_a_batch_is_kept_and_started(api: BatchApi, state_machine: str) -> None:
+    client = api.client()
     file_id = uploaded(client)
     batch = created(client, file_id, metadata={"project": "p"})
     assert (batch.object, batch.status, batch.endpoint) == ("batch", VALIDATING, CHAT)
@@ -41,100 +41,100 @@ def test_a_batch_is_kept_and_started(front: Front, state_machine: str) -> None:
     assert started(state_machine) == {batch.id: {"owner": "key-1", "batch": batch.id}}
 
 
-def test_a_batch_keeps_what_its_client_may_do(front: Front, batch_world: BatchWorld) -> None:
-    batch = created(front.client(), output_expires_after={"anchor": "created_at", "seconds": 7200})
-    kept = batch_world.store.batch("key-1", batch.id)
+def test_a_batch_keeps_what_its_client_may_do(api: BatchApi, batch_aws: BatchAws) -> None:
+    batch = created(api.client(), output_expires_after={"anchor": "created_at", "seconds": 7200})
+    kept = batch_aws.store.batch("key-1", batch.id)
     assert kept
     assert (kept.client.key_id, kept.client.budget_nanos) == ("key-1", None)
     assert (kept.results, kept.results_seconds) == (f"batches/{batch.id}/", 7200)
-    assert batch_world.bucket.get(kept.input_key) == ROWS
+    assert batch_aws.bucket.get(kept.input_key) == ROWS
 
 
-def test_a_batch_needs_an_input_of_one_s_own(front: Front, state_machine: str) -> None:
-    theirs = uploaded(front.client("key-2"))
+def test_a_batch_needs_an_input_of_one_s_own(api: BatchApi, state_machine: str) -> None:
+    theirs = uploaded(api.client("key-2"))
     for file_id in (theirs, "file-none", "../x"):
         with pytest.raises(openai.NotFoundError) as refused:
-            created(front.client(), file_id)
+            created(api.client(), file_id)
         assert (refused.value.code, refused.value.param) == ("file_not_found", "input_file_id")
     assert not started(state_machine)
 
 
-def test_results_are_no_input(front: Front, batch_world: BatchWorld) -> None:
-    client = front.client()
-    file = batch_world.store.file("key-1", uploaded(client))
+def test_results_are_no_input(api: BatchApi, batch_aws: BatchAws) -> None:
+    client = api.client()
+    file = batch_aws.store.file("key-1", uploaded(client))
     assert file
     results = dataclasses.replace(file, id="file-results", purpose="batch_output")
-    batch_world.store.add(results)
+    batch_aws.store.add(results)
     with pytest.raises(openai.BadRequestError) as refused:
         created(client, results.id)
     assert refused.value.param == "input_file_id"
 
 
-def test_a_request_that_is_wrong_starts_nothing(front: Front, state_machine: str) -> None:
-    client = front.client()
+def test_a_request_that_is_wrong_starts_nothing(api: BatchApi, state_machine: str) -> None:
+    client = api.client()
     with pytest.raises(openai.BadRequestError) as refused:
         created(client, endpoint="/v1/embeddings")
     assert refused.value.param == "endpoint"
-    answer = front.ask("POST", "/batches", "application/json", b"{")
+    answer = api.ask("POST", "/batches", "application/json", b"{")
     assert answer.status_code == 400
     assert not started(state_machine)
 
 
 def test_a_request_is_logged_without_what_came_with_it(
-    front: Front, capsys: pytest.CaptureFixture[str]
+    api: BatchApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    created(front.client(), metadata={"canary": "canary"})
+    created(api.client(), metadata={"canary": "canary"})
     logged = capsys.readouterr()
     assert '"route":"POST /v1/batches"' in logged.out
     assert "canary" not in logged.out + logged.err
 
 
-def test_batches_are_listed_page_by_page(front: Front, batch_world: BatchWorld) -> None:
-    ids = sorted((batch_world.add_batch(b"").id for _ in range(5)), reverse=True)
-    theirs = batch_world.add_batch(b"", owner="key-2")
-    batches = front.client().batches
+def test_batches_are_listed_page_by_page(api: BatchApi, batch_aws: BatchAws) -> None:
+    ids = sorted((batch_aws.add_batch(b"").id for _ in range(5)), reverse=True)
+    theirs = batch_aws.add_batch(b"", owner="key-2")
+    batches = api.client().batches
     page = batches.list(limit=2)
     assert ([batch.id for batch in page.data], page.has_more) == (ids[:2], True)
     assert [batch.id for batch in page] == ids
     assert [batch.id for batch in batches.list()] == ids
-    assert [batch.id for batch in front.client("key-2").batches.list()] == [theirs.id]
+    assert [batch.id for batch in api.client("key-2").batches.list()] == [theirs.id]
 
 
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=101", "limit=-1", "after=%20", "after=batch_none"]
 )
-def test_a_list_says_what_is_wrong_with_its_query(front: Front, query: str) -> None:
-    answer = front.ask("GET", f"/batches?{query}")
+def test_a_list_says_what_is_wrong_with_its_query(api: BatchApi, query: str) -> None:
+    answer = api.ask("GET", f"/batches?{query}")
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == query.partition("=")[0]
 
 
-def test_no_page_goes_on_after_a_batch_of_another(front: Front, batch_world: BatchWorld) -> None:
-    theirs = batch_world.add_batch(b"", owner="key-2")
-    batch_world.add_batch(b"")
+def test_no_page_goes_on_after_a_batch_of_another(api: BatchApi, batch_aws: BatchAws) -> None:
+    theirs = batch_aws.add_batch(b"", owner="key-2")
+    batch_aws.add_batch(b"")
     with pytest.raises(openai.BadRequestError) as refused:
-        front.client().batches.list(after=theirs.id)
+        api.client().batches.list(after=theirs.id)
     assert refused.value.param == "after"
 
 
-def test_a_batch_is_no_one_else_s(front: Front, batch_world: BatchWorld) -> None:
-    batch = batch_world.add_batch(b"")
-    other = front.client("key-2").batches
+def test_a_batch_is_no_one_else_s(api: BatchApi, batch_aws: BatchAws) -> None:
+    batch = batch_aws.add_batch(b"")
+    other = api.client("key-2").batches
     for ask in (other.retrieve, other.cancel):
         for batch_id in (batch.id, "batch_none", "x" * 2000):
             with pytest.raises(openai.NotFoundError) as refused:
                 ask(batch_id)
             assert refused.value.code == "batch_not_found"
-    kept = batch_world.store.batch(batch.owner, batch.id)
+    kept = batch_aws.store.batch(batch.owner, batch.id)
     assert kept == batch
 
 
-def test_what_became_of_a_batch_is_shown(front: Front, batch_world: BatchWorld) -> None:
+def test_what_became_of_a_batch_is_shown(api: BatchApi, batch_aws: BatchAws) -> None:
     error = {"code": "invalid_json", "line": 2, "message": "No JSON.", "param": None}
-    batch = batch_world.add_batch(b"", errors=(error,), error_count=7, times={"failed_at": 5})
-    batch_world.store.update_batch(batch.owner, batch.id, CANCELLABLE, status=FAILED)
-    batch_world.store.add_counts(batch.owner, batch.id, 3, 4)
-    shown = front.client().batches.retrieve(batch.id)
+    batch = batch_aws.add_batch(b"", errors=(error,), error_count=7, times={"failed_at": 5})
+    batch_aws.store.update_batch(batch.owner, batch.id, CANCELLABLE, status=FAILED)
+    batch_aws.store.add_counts(batch.owner, batch.id, 3, 4)
+    shown = api.client().batches.retrieve(batch.id)
     assert (shown.status, shown.failed_at, shown.completed_at) == (FAILED, 5, None)
     assert shown.request_counts
     assert (shown.request_counts.completed, shown.request_counts.failed) == (3, 4)

@@ -10,8 +10,8 @@ from llm_relay.batch.api.multipart import parse_form
 from llm_relay.core.errors import BadRequest
 
 if TYPE_CHECKING:
-    from tests.support.batch_api import Front
-    from tests.support.batch_environment import BatchWorld
+    from tests.support.batch_api import BatchApi
+    from tests.support.batch_environment import BatchAws
 
 KIND = "multipart/form-data; boundary=b"
 SIZE = 4 * 1024 * 1024  # about what Lambda is handed of a file
@@ -80,20 +80,20 @@ def test_a_content_type_that_leads_astray_is_refused(name: str) -> None:
         parse_form(CONTENT_TYPES[name], parts(NAME, 1))
 
 
-def test_forms_in_a_form_are_the_file_s_content_and_no_more(front: Front) -> None:
+def test_forms_in_a_form_are_the_file_s_content_and_no_more(api: BatchApi) -> None:
     inner = b'--c\r\nContent-Disposition: file; filename="evil"\r\n\r\nx\r\n' * 1_000 + b"--c--"
     mixed = b"Content-Type: multipart/mixed; boundary=c\r\n\r\n" + inner
     disposition = b"--b\r\nContent-Disposition: form-data; name="
     form = disposition + b'"file"; filename="f"\r\n' + mixed + b"\r\n"
     form += disposition + b'"purpose"\r\n\r\nbatch\r\n--b--\r\n'
-    made = front.ask("POST", "/files", KIND, form).json()
+    made = api.ask("POST", "/files", KIND, form).json()
     assert (made["bytes"], made["filename"]) == (len(inner), "f")
 
 
-def test_a_refused_form_leaves_nothing(front: Front, batch_world: BatchWorld) -> None:
+def test_a_refused_form_leaves_nothing(api: BatchApi, batch_aws: BatchAws) -> None:
     for body in REFUSED.values():
-        answer = front.ask("POST", "/files", KIND, body)
+        answer = api.ask("POST", "/files", KIND, body)
         assert answer.status_code == 400
         assert answer.json()["error"].keys() == {"message", "type", "param", "code"}
-    assert batch_world.items() == []
-    assert list(batch_world.bucket.keys("")) == []
+    assert batch_aws.items() == []
+    assert list(batch_aws.bucket.keys("")) == []

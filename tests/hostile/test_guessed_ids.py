@@ -18,8 +18,8 @@ from tests.support.scripted_provider import ScriptedProvider, whole
 
 if TYPE_CHECKING:
     from tests.functions.conftest import Answered
-    from tests.support.batch_api import Front
-    from tests.support.batch_environment import BatchWorld
+    from tests.support.batch_api import BatchApi
+    from tests.support.batch_environment import BatchAws
     from tests.support.job_environment import JobWorld
 
 ROW = b'{"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {}}\n'
@@ -76,8 +76,8 @@ def name_of(route: Any) -> str:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=name_of)
-def test_what_is_no_id_finds_nothing(route: Any, batch_world: BatchWorld) -> None:
-    batch_world.environment.setenv("STATE_MACHINE_ARN", "never-called")
+def test_what_is_no_id_finds_nothing(route: Any, batch_aws: BatchAws) -> None:
+    batch_aws.environment.setenv("STATE_MACHINE_ARN", "never-called")
     for path_id in NO_IDS:
         answer = called(route, path_id)
         assert answer.status == 404, path_id
@@ -85,12 +85,12 @@ def test_what_is_no_id_finds_nothing(route: Any, batch_world: BatchWorld) -> Non
         assert answer.error["type"] == "invalid_request_error"
         assert "location" not in answer.headers
         assert all(value.isprintable() for value in answer.headers.values())
-    assert batch_world.items() == []
+    assert batch_aws.items() == []
 
 
 @pytest.mark.parametrize("route", FILE_ROUTES, ids=name_of)
-def test_another_s_file_is_as_one_that_never_was(front: Front, route: Any) -> None:
-    theirs = front.client(THEIRS).files.create(file=("secret.jsonl", ROW), purpose="batch").id
+def test_another_s_file_is_as_one_that_never_was(api: BatchApi, route: Any) -> None:
+    theirs = api.client(THEIRS).files.create(file=("secret.jsonl", ROW), purpose="batch").id
     never = told(called(route, NEVER_WAS["file"]), NEVER_WAS["file"])
     assert told(called(route, theirs), theirs) == never
     assert never[0] == 404
@@ -100,9 +100,9 @@ def test_another_s_file_is_as_one_that_never_was(front: Front, route: Any) -> No
 @pytest.mark.parametrize("suffix", ["-output", "-errors"])
 @pytest.mark.parametrize("route", FILE_ROUTES, ids=name_of)
 def test_the_results_of_another_s_batch_are_as_none(
-    batch_world: BatchWorld, route: Any, suffix: str
+    batch_aws: BatchAws, route: Any, suffix: str
 ) -> None:
-    batch = batch_world.add_batch(ROW, owner=THEIRS)
+    batch = batch_aws.add_batch(ROW, owner=THEIRS)
     guessed = names.result_file_id(batch.id, suffix.removeprefix("-"))
     never = NEVER_WAS["file"] + suffix
     assert told(called(route, guessed), guessed) == told(called(route, never), never)
@@ -110,21 +110,21 @@ def test_the_results_of_another_s_batch_are_as_none(
 
 @pytest.mark.parametrize("route", BATCH_ROUTES, ids=name_of)
 def test_another_s_batch_is_as_one_that_never_was(
-    batch_world: BatchWorld, state_machine: str, route: Any
+    batch_aws: BatchAws, state_machine: str, route: Any
 ) -> None:
-    theirs = batch_world.add_batch(ROW, owner=THEIRS).id
+    theirs = batch_aws.add_batch(ROW, owner=THEIRS).id
     never = told(called(route, NEVER_WAS["batch"]), NEVER_WAS["batch"])
     assert told(called(route, theirs), theirs) == never
     assert never[0] == 404
-    kept = batch_world.store.batch(THEIRS, theirs)
+    kept = batch_aws.store.batch(THEIRS, theirs)
     assert kept is not None
     assert kept.status == "validating"
 
 
 def test_another_s_file_is_no_input_of_a_batch(
-    front: Front, batch_world: BatchWorld, state_machine: str
+    api: BatchApi, batch_aws: BatchAws, state_machine: str
 ) -> None:
-    theirs = front.client(THEIRS).files.create(file=("secret.jsonl", ROW), purpose="batch").id
+    theirs = api.client(THEIRS).files.create(file=("secret.jsonl", ROW), purpose="batch").id
 
     def create(file_id: str) -> tuple[int, bytes, set[str]]:
         wanted = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
@@ -133,22 +133,22 @@ def test_another_s_file_is_no_input_of_a_batch(
         return told(taken(batches(event, Context(60, time.monotonic()))), file_id)
 
     assert create(theirs) == create(NEVER_WAS["file"])
-    assert not batch_world.store.batches(OURS, None, 10)
+    assert not batch_aws.store.batches(OURS, None, 10)
 
 
 @pytest.mark.parametrize("kind", ["files", "batches"])
 def test_a_list_does_not_go_on_after_another_s_entry(
-    front: Front, batch_world: BatchWorld, state_machine: str, kind: str
+    api: BatchApi, batch_aws: BatchAws, state_machine: str, kind: str
 ) -> None:
     theirs = {
-        "files": front.client(THEIRS).files.create(file=("f", ROW), purpose="batch").id,
-        "batches": batch_world.add_batch(ROW, owner=THEIRS).id,
+        "files": api.client(THEIRS).files.create(file=("f", ROW), purpose="batch").id,
+        "batches": batch_aws.add_batch(ROW, owner=THEIRS).id,
     }[kind]
     never = NEVER_WAS["file" if kind == "files" else "batch"]
-    answers = [front.ask("GET", f"/{kind}?after={each}") for each in (theirs, never)]
+    answers = [api.ask("GET", f"/{kind}?after={each}") for each in (theirs, never)]
     assert answers[0].status_code == answers[1].status_code
     assert answers[0].content.replace(theirs.encode(), never.encode()) == answers[1].content
-    assert theirs not in front.ask("GET", f"/{kind}?limit=100").text
+    assert theirs not in api.ask("GET", f"/{kind}?limit=100").text
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])

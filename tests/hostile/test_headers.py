@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.functions.conftest import Answered
-    from tests.support.batch_api import Front
+    from tests.support.batch_api import BatchApi
 
 INJECTED = [
     *("a\r\nX-Evil: 1", "a\nX-Evil: 1", "a\rX-Evil: 1", "a\r\n\r\nHTTP/1.1 200 OK\r\n\r\nevil"),
@@ -118,26 +118,26 @@ def test_the_provider_hears_nothing_of_a_caller_s_headers(
     assert second.body == json.dumps(QUESTION).encode()
 
 
-def test_the_name_of_a_file_makes_no_header(front: Front) -> None:
-    stored = [answer.json() for answer in map(uploaded(front), INJECTED) if answer.is_success]
+def test_the_name_of_a_file_makes_no_header(api: BatchApi) -> None:
+    stored = [answer.json() for answer in map(uploaded(api), INJECTED) if answer.is_success]
     assert len(stored) > len(INJECTED) / 2
     for file in stored:
         assert file["filename"].isprintable()
-        content = front.ask("GET", f"/files/{file['id']}/content")
-        there = front.http.get(content.headers["location"])
+        content = api.ask("GET", f"/files/{file['id']}/content")
+        there = api.http.get(content.headers["location"])
         assert there.text.endswith("x")
         assert is_plain(dict(there.headers), most=4_000)
         assert there.headers["content-disposition"].startswith("attachment; filename*=UTF-8''")
 
 
-def uploaded(front: Front) -> Callable[[str], Any]:
+def uploaded(api: BatchApi) -> Callable[[str], Any]:
     """What is answered to the upload of a file with a name."""
 
     def upload(name: str) -> Any:
         disposition = "--b\r\nContent-Disposition: form-data; name="
         parts = f'"file"; filename="{name}"\r\n\r\nx\r\n{disposition}"purpose"\r\n\r\nbatch\r\n'
         form = f"{disposition}{parts}--b--\r\n".encode("utf-8", "surrogatepass")
-        answer = front.ask("POST", "/files", "multipart/form-data; boundary=b", form)
+        answer = api.ask("POST", "/files", "multipart/form-data; boundary=b", form)
         assert answer.status_code in (200, 400)
         return answer
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import openai
 
-    from tests.support.batch_environment import BatchWorld
+    from tests.support.batch_environment import BatchAws
 
 _ROUTES = (
     "/v1/files",
@@ -31,10 +31,10 @@ _ROUTES = (
 )
 
 
-class Front:
+class BatchApi:
     """A server whose callers' keys are the ids that API Gateway would know them by."""
 
-    def __enter__(self) -> Front:
+    def __enter__(self) -> BatchApi:
         import openai  # noqa: PLC0415 - a second that most tests need not wait
 
         # Nobody speaks TLS here, and to load the list of authorities takes long.
@@ -127,16 +127,16 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def state_machine(batch_world: BatchWorld) -> Iterator[str]:
+def state_machine(batch_aws: BatchAws) -> Iterator[str]:
     """The ARN of the state machine that the functions know."""
     step_functions.cache_clear()
-    yield batch_world.add_state_machine()
+    yield batch_aws.add_state_machine()
     step_functions().close()
     step_functions.cache_clear()
 
 
 @pytest.fixture
-def front(batch_world: BatchWorld) -> Iterator[Front]:
+def api(batch_aws: BatchAws) -> Iterator[BatchApi]:
     """The routes, on a bucket and a table of their own."""
-    with Front() as served:
+    with BatchApi() as served:
         yield served

@@ -32,7 +32,7 @@ _WAITS: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BatchWorld:
+class BatchAws:
     """The bucket and the table of one test, through the product's own clients."""
 
     bucket: Bucket
@@ -83,7 +83,7 @@ class BatchWorld:
 
 
 @pytest.fixture
-def batch_world(environment: pytest.MonkeyPatch, aws: str) -> Iterator[BatchWorld]:
+def batch_aws(environment: pytest.MonkeyPatch, aws: str) -> Iterator[BatchAws]:
     """A bucket and a table of their own, named by BATCH_BUCKET and BATCHES_TABLE."""
     name = f"batch-{time.monotonic_ns()}"
     environment.setenv("BATCH_BUCKET", name)
@@ -92,7 +92,7 @@ def batch_world(environment: pytest.MonkeyPatch, aws: str) -> Iterator[BatchWorl
         made_before.cache_clear()
     s3().create_bucket(Bucket=name)
     _make_table(name)
-    yield BatchWorld(
+    yield BatchAws(
         bucket=Bucket(name),
         store=Store(name),
         table=name,

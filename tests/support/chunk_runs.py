@@ -18,7 +18,7 @@ from llm_relay.batch.model.manifest import Chunk
 from llm_relay.batch.model.parts import RowResult, parse_part
 from llm_relay.batch.model.record import IN_PROGRESS
 from tests.functions.conftest import Context
-from tests.support.batch_environment import batch_world
+from tests.support.batch_environment import batch_aws
 from tests.support.failing_provider import FailingProvider, rows
 
 if TYPE_CHECKING:
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
     from llm_relay.batch.model.record import Batch
     from tests.functions.conftest import Secret
-    from tests.support.batch_environment import BatchWorld
+    from tests.support.batch_environment import BatchAws
 
-__all__ = ["batch_world"]
+__all__ = ["batch_aws"]
 
 
 @dataclass
 class ChunkRun:
     """One chunk, and the invocations of the worker function for it."""
 
-    world: BatchWorld
+    world: BatchAws
     provider: FailingProvider
     batch: Batch
     chunk: Chunk
@@ -97,7 +97,7 @@ class ChunkRun:
 class WorkerSetup:
     """Creates chunks for the worker function, and the provider that answers their rows."""
 
-    world: BatchWorld
+    world: BatchAws
     provider: FailingProvider
 
     def chunk_run(self, content: bytes, count: int | None = None, **batch: Any) -> ChunkRun:
@@ -112,7 +112,7 @@ class WorkerSetup:
 
 
 @pytest.fixture
-def worker_setup(batch_world: BatchWorld, secret: Secret) -> Iterator[WorkerSetup]:
+def worker_setup(batch_aws: BatchAws, secret: Secret) -> Iterator[WorkerSetup]:
     provider = FailingProvider()
     with provider:
         for name, value in {
@@ -122,6 +122,6 @@ def worker_setup(batch_world: BatchWorld, secret: Secret) -> Iterator[WorkerSetu
             "UPSTREAM_CONNECTIONS": "32",
             "BATCH_CONCURRENCY": "32",
         }.items():
-            batch_world.environment.setenv(name, value)
-        yield WorkerSetup(batch_world, provider)
+            batch_aws.environment.setenv(name, value)
+        yield WorkerSetup(batch_aws, provider)
         relay.provider_router.cache_clear()

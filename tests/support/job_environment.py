@@ -20,7 +20,7 @@ from tests.functions.conftest import Answered, Context, proxy_event, taken
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.batch_environment import BatchWorld
+    from tests.support.batch_environment import BatchAws
     from tests.support.scripted_provider import ScriptedProvider
 
 Message = dict[str, Any]
@@ -30,7 +30,7 @@ Message = dict[str, Any]
 class JobWorld:
     """The queue as SQS hands it to the worker, and the worker's doings."""
 
-    batch: BatchWorld
+    batch: BatchAws
     provider: ScriptedProvider
     queue: str
     told_queue: str
@@ -92,9 +92,9 @@ class JobWorld:
 
 
 @pytest.fixture
-def job_world(batch_world: BatchWorld, provider: ScriptedProvider) -> Iterator[JobWorld]:
+def job_world(batch_aws: BatchAws, provider: ScriptedProvider) -> Iterator[JobWorld]:
     """A queue named by JOBS_QUEUE_URL; the provider is asked once for each job."""
-    batch_world.environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
+    batch_aws.environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
     cached = (sqs_client, event_bridge_client)
     for made_before in cached:
         made_before.cache_clear()
@@ -103,9 +103,9 @@ def job_world(batch_world: BatchWorld, provider: ScriptedProvider) -> Iterator[J
         sqs_client().create_queue(QueueName=f"{name}{end}")["QueueUrl"] for end in ("", "-t")
     )
     sqs_client().set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "5340"})
-    batch_world.environment.setenv("JOBS_QUEUE_URL", queue)
-    forget = _tell_to(batch_world.endpoint_url, name, told)
-    yield JobWorld(batch=batch_world, provider=provider, queue=queue, told_queue=told)
+    batch_aws.environment.setenv("JOBS_QUEUE_URL", queue)
+    forget = _tell_to(batch_aws.endpoint_url, name, told)
+    yield JobWorld(batch=batch_aws, provider=provider, queue=queue, told_queue=told)
     forget()
     for client in (sqs_client, event_bridge_client):
         client().close()

@@ -14,28 +14,28 @@ from llm_relay.aws.s3_writer import ObjectWriter, part_size
 from tests.support.scripted_provider import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
-    from tests.support.batch_environment import BatchWorld
+    from tests.support.batch_environment import BatchAws
 
 FIRST = 8 * 1024 * 1024
 
 
-def test_an_object_is_read_whole_or_in_part(batch_world: BatchWorld) -> None:
-    bucket = batch_world.bucket
+def test_an_object_is_read_whole_or_in_part(batch_aws: BatchAws) -> None:
+    bucket = batch_aws.bucket
     bucket.put("a", b"0123456789")
     read = [bucket.get("a"), bucket.get("a", 8), bucket.get("a", 2, 4), bucket.get("a", 0, 1)]
     assert read == [b"0123456789", b"89", b"23", b"0"]
     assert bucket.head("a")["ContentLength"] == 10
 
 
-def test_what_is_not_there_is_a_key_error(batch_world: BatchWorld) -> None:
-    bucket = batch_world.bucket
+def test_what_is_not_there_is_a_key_error(batch_aws: BatchAws) -> None:
+    bucket = batch_aws.bucket
     for look in (bucket.get, bucket.head, bucket.open):
         with pytest.raises(KeyError, match="nothing"):
             look("nothing")
 
 
-def test_of_an_object_that_was_replaced_nothing_is_read(batch_world: BatchWorld) -> None:
-    bucket = batch_world.bucket
+def test_of_an_object_that_was_replaced_nothing_is_read(batch_aws: BatchAws) -> None:
+    bucket = batch_aws.bucket
     bucket.put("a", b"0123456789")
     body, etag = bucket.open("a")
     with body:
@@ -50,35 +50,35 @@ def test_of_an_object_that_was_replaced_nothing_is_read(batch_world: BatchWorld)
         bucket.get("a", etag=etag)
 
 
-def test_an_object_is_made_once(batch_world: BatchWorld) -> None:
-    assert batch_world.bucket.put_if_absent("a", b"first")
-    assert not batch_world.bucket.put_if_absent("a", b"second")
-    assert batch_world.bucket.get("a") == b"first"
+def test_an_object_is_made_once(batch_aws: BatchAws) -> None:
+    assert batch_aws.bucket.put_if_absent("a", b"first")
+    assert not batch_aws.bucket.put_if_absent("a", b"second")
+    assert batch_aws.bucket.get("a") == b"first"
 
 
-def test_keys_are_listed_in_order_beyond_a_page(batch_world: BatchWorld) -> None:
+def test_keys_are_listed_in_order_beyond_a_page(batch_aws: BatchAws) -> None:
     for key in ("p/2", "q/1", "p/10", "p/1"):
-        batch_world.bucket.put(key, b"")
-    assert list(batch_world.bucket.keys("p/")) == ["p/1", "p/10", "p/2"]
-    batch_world.bucket.delete("p/10")
-    batch_world.bucket.delete("p/10")
-    assert list(batch_world.bucket.keys("p/")) == ["p/1", "p/2"]
+        batch_aws.bucket.put(key, b"")
+    assert list(batch_aws.bucket.keys("p/")) == ["p/1", "p/10", "p/2"]
+    batch_aws.bucket.delete("p/10")
+    batch_aws.bucket.delete("p/10")
+    assert list(batch_aws.bucket.keys("p/")) == ["p/1", "p/2"]
 
 
-def test_a_long_object_is_written_in_parts(batch_world: BatchWorld) -> None:
+def test_a_long_object_is_written_in_parts(batch_aws: BatchAws) -> None:
     line = bytes(range(256)) * 4096  # a megabyte
-    with batch_world.bucket.writer("a") as writer:
+    with batch_aws.bucket.writer("a") as writer:
         for _ in range(17):
             writer.write(line)
-        assert list(batch_world.bucket.keys("")) == []
+        assert list(batch_aws.bucket.keys("")) == []
     assert writer.bytes == 17 * len(line)
-    head = batch_world.bucket.head("a")
+    head = batch_aws.bucket.head("a")
     assert head["ContentLength"] == writer.bytes
     assert head["ETag"].endswith('-3"')
-    assert batch_world.bucket.get("a") == 17 * line
+    assert batch_aws.bucket.get("a") == 17 * line
 
 
-def test_parts_go_up_a_few_at_once_and_come_out_in_order(batch_world: BatchWorld) -> None:
+def test_parts_go_up_a_few_at_once_and_come_out_in_order(batch_aws: BatchAws) -> None:
     under_way = most = 0
     turn, first_two = threading.Lock(), threading.Barrier(2)
 
@@ -99,14 +99,14 @@ def test_parts_go_up_a_few_at_once_and_come_out_in_order(batch_world: BatchWorld
     s3().meta.events.register("provide-client-params.s3.UploadPart", begin)
     s3().meta.events.register("after-call.s3.UploadPart", end)
     parts = [bytes([at]) * FIRST for at in range(6)]
-    with batch_world.bucket.writer("a") as writer:
+    with batch_aws.bucket.writer("a") as writer:
         for part in parts:
             writer.write(part)
     assert 1 < most <= 4
-    assert batch_world.bucket.get("a") == b"".join(parts)
+    assert batch_aws.bucket.get("a") == b"".join(parts)
 
 
-def test_no_more_is_held_than_goes_up(batch_world: BatchWorld) -> None:
+def test_no_more_is_held_than_goes_up(batch_aws: BatchAws) -> None:
     may_go = threading.Event()
 
     def wait(**_: Any) -> None:
@@ -117,7 +117,7 @@ def test_no_more_is_held_than_goes_up(batch_world: BatchWorld) -> None:
             writer.write(bytes(FIRST))
 
     s3().meta.events.register("provide-client-params.s3.UploadPart", wait)
-    with batch_world.bucket.writer("a") as writer:
+    with batch_aws.bucket.writer("a") as writer:
         writing = threading.Thread(target=write, args=(writer,))
         writing.start()
         writing.join(0.5)
@@ -125,20 +125,20 @@ def test_no_more_is_held_than_goes_up(batch_world: BatchWorld) -> None:
         assert writer.bytes <= 5 * FIRST  # four go up, and one waits for its turn
         may_go.set()
         writing.join(30)
-    assert batch_world.bucket.head("a")["ContentLength"] == 6 * FIRST
+    assert batch_aws.bucket.head("a")["ContentLength"] == 6 * FIRST
 
 
-def test_an_object_of_which_a_part_fails_leaves_nothing(batch_world: BatchWorld) -> None:
+def test_an_object_of_which_a_part_fails_leaves_nothing(batch_aws: BatchAws) -> None:
     def fail(params: dict[str, Any], **_: Any) -> None:
         if params["PartNumber"] == 2:
             raise EOFError
 
     s3().meta.events.register("provide-client-params.s3.UploadPart", fail)
-    with pytest.raises(EOFError), batch_world.bucket.writer("a") as writer:
+    with pytest.raises(EOFError), batch_aws.bucket.writer("a") as writer:
         for _ in range(3):
             writer.write(bytes(FIRST))
-    assert list(batch_world.bucket.keys("")) == []
-    uploads = s3().list_multipart_uploads(Bucket=batch_world.bucket.name)
+    assert list(batch_aws.bucket.keys("")) == []
+    uploads = s3().list_multipart_uploads(Bucket=batch_aws.bucket.name)
     assert not uploads.get("Uploads")
 
 
@@ -150,25 +150,25 @@ def test_parts_grow_so_that_an_object_may_be_large_and_stay_small_enough_to_hold
 
 
 @pytest.mark.parametrize("content", [b"", b"short"])
-def test_a_short_object_is_written_at_once(batch_world: BatchWorld, content: bytes) -> None:
-    with batch_world.bucket.writer("a") as writer:
+def test_a_short_object_is_written_at_once(batch_aws: BatchAws, content: bytes) -> None:
+    with batch_aws.bucket.writer("a") as writer:
         writer.write(content)
-    assert batch_world.bucket.get("a") == content
+    assert batch_aws.bucket.get("a") == content
 
 
 @pytest.mark.parametrize("length", [10, 9 * 1024 * 1024])
-def test_an_object_that_breaks_off_leaves_nothing(batch_world: BatchWorld, length: int) -> None:
-    with pytest.raises(EOFError), batch_world.bucket.writer("a") as writer:
+def test_an_object_that_breaks_off_leaves_nothing(batch_aws: BatchAws, length: int) -> None:
+    with pytest.raises(EOFError), batch_aws.bucket.writer("a") as writer:
         writer.write(b"x" * length)
         raise EOFError
-    assert list(batch_world.bucket.keys("")) == []
-    uploads = s3().list_multipart_uploads(Bucket=batch_world.bucket.name)
+    assert list(batch_aws.bucket.keys("")) == []
+    uploads = s3().list_multipart_uploads(Bucket=batch_aws.bucket.name)
     assert not uploads.get("Uploads")
 
 
-def test_a_link_is_good_without_a_key_and_for_its_object_alone(batch_world: BatchWorld) -> None:
-    batch_world.bucket.put("a/b c", b"content")
-    link = batch_world.bucket.presigned_url("a/b c", 60, 'q"; x=\r\n1.jsonl')
+def test_a_link_is_good_without_a_key_and_for_its_object_alone(batch_aws: BatchAws) -> None:
+    batch_aws.bucket.put("a/b c", b"content")
+    link = batch_aws.bucket.presigned_url("a/b c", 60, 'q"; x=\r\n1.jsonl')
     with urlopen(link) as answer:  # noqa: S310 - moto's
         assert answer.read() == b"content"
         named = answer.headers["content-disposition"]

@@ -30,19 +30,19 @@ from tests.support.batch_calls import (
 )
 
 if TYPE_CHECKING:
-    from tests.support.batch_api import Front
-    from tests.support.batch_environment import BatchWorld
+    from tests.support.batch_api import BatchApi
+    from tests.support.batch_environment import BatchAws
     from tests.support.event_recorder import News
 
 pytestmark = pytest.mark.usefixtures("state_machine")
 
 
 def test_a_running_batch_is_stopped_and_closed(
-    front: Front, batch_world: BatchWorld, state_machine: str
+    api: BatchApi, batch_aws: BatchAws, state_machine: str
 ) -> None:
-    client = front.client()
+    client = api.client()
     batch = created(client)
-    batch_world.store.update_batch("key-1", batch.id, CANCELLABLE, status=IN_PROGRESS)
+    batch_aws.store.update_batch("key-1", batch.id, CANCELLABLE, status=IN_PROGRESS)
     cancelled = client.batches.cancel(batch.id)
     assert cancelled.status == CANCELLING
     assert cancelled.cancelling_at
@@ -54,31 +54,31 @@ def test_a_running_batch_is_stopped_and_closed(
 
 
 def test_a_batch_of_an_execution_with_another_name_is_stopped_as_well(
-    front: Front, batch_world: BatchWorld, state_machine: str
+    api: BatchApi, batch_aws: BatchAws, state_machine: str
 ) -> None:
     arn = step_functions().start_execution(stateMachineArn=state_machine, name="inbox")[
         "executionArn"
     ]
-    batch = batch_world.add_batch(b"", execution=arn)
-    front.client().batches.cancel(batch.id)
+    batch = batch_aws.add_batch(b"", execution=arn)
+    api.client().batches.cancel(batch.id)
     assert state_of(state_machine, "inbox") == "ABORTED"
     assert set(started(state_machine)) == {"inbox", f"{batch.id}-close"}
 
 
 def test_a_batch_that_was_never_started_is_cancelled_as_well(
-    front: Front, batch_world: BatchWorld, state_machine: str
+    api: BatchApi, batch_aws: BatchAws, state_machine: str
 ) -> None:
-    batch = batch_world.add_batch(b"")
-    assert front.client().batches.cancel(batch.id).status == CANCELLING
+    batch = batch_aws.add_batch(b"")
+    assert api.client().batches.cancel(batch.id).status == CANCELLING
     assert list(started(state_machine)) == [f"{batch.id}-close"]
 
 
 def test_a_batch_that_was_never_started_frees_its_file_once_it_is_cancelled(
-    front: Front, batch_world: BatchWorld, state_machine: str, news: News
+    api: BatchApi, batch_aws: BatchAws, state_machine: str, news: News
 ) -> None:
-    client = front.client()
+    client = api.client()
     file_id = uploaded(client)
-    batch = batch_world.add_batch(b"", input_file_id=file_id)
+    batch = batch_aws.add_batch(b"", input_file_id=file_id)
     assert client.batches.retrieve(batch.id).status == VALIDATING
     with pytest.raises(openai.ConflictError, match=f"{batch.id}.*Cancel the batch"):
         client.files.delete(file_id)
@@ -90,19 +90,19 @@ def test_a_batch_that_was_never_started_frees_its_file_once_it_is_cancelled(
 
 
 def test_a_cancelled_batch_may_be_cancelled(
-    front: Front, batch_world: BatchWorld, state_machine: str
+    api: BatchApi, batch_aws: BatchAws, state_machine: str
 ) -> None:
-    batch = batch_world.add_batch(b"", status=CANCELLED)
-    assert front.client().batches.cancel(batch.id).status == CANCELLED
+    batch = batch_aws.add_batch(b"", status=CANCELLED)
+    assert api.client().batches.cancel(batch.id).status == CANCELLED
     assert not started(state_machine)
 
 
 @pytest.mark.parametrize("status", [FINALIZING, COMPLETED, FAILED, EXPIRED])
 def test_a_batch_that_has_ended_cannot_be_cancelled(
-    front: Front, batch_world: BatchWorld, status: str
+    api: BatchApi, batch_aws: BatchAws, status: str
 ) -> None:
-    batch = batch_world.add_batch(b"", status=status)
+    batch = batch_aws.add_batch(b"", status=status)
     with pytest.raises(openai.ConflictError, match=status) as refused:
-        front.client().batches.cancel(batch.id)
+        api.client().batches.cancel(batch.id)
     assert refused.value.code == "batch_not_cancellable"
     assert refused.value.response.headers["x-should-retry"] == "false"

@@ -30,7 +30,7 @@ from tests.support.scripted_provider import RESET, ScriptedProvider, whole
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.batch_environment import BatchWorld
+    from tests.support.batch_environment import BatchAws
     from tests.support.chunk_runs import ChunkRun, WorkerSetup
     from tests.support.ledger_accounts import Accounts
 
@@ -101,28 +101,28 @@ def test_a_row_whose_model_the_first_has_not_got_is_the_next_one_s(
     assert [request for request in first.requests if request.method == "POST"] == []
 
 
-def test_a_plan_takes_a_row_that_any_provider_can_answer(batch_world: BatchWorld) -> None:
+def test_a_plan_takes_a_row_that_any_provider_can_answer(batch_aws: BatchAws) -> None:
     entries = [
         {"name": "a", "base_url": URL, "dialect": "abliteration", "models": {"m-1": "m-1"}},
         {"name": "b", "base_url": URL, "models": {"m-1": "m-1", "m-2": "m-2"}},
     ]
-    name(entries, batch_world.environment)
+    name(entries, batch_aws.environment)
     body = BODY | {"instructions": "Be brief."}
     bodies = [body | {"model": model} for model in ("m-1", "m-2", "m-3")]
     content = b"".join(row(str(at), body=each) for at, each in enumerate(bodies))
-    outcome = plan(batch_world.add_batch(content))
+    outcome = plan(batch_aws.add_batch(content))
     assert outcome["outcome"] == "failed"
-    errors = now_of(batch_world, outcome).errors
+    errors = now_of(batch_aws, outcome).errors
     assert [(each["line"], each["code"]) for each in errors] == [(3, "model_not_found")]
 
 
 def test_a_plan_learns_one_endpoint_from_the_first_row_for_all_providers(
-    batch_world: BatchWorld,
+    batch_aws: BatchAws,
 ) -> None:
-    name([{"name": n, "base_url": URL} for n in "ab"], batch_world.environment)
+    name([{"name": n, "base_url": URL} for n in "ab"], batch_aws.environment)
     content = row("1") + row("2", url="/v1/responses", body=INPUT)
-    outcome = plan(batch_world.add_batch(content, endpoint=""))
-    errors = now_of(batch_world, outcome).errors
+    outcome = plan(batch_aws.add_batch(content, endpoint=""))
+    errors = now_of(batch_aws, outcome).errors
     assert [(each["line"], each["code"]) for each in errors] == [(2, "mismatched_url")]
 
 

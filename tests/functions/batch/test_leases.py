@@ -14,7 +14,7 @@ from llm_relay.batch.model import names
 from llm_relay.batch.model.leases import Leases
 from llm_relay.batch.model.parts import RowResult, format_part
 from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
-from tests.support.batch_environment import batch_world
+from tests.support.batch_environment import batch_aws
 from tests.support.chunk_runs import worker_setup
 from tests.support.failing_provider import line
 from tests.support.s3_proxy import S3Door
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from llm_relay.batch.model.leases import Lease
     from tests.support.chunk_runs import ChunkRun, WorkerSetup
 
-__all__ = ["batch_world", "worker_setup"]
+__all__ = ["batch_aws", "worker_setup"]
 
 
 def test_the_parts_of_a_chunk_are_read_many_at_once_and_the_lease_is_kept_meanwhile(

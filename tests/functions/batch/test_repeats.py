@@ -24,14 +24,14 @@ from tests.support.batch_calls import (
 )
 
 if TYPE_CHECKING:
-    from tests.support.batch_api import Front
-    from tests.support.batch_environment import BatchWorld
+    from tests.support.batch_api import BatchApi
+    from tests.support.batch_environment import BatchAws
 
 pytestmark = pytest.mark.usefixtures("state_machine")
 
 
-def test_a_batch_with_a_key_is_submitted_once(front: Front, state_machine: str) -> None:
-    client = front.client()
+def test_a_batch_with_a_key_is_submitted_once(api: BatchApi, state_machine: str) -> None:
+    client = api.client()
     file_id = uploaded(client)
     first = created(client, file_id, **with_key("k"))
     client.files.list()
@@ -41,49 +41,49 @@ def test_a_batch_with_a_key_is_submitted_once(front: Front, state_machine: str) 
     assert len(started(state_machine)) == 3
 
 
-def test_a_key_is_good_for_its_first_batch_alone(front: Front, state_machine: str) -> None:
-    client = front.client()
+def test_a_key_is_good_for_its_first_batch_alone(api: BatchApi, state_machine: str) -> None:
+    client = api.client()
     file_id = uploaded(client)
     created(client, file_id, **with_key("k"))
     with pytest.raises(openai.ConflictError) as refused:
         created(client, file_id, endpoint="/v1/responses", **with_key("k"))
     assert refused.value.code == "idempotency_key_reused"
-    other = front.client("key-2")
+    other = api.client("key-2")
     assert created(other, **with_key("k")).endpoint == CHAT
     assert len(started(state_machine)) == 2
 
 
 def test_a_batch_with_a_key_is_found_when_its_input_is_gone(
-    front: Front, batch_world: BatchWorld
+    api: BatchApi, batch_aws: BatchAws
 ) -> None:
-    client = front.client()
+    client = api.client()
     file_id = uploaded(client)
     first = created(client, file_id, **with_key("k"))
-    batch_world.store.delete_file("key-1", file_id)
+    batch_aws.store.delete_file("key-1", file_id)
     assert created(client, file_id, **with_key("k")) == first
 
 
-def test_a_key_is_free_again_after_a_refusal(front: Front, batch_world: BatchWorld) -> None:
-    client = front.client()
-    file = batch_world.store.file("key-1", uploaded(client))
+def test_a_key_is_free_again_after_a_refusal(api: BatchApi, batch_aws: BatchAws) -> None:
+    client = api.client()
+    file = batch_aws.store.file("key-1", uploaded(client))
     assert file
     later = dataclasses.replace(file, id="file-later")
     with pytest.raises(openai.NotFoundError):
         created(client, later.id, **with_key("k"))
-    batch_world.store.add(later)
+    batch_aws.store.add(later)
     assert created(client, later.id, **with_key("k")).status == VALIDATING
 
 
 @pytest.mark.parametrize("look", ["retrieve", "list"])
 def test_a_batch_whose_submitter_died_is_started_by_a_look_at_it(
-    front: Front, batch_world: BatchWorld, state_machine: str, look: str
+    api: BatchApi, batch_aws: BatchAws, state_machine: str, look: str
 ) -> None:
     long_ago = int(time.time()) - 600
-    stranded = batch_world.add_batch(ROWS, created_at=long_ago)
-    batch_world.add_batch(ROWS)
-    batch_world.add_batch(ROWS, created_at=long_ago, execution="arn:of-one-that-runs-it")
-    batch_world.add_batch(ROWS, created_at=long_ago, status=FAILED)
-    batches = front.client().batches
+    stranded = batch_aws.add_batch(ROWS, created_at=long_ago)
+    batch_aws.add_batch(ROWS)
+    batch_aws.add_batch(ROWS, created_at=long_ago, execution="arn:of-one-that-runs-it")
+    batch_aws.add_batch(ROWS, created_at=long_ago, status=FAILED)
+    batches = api.client().batches
     for _ in range(2):
         found = batches.retrieve(stranded.id) if look == "retrieve" else list(batches.list())[-1]
         assert (found.id, found.status) == (stranded.id, VALIDATING)
@@ -91,23 +91,23 @@ def test_a_batch_whose_submitter_died_is_started_by_a_look_at_it(
 
 
 def test_a_batch_that_cannot_be_started_now_either_is_shown(
-    front: Front, batch_world: BatchWorld, state_machine: str, capsys: pytest.CaptureFixture[str]
+    api: BatchApi, batch_aws: BatchAws, state_machine: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stranded = batch_world.add_batch(ROWS, created_at=int(time.time()) - 600)
-    batch_world.environment.setenv("STATE_MACHINE_ARN", f"{state_machine}-none")
-    assert front.client().batches.retrieve(stranded.id).status == VALIDATING
+    stranded = batch_aws.add_batch(ROWS, created_at=int(time.time()) - 600)
+    batch_aws.environment.setenv("STATE_MACHINE_ARN", f"{state_machine}-none")
+    assert api.client().batches.retrieve(stranded.id).status == VALIDATING
     assert "StateMachineDoesNotExist" in capsys.readouterr().out
 
 
 def test_a_batch_without_a_key_that_cannot_be_started_is_failed_and_not_hidden(
-    front: Front,
-    batch_world: BatchWorld,
+    api: BatchApi,
+    batch_aws: BatchAws,
     state_machine: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    client = front.client()
+    client = api.client()
     file_id = uploaded(client)
-    batch_world.environment.setenv("STATE_MACHINE_ARN", f"{state_machine}-none")
+    batch_aws.environment.setenv("STATE_MACHINE_ARN", f"{state_machine}-none")
     with pytest.raises(openai.InternalServerError) as refused:
         created(client, file_id)
     assert (refused.value.status_code, refused.value.code) == (503, "batches_unavailable")
@@ -118,38 +118,38 @@ def test_a_batch_without_a_key_that_cannot_be_started_is_failed_and_not_hidden(
     assert left.errors
     assert left.errors.data
     assert left.errors.data[0].code == "not_started"
-    batch_world.environment.setenv("STATE_MACHINE_ARN", state_machine)
+    batch_aws.environment.setenv("STATE_MACHINE_ARN", state_machine)
     again = created(client, file_id)
     assert (again.id == left.id, list(started(state_machine))) == (False, [again.id])
 
 
 def test_a_batch_with_a_key_that_cannot_be_started_is_started_by_a_repeat(
-    front: Front, batch_world: BatchWorld, state_machine: str
+    api: BatchApi, batch_aws: BatchAws, state_machine: str
 ) -> None:
-    client = front.client()
+    client = api.client()
     file_id = uploaded(client)
-    batch_world.environment.setenv("STATE_MACHINE_ARN", f"{state_machine}-none")
+    batch_aws.environment.setenv("STATE_MACHINE_ARN", f"{state_machine}-none")
     for _ in range(2):
         with pytest.raises(openai.InternalServerError) as refused:
             created(client, file_id, **with_key("k"))
         assert (refused.value.status_code, refused.value.code) == (503, "batches_unavailable")
         (left,) = client.batches.list().data
         assert (left.status, left.id in refused.value.message) == (VALIDATING, True)
-    batch_world.environment.setenv("STATE_MACHINE_ARN", state_machine)
+    batch_aws.environment.setenv("STATE_MACHINE_ARN", state_machine)
     assert created(client, file_id, **with_key("k")) == left
     assert (client.batches.list().data, list(started(state_machine))) == ([left], [left.id])
 
 
 def test_a_batch_that_was_started_is_not_failed_by_a_repeat_that_cannot_start_it(
-    front: Front, batch_world: BatchWorld, state_machine: str
+    api: BatchApi, batch_aws: BatchAws, state_machine: str
 ) -> None:
-    client = front.client()
+    client = api.client()
     file_id = uploaded(client)
     first = created(client, file_id, **with_key("k"))
-    batch_world.environment.setenv("STATE_MACHINE_ARN", f"{state_machine}-none")
+    batch_aws.environment.setenv("STATE_MACHINE_ARN", f"{state_machine}-none")
     with pytest.raises(openai.InternalServerError):
         created(client, file_id, **with_key("k"))
-    batch_world.environment.setenv("STATE_MACHINE_ARN", state_machine)
+    batch_aws.environment.setenv("STATE_MACHINE_ARN", state_machine)
     assert client.batches.list().data == [first]
     assert created(client, file_id, **with_key("k")) == first
     assert list(started(state_machine)) == [first.id]
@@ -171,17 +171,17 @@ class Dies:
 
 
 def test_a_batch_whose_start_was_cut_off_is_started_by_a_repeat(
-    batch_world: BatchWorld, state_machine: str
+    batch_aws: BatchAws, state_machine: str
 ) -> None:
-    batch = dataclasses.replace(batch_world.add_batch(ROWS), id="batch_new")
+    batch = dataclasses.replace(batch_aws.add_batch(ROWS), id="batch_new")
     with pytest.raises(Killed):
-        submit(batch_world.store, Dies(), state_machine, batch)
+        submit(batch_aws.store, Dies(), state_machine, batch)
     assert not started(state_machine)
-    assert submit(batch_world.store, step_functions(), state_machine, batch) == batch
+    assert submit(batch_aws.store, step_functions(), state_machine, batch) == batch
     assert list(started(state_machine)) == ["batch_new"]
-    assert submit(batch_world.store, step_functions(), state_machine, batch) == batch
+    assert submit(batch_aws.store, step_functions(), state_machine, batch) == batch
     step_functions().stop_execution(
         executionArn=f"{state_machine.replace(':stateMachine:', ':execution:')}:batch_new"
     )
-    assert submit(batch_world.store, step_functions(), state_machine, batch) == batch
+    assert submit(batch_aws.store, step_functions(), state_machine, batch) == batch
     assert list(started(state_machine)) == ["batch_new"]

@@ -26,7 +26,7 @@ from tests.support.ledger_accounts import Accounts, client, is_sound, make_table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.batch_environment import BatchWorld
+    from tests.support.batch_environment import BatchAws
     from tests.support.event_recorder import News
 
 COST, HELD = 25, 1000  # nanodollars of a row, and of what was set aside for a chunk
@@ -39,15 +39,15 @@ CHUNKS = [
 
 
 @pytest.fixture
-def accounts(batch_world: BatchWorld) -> Iterator[Accounts]:
+def accounts(batch_aws: BatchAws) -> Iterator[Accounts]:
     table = make_table(dynamodb())
-    batch_world.environment.setenv("CLIENTS_TABLE", table)
+    batch_aws.environment.setenv("CLIENTS_TABLE", table)
     ledger.cache_clear()
-    yield Accounts(Door(batch_world.endpoint_url), table, dynamodb())
+    yield Accounts(Door(batch_aws.endpoint_url), table, dynamodb())
     ledger.cache_clear()
 
 
-def left_by_killed(world: BatchWorld, status: str, *written: int) -> Batch:
+def left_by_killed(world: BatchAws, status: str, *written: int) -> Batch:
     """A batch whose every chunk had a worker that was killed after so many rows were written."""
     batch = world.add_batch(
         CONTENT, client=client(10**6), status=status, total=ROWS * len(CHUNKS), expires_at=1
@@ -68,7 +68,7 @@ def left_by_killed(world: BatchWorld, status: str, *written: int) -> Batch:
     return batch
 
 
-def taken(world: BatchWorld, batch: Batch, chunk: Chunk) -> Lease:
+def taken(world: BatchAws, batch: Batch, chunk: Chunk) -> Lease:
     lease = Leases(world.table).acquire(batch.id, chunk.number)
     assert isinstance(lease, Lease)
     return lease
@@ -87,62 +87,62 @@ def assemble(batch: Batch) -> int:
     return seconds
 
 
-def status_of(world: BatchWorld, batch: Batch) -> str:
+def status_of(world: BatchAws, batch: Batch) -> str:
     known = world.store.batch(batch.owner, batch.id)
     assert known
     return known.status
 
 
-def holds_in(world: BatchWorld) -> list[dict[str, Any]]:
+def holds_in(world: BatchAws) -> list[dict[str, Any]]:
     return [item["holds"]["M"] for item in world.items() if item["pk"]["S"].startswith("chunks#")]
 
 
 @pytest.mark.parametrize(("status", "end"), [(CANCELLING, "cancelled"), (IN_PROGRESS, "expired")])
 def test_written_rows_are_charged_once_before_the_batch_ends(
-    batch_world: BatchWorld, accounts: Accounts, news: News, status: str, end: str
+    batch_aws: BatchAws, accounts: Accounts, news: News, status: str, end: str
 ) -> None:
-    batch = left_by_killed(batch_world, status, 2, 0, 3)
+    batch = left_by_killed(batch_aws, status, 2, 0, 3)
     assert accounts.read().reserved(time.time()) == 3 * HELD
     assert assemble(batch) == 0
-    assert status_of(batch_world, batch) == end
+    assert status_of(batch_aws, batch) == end
     account = accounts.read()
     assert (account.spent, account.reservations, is_sound(account)) == (5 * COST, {}, True)
     (used,) = accounts.used()
     assert (used["requests"], used["tokens_out"], used["cost_nanos"]) == (5, 35, 5 * COST)
-    assert holds_in(batch_world) == [{}, {}, {}]
+    assert holds_in(batch_aws) == [{}, {}, {}]
     assert assemble(batch) == 0
     assert accounts.read() == account
 
 
 def test_a_batch_does_not_end_before_its_costs_are_charged(
-    batch_world: BatchWorld, accounts: Accounts, news: News
+    batch_aws: BatchAws, accounts: Accounts, news: News
 ) -> None:
-    batch = left_by_killed(batch_world, CANCELLING, 2)
-    batch_world.environment.setenv("CLIENTS_TABLE", "no-such-table")
+    batch = left_by_killed(batch_aws, CANCELLING, 2)
+    batch_aws.environment.setenv("CLIENTS_TABLE", "no-such-table")
     with pytest.raises(StepFailed):
         assemble(batch)
-    assert status_of(batch_world, batch) == CANCELLING
-    batch_world.environment.setenv("CLIENTS_TABLE", accounts.table)
+    assert status_of(batch_aws, batch) == CANCELLING
+    batch_aws.environment.setenv("CLIENTS_TABLE", accounts.table)
     assert assemble(batch) == 0  # at once: the chunk was given back
-    assert (accounts.read().spent, status_of(batch_world, batch)) == (2 * COST, "cancelled")
+    assert (accounts.read().spent, status_of(batch_aws, batch)) == (2 * COST, "cancelled")
 
 
 def test_what_does_not_fit_into_the_time_is_called_for_again(
-    batch_world: BatchWorld, accounts: Accounts
+    batch_aws: BatchAws, accounts: Accounts
 ) -> None:
-    batch = left_by_killed(batch_world, CANCELLING, 1, 1)
+    batch = left_by_killed(batch_aws, CANCELLING, 1, 1)
     spent = []
     for _ in range(2):
-        assert settle_remaining(batch_world.bucket, batch, Deadline.after(0)) == 1
+        assert settle_remaining(batch_aws.bucket, batch, Deadline.after(0)) == 1
         spent.append(accounts.read().spent)
     assert spent == [COST, 2 * COST]
-    assert settle_remaining(batch_world.bucket, batch, Deadline.after(0)) == 0
+    assert settle_remaining(batch_aws.bucket, batch, Deadline.after(0)) == 0
 
 
 def test_a_worker_that_has_the_chunk_again_is_waited_for(
-    batch_world: BatchWorld, accounts: Accounts
+    batch_aws: BatchAws, accounts: Accounts
 ) -> None:
-    batch = left_by_killed(batch_world, CANCELLING, 1)
-    taken(batch_world, batch, CHUNKS[0])
-    assert 1 < settle_remaining(batch_world.bucket, batch, Deadline.after(60)) <= 15
+    batch = left_by_killed(batch_aws, CANCELLING, 1)
+    taken(batch_aws, batch, CHUNKS[0])
+    assert 1 < settle_remaining(batch_aws.bucket, batch, Deadline.after(60)) <= 15
     assert accounts.read().spent == 0

@@ -23,7 +23,7 @@ from llm_relay.core.client import Client
 from tests.support.dynamodb_proxy import UNHEARD, Door
 
 if TYPE_CHECKING:
-    from tests.support.batch_environment import BatchWorld
+    from tests.support.batch_environment import BatchAws
 
 CLIENT = Client(
     id="0123456789ab",
@@ -36,8 +36,8 @@ CLIENT = Client(
 ERROR = {"code": "invalid_json", "line": 3, "message": "The line is no JSON.", "param": None}
 
 
-def test_a_record_comes_back_as_it_was_kept(batch_world: BatchWorld) -> None:
-    batch = batch_world.add_batch(
+def test_a_record_comes_back_as_it_was_kept(batch_aws: BatchAws) -> None:
+    batch = batch_aws.add_batch(
         b"",
         client=CLIENT,
         metadata={"a": "", "b": "2"},
@@ -48,29 +48,29 @@ def test_a_record_comes_back_as_it_was_kept(batch_world: BatchWorld) -> None:
         cost_nanos=10**15 + 1,
         times={"in_progress_at": 1},
     )
-    assert batch_world.store.batch(batch.owner, batch.id) == batch
+    assert batch_aws.store.batch(batch.owner, batch.id) == batch
 
 
-def test_an_id_is_given_once(batch_world: BatchWorld) -> None:
-    batch = batch_world.add_batch(b"")
-    assert not batch_world.store.add(dataclasses.replace(batch, total=5))
-    assert batch_world.store.batch(batch.owner, batch.id) == batch
+def test_an_id_is_given_once(batch_aws: BatchAws) -> None:
+    batch = batch_aws.add_batch(b"")
+    assert not batch_aws.store.add(dataclasses.replace(batch, total=5))
+    assert batch_aws.store.batch(batch.owner, batch.id) == batch
 
 
-def test_a_record_whose_reply_was_lost_is_kept(batch_world: BatchWorld) -> None:
+def test_a_record_whose_reply_was_lost_is_kept(batch_aws: BatchAws) -> None:
     every_other = itertools.cycle([UNHEARD, None])
-    with Door(batch_world.endpoint_url, fault=lambda _: next(every_other)) as door:
+    with Door(batch_aws.endpoint_url, fault=lambda _: next(every_other)) as door:
         client = boto3.client("dynamodb", endpoint_url=door.url)
-        store = Store(batch_world.table, lambda: client)
-        kept = dataclasses.replace(batch_world.add_batch(b""), id="batch_another")
+        store = Store(batch_aws.table, lambda: client)
+        kept = dataclasses.replace(batch_aws.add_batch(b""), id="batch_another")
         assert store.add(kept)
         client.close()
     assert door.operations == ["UpdateItem"] * 2
-    assert batch_world.store.batch(kept.owner, kept.id) == kept
+    assert batch_aws.store.batch(kept.owner, kept.id) == kept
 
 
-def test_a_batch_changes_from_the_states_named_alone(batch_world: BatchWorld) -> None:
-    store, batch = batch_world.store, batch_world.add_batch(b"")
+def test_a_batch_changes_from_the_states_named_alone(batch_aws: BatchAws) -> None:
+    store, batch = batch_aws.store, batch_aws.add_batch(b"")
     done, changed = store.update_batch(
         batch.owner, batch.id, CANCELLABLE, status=IN_PROGRESS, total=3
     )
@@ -81,14 +81,14 @@ def test_a_batch_changes_from_the_states_named_alone(batch_world: BatchWorld) ->
     assert store.update_batch(batch.owner, "batch_none", CANCELLABLE, total=1) == (False, None)
 
 
-def test_a_batch_changes_without_another_state(batch_world: BatchWorld) -> None:
-    batch = batch_world.add_batch(b"")
-    done, changed = batch_world.store.update_batch(batch.owner, batch.id, CANCELLABLE, total=4)
+def test_a_batch_changes_without_another_state(batch_aws: BatchAws) -> None:
+    batch = batch_aws.add_batch(b"")
+    done, changed = batch_aws.store.update_batch(batch.owner, batch.id, CANCELLABLE, total=4)
     assert (done, changed) == (True, dataclasses.replace(batch, total=4))
 
 
-def test_moments_are_added_to_those_there_are(batch_world: BatchWorld) -> None:
-    store, batch = batch_world.store, batch_world.add_batch(b"")
+def test_moments_are_added_to_those_there_are(batch_aws: BatchAws) -> None:
+    store, batch = batch_aws.store, batch_aws.add_batch(b"")
     store.update_batch(batch.owner, batch.id, CANCELLABLE, times={"in_progress_at": 1})
     both = {"cancelling_at": 2, "finalizing_at": 3}
     _, changed = store.update_batch(
@@ -99,8 +99,8 @@ def test_moments_are_added_to_those_there_are(batch_world: BatchWorld) -> None:
     assert store.batch(batch.owner, batch.id) == changed
 
 
-def test_counting_adds_up_and_tells_the_state(batch_world: BatchWorld) -> None:
-    store, batch = batch_world.store, batch_world.add_batch(b"")
+def test_counting_adds_up_and_tells_the_state(batch_aws: BatchAws) -> None:
+    store, batch = batch_aws.store, batch_aws.add_batch(b"")
     store.add_counts(batch.owner, batch.id, 5, 0)
     store.update_batch(batch.owner, batch.id, CANCELLABLE, status=CANCELLING)
     counted = store.add_counts(batch.owner, batch.id, 2, 1)
@@ -109,8 +109,8 @@ def test_counting_adds_up_and_tells_the_state(batch_world: BatchWorld) -> None:
     assert store.add_counts(batch.owner, "batch_none", 1, 1) is None
 
 
-def test_a_batch_is_claimed_by_one_execution(batch_world: BatchWorld) -> None:
-    store, batch = batch_world.store, batch_world.add_batch(b"")
+def test_a_batch_is_claimed_by_one_execution(batch_aws: BatchAws) -> None:
+    store, batch = batch_aws.store, batch_aws.add_batch(b"")
     assert store.claim(batch.owner, "batch_none", "arn:first") is None
     claimed = store.claim(batch.owner, batch.id, "arn:first")
     assert claimed == dataclasses.replace(batch, execution="arn:first")
@@ -118,18 +118,18 @@ def test_a_batch_is_claimed_by_one_execution(batch_world: BatchWorld) -> None:
     assert store.claim(batch.owner, batch.id, "arn:first") == claimed
 
 
-def test_a_page_is_full_however_large_its_batches_are(batch_world: BatchWorld) -> None:
+def test_a_page_is_full_however_large_its_batches_are(batch_aws: BatchAws) -> None:
     large = {"note": "x" * 350_000}  # three of them are as much as one query gives
-    ids = [batch_world.add_batch(b"", metadata=large).id for _ in range(5)]
-    store, newest_first = batch_world.store, sorted(ids, reverse=True)
+    ids = [batch_aws.add_batch(b"", metadata=large).id for _ in range(5)]
+    store, newest_first = batch_aws.store, sorted(ids, reverse=True)
     assert [batch.id for batch in store.batches("key-1", None, 4)] == newest_first[:4]
     rest = store.batches("key-1", newest_first[0], 6)
     assert [batch.id for batch in rest] == newest_first[1:]
     assert not store.batches("key-2", None, 6)
 
 
-def test_a_key_stands_for_what_came_with_it_first(batch_world: BatchWorld) -> None:
-    store, ttl = batch_world.store, int(time.time()) + 600
+def test_a_key_stands_for_what_came_with_it_first(batch_aws: BatchAws) -> None:
+    store, ttl = batch_aws.store, int(time.time()) + 600
     first = {"batch": "batch_1", "ttl": ttl}
     assert first.items() <= store.put_key("key-1", "k", first).items()
     assert store.put_key("key-1", "k", {"batch": "batch_2", "ttl": ttl})["batch"] == "batch_1"
@@ -138,13 +138,13 @@ def test_a_key_stands_for_what_came_with_it_first(batch_world: BatchWorld) -> No
     assert store.put_key("key-1", "k", {"batch": "batch_4", "ttl": ttl})["batch"] == "batch_4"
 
 
-def test_a_key_may_come_afresh_after_its_time(batch_world: BatchWorld) -> None:
-    store, now = batch_world.store, int(time.time())
+def test_a_key_may_come_afresh_after_its_time(batch_aws: BatchAws) -> None:
+    store, now = batch_aws.store, int(time.time())
     store.put_key("key-1", "k", {"batch": "batch_1", "ttl": now - 10})
     assert store.put_key("key-1", "k", {"batch": "batch_2", "ttl": now + 600})["batch"] == "batch_2"
 
 
-def test_a_file_is_deleted_by_dynamodb_after_its_time(batch_world: BatchWorld) -> None:
+def test_a_file_is_deleted_by_dynamodb_after_its_time(batch_aws: BatchAws) -> None:
     file = StoredFile(
         id="file-1",
         owner="key-1",
@@ -154,13 +154,13 @@ def test_a_file_is_deleted_by_dynamodb_after_its_time(batch_world: BatchWorld) -
         created_at=5,
         expires_at=3_000_000_000,
     )
-    assert batch_world.store.add(file)
-    (item,) = batch_world.items()
+    assert batch_aws.store.add(file)
+    (item,) = batch_aws.items()
     assert 0 < int(item["ttl"]["N"]) - 3_000_000_000 <= 86_400
-    assert batch_world.store.file("key-1", "file-1") == file
+    assert batch_aws.store.file("key-1", "file-1") == file
 
 
-def test_records_are_deleted_by_dynamodb_in_the_end(batch_world: BatchWorld) -> None:
-    batch_world.add_batch(b"")
-    (item,) = batch_world.items()
+def test_records_are_deleted_by_dynamodb_in_the_end(batch_aws: BatchAws) -> None:
+    batch_aws.add_batch(b"")
+    (item,) = batch_aws.items()
     assert int(item["ttl"]["N"]) > time.time() + 300 * 86_400

@@ -10,15 +10,15 @@ import pytest
 from llm_relay.batch.api.uploads import MAX_UPLOAD_BYTES
 
 if TYPE_CHECKING:
-    from tests.support.batch_api import Front
-    from tests.support.batch_environment import BatchWorld
+    from tests.support.batch_api import BatchApi
+    from tests.support.batch_environment import BatchAws
 
 ROWS = b'{"custom_id": "canary-row"}\n'
 DAY = 86_400
 
 
-def uploaded(front: Front, content: bytes = ROWS, name: str = "rows.jsonl", **more: Any) -> Any:
-    return front.client().files.create(file=(name, content), purpose="batch", **more)
+def uploaded(api: BatchApi, content: bytes = ROWS, name: str = "rows.jsonl", **more: Any) -> Any:
+    return api.client().files.create(file=(name, content), purpose="batch", **more)
 
 
 def form(*parts: tuple[str, str], end: str = "--b--\r\n") -> bytes:
@@ -27,15 +27,15 @@ def form(*parts: tuple[str, str], end: str = "--b--\r\n") -> bytes:
     return ("".join(texts) + end).encode()
 
 
-def test_a_file_may_be_as_large_as_lambda_is_handed(front: Front) -> None:
-    assert uploaded(front, b"x" * MAX_UPLOAD_BYTES).bytes == MAX_UPLOAD_BYTES
+def test_a_file_may_be_as_large_as_lambda_is_handed(api: BatchApi) -> None:
+    assert uploaded(api, b"x" * MAX_UPLOAD_BYTES).bytes == MAX_UPLOAD_BYTES
 
 
-def test_a_larger_file_is_shown_the_way(front: Front, batch_world: BatchWorld) -> None:
+def test_a_larger_file_is_shown_the_way(api: BatchApi, batch_aws: BatchAws) -> None:
     with pytest.raises(openai.APIStatusError, match="relay batch submit FILE") as refused:
-        uploaded(front, b"x" * (MAX_UPLOAD_BYTES + 1))
+        uploaded(api, b"x" * (MAX_UPLOAD_BYTES + 1))
     assert (refused.value.status_code, refused.value.code) == (413, "file_too_large")
-    assert list(batch_world.bucket.keys("")) == []
+    assert list(batch_aws.bucket.keys("")) == []
 
 
 @pytest.mark.parametrize(
@@ -52,26 +52,26 @@ def test_a_larger_file_is_shown_the_way(front: Front, batch_world: BatchWorld) -
         (b"", None),
     ],
 )
-def test_what_is_no_upload_is_refused(front: Front, body: bytes, param: str | None) -> None:
-    answer = front.ask("POST", "/files", "multipart/form-data; boundary=b", body)
+def test_what_is_no_upload_is_refused(api: BatchApi, body: bytes, param: str | None) -> None:
+    answer = api.ask("POST", "/files", "multipart/form-data; boundary=b", body)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data", "", ";"])
-def test_what_is_no_form_is_told_what_to_send(front: Front, content_type: str) -> None:
-    answer = front.ask("POST", "/files", content_type, b"{}")
+def test_what_is_no_form_is_told_what_to_send(api: BatchApi, content_type: str) -> None:
+    answer = api.ask("POST", "/files", content_type, b"{}")
     assert answer.status_code == 400
     assert "multipart/form-data" in answer.json()["error"]["message"]
 
 
-def test_a_file_is_kept_as_long_as_asked_for(front: Front) -> None:
-    file = uploaded(front, expires_after={"anchor": "created_at", "seconds": 3600})
+def test_a_file_is_kept_as_long_as_asked_for(api: BatchApi) -> None:
+    file = uploaded(api, expires_after={"anchor": "created_at", "seconds": 3600})
     assert file.expires_at - file.created_at == 3600
 
 
-def test_a_file_is_kept_no_longer_than_its_content(front: Front, batch_world: BatchWorld) -> None:
-    batch_world.environment.setenv("CONTENT_RETENTION_DAYS", "2")
-    file = uploaded(front, expires_after={"anchor": "created_at", "seconds": 30 * DAY})
+def test_a_file_is_kept_no_longer_than_its_content(api: BatchApi, batch_aws: BatchAws) -> None:
+    batch_aws.environment.setenv("CONTENT_RETENTION_DAYS", "2")
+    file = uploaded(api, expires_after={"anchor": "created_at", "seconds": 30 * DAY})
     assert file.expires_at - file.created_at == 2 * DAY
 
 
@@ -85,18 +85,18 @@ def test_a_file_is_kept_no_longer_than_its_content(front: Front, batch_world: Ba
         ({"anchor": "created_at", "seconds": "١٢٣٤٥"}, "expires_after.seconds"),
     ],
 )
-def test_a_time_that_is_none_is_refused(front: Front, expiry: Any, param: str) -> None:
+def test_a_time_that_is_none_is_refused(api: BatchApi, expiry: Any, param: str) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
-        uploaded(front, expires_after=expiry)
+        uploaded(api, expires_after=expiry)
     assert refused.value.param == param
 
 
 def test_a_store_that_is_away_is_told_and_logged_without_contents(
-    front: Front, batch_world: BatchWorld, capsys: pytest.CaptureFixture[str]
+    api: BatchApi, batch_aws: BatchAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    batch_world.environment.setenv("BATCH_BUCKET", "no-such-bucket")
+    batch_aws.environment.setenv("BATCH_BUCKET", "no-such-bucket")
     with pytest.raises(openai.InternalServerError) as refused:
-        uploaded(front, name="canary-name")
+        uploaded(api, name="canary-name")
     assert (refused.value.status_code, refused.value.code) == (503, "batches_unavailable")
     logged = capsys.readouterr()
     assert "NoSuchBucket" in logged.out

@@ -19,7 +19,7 @@ from llm_relay.core.client import Client
 from llm_relay.core.usage import Usage
 from llm_relay.providers.completion import Completion
 from llm_relay.providers.dialects.dialect import ABLITERATION
-from tests.support.batch_environment import batch_world
+from tests.support.batch_environment import batch_aws
 from tests.support.chunk_runs import worker_setup
 from tests.support.dynamodb_proxy import Door
 from tests.support.failing_provider import completion, line
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from tests.support.chunk_runs import ChunkRun, WorkerSetup
 
-__all__ = ["batch_world", "worker_setup"]
+__all__ = ["batch_aws", "worker_setup"]
 
 COST = 25_000  # nanodollars of each answer
 PLENTY = 10**12

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.billing.ledger import ledger
-from tests.support.batch_environment import batch_world
+from tests.support.batch_environment import batch_aws
 from tests.support.chunk_runs import worker_setup
 from tests.support.dynamodb_proxy import Door
 from tests.support.failing_provider import line
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.support.chunk_runs import ChunkRun, WorkerSetup
 
-__all__ = ["batch_world", "worker_setup"]
+__all__ = ["batch_aws", "worker_setup"]
 
 _COST = 25_000
 _INVOCATION = """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from llm_relay.billing.ledger import ledger
 from tests.functions.batch.test_worker_budgets import COST, PLENTY, owned, worst
-from tests.support.batch_environment import batch_world
+from tests.support.batch_environment import batch_aws
 from tests.support.chunk_runs import worker_setup
 from tests.support.dynamodb_proxy import AWAY
 from tests.support.ledger_accounts import client, is_sound
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.support.chunk_runs import WorkerSetup
     from tests.support.ledger_accounts import Accounts
 
-__all__ = ["batch_world", "worker_setup"]
+__all__ = ["batch_aws", "worker_setup"]
 
 _TRIES = 3  # of one call, by the SDK
 

@@ -11,7 +11,7 @@ import pytest
 from llm_relay.api import relay
 from llm_relay.batch.model.manifest import Chunk
 from llm_relay.core.deadline import Deadline
-from tests.support.batch_environment import batch_world
+from tests.support.batch_environment import batch_aws
 from tests.support.chunk_runs import worker_setup
 from tests.support.failing_provider import rows
 from tests.support.scripted_provider import wait_until
@@ -19,7 +19,7 @@ from tests.support.scripted_provider import wait_until
 if TYPE_CHECKING:
     from tests.support.chunk_runs import WorkerSetup
 
-__all__ = ["batch_world", "worker_setup"]
+__all__ = ["batch_aws", "worker_setup"]
 
 
 def test_an_outage_of_calls_that_break_off_is_waited_for_longer_each_time(

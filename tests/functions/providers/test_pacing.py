@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from functions.chat_completions.handler import handler as chat
 from llm_relay.api import relay
 from tests.functions.conftest import Context, proxy_event, taken
-from tests.support.batch_environment import batch_world
+from tests.support.batch_environment import batch_aws
 from tests.support.chunk_runs import worker_setup
 from tests.support.failing_provider import rows
 from tests.support.paying_provider import MODEL
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.support.chunk_runs import WorkerSetup
     from tests.support.scripted_provider import ScriptedProvider
 
-__all__ = ["batch_world", "worker_setup"]
+__all__ = ["batch_aws", "worker_setup"]
 
 ROWS = 200
 SECONDS = 15  # of the worker's, most of which it keeps to close
