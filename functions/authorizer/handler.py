@@ -1,4 +1,4 @@
-"""Turns a caller's bearer token into the usage-plan key that API Gateway checks and counts."""
+"""Authorizes a bearer token as the usage-plan key that API Gateway checks and counts."""
 
 from typing import Any
 
@@ -6,5 +6,5 @@ from llm_relay.api.authorizer import authorize
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Let API Gateway decide: it knows the keys, and this function knows none."""
+    """Return the policy and the usage plan key; API Gateway checks the key itself."""
     return authorize(event)

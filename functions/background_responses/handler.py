@@ -7,5 +7,5 @@ from llm_relay.jobs.response_routes import serve_response
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Show, cancel or delete a background response."""
+    """Return, cancel or delete a background response."""
     return proxy_result(serve_response(parse_event(event)))

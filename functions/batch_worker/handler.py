@@ -6,5 +6,5 @@ from llm_relay.batch.worker.invocation import run_chunk
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Run rows for as long as there is time; return what is left."""
+    """Run rows until the time is up; return what remains."""
     return run_chunk(event, seconds=context.get_remaining_time_in_millis() / 1000)

@@ -7,5 +7,5 @@ from llm_relay.batch.api.batches import serve_batches
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Take on, list, show or cancel batches of the calling client."""
+    """Create, list, return or cancel batches of the calling client."""
     return proxy_result(serve_batches(parse_event(event)))

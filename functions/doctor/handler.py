@@ -1,4 +1,4 @@
-"""`relay doctor`, as far as it looks from the inside: at the secret and the provider."""
+"""The checks of `relay doctor` that run inside the stack: secret and provider."""
 
 from typing import Any
 
@@ -6,5 +6,5 @@ from llm_relay.diagnostics.inspection import inspect_stack
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Return what was found; the event may name the model to ask for."""
+    """Return the findings; the event may name the model to request."""
     return inspect_stack(event, context.get_remaining_time_in_millis() / 1000)

@@ -7,5 +7,5 @@ from llm_relay.batch.api.files import serve_files
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Take, list, show, hand out or delete files of the calling client."""
+    """Create, list, return or delete files of the calling client."""
     return proxy_result(serve_files(parse_event(event)))

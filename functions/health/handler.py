@@ -4,7 +4,7 @@ from typing import Any
 
 
 def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Say that the endpoint is there."""
+    """Report that the endpoint is up."""
     return {
         "statusCode": 200,
         "headers": {"content-type": "application/json"},

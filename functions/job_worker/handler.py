@@ -1,4 +1,4 @@
-"""The jobs queue."""
+"""Processes messages of the jobs queue."""
 
 from typing import Any
 
@@ -6,5 +6,5 @@ from llm_relay.jobs.worker import process_messages
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
-    """Carry out the jobs of one SQS event; name those that are to come again."""
+    """Run the jobs of one SQS event; return the messages to deliver again."""
     return process_messages(event, context)

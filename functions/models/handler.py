@@ -7,7 +7,7 @@ from llm_relay.api.models import list_models, retrieve_model
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """List the provider's models, or show the one that the path names."""
+    """List the providers' models, or return the one in the path."""
     request = parse_event(event)
     work = retrieve_model if request.path_parameters else list_models
     return proxy_result(work(request, context.get_remaining_time_in_millis() / 1000))

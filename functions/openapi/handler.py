@@ -7,7 +7,7 @@ DOCUMENT = Path(__file__).with_name("openapi.json")
 
 
 def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Serve the description of every route."""
+    """Serve the OpenAPI description of every route."""
     return {
         "statusCode": 200,
         "headers": {"content-type": "application/json", "x-content-type-options": "nosniff"},

@@ -15,7 +15,7 @@ SCRIPTS = re.compile(r'(?:<script type="module" src="[^"]+"></script>\s*)+')
 FILE = re.compile(r'(?:href|src)="([^"]+)"')
 MODULE_SYNTAX = re.compile(r"^(?:import .*;\n|export )", re.MULTILINE)
 SWITCHED_OFF = {
-    "message": "The playground of this endpoint is switched off. The API's base URL ends in /v1.",
+    "message": "The playground of this endpoint is disabled. The API's base URL ends in /v1.",
     "type": "invalid_request_error",
     "param": None,
     "code": "unknown_route",

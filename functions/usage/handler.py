@@ -7,5 +7,5 @@ from llm_relay.api.usage_report import show_usage
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Show what the calling client has used, and what is left of its budget."""
+    """Return the calling client's usage, and what is left of its budget."""
     return proxy_result(show_usage(parse_event(event)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -63,14 +63,6 @@ def provider_router() -> ProviderRouter:
         ) from None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderRequest:
-    """A request in one provider's dialect, and the body it was made from."""
-
-    translated: TranslatedRequest
-    body: Document
-
-
 class Relay:
     """Relays one request within the limits of its client."""
 
@@ -84,7 +76,7 @@ class Relay:
         self._settings = provider_router().settings
         self._first_byte_deadline = deadline.within(self._settings.first_byte_seconds)
         self._model = ""  # as requested
-        self._requests: dict[str, ProviderRequest] = {}  # by the provider's name
+        self._requests: dict[Provider, tuple[TranslatedRequest, Document]] = {}
 
     def answer(self, text: bytes) -> HttpAnswer:
         """Return the provider's answer; a RelayError if there is none."""
@@ -115,7 +107,7 @@ class Relay:
         if admission.body is not body:
             text = compact(admission.body)
         translated = provider.translate(self._endpoint.translate, text, admission.body)
-        self._requests[provider.name] = ProviderRequest(translated=translated, body=admission.body)
+        self._requests[provider] = (translated, admission.body)
         return admission
 
     def _reserve(self, max_cost_nanos: int) -> None:
@@ -127,24 +119,24 @@ class Relay:
             self._call.settlement = Settlement(ledger(), reservation, self._model)
 
     def _call_provider(self, provider: Provider, retry: bool) -> HttpAnswer:
-        request = self._requests[provider.name]
-        self._call.dropped = request.translated.dropped
+        translated, body = self._requests[provider]
+        self._call.dropped = translated.dropped
         self._call.price = partial(self._priced, provider)
-        http_request = HttpRequest(
+        request = HttpRequest(
             method="POST",
             path=self._endpoint.path,
-            body=request.translated.text,
+            body=translated.text,
             model=self._model,
             accept=_EVENT_STREAM if self._call.stream else _JSON,
         )
         reply = provider.client.call(
-            http_request, self._first_byte_deadline, self._call.tracker, retry=retry
+            request, self._first_byte_deadline, self._call.tracker, retry=retry
         )
         try:
             self._call.provider_request_id = reply.headers.get("x-request-id")
             if self._call.stream and reply.content_type != _JSON:
-                return self._streamed_answer(reply, provider, request.body)
-            return self._complete_answer(reply, request.body)
+                return self._streamed_answer(reply, provider, body)
+            return self._complete_answer(reply, body)
         except BaseException:
             reply.close()
             raise

@@ -1,4 +1,4 @@
-"""GET /v1/usage: what the calling client has used, and what is left of its budget."""
+"""GET /v1/usage: a client's usage, and what is left of its budget."""
 
 from __future__ import annotations
 
@@ -23,51 +23,44 @@ if TYPE_CHECKING:
     from llm_relay.api.api_gateway import ApiRequest
     from llm_relay.core.answer import HttpAnswer
     from llm_relay.core.client import Client
-    from llm_relay.observability.call_record import CallRecord
 
-# As many as the longest budget has, today included.
-USAGE_DAYS = 31
+USAGE_DAYS = 31  # the days of the longest budget period, today included
 _DAY_SECONDS = 86_400
 
 Document = dict[str, Any]
 
 
 def show_usage(request: ApiRequest) -> HttpAnswer:
-    """Answer with the usage of the client that asks."""
-    return handle_request(request, lambda call: _shown(call, client_of(request)))
+    """Return the usage of the calling client."""
+    return handle_request(request, lambda call: json_success(call, _usage_of(client_of(request))))
 
 
 def usage_report(client: Client, table: Table, now: float, days: int = USAGE_DAYS) -> Document:
-    """Return a client's budget and its usage of so many days, as DynamoDB has them."""
-    first = day_at(now - (days - 1) * _DAY_SECONDS)
-    rows = table.iterate_from(usage_partition(client.id), first)
+    """Return a client's budget and its usage of the last days, from DynamoDB."""
+    first_day = day_at(now - (days - 1) * _DAY_SECONDS)
+    rows = table.iterate_from(usage_partition(client.id), first_day)
     return {
         "object": "usage",
         "client": client.id,
         "budget": _budget(client, table, now),
-        "data": [_used(row) for row in rows],
+        "data": [_usage_row(row) for row in rows],
     }
 
 
-def _shown(call: CallRecord, client: Client) -> HttpAnswer:
-    if not client.id:
-        raise ClientNotFound(
-            "Usage is kept for keys made with `relay keys create`, and yours is none of them. Ask "
-            "whoever runs this endpoint for a key of your own."
-        )
-    return json_success(call, _report(client))
-
-
-def _report(client: Client) -> Document:
+def _usage_of(client: Client) -> Document:
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - late, as boto3
 
-    table = Table(os.environ["CLIENTS_TABLE"])
+    if not client.id:
+        raise ClientNotFound(
+            "Usage is recorded for keys made with `relay keys create` only, and yours is another. "
+            "Ask the operator of this endpoint for such a key."
+        )
     try:
-        return usage_report(client, table, time.time())
+        return usage_report(client, Table(os.environ["CLIENTS_TABLE"]), time.time())
     except (BotoCoreError, ClientError):
         raise LedgerUnavailable(
-            "Your usage cannot be read now. Try again in a moment; if it lasts, tell whoever runs "
-            "this endpoint that DynamoDB does not answer."
+            "Your usage cannot be read. Try again in a moment. If this persists, tell the operator "
+            "of this endpoint that DynamoDB is unavailable."
         ) from None
 
 
@@ -89,16 +82,9 @@ def _budget(client: Client, table: Table, now: float) -> Document | None:
     }
 
 
-def _used(row: Document) -> Document:
-    day, _, model = row["sk"]["S"].partition("#")
-    requests, tokens_in, tokens_out, cost = (
-        int(row[name]["N"]) for name in ("requests", "tokens_in", "tokens_out", "cost_nanos")
-    )
-    return {
-        "day": day,
-        "model": model,
-        "requests": requests,
-        "tokens_in": tokens_in,
-        "tokens_out": tokens_out,
-        "cost_usd": usd_from_nanos(cost),
-    }
+def _usage_row(item: Document) -> Document:
+    day, _, model = item["sk"]["S"].partition("#")
+    names = ("requests", "tokens_in", "tokens_out")
+    counts = {name: int(item[name]["N"]) for name in names}
+    cost_usd = usd_from_nanos(int(item["cost_nanos"]["N"]))
+    return {"day": day, "model": model, **counts, "cost_usd": cost_usd}

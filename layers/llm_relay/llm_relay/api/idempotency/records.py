@@ -13,7 +13,6 @@ from llm_relay.api.idempotency.put_if_absent import PutIfAbsentClient
 from llm_relay.api.idempotency.stored_answer import (
     RecordedBody,
     replayed_answer,
-    stored_answer,
     stored_failure,
 )
 from llm_relay.aws.dynamodb import dynamodb
@@ -152,7 +151,7 @@ def _first_answer(record: IdempotencyRecord, work: Callable[[], HttpAnswer]) -> 
         why = "The relay itself failed. The call may have been paid for, so it is not repeated."
         record.save(stored_failure(InternalError(why)))
         raise
-    body = RecordedBody(answer.body, lambda recorder: record.save(stored_answer(answer, recorder)))
+    body = RecordedBody(answer, record.save)
     if isinstance(answer.body, Iterator):
         return replace(answer, body=body)
     b"".join(body)  # a body that can be read again is recorded at once

@@ -12,7 +12,7 @@ from llm_relay.core.errors import AnswerIncomplete, AnswerTooLarge, ReplayedFail
 from llm_relay.transport.http_transport import MAX_ANSWER_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from llm_relay.core.errors import RelayError
 
@@ -30,44 +30,29 @@ _STORED_HEADERS = {
     "x-relay-provider",
     "x-upstream-request-id",
 }
-
-
-class AnswerRecorder:
-    """Compresses the bytes of an answer as they pass, up to the maximum size."""
-
-    def __init__(self) -> None:
-        self._compressor = zlib.compressobj(wbits=_GZIP)
-        self._compressed = bytearray()
-        self._length = 0
-
-    def add(self, piece: bytes) -> None:
-        """Record a piece, unless the answer is already too large."""
-        self._length += len(piece)
-        if not self._is_too_large():
-            self._compressed += self._compressor.compress(piece)
-
-    def text(self) -> str | None:
-        """Return the recorded bytes as text, once; None if they are too large to store."""
-        self._compressed += self._compressor.flush()
-        return None if self._is_too_large() else base64.b64encode(self._compressed).decode()
-
-    def _is_too_large(self) -> bool:
-        return self._length > MAX_ANSWER_BYTES or len(self._compressed) > MAX_STORED_BYTES
+_INCOMPLETE = (
+    "The caller left the first call with this Idempotency-Key before its answer ended. It may have "
+    "been paid for, so it is not repeated. Use a new key."
+)
+_TOO_LARGE = (
+    "The first call with this Idempotency-Key was answered and paid for, but the answer is too "
+    "large to store. Use a new key, or request a shorter answer."
+)
 
 
 class RecordedBody:
-    """A body that is recorded as it passes; `on_end` gets the recorder, None if the caller left.
+    """A body that is compressed as it passes, and stored at its end.
 
     An iterator with `close`, not a generator: a generator that never starts runs no cleanup.
     """
 
-    def __init__(
-        self, body: Iterable[bytes], on_end: Callable[[AnswerRecorder | None], None]
-    ) -> None:
-        self._body = body
-        self._pieces = iter(body)
-        self._on_end = on_end
-        self._recorder = AnswerRecorder()
+    def __init__(self, answer: HttpAnswer, store: Callable[[StoredAnswer], None]) -> None:
+        self._answer = answer
+        self._pieces = iter(answer.body)
+        self._store = store
+        self._compressor = zlib.compressobj(wbits=_GZIP)
+        self._compressed = bytearray()
+        self._length = 0
         self._is_over = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -78,44 +63,39 @@ class RecordedBody:
         """Return the next piece; the answer is stored before the caller sees the end."""
         piece = next(self._pieces, None)
         if piece is None:
-            self._end(self._recorder)
+            self._end(self._recorded)
             raise StopIteration
-        self._recorder.add(piece)
+        self._length += len(piece)
+        if not self._is_too_large():
+            self._compressed += self._compressor.compress(piece)
         return piece
 
     def close(self) -> None:
-        """Close the body; if it has not ended, the answer is incomplete."""
+        """Close the body; if it has not ended, its answer is incomplete."""
         try:
-            if close := getattr(self._body, "close", None):
+            if close := getattr(self._answer.body, "close", None):
                 close()
         finally:
-            self._end(None)
+            self._end(lambda: stored_failure(AnswerIncomplete(_INCOMPLETE)))
 
-    def _end(self, recorder: AnswerRecorder | None) -> None:
+    def _end(self, stored: Callable[[], StoredAnswer]) -> None:
         if not self._is_over:
             self._is_over = True
-            self._on_end(recorder)
+            self._store(stored())
 
+    def _recorded(self) -> StoredAnswer:
+        self._compressed += self._compressor.flush()
+        if self._is_too_large():
+            return stored_failure(AnswerTooLarge(_TOO_LARGE))
+        headers = self._answer.headers.items()
+        return {
+            "status": int(self._answer.status),
+            "headers": {name: value for name, value in headers if name in _STORED_HEADERS},
+            "body": base64.b64encode(self._compressed).decode(),
+        }
 
-def stored_answer(answer: HttpAnswer, recorder: AnswerRecorder | None) -> StoredAnswer:
-    """Return an answer to store, or the failure of its repeats if it cannot be stored."""
-    if recorder is None:
-        return stored_failure(
-            AnswerIncomplete(
-                "The caller left the first call with this Idempotency-Key before its answer ended. "
-                "It may have been paid for, so it is not repeated. Use a new key."
-            )
-        )
-    body = recorder.text()
-    if body is None:
-        return stored_failure(
-            AnswerTooLarge(
-                "The first call with this Idempotency-Key was answered and paid for, but the "
-                "answer is too large to store. Use a new key, or request a shorter answer."
-            )
-        )
-    headers = {name: value for name, value in answer.headers.items() if name in _STORED_HEADERS}
-    return {"status": int(answer.status), "headers": headers, "body": body}
+    def _is_too_large(self) -> bool:
+        return self._length > MAX_ANSWER_BYTES or len(self._compressed) > MAX_STORED_BYTES
 
 
 def stored_failure(error: RelayError) -> StoredAnswer:
