@@ -149,13 +149,11 @@ def _error_trailers(error: Exception) -> bytes:
     return f"{_ERROR_TYPE}: {error_type}\r\n{_ERROR_BODY}: {body}\r\n".encode()
 
 
-def _patch_runtime() -> None:
-    try:
-        from awslambdaric import lambda_runtime_client as runtime  # noqa: PLC0415
-    except ImportError:
-        return
-    client_class = getattr(runtime, "BaseLambdaRuntimeClient", None)  # its name since 4.0
-    patch_runtime_client(client_class or getattr(runtime, "LambdaRuntimeClient", None))
-
-
-_patch_runtime()
+try:
+    from awslambdaric import lambda_runtime_client as _runtime
+except ImportError:
+    pass
+else:
+    # Renamed in 4.0.
+    _client_class = getattr(_runtime, "BaseLambdaRuntimeClient", None)
+    patch_runtime_client(_client_class or getattr(_runtime, "LambdaRuntimeClient", None))

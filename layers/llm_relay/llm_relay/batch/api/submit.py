@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from llm_relay.aws.boto3_client import boto3_client
 from llm_relay.batch.model.record import (
     CANCELLABLE,
     CANCELLED,
@@ -29,15 +30,8 @@ _STARTED_WITHIN_SECONDS = 300
 @lru_cache(maxsize=1)
 def step_functions() -> Any:
     """Return the client of this environment, created on first use."""
-    import boto3  # noqa: PLC0415 - a quarter of a second that reading calls need not wait
-    from botocore.config import Config  # noqa: PLC0415
-
-    config = Config(
-        connect_timeout=2,
-        read_timeout=4,
-        retries={"mode": "standard", "total_max_attempts": 3},
-    )
-    return boto3.client("stepfunctions", config=config)
+    retries = {"mode": "standard", "total_max_attempts": 3}
+    return boto3_client("stepfunctions", connect_timeout=2, read_timeout=4, retries=retries)
 
 
 def submit(
