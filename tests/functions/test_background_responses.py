@@ -16,8 +16,7 @@ from llm_relay.api.idempotency.records import persistence_layer as stored_answer
 from llm_relay.api.relay import provider_router
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.jobs import leases
-from llm_relay.jobs.leases import LeaseHolder
-from llm_relay.jobs.response_store import answer_key, delete_record, record_key
+from llm_relay.jobs.response_store import delete_record, document_key, record_key
 from tests.support.job_environment import JobWorld, job_world
 from tests.support.ledger_accounts import CLIENT, Accounts
 from tests.support.paying_provider import LISTED, MODEL
@@ -165,7 +164,7 @@ def test_the_answer_of_a_response_cancelled_meanwhile_is_dropped(job_world: JobW
 
 def lies(world: JobWorld, response_id: str) -> Any:
     """What the bucket has of a response."""
-    return json.loads(world.batch.bucket.get(answer_key(OWNER, response_id)))
+    return json.loads(world.batch.bucket.get(document_key(OWNER, response_id)))
 
 
 PAID = ANSWER | {"remaining_credits": 7, "estimated_cost_usd": 0.1}
@@ -191,7 +190,7 @@ def test_an_answer_that_a_killed_invocation_left_to_a_cancelled_response_is_drop
     before = lies(job_world, response_id)
     job_world.ask("POST", f"{PATH}/{response_id}/cancel")
     left = json.dumps(PAID | {"id": response_id, "status": "completed"})
-    job_world.batch.bucket.put(answer_key(OWNER, response_id), left.encode())
+    job_world.batch.bucket.put(document_key(OWNER, response_id), left.encode())
     assert retrieved(job_world, response_id).keys() <= before.keys()
     assert job_world.deliver(job_world.receive()) == []
     assert (lies(job_world, response_id)["status"], job_world.provider.requests) == (
@@ -303,8 +302,8 @@ def test_an_answer_put_down_by_a_killed_invocation_is_not_asked_for_again(
 ) -> None:
     response_id = queued(job_world)
     [key] = [key for key in job_world.batch.bucket.keys("responses/") if "request" not in key]
-    killed = LeaseHolder(expires_at=int(time.time()) - 5)
-    assert leases.acquire(record_key(OWNER, response_id), killed, None)[0]
+    expired = int(time.time()) - 5
+    assert leases.acquire(record_key(OWNER, response_id), "killed", expired, None)[0]
     job_world.batch.bucket.put(key, json.dumps(ANSWER | {"id": response_id}).encode())
     assert job_world.deliver(job_world.receive()) == []
     assert job_world.provider.requests == []

@@ -16,7 +16,6 @@ from llm_relay.api.relay import provider_router
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.jobs import leases
 from llm_relay.jobs.job import ROUTE
-from llm_relay.jobs.leases import LeaseHolder
 from llm_relay.jobs.queue_job import QueueJob
 from llm_relay.jobs.worker import STORE_RESERVE_SECONDS
 from llm_relay.observability.call_record import CallRecord
@@ -144,8 +143,8 @@ def test_a_job_outlives_settings_that_are_wrong(
 def die_while_asking(world: JobWorld, body: Any, message_id: str) -> QueueJob:
     """Leave what an invocation leaves that was killed some seconds ago."""
     job = QueueJob(body, message_id, world.batch.bucket)
-    killed = LeaseHolder(expires_at=int(time.time()) - 5)
-    assert leases.acquire(job.key, killed, job.digest)[0]
+    expired = int(time.time()) - 5
+    assert leases.acquire(job.key, "killed", expired, job.digest)[0]
     return job
 
 

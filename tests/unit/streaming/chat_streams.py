@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from llm_relay.streaming.chat import ChatNormalizer
-from llm_relay.streaming.sse import encode_event, payloads
+from llm_relay.streaming.sse import encode_event
+from tests.support.sse_payloads import payloads
 
 HEAD = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}

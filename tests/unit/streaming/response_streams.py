@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from llm_relay.providers.dialects.dialect import ABLITERATION
 from llm_relay.streaming.responses.normalizer import ResponsesNormalizer
-from llm_relay.streaming.sse import encode_event, payloads
+from llm_relay.streaming.sse import encode_event
+from tests.support.sse_payloads import payloads
 from tests.unit.streaming.sdk import client_that_gets
 
 if TYPE_CHECKING:

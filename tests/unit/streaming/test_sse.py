@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_relay.streaming.sse import FrameBuffer, encode_event, payloads, without_harmful_lines
+from llm_relay.streaming.sse import FrameBuffer, encode_event, without_harmful_lines
+from tests.support.sse_payloads import payloads
 
 LINE_ENDS = ["\n", "\r\n", "\r"]
 

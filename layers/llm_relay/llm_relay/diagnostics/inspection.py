@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import cached_property, partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.aws.secrets_manager import SecretsManager, SecretUnreadableError
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 _REPLY_RESERVE_SECONDS = 2.0
 _STORE_KEY = f"Store the bare key in it: {provider_findings.SET_KEY}"
-_PROVIDER_CHECKS = (  # name, check, the check that it requires
-    ("base url", provider_findings.base_url, "secret"),
-    ("provider key", provider_findings.provider_key, "base url"),
-    ("model", provider_findings.model, "provider key"),
-    ("rate limit", provider_findings.rate_limit, "provider key"),
-    ("provider stream", provider_findings.stream, "model"),
-    ("function clock", provider_findings.clock, "base url"),
+_PROVIDER_CHECKS = (  # name, the check that it requires, check
+    ("base url", "secret", provider_findings.base_url),
+    ("provider key", "base url", provider_findings.provider_key),
+    ("model", "provider key", provider_findings.model),
+    ("rate limit", "provider key", provider_findings.rate_limit),
+    ("provider stream", "model", provider_findings.stream),
+    ("function clock", "base url", provider_findings.clock),
 )
 
 
@@ -44,8 +44,33 @@ def inspect_stack(event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     entries = _provider_entries() if checks.passed("settings") else [None]
     for index, entry in enumerate(entries):
         share = deadline.within(deadline.remaining() / (len(entries) - index))
-        _ProviderInspection(entry, event.get("model"), share).run(checks)
+        _inspect_provider(checks, entry, event.get("model"), share)
     return checks.document()
+
+
+def _inspect_provider(
+    checks: Checklist, entry: ProviderEntry | None, model: str | None, deadline: Deadline
+) -> None:
+    """Run the checks of one provider; with a list of providers, their names end in its name."""
+    suffix = f" of {entry.name}" if entry else ""
+    keys: list[str] = []
+
+    def run(name: str, required: str, check: Callable[[], Finding]) -> None:
+        checks.run(name + suffix, lambda: with_list_fixes(check(), entry), required)
+
+    @cache
+    def probe() -> ProviderProbe:
+        settings = ProviderSettings.from_mapping(os.environ)
+        if entry is None:
+            return probe_provider(settings, keys, model, deadline)
+        return probe_provider(entry.settings(settings), keys, entry.model_name(model), deadline)
+
+    def run_on_probe(name: str, required: str, check: Callable[[ProviderProbe], Finding]) -> None:
+        run(name, required + suffix, lambda: check(probe()))
+
+    run("secret", "settings", partial(_check_secret, entry, keys))
+    for each in _PROVIDER_CHECKS:
+        run_on_probe(*each)
 
 
 def _check_settings() -> Finding:
@@ -64,46 +89,21 @@ def _provider_entries() -> list[ProviderEntry | None]:
     return [*parse_provider_list(text)] if text else [None]
 
 
-class _ProviderInspection:
-    def __init__(self, entry: ProviderEntry | None, model: str | None, deadline: Deadline) -> None:
-        self._entry, self._deadline = entry, deadline
-        self._model = entry.model_name(model) if entry else model
-        self._keys: list[str] = []
-
-    def run(self, checks: Checklist) -> None:
-        """Run all checks; with a list of providers, their names end in this one's."""
-        suffix = f" of {self._entry.name}" if self._entry else ""
-        checks.run("secret" + suffix, partial(self._with_fixes, self._check_secret), "settings")
-        for name, check, required in _PROVIDER_CHECKS:
-            run_check = partial(self._with_fixes, partial(self._check_probe, check))
-            checks.run(name + suffix, run_check, required + suffix)
-
-    def _with_fixes(self, check: Callable[[], Finding]) -> Finding:
-        return with_list_fixes(check(), self._entry) if self._entry else check()
-
-    def _check_probe(self, check: Callable[[ProviderProbe], Finding]) -> Finding:
-        return check(self._probe)
-
-    @cached_property
-    def _probe(self) -> ProviderProbe:
-        settings = ProviderSettings.from_mapping(os.environ)
-        settings = self._entry.settings(settings) if self._entry else settings
-        return probe_provider(settings, self._keys, self._model, self._deadline)
-
-    def _check_secret(self) -> Finding:
-        settings = ProviderKeySettings.from_mapping(os.environ)
-        settings = self._entry.key_settings(settings) if self._entry else settings
-        try:
-            text = settings.key_for_sam_local or SecretsManager().get_text(settings.secret_arn)
-        except SecretUnreadableError as error:
-            return _unreadable_secret(error)
-        if text is None:
-            return fail("The secret is binary, not text.", _STORE_KEY)
-        if problem := format_error(text):
-            return fail(f"The secret {problem}.", _STORE_KEY)
-        self._keys = keys_in(text)
-        place = "from ABLIT_KEY" if settings.key_for_sam_local else "in the secret"
-        return ok(f"{len(self._keys)} key{'s' * (len(self._keys) != 1)} {place}")
+def _check_secret(entry: ProviderEntry | None, keys: list[str]) -> Finding:
+    """Check that the secret can be read and its keys can be sent; add them to `keys`."""
+    settings = ProviderKeySettings.from_mapping(os.environ)
+    settings = entry.key_settings(settings) if entry else settings
+    try:
+        text = settings.key_for_sam_local or SecretsManager().get_text(settings.secret_arn)
+    except SecretUnreadableError as error:
+        return _unreadable_secret(error)
+    if text is None:
+        return fail("The secret is binary, not text.", _STORE_KEY)
+    if problem := format_error(text):
+        return fail(f"The secret {problem}.", _STORE_KEY)
+    keys += keys_in(text)
+    place = "from ABLIT_KEY" if settings.key_for_sam_local else "in the secret"
+    return ok(f"{len(keys)} key{'s' * (len(keys) != 1)} {place}")
 
 
 def _unreadable_secret(error: SecretUnreadableError) -> Finding:
@@ -112,10 +112,8 @@ def _unreadable_secret(error: SecretUnreadableError) -> Finding:
     if error.code in {"AccessDeniedException", "DecryptionFailure"}:
         return fail(
             f"The functions may not read the secret. {error}",
-            "Allow them to read your own secret: give its ARN as ProviderKeySecretArn, and allow "
-            "kms:Decrypt to their roles if you manage its key. Then: sam deploy",
+            "Give your own secret's ARN as ProviderKeySecretArn, and allow kms:Decrypt to the "
+            "functions' roles if you manage its key. Then: sam deploy",
         )
-    return fail(
-        f"The secret cannot be read. {error}",
-        "Run it again; in a VPC, give the functions an endpoint for Secrets Manager.",
-    )
+    fix = "Run it again; in a VPC, give the functions an endpoint for Secrets Manager."
+    return fail(f"The secret cannot be read. {error}", fix)

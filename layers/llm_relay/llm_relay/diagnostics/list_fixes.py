@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 IN_LIST = "in Providers, then: sam deploy"
 
 
-def with_list_fixes(finding: Finding, entry: ProviderEntry) -> Finding:
-    """Return a finding about a provider of a list with the fix that applies to it."""
+def with_list_fixes(finding: Finding, entry: ProviderEntry | None) -> Finding:
+    """Return a finding with the fix for a provider of a list; unchanged for a single one."""
+    if entry is None:
+        return finding
     fixes = {SET_URL: f"set base_url of {entry.name!r} {IN_LIST}"}
     if entry.secret_arn:
         store = "aws secretsmanager put-secret-value --secret-string file://provider-key.txt"

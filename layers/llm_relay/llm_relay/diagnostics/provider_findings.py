@@ -29,17 +29,12 @@ def base_url(probe: ProviderProbe) -> Finding:
     url, answers = probe.base_url, probe.answers
     statuses = {answer.status for answer in answers}
     if not answers:
-        return fail(
-            f"{url} gives no answer. {probe.listing.failure}",
-            f"Compare it with the provider's documentation, and correct it: {SET_URL}",
-        )
+        fix = f"Compare it with the provider's documentation, and correct it: {SET_URL}"
+        return fail(f"{url} gives no answer. {probe.listing.failure}", fix)
     knows_models = probe.listing.is_success or any(chat.is_about_model for chat in probe.chats)
     if statuses <= _NOT_FOUND and not knows_models:
-        return fail(
-            f"{url} answers {min(statuses)}: there is no such API.",
-            "The base URL is the part before /chat/completions; with most providers it ends in "
-            f"/v1, which is added to one that names no version. {SET_URL}",
-        )
+        fix = f"The base URL is the part before /chat/completions, usually up to /v1. {SET_URL}"
+        return fail(f"{url} answers {min(statuses)}: there is no such API.", fix)
     if all(_is_not_from_api(answer) for answer in answers):
         return _not_an_api(url, answers[0])
     if urlsplit(url).scheme != "https" and urlsplit(url).hostname not in _LOOPBACK:
@@ -64,19 +59,16 @@ def provider_key(probe: ProviderProbe) -> Finding:
     if forbidden := statuses.get(HTTPStatus.FORBIDDEN):
         return fail(
             f"The stored key may not do this (403). {forbidden.error_message}",
-            "Grant it the right, and the model, on the provider's page, or store another: "
-            + SET_KEY,
+            f"Grant it the right to the model on the provider's page, or store another: {SET_KEY}",
         )
     if refused:
         return warn(
-            f"Of {len(results)} keys the provider does not accept number {', '.join(refused)} "
-            "(401).",
+            f"Of {len(results)} keys, the provider refuses number {', '.join(refused)} (401).",
             f"Store the valid keys: {SET_KEY} - and each further one: {ADD_KEY}",
         )
     if unanswered := _numbers(results, 0):
         return warn(
-            f"Whether the provider accepts key number {', '.join(unanswered)} is not known: there "
-            "was no answer.",
+            f"Without an answer, the state of key number {', '.join(unanswered)} is not known.",
             "Run it again, with a faster model if there is one: --model.",
         )
     return ok("accepted" if len(results) == 1 else f"all {len(results)} keys are accepted")
@@ -99,10 +91,8 @@ def model(probe: ProviderProbe) -> Finding:
         return not_checked("it needs 'rate limit'")
     answered = [chat for chat in chats if chat.status]
     if not answered:
-        return fail(
-            f"{probe.model} gives no answer to a small request. {chats[0].failure}",
-            f"Try again later. {_other_models(probe)}",
-        )
+        says = f"{probe.model} gives no answer to a small request. {chats[0].failure}"
+        return fail(says, f"Try again later. {_other_models(probe)}")
     if refusal := next((chat for chat in answered if not chat.is_success), None):
         message = refusal.error_message or refusal.failure
         hint = with_hint(refusal.status, message, refusal.error.get("code"))
@@ -115,9 +105,12 @@ def model(probe: ProviderProbe) -> Finding:
 
 def rate_limit(probe: ProviderProbe) -> Finding:
     """Check that the provider's rate limits leave room for calls."""
-    for answer in probe.answers:
-        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            return _limited(answer)
+    limited = (each for each in probe.answers if each.status == HTTPStatus.TOO_MANY_REQUESTS)
+    if refusal := next(limited, None):
+        message = refusal.error_message
+        if refusal.error.get("code") == "insufficient_quota":
+            return fail(f"The account has no credits left (429). {message}", "Top it up.")
+        return fail(f"The provider refuses calls for now (429). {message}", _limit_fix(refusal))
     answers = [each for each in probe.answers if "x-ratelimit-limit-requests" in each.headers]
     if not answers:
         return ok("the provider reports none")
@@ -177,28 +170,16 @@ def _is_not_from_api(answer: ProbeResult) -> bool:
 
 def _not_an_api(url: str, answer: ProbeResult) -> Finding:
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return fail(
-            f"{url} answers with a server error ({answer.status}). {answer.error_message}",
-            "Look at the provider's status page, and try again later.",
-        )
+        says = f"{url} answers with a server error ({answer.status}). {answer.error_message}"
+        return fail(says, "Look at the provider's status page, and try again later.")
     kind = "a redirect" if answer.status != HTTPStatus.OK else "no JSON, as a web site does"
     return fail(f"{url} answers with {kind} ({answer.status}).", f"It is not an API. {SET_URL}")
 
 
-def _limited(answer: ProbeResult) -> Finding:
-    message = answer.error_message
-    if answer.error.get("code") == "insufficient_quota":
-        return fail(f"The account has no credits left (429). {message}", "Top it up.")
-    return fail(f"The provider refuses calls for now (429). {message}", _limit_fix(answer))
-
-
 def _limit_fix(answer: ProbeResult) -> str:
     reset = answer.headers.get("retry-after") or answer.headers.get("x-ratelimit-reset-requests")
-    return (
-        f"Wait{f' (the limit resets after: {reset})' if reset else ''}; ask the provider for "
-        "higher limits; lower BatchWorkers and JobsAtOnce; or alternate between more keys: "
-        + ADD_KEY
-    )
+    wait = f"Wait (the limit resets after: {reset})" if reset else "Wait"
+    return f"{wait}; request higher limits; lower BatchWorkers and JobsAtOnce; or: {ADD_KEY}"
 
 
 def _other_models(probe: ProviderProbe) -> str:

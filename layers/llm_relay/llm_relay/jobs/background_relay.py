@@ -9,18 +9,14 @@ from typing import TYPE_CHECKING
 
 from llm_relay.api.relay import Relay
 from llm_relay.api.request_handling import json_success
-from llm_relay.aws.s3 import Bucket
 from llm_relay.batch.model.names import new_id
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import BackgroundUnavailable, BadRequest
-from llm_relay.core.json_codec import compact
-from llm_relay.jobs.queue import JobsQueue, jobs_queue
+from llm_relay.jobs.queue import queue_url, send_message
 from llm_relay.jobs.response_store import (
     BackgroundResponse,
     add_response,
-    answer_key,
     cancel_response,
-    request_key,
 )
 from llm_relay.streaming.responses.required_fields import complete_response
 from llm_relay.validation.fields import body_object, may_be_flag
@@ -43,27 +39,24 @@ class BackgroundAwareRelay(Relay):
         may_be_flag(body, "background")
         if not body.get("background"):
             return super().answer(text)
-        queue = _queue_for(body)
+        url = _queue_for(body)
         request = {name: value for name, value in body.items() if name != "background"}
         response = _new_response(self._client)
         fields = {name: getattr(response, name) for name in ("id", "created_at", "status")}
         document = complete_response(fields | {"background": True}, body)
-        self._enqueue(queue, response, self.validate(request), document)
+        self._enqueue(url, response, self.validate(request), document)
         return json_success(self._call, document)
 
     def _enqueue(
-        self, queue: JobsQueue, response: BackgroundResponse, request: Document, document: Document
+        self, url: str, response: BackgroundResponse, request: Document, document: Document
     ) -> None:
-        owner, bucket = response.owner, Bucket(os.environ["BATCH_BUCKET"])
         try:
-            bucket.put(request_key(owner, response.id), compact(request))
-            bucket.put(answer_key(owner, response.id), compact(document))
-            add_response(response)
-            queue.send({"owner": owner, "response": response.id})
+            add_response(response, request, document)
+            send_message(url, {"owner": response.owner, "response": response.id})
         except Exception as error:  # noqa: BLE001 - any failure: the provider was not called
             log_internal_error(error, self._call.request_id)
             with suppress(Exception):  # the message may have been sent nevertheless
-                cancel_response(owner, response.id)
+                cancel_response(response.owner, response.id)
             raise BackgroundUnavailable(
                 "The response could not be queued, and the provider was not called. Try again in "
                 "a moment, or leave 'background' out and wait for the answer."
@@ -75,9 +68,9 @@ def owner_id(client: Client) -> str:
     return client.id or client.key_id
 
 
-def _queue_for(body: Document) -> JobsQueue:
-    queue = jobs_queue()
-    if queue is None:
+def _queue_for(body: Document) -> str:
+    url = queue_url()
+    if url is None:
         raise BadRequest(
             "Background responses are switched off here. Leave 'background' out and wait for the "
             "answer, or stream it.",
@@ -95,7 +88,7 @@ def _queue_for(body: Document) -> JobsQueue:
             "leave 'background' out.",
             param="store",
         )
-    return queue
+    return url
 
 
 def _new_response(client: Client) -> BackgroundResponse:

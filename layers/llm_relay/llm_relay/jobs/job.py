@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import random
+import secrets
 import time
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aws_lambda_powertools import Logger
 
+from llm_relay.api.api_gateway import ApiRequest
+from llm_relay.api.relay import Relay
+from llm_relay.api.request_handling import handle_request
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.http_status import is_retryable
 from llm_relay.jobs import leases
 from llm_relay.jobs.items import integer_in, string_in
-from llm_relay.jobs.leases import CANCELLED, QUEUED, UNFINISHED, LeaseHolder
+from llm_relay.jobs.leases import CANCELLED, QUEUED, UNFINISHED
 from llm_relay.notifications.event_bridge import publish
 from llm_relay.providers.retry_policy import retry_after_seconds
 
 if TYPE_CHECKING:
     from llm_relay.aws.dynamodb import Item
     from llm_relay.core.answer import HttpAnswer
+    from llm_relay.core.client import Client
     from llm_relay.core.deadline import Deadline
+    from llm_relay.endpoints.endpoint import Endpoint
+    from llm_relay.observability.call_record import CallRecord
 
 ROUTE = "SQS job"
 MAX_BACKOFF_SECONDS = 900.0
@@ -39,8 +45,11 @@ class Job(Protocol):
     digest: str | None = None  # of its content, if the message itself has it
     fails_at_last_delivery: bool = False  # ends with a temporary failure at the last delivery
 
-    def answer(self, item: Item, deadline: Deadline) -> HttpAnswer:
-        """Call the provider; return its answer or refusal."""
+    def client(self, item: Item) -> Client:
+        """Return the client whose budget pays for the job with that lease."""
+
+    def request(self) -> tuple[Endpoint, bytes]:
+        """Return the endpoint and the body of the request; a RelayError if it is invalid."""
 
     def stored_status(self) -> str | None:
         """Return the status of a result that an earlier, interrupted invocation stored."""
@@ -64,10 +73,11 @@ class Job(Protocol):
 class Delivery:
     """One delivery of one message."""
 
-    holder: LeaseHolder
+    expires_at: int  # when its lease does, in Unix seconds
     deadline: Deadline  # of the provider's answer
     number: int  # from 1
     is_last: bool  # before the message goes to the dead-letter queue
+    holder: str = field(default_factory=lambda: secrets.token_hex(8))  # of the lease
 
 
 class PostponeError(Exception):  # noqa: N818
@@ -80,7 +90,7 @@ class PostponeError(Exception):  # noqa: N818
 
 def run_job(job: Job, delivery: Delivery) -> None:
     """Run an unfinished job; PostponeError if it has to be delivered again."""
-    is_acquired, item = leases.acquire(job.key, delivery.holder, job.digest)
+    is_acquired, item = leases.acquire(job.key, delivery.holder, delivery.expires_at, job.digest)
     if item is None or 0 < integer_in(item, "expires_at") <= time.time():
         return
     if not is_acquired:
@@ -108,7 +118,7 @@ def is_temporary(answer: HttpAnswer) -> bool:
 
 
 def _call_and_store(job: Job, item: Item, delivery: Delivery) -> str:
-    answer = job.answer(item, delivery.deadline)
+    answer = _call(job, job.client(item), delivery.deadline)
     if is_temporary(answer) and not (job.fails_at_last_delivery and delivery.is_last):
         leases.set_status(job.key, delivery.holder, QUEUED)
         retry_after = retry_after_seconds(answer.headers) or 0.0
@@ -123,11 +133,20 @@ def _call_and_store(job: Job, item: Item, delivery: Delivery) -> str:
     return job.store(answer)
 
 
+def _call(job: Job, client: Client, deadline: Deadline) -> HttpAnswer:
+    def work(call: CallRecord) -> HttpAnswer:
+        endpoint, text = job.request()
+        return Relay(endpoint, call, deadline, client).answer(text)
+
+    request = ApiRequest(route=ROUTE, request_id=job.id, api_key_id=client.key_id)
+    return handle_request(request, work)
+
+
 def _on_not_acquired(job: Job, item: Item) -> None:
     """Postpone a job that another delivery runs; publish the end of a finished one."""
     if job.digest is not None and string_in(item, "digest") != job.digest:
         # Postponed until it is in the dead-letter queue; dropped as a duplicate it would be lost.
-        _logger().warning("a job's id was used before with other content", extra={"job": job.id})
+        Logger().warning("a job's id was used before with other content", extra={"job": job.id})
         raise PostponeError(0)
     status = string_in(item, "status")
     if status in UNFINISHED:
@@ -140,8 +159,3 @@ def _publish_end(job: Job, status: str) -> None:
         job.discard_answer()
     if status not in UNFINISHED:  # or else another delivery has taken over
         publish(f"{job.kind}.{status}", job.id, job.event_data())
-
-
-@lru_cache(maxsize=1)
-def _logger() -> Logger:
-    return Logger()

@@ -8,9 +8,7 @@ queued ──acquire──▶ in_progress ──set_status──▶ completed, i
 from __future__ import annotations
 
 import os
-import secrets
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from llm_relay.aws.dynamodb import Table
@@ -34,31 +32,22 @@ _IS_HELD = "#holder = :holder AND (#status = :in_progress OR #status = :status)"
 _IS_FREE_WITH_DIGEST = f"attribute_not_exists(pk) OR (#digest = :digest AND {_IS_FREE})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaseHolder:
-    """One delivery of a message; its lease expires at a Unix time in seconds."""
-
-    expires_at: int
-    name: str = field(default_factory=lambda: secrets.token_hex(8))
-
-
 def jobs_table() -> Table:
     """Return the table of leases and background responses."""
     return Table(os.environ["BATCHES_TABLE"])
 
 
-def acquire(key: Item, holder: LeaseHolder, digest: str | None) -> tuple[bool, Item | None]:
+def acquire(
+    key: Item, holder: str, expires_at: int, digest: str | None
+) -> tuple[bool, Item | None]:
     """Return whether the holder has the job now, and its current item; None if there is none.
 
-    With a digest of the job's content, a missing item is created, and one with another digest is
-    not acquired.
+    The lease expires at a Unix time in seconds. With a digest of the job's content, a missing item
+    is created, and one with another digest is not acquired.
     """
     now = int(time.time())
-    sets: dict[str, str | int] = {
-        "status": IN_PROGRESS,
-        "until": holder.expires_at,
-        "holder": holder.name,
-    }
+    sets: dict[str, str | int]
+    sets = {"status": IN_PROGRESS, "until": expires_at, "holder": holder}
     if digest is not None:
         sets |= {"digest": digest, "ttl": now + RETENTION_SECONDS}
     change = f"{set_expression(sets)} ADD #deliveries :one"
@@ -67,9 +56,9 @@ def acquire(key: Item, holder: LeaseHolder, digest: str | None) -> tuple[bool, I
     return jobs_table().update(update_item(key, change, values, condition))
 
 
-def set_status(key: Item, holder: LeaseHolder, status: str) -> tuple[bool, Item | None]:
+def set_status(key: Item, holder: str, status: str) -> tuple[bool, Item | None]:
     """Give a held job a status and end the lease; return whether it was held, and its item."""
     change = set_expression(["status", "until"])
-    states = {"status": status, "in_progress": IN_PROGRESS, "holder": holder.name}
+    states = {"status": status, "in_progress": IN_PROGRESS, "holder": holder}
     values: dict[str, str | int] = {**states, "until": 0}
     return jobs_table().update(update_item(key, change, values, _IS_HELD))

@@ -21,27 +21,19 @@ def sqs_client() -> Any:
     return boto3_client("sqs", connect_timeout=2, read_timeout=5, retries=retries)
 
 
-def jobs_queue() -> JobsQueue | None:
+def queue_url() -> str | None:
     """Return the queue of this environment; None if it has none."""
-    url = os.environ.get("JOBS_QUEUE_URL")
-    return JobsQueue(url) if url else None
+    return os.environ.get("JOBS_QUEUE_URL") or None
 
 
-class JobsQueue:
-    """One queue."""
+def send_message(url: str, document: dict[str, Any]) -> None:
+    """Send a document as a message."""
+    sqs_client().send_message(QueueUrl=url, MessageBody=compact(document).decode())
 
-    def __init__(self, url: str) -> None:
-        self._url = url
 
-    def send(self, document: dict[str, Any]) -> None:
-        """Send a message."""
-        body = compact(document).decode()
-        sqs_client().send_message(QueueUrl=self._url, MessageBody=body)
-
-    def postpone(self, receipt_handle: str, seconds: float) -> None:
-        """Hide a received message for that many seconds, after which it is delivered again."""
-        sqs_client().change_message_visibility(
-            QueueUrl=self._url,
-            ReceiptHandle=receipt_handle,
-            VisibilityTimeout=min(_MAX_POSTPONE_SECONDS, max(0, math.ceil(seconds))),
-        )
+def postpone_message(url: str, receipt_handle: str, seconds: float) -> None:
+    """Hide a received message for that many seconds, after which it is delivered again."""
+    timeout = min(_MAX_POSTPONE_SECONDS, max(0, math.ceil(seconds)))
+    sqs_client().change_message_visibility(
+        QueueUrl=url, ReceiptHandle=receipt_handle, VisibilityTimeout=timeout
+    )

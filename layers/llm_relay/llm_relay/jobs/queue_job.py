@@ -8,14 +8,11 @@ import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.api.api_gateway import ApiRequest
-from llm_relay.api.relay import Relay
-from llm_relay.api.request_handling import handle_request
 from llm_relay.core.client import Client
 from llm_relay.core.errors import BadRequest
 from llm_relay.core.json_codec import compact, parse
 from llm_relay.endpoints.endpoint import endpoint_at
-from llm_relay.jobs.job import ROUTE, Job
+from llm_relay.jobs.job import Job
 from llm_relay.validation.fields import needs_object, refuse
 
 if TYPE_CHECKING:
@@ -24,12 +21,9 @@ if TYPE_CHECKING:
     from llm_relay.aws.dynamodb import Item
     from llm_relay.aws.s3 import Bucket
     from llm_relay.core.answer import HttpAnswer
-    from llm_relay.core.deadline import Deadline
     from llm_relay.core.defaults import Document
     from llm_relay.endpoints.endpoint import Endpoint
-    from llm_relay.observability.call_record import CallRecord
 
-_OPERATOR = "operator"
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _EXAMPLE = '{"id": "job-1", "url": "/v1/chat/completions", "body": {"model": "..."}}'
 _NOT_ALLOWED = {
@@ -57,16 +51,26 @@ class QueueJob(Job):
         content = json.dumps(message, sort_keys=True)
         self.digest = hashlib.sha256(content.encode()).hexdigest()
 
-    def answer(self, _item: Item, deadline: Deadline) -> HttpAnswer:
-        """Call the provider; return its answer or refusal."""
+    def client(self, _item: Item) -> Client:
+        """Return the operator, who has no budget."""
+        return Client(id="", key_id="operator")
 
-        def work(call: CallRecord) -> HttpAnswer:
-            endpoint, body = self._request()
-            client = Client(id="", key_id=_OPERATOR)
-            return Relay(endpoint, call, deadline, client).answer(compact(body))
-
-        request = ApiRequest(route=ROUTE, request_id=self.id, api_key_id=_OPERATOR)
-        return handle_request(request, work)
+    def request(self) -> tuple[Endpoint, bytes]:
+        """Return the endpoint and the body of the message; BadRequest if it is invalid."""
+        message = self._message
+        if not isinstance(message, dict):
+            raise BadRequest(f"A message must be a JSON object such as {_EXAMPLE}.")
+        if message.get("id") is not None and not _is_valid_id(message["id"]):
+            refuse("id", "must be 1 to 128 letters, digits, dots, dashes and underscores.")
+        url = message.get("url")
+        endpoint = endpoint_at(url) if isinstance(url, str) else None
+        if endpoint is None:
+            refuse("url", "must be /v1/chat/completions or /v1/responses.")
+        body = needs_object(message, "body", '{"model": "..."}')
+        for name, reason in _NOT_ALLOWED.items():
+            if body.get(name):
+                refuse(f"body.{name}", reason)
+        return endpoint, compact(body)
 
     def stored_status(self) -> str | None:
         """Return the status of a result that an earlier, interrupted invocation stored."""
@@ -92,22 +96,6 @@ class QueueJob(Job):
     def event_data(self) -> Document:
         """Return the location of the result."""
         return {"result": {"bucket": self._bucket.name, "key": result_key(self.id)}}
-
-    def _request(self) -> tuple[Endpoint, Document]:
-        message = self._message
-        if not isinstance(message, dict):
-            raise BadRequest(f"A message must be a JSON object such as {_EXAMPLE}.")
-        if message.get("id") is not None and not _is_valid_id(message["id"]):
-            refuse("id", "must be 1 to 128 letters, digits, dots, dashes and underscores.")
-        url = message.get("url")
-        endpoint = endpoint_at(url) if isinstance(url, str) else None
-        if endpoint is None:
-            refuse("url", "must be /v1/chat/completions or /v1/responses.")
-        body = needs_object(message, "body", '{"model": "..."}')
-        for name, reason in _NOT_ALLOWED.items():
-            if body.get(name):
-                refuse(f"body.{name}", reason)
-        return endpoint, body
 
 
 def parse_message(text: str) -> Any:

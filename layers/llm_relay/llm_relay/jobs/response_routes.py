@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 from typing import TYPE_CHECKING
 
 from llm_relay.api.client_context import client_of
 from llm_relay.api.request_handling import handle_request, json_success
-from llm_relay.aws.s3 import Bucket
 from llm_relay.core.errors import BadRequest, ResponseNotFound
 from llm_relay.jobs.background_relay import owner_id
-from llm_relay.jobs.response_job import delete_response_objects
 from llm_relay.jobs.response_store import (
     BackgroundResponse,
-    answer_key,
     cancel_response,
+    delete_objects,
     delete_record,
     find_response,
+    read_document,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +57,7 @@ def _delete(request: ApiRequest) -> Document:
     response = _find(request, find_response)
     # The record first: without it, a call in progress stores no answer.
     delete_record(response.owner, response.id)
-    delete_response_objects(_bucket(), response.owner, response.id)
+    delete_objects(response.owner, response.id)
     return {"id": response.id, "object": "response", "deleted": True}
 
 
@@ -92,11 +89,7 @@ def _not_found(response_id: str) -> ResponseNotFound:
 
 def _to_document(response: BackgroundResponse) -> Document:
     try:
-        text = _bucket().get(answer_key(response.owner, response.id))
+        document = read_document(response.owner, response.id)
     except KeyError:  # deleted since the record was read
         raise _not_found(response.id) from None
-    return response.to_document(json.loads(text))
-
-
-def _bucket() -> Bucket:
-    return Bucket(os.environ["BATCH_BUCKET"])
+    return response.to_document(document)

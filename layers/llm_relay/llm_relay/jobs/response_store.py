@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llm_relay.aws.s3 import Bucket
 from llm_relay.core.client import Client, parse_client
+from llm_relay.core.json_codec import compact
 from llm_relay.jobs.items import integer_in, set_expression, string_in, update_item
 from llm_relay.jobs.leases import CANCELLED, IN_PROGRESS, QUEUED, RETENTION_SECONDS, jobs_table
 from llm_relay.streaming.responses.required_fields import complete_response
@@ -44,12 +47,7 @@ def without_answer(document: Document, status: str) -> Document:
     return bare | empty | {"status": status}
 
 
-def request_key(owner: str, response_id: str) -> str:
-    """Return the bucket key of a response's request."""
-    return f"responses/{owner}/{response_id}.request.json"
-
-
-def answer_key(owner: str, response_id: str) -> str:
+def document_key(owner: str, response_id: str) -> str:
     """Return the bucket key of a response, as it was queued or as it ended."""
     return f"responses/{owner}/{response_id}.json"
 
@@ -59,8 +57,10 @@ def record_key(owner: str, response_id: str) -> Item:
     return {"pk": {"S": f"responses#{owner}"}, "sk": {"S": response_id}}
 
 
-def add_response(response: BackgroundResponse) -> None:
-    """Store a new record."""
+def add_response(response: BackgroundResponse, request: Document, document: Document) -> None:
+    """Store a new response: its request, its document and its record."""
+    _bucket().put(_request_key(response.owner, response.id), compact(request))
+    write_document(response.owner, response.id, document)
     values: dict[str, str | int] = {
         "status": response.status,
         "client": json.dumps(response.client.document()),
@@ -91,9 +91,39 @@ def delete_record(owner: str, response_id: str) -> None:
     jobs_table().delete(record_key(owner, response_id))
 
 
+def delete_objects(owner: str, response_id: str) -> None:
+    """Delete a response's request and document."""
+    _bucket().delete(_request_key(owner, response_id))
+    _bucket().delete(document_key(owner, response_id))
+
+
+def read_request(owner: str, response_id: str) -> bytes:
+    """Return the stored body of a response's request."""
+    return _bucket().get(_request_key(owner, response_id))
+
+
+def read_document(owner: str, response_id: str) -> Document:
+    """Return the stored document of a response; KeyError if it was deleted."""
+    document: Document = json.loads(_bucket().get(document_key(owner, response_id)))
+    return document
+
+
+def write_document(owner: str, response_id: str, document: Document) -> None:
+    """Store the document of a response."""
+    _bucket().put(document_key(owner, response_id), compact(document))
+
+
 def client_in(item: Item) -> Client:
     """Return the client of a record."""
     return parse_client(json.loads(string_in(item, "client")))
+
+
+def _bucket() -> Bucket:
+    return Bucket(os.environ["BATCH_BUCKET"])
+
+
+def _request_key(owner: str, response_id: str) -> str:
+    return f"responses/{owner}/{response_id}.request.json"
 
 
 def _parse(item: Item | None) -> BackgroundResponse | None:

@@ -22,23 +22,16 @@ from llm_relay.core.deadline import Deadline
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import InternalError
 from llm_relay.jobs.job import Delivery, PostponeError, backoff_seconds, run_job
-from llm_relay.jobs.leases import LeaseHolder
-from llm_relay.jobs.queue import jobs_queue, sqs_client
+from llm_relay.jobs.queue import postpone_message, queue_url, sqs_client
 from llm_relay.jobs.queue_job import QueueJob, parse_message
 from llm_relay.jobs.response_job import ResponseJob
 from llm_relay.notifications.event_bridge import event_bridge_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from llm_relay.jobs.job import Job
 
 STORE_RESERVE_SECONDS = 30.0  # of the function's time, to store results
 _DEFAULT_MAX_DELIVERIES = "10"
-
-
-class RetryMessage(Exception):  # noqa: N818
-    """The message has to be delivered again."""
 
 
 def process_messages(event: dict[str, Any], context: Any) -> Any:
@@ -60,8 +53,7 @@ def process_messages(event: dict[str, Any], context: Any) -> Any:
 
 def _prepare_clients() -> None:
     """Make what the threads share: boto3's first clients cannot be made at the same time."""
-    clients: tuple[Callable[[], Any], ...] = (dynamodb, s3, sqs_client, event_bridge_client)
-    for make_client in clients:
+    for make_client in (dynamodb, s3, sqs_client, event_bridge_client):
         make_client()
     with suppress(InternalError):  # reported for each message
         provider_router()
@@ -72,7 +64,7 @@ def _process(record: SQSRecord, seconds: float) -> None:
     max_deliveries = int(os.environ.get("JOBS_MAX_DELIVERIES") or _DEFAULT_MAX_DELIVERIES)
     try:
         delivery = Delivery(
-            holder=LeaseHolder(expires_at=int(time.time() + seconds) + 1),
+            expires_at=int(time.time() + seconds) + 1,
             deadline=Deadline.after(seconds - STORE_RESERVE_SECONDS),
             number=number,
             is_last=number >= max_deliveries,
@@ -81,23 +73,19 @@ def _process(record: SQSRecord, seconds: float) -> None:
         if not (job.fails_at_last_delivery and delivery.is_last):
             provider_router()  # raises, so that no job fails for good while settings are wrong
         run_job(job, delivery)
-    except PostponeError as postponed:
-        _postpone(record, postponed.seconds)
+        return
+    except PostponeError as error:
+        postponed = error
     except Exception as error:  # noqa: BLE001 - its message may contain the request
         log_internal_error(error, record.message_id)
-        _postpone(record, backoff_seconds(number))
+        postponed = PostponeError(backoff_seconds(number))
+    if url := queue_url():
+        postpone_message(url, record.receipt_handle, postponed.seconds)
+    raise postponed
 
 
 def _job_of(record: SQSRecord) -> Job:
-    bucket = Bucket(os.environ["BATCH_BUCKET"])
     message = parse_message(record.body)
     if isinstance(message, dict) and message.keys() == {"owner", "response"}:
-        return ResponseJob(str(message["owner"]), str(message["response"]), bucket)
-    return QueueJob(message, record.message_id, bucket)
-
-
-def _postpone(record: SQSRecord, seconds: float) -> None:
-    queue = jobs_queue()
-    if queue:
-        queue.postpone(record.receipt_handle, seconds)
-    raise RetryMessage
+        return ResponseJob(str(message["owner"]), str(message["response"]))
+    return QueueJob(message, record.message_id, Bucket(os.environ["BATCH_BUCKET"]))

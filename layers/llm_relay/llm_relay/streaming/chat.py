@@ -67,7 +67,6 @@ class ChatNormalizer(StreamNormalizer):
         return encode_event(error.body())
 
     def _missing_usage(self) -> bytes:
-        """Return the usage chunk if the usage came along with text."""
         if not self._wants_usage or self._usage_sent or self._usage is None:
             return b""
         self._usage_sent = True

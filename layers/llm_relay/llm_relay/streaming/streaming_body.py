@@ -60,17 +60,14 @@ class StreamingBody:
     def open(self) -> None:
         """Wait for the first event, or until the first keep-alive comment is due.
 
-        Raises a RelayError if the provider refuses in its first event or ends without one: the
-        answer can still have an error's status.
+        Raises a RelayError for a failure up to the first event: the status is still to be sent.
         """
         due = self._deadline.within(self._keep_alive_seconds)
         while self.is_silent and not self._is_over and due.remaining():
             with suppress(TimeoutError):
                 self._first_frames += self._read(due.remaining())
-        if self._normalizer.refusal:
-            raise refusal_in_success(self._normalizer.refusal)
-        if self._failure and self.is_silent:
-            raise self._failure
+        if failure := self._early_failure():
+            raise failure
         if not self._deadline.remaining():
             raise timeout_error()
         self._first_frames = self._first_frames or KEEP_ALIVE
@@ -96,31 +93,32 @@ class StreamingBody:
         self._finish("caller_left")
 
     def _next_frames(self, due: Deadline) -> bytes:
-        # An unfinished or removed frame is silence to the caller as well.
-        seconds = self._read_timeout(due)
-        if not seconds:
-            return self._fill_silence()
+        if self._normalizer.is_finished:
+            due = self._linger_deadline or self._deadline.within(_LINGER_SECONDS)
+            self._linger_deadline = due
         try:
-            return self._read(seconds)
+            if seconds := due.remaining():
+                return self._read(seconds)
         except TimeoutError:
-            return self._fill_silence()
+            pass
         except RelayError as error:
-            return self._fail(error)
+            return self._end(error)
         except Exception as error:  # noqa: BLE001 - the caller gets an error event
             log_internal_error(error, self._call.request_id)
-            return self._fail(InternalError("The relay itself failed. Its log has the request id."))
-
-    def _read_timeout(self, due: Deadline) -> float:
-        if not self._normalizer.is_finished:
-            return due.remaining()
-        self._linger_deadline = self._linger_deadline or self._deadline.within(_LINGER_SECONDS)
-        return self._linger_deadline.remaining()
+            return self._end(InternalError("The relay itself failed. Its log has the request id."))
+        if self._deadline.remaining() and not self._normalizer.is_finished:
+            return KEEP_ALIVE
+        return self._end(timeout_error())
 
     def _read(self, seconds: float) -> bytes:
         chunk = self._call.tracker.timed(lambda: self._reply.read(seconds))
-        if not chunk:
-            return self._end()
-        return self._normalize(self._frames.feed(chunk))
+        if chunk:
+            return self._normalize(self._frames.feed(chunk))
+        rest = self._normalize(self._frames.flush())
+        if self._is_over:
+            return rest
+        when = "before the first event" if self.is_silent else "too early"
+        return rest + self._end(UpstreamFailed(f"The provider ended its stream {when}."))
 
     def _normalize(self, frames: bytes) -> bytes:
         normalized = self._normalizer.normalize(without_harmful_lines(frames))
@@ -129,29 +127,13 @@ class StreamingBody:
             return normalized
         if not self._normalizer.event_count:
             raise invalid
-        return normalized + self._fail(invalid)
+        return normalized + self._end(invalid)
 
-    def _end(self) -> bytes:
-        rest = self._normalize(self._frames.flush())
-        if self._is_over:
-            return rest
-        closing = self._normalizer.closing_frames()
-        if closing is None:
-            when = "before the first event" if self.is_silent else "too early"
-            return rest + self._fail(UpstreamFailed(f"The provider ended its stream {when}."))
-        self._is_over = True
-        return rest + (closing or b"")
-
-    def _fill_silence(self) -> bytes:
-        if self._normalizer.is_finished:
-            self._is_over = True
-            return b""
-        return KEEP_ALIVE if self._deadline.remaining() else self._fail(timeout_error())
-
-    def _fail(self, error: RelayError) -> bytes:
+    def _end(self, error: RelayError) -> bytes:
+        """End the stream; with the error, unless the answer is complete."""
         self._is_over = True
         if (closing := self._normalizer.closing_frames()) is not None:
-            return closing  # the answer is complete; a later failure does not matter
+            return closing
         self._failure = error
         return self._normalizer.failure_frames(error)
 
@@ -159,19 +141,15 @@ class StreamingBody:
         self._is_over = True
         self._reply.close()
         self._call.record_usage(self._normalizer.usage, self._normalizer.model)
-        is_refused = self._normalizer.refusal is not None
-        self._call.finish(
-            HTTPStatus.OK, code, failure=self._failure, possibly_billed=not is_refused
-        )
-        self._report_outcome()
-
-    def _report_outcome(self) -> None:
+        may_be_billed = self._normalizer.refusal is None
+        self._call.finish(HTTPStatus.OK, code, failure=self._failure, possibly_billed=may_be_billed)
         report, self.on_outcome = self.on_outcome, None
-        if not report:
-            return
+        failure = self._early_failure()
+        if report and (failure or not self.is_silent):
+            report(failure)
+
+    def _early_failure(self) -> RelayError | None:
+        """Return the failure before the first event, or in it."""
         if self._normalizer.refusal:
-            report(refusal_in_success(self._normalizer.refusal))
-        elif not self.is_silent:
-            report(None)
-        elif self._failure:
-            report(self._failure)
+            return refusal_in_success(self._normalizer.refusal)
+        return self._failure if self.is_silent else None

@@ -9,7 +9,7 @@ from typing import Any
 from llm_relay.core.defaults import Document, text_in, with_defaults
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class TextKind:
     """How one kind of text is represented in items and named in events."""
 
@@ -17,47 +17,30 @@ class TextKind:
     item_type: str
     event_prefix: str = ""  # before .delta and .done; empty for unknown kinds
     field: str = "text"  # of the part and of the .done event
-    index_field: str = "content_index"  # the text's position in its item; empty for arguments
-    has_parts: bool = True  # part events surround its text events
+    index_field: str = "content_index"  # the part's position in its item; empty without parts
     required_lists: tuple[str, ...] = ()  # in its .delta and .done events
 
 
 OUTPUT_TEXT = TextKind(
-    part_type="output_text",
-    item_type="message",
-    event_prefix="response.output_text",
-    required_lists=("logprobs",),
+    "output_text", "message", "response.output_text", required_lists=("logprobs",)
 )
-REFUSAL = TextKind(
-    part_type="refusal", item_type="message", event_prefix="response.refusal", field="refusal"
-)
-REASONING = TextKind(
-    part_type="reasoning_text", item_type="reasoning", event_prefix="response.reasoning_text"
-)
+REFUSAL = TextKind("refusal", "message", "response.refusal", field="refusal")
+REASONING = TextKind("reasoning_text", "reasoning", "response.reasoning_text")
 SUMMARY = TextKind(
-    part_type="summary_text",
-    item_type="reasoning",
-    event_prefix="response.reasoning_summary_text",
-    index_field="summary_index",
+    "summary_text", "reasoning", "response.reasoning_summary_text", index_field="summary_index"
 )
-ARGUMENTS = TextKind(
-    part_type="arguments",
-    item_type="function_call",
-    event_prefix="response.function_call_arguments",
-    field="arguments",
-    index_field="",
-    has_parts=False,
-)
+_CALL_ARGUMENTS = "response.function_call_arguments"
+ARGUMENTS = TextKind("arguments", "function_call", _CALL_ARGUMENTS, "arguments", index_field="")
 TEXT_KINDS = (OUTPUT_TEXT, REFUSAL, REASONING, SUMMARY, ARGUMENTS)
 TEXT_ITEM_TYPES = {kind.item_type for kind in TEXT_KINDS}
-_BY_PART_TYPE = {kind.part_type: kind for kind in TEXT_KINDS if kind.has_parts}
+_BY_PART_TYPE = {kind.part_type: kind for kind in TEXT_KINDS if kind.index_field}
 
 
 def kind_of_part(part: Document, item_type: str) -> TextKind:
     """Return the kind of text in a part, by its type or by the type of its item."""
     default = "reasoning_text" if item_type == "reasoning" else "output_text"
     name = text_in(part, "type") or ("refusal" if "refusal" in part else default)
-    kind = _BY_PART_TYPE.get(name) or TextKind(part_type=name, item_type=item_type)
+    kind = _BY_PART_TYPE.get(name) or TextKind(name, item_type)
     # Some providers send the text of their reasoning as output_text.
     return REASONING if item_type == "reasoning" != kind.item_type else kind
 

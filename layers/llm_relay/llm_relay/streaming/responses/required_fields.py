@@ -1,4 +1,4 @@
-"""The fields that OpenAI's types require of a response, where a provider leaves them out."""
+"""Adds the fields that OpenAI's types require to responses, usage and output items."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Any
 from llm_relay.core.defaults import Document, object_in, objects_in, text_in, with_defaults
 from llm_relay.core.usage import usage_of
 
-# Of items' ids.
 ID_PREFIXES = {"message": "msg", "function_call": "fc", "reasoning": "rs", "web_search_call": "ws"}
-_NO_INPUT_DETAILS = {"cached_tokens": 0, "cache_write_tokens": 0}
-_NO_OUTPUT_DETAILS = {"reasoning_tokens": 0}
+_ZERO_DETAILS = {
+    "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+    "output_tokens_details": {"reasoning_tokens": 0},
+}
 
 
 def complete_response(response: Document, body: Document) -> Document:
-    """Return a response with every field; what the caller asked for is told from the request."""
+    """Return a response with every field; those that echo the request are from its body."""
     defaults = {
         "id": f"resp_{uuid.uuid4().hex}",
         "object": "response",
@@ -32,7 +33,7 @@ def complete_response(response: Document, body: Document) -> Document:
         "incomplete_details": None,
         "instructions": body.get("instructions"),
         "text": body.get("text") or {"format": {"type": "text"}},
-        "usage": None,  # unless the provider tells it: none is made up
+        "usage": None,  # never invented
         "metadata": body.get("metadata") or {},
     }
     whole = with_defaults(defaults, response)
@@ -46,35 +47,35 @@ def complete_usage(usage: Document) -> Document:
     counted = usage_of({"usage": usage})
     tokens_in, tokens_out = counted.tokens_in or 0, counted.tokens_out or 0
     total = usage.get("total_tokens")
-    return usage | {
-        "input_tokens": tokens_in,
-        "output_tokens": tokens_out,
-        "total_tokens": total if type(total) is int else tokens_in + tokens_out,
-        "input_tokens_details": with_defaults(
-            _NO_INPUT_DETAILS, object_in(usage, "input_tokens_details")
-        ),
-        "output_tokens_details": with_defaults(
-            _NO_OUTPUT_DETAILS, object_in(usage, "output_tokens_details")
-        ),
-    }
+    return (
+        usage
+        | {
+            "input_tokens": tokens_in,
+            "output_tokens": tokens_out,
+            "total_tokens": total if type(total) is int else tokens_in + tokens_out,
+        }
+        | {
+            name: with_defaults(zeros, object_in(usage, name))
+            for name, zeros in _ZERO_DETAILS.items()
+        }
+    )
 
 
 def complete_output(response: Document) -> list[Document]:
-    """Return the items of a whole answer, each with the fields that its kind requires."""
-    return [
-        _complete_item(index, item) for index, item in enumerate(objects_in(response, "output"))
-    ]
+    """Return the items of a complete answer, with the fields that their types require."""
+    items = enumerate(objects_in(response, "output"))
+    return [_complete_item(index, item) for index, item in items]
 
 
 def item_type(item: Document) -> str:
-    """Return the kind of an output item; one without a type is known by OpenAI's prefixes."""
+    """Return the type of an output item, or else guess it from the prefix of its id."""
     prefix = text_in(item, "id").partition("_")[0]
     kind = next((kind for kind, known in ID_PREFIXES.items() if prefix == known), "message")
     return text_in(item, "type") or ("function_call" if "call_id" in item else kind)
 
 
 def content_parts(content: Any) -> list[Document]:
-    """Return the parts of a content, which may be a bare text."""
+    """Return the parts of a content, which may be a bare string."""
     if isinstance(content, str):
         return [{"text": content}]
     return objects_in({"content": content}, "content")
@@ -89,22 +90,15 @@ def _complete_item(index: int, item: Document) -> Document:
     elif kind == "function_call":
         call_id = text_in(item, "id") or f"call_{index}"
         own = {"call_id": call_id, "name": "", "arguments": "{}", "status": "completed"}
-        item = item | _arguments_as_text(item)
+        if isinstance(item.get("arguments"), dict):
+            item = item | {"arguments": json.dumps(item["arguments"])}
     else:
         own = {"summary": []} if kind == "reasoning" else {}
     return with_defaults({"id": f"item_{index}", "type": kind} | own, item)
 
 
-def _arguments_as_text(item: Document) -> Document:
-    given = item.get("arguments")
-    return {"arguments": json.dumps(given)} if isinstance(given, dict) else {}
-
-
 def _complete_part(part: Document) -> Document:
-    kind = text_in(part, "type") or "output_text"
-    if kind == "output_text":
-        return with_defaults({"annotations": []}, part) | {
-            "type": kind,
-            "text": text_in(part, "text"),
-        }
-    return part
+    if text_in(part, "type") not in ("", "output_text"):
+        return part
+    own = {"type": "output_text", "text": text_in(part, "text")}
+    return with_defaults({"annotations": []}, part) | own

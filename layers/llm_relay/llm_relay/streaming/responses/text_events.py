@@ -37,7 +37,7 @@ def part_added_events(item: OutputItem, text: ItemText) -> list[Document]:
     """Return the unsent events that begin the text's part and the parts before it."""
     events = []
     for each in item.texts[: item.texts.index(text) + 1]:
-        is_sibling = each.kind.has_parts and each.kind.index_field == text.kind.index_field
+        is_sibling = each.kind.index_field == text.kind.index_field != ""
         if is_sibling and not each.part_added_sent:
             each.part_added_sent = True
             events.append(_part_event("added", item, each, ""))
