@@ -104,14 +104,15 @@ class Bucket:
         return url
 
     @contextmanager
-    def writer(self, key: str) -> Iterator[ObjectWriter]:
+    def writer(self, key: str, *, skip_empty: bool = False) -> Iterator[ObjectWriter]:
         """Write an object of any length; it exists only if the block ends without an error."""
         from llm_relay.aws.s3_writer import ObjectWriter  # noqa: PLC0415 - few functions need it
 
         writer = ObjectWriter(self._client(), {"Bucket": self.name, "Key": key})
         try:
             yield writer
-            writer.close()
+            if writer.bytes or not skip_empty:
+                writer.close()
         except BaseException:
             writer.abort()
             raise

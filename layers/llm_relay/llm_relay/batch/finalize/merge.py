@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -11,16 +10,15 @@ from llm_relay.batch.finalize.compaction import chunk_number, current_parts, uni
 from llm_relay.batch.finalize.unprocessed_rows import unprocessed_rows
 from llm_relay.batch.model.manifest import parse_manifest
 from llm_relay.batch.model.names import ERRORS, OUTPUT, manifest_key, results_key
-from llm_relay.batch.model.parts import read_parts
+from llm_relay.batch.model.parts import ResultTotals, read_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from llm_relay.aws.s3 import Bucket
-    from llm_relay.aws.s3_writer import ObjectWriter
     from llm_relay.batch.finalize.unprocessed_rows import Reason
     from llm_relay.batch.model.manifest import Chunk
-    from llm_relay.batch.model.parts import Part, RowResult
+    from llm_relay.batch.model.parts import Part
     from llm_relay.batch.model.record import Batch, Document
 
 
@@ -28,31 +26,14 @@ class AlreadyFinalized(Exception):  # noqa: N818 - not an error
     """Another invocation has finalized the batch in the meantime."""
 
 
-@dataclass(slots=True)
-class BatchTotals:
-    """Counts and sums over the results that were written."""
+@dataclass(slots=True, kw_only=True)
+class BatchTotals(ResultTotals):
+    """The totals of the two files."""
 
-    completed: int = 0
-    failed: int = 0
     unprocessed: int = 0
     reason: Reason | None = None  # why rows are unprocessed
-    cost_nanos: int = 0
-    tokens_in: int = 0
-    tokens_cached: int = 0
-    tokens_out: int = 0
-    tokens_reasoning: int = 0
     output_bytes: int = 0
     error_bytes: int = 0
-
-    def add(self, result: RowResult) -> None:
-        """Count a row that was run."""
-        self.completed += result.is_answer
-        self.failed += not result.is_answer
-        self.cost_nanos += result.cost_nanos
-        self.tokens_in += result.tokens_in
-        self.tokens_cached += result.tokens_cached
-        self.tokens_out += result.tokens_out
-        self.tokens_reasoning += result.tokens_reasoning
 
     def usage(self) -> Document:
         """Return the usage of the batch in the form of OpenAI's API."""
@@ -65,36 +46,17 @@ class BatchTotals:
         }
 
 
-class ResultFile:
-    """A file of results, which is created with its first line."""
-
-    def __init__(self, bucket: Bucket, key: str, stack: ExitStack) -> None:
-        self._bucket = bucket
-        self._key = key
-        self._stack = stack
-        self._writer: ObjectWriter | None = None
-
-    def write(self, line: bytes) -> None:
-        """Add a line."""
-        if self._writer is None:
-            self._writer = self._stack.enter_context(self._bucket.writer(self._key))
-        self._writer.write(line)
-
-    @property
-    def bytes(self) -> int:
-        """The size of the file."""
-        return self._writer.bytes if self._writer else 0
-
-
 def merge(bucket: Bucket, batch: Batch, is_open: Callable[[], bool]) -> BatchTotals:
-    """Write the two files and return their totals; on failure neither file exists.
+    """Write the two files, unless they are empty, and return their totals.
 
-    AlreadyFinalized if `is_open` returns False once all is written, before the files appear.
+    AlreadyFinalized if `is_open` returns False once all is written, before the files appear. No
+    file appears on a failure.
     """
     totals = BatchTotals()
-    with ExitStack() as stack:
-        output = ResultFile(bucket, results_key(batch, OUTPUT), stack)
-        errors = ResultFile(bucket, results_key(batch, ERRORS), stack)
+    with (
+        bucket.writer(results_key(batch, OUTPUT), skip_empty=True) as output,
+        bucket.writer(results_key(batch, ERRORS), skip_empty=True) as errors,
+    ):
         for chunk, parts in _parts_by_chunk(bucket, batch):
             is_done = bytearray(chunk.rows)
             for result in unique_results(chunk, parts, is_done):
@@ -102,9 +64,8 @@ def merge(bucket: Bucket, batch: Batch, is_open: Callable[[], bool]) -> BatchTot
                 totals.add(result)
             if 0 in is_done:
                 totals.reason, lines = unprocessed_rows(bucket, batch, chunk, is_done)
-                for line in lines:
-                    errors.write(line)
-                    totals.unprocessed += 1
+                errors.write(b"".join(lines))
+                totals.unprocessed += len(lines)
         totals.output_bytes, totals.error_bytes = output.bytes, errors.bytes
         if not is_open():
             raise AlreadyFinalized

@@ -43,6 +43,29 @@ class RowResult:
     tokens_reasoning: int = 0
 
 
+@dataclass(slots=True, kw_only=True)
+class ResultTotals:
+    """Counts and sums over results."""
+
+    completed: int = 0
+    failed: int = 0
+    cost_nanos: int = 0
+    tokens_in: int = 0
+    tokens_cached: int = 0
+    tokens_out: int = 0
+    tokens_reasoning: int = 0
+
+    def add(self, result: RowResult) -> None:
+        """Add one result."""
+        self.completed += result.is_answer
+        self.failed += not result.is_answer
+        self.cost_nanos += result.cost_nanos
+        self.tokens_in += result.tokens_in
+        self.tokens_cached += result.tokens_cached
+        self.tokens_out += result.tokens_out
+        self.tokens_reasoning += result.tokens_reasoning
+
+
 def format_part(results: Iterable[RowResult]) -> bytes:
     """Return the content of a part."""
     listed = list(results)

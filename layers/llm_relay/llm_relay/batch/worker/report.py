@@ -11,7 +11,7 @@ from llm_relay.observability.metrics import emit_metrics
 if TYPE_CHECKING:
     from llm_relay.batch.model.record import Batch
     from llm_relay.batch.worker.chunk_task import StopReason
-    from llm_relay.batch.worker.result_recorder import BatchTotals
+    from llm_relay.batch.worker.result_recorder import InvocationTotals
     from llm_relay.core.errors import RelayError
 
 
@@ -19,7 +19,7 @@ def report_invocation(  # noqa: PLR0913 - the facts of one line
     *,
     batch: Batch,
     chunk: int,
-    totals: BatchTotals,
+    totals: InvocationTotals,
     left: int,
     stop: StopReason | None,
     failure: RelayError | None,

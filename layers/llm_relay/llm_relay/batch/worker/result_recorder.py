@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from llm_relay.batch.model.parts import ResultTotals
 from llm_relay.batch.model.result_lines import error_result, success_result
 from llm_relay.batch.worker.provider_call import listed_model
 from llm_relay.billing.money import nanos_from_usd
@@ -24,24 +25,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, kw_only=True)
-class BatchTotals:
-    """The sum of an invocation's written results, and how its rows have run."""
+class InvocationTotals(ResultTotals):
+    """The totals of an invocation's written results, and how its rows have run."""
 
-    completed: int = 0
-    failed: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    cost_nanos: int = 0
     rate_limited: int = 0  # responses with status 429
     max_concurrency: int = 0
-
-    def add(self, result: RowResult) -> None:
-        """Add one result."""
-        self.completed += result.is_answer
-        self.failed += not result.is_answer
-        self.tokens_in += result.tokens_in
-        self.tokens_out += result.tokens_out
-        self.cost_nanos += result.cost_nanos
 
 
 @dataclass(slots=True, eq=False)
@@ -53,7 +41,7 @@ class ResultRecorder:
     heartbeat: LeaseHeartbeat
     reservations: BudgetReservations
     previous: ChunkProgress
-    totals: BatchTotals = field(default_factory=BatchTotals)
+    totals: InvocationTotals = field(default_factory=InvocationTotals)
     # What a result is charged to once it is written, by row: the reservation, and the model.
     _charged_to: dict[int, tuple[ReservedRows, str]] = field(default_factory=dict)
 
