@@ -20,7 +20,7 @@ def main() -> int:
     try:
         asyncio.run(_serve(options))
     except OSError as error:
-        print(f"Cannot listen on {options.host}:{options.port} ({error.strerror}); name another "
+        print(f"Cannot listen on {options.host}:{options.port} ({error.strerror}); choose another "
               "port with --port.", file=sys.stderr)  # fmt: skip
         return 1
     return 0
@@ -29,10 +29,12 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.provider_simulator", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8090, help="0 for a free one")
-    parser.add_argument("--key", default=DEFAULT_KEY, help="the only key that is accepted")
-    parser.add_argument("--rate-limit", type=int, default=0, help="requests per minute, 0: any")
-    parser.add_argument("--switches", action="store_true", help="list what a request can ask for")
+    parser.add_argument("--port", type=int, default=8090, help="0 selects a free port")
+    parser.add_argument("--key", default=DEFAULT_KEY, help="the only accepted API key")
+    parser.add_argument(
+        "--rate-limit", type=int, default=0, help="requests per minute, 0: unlimited"
+    )
+    parser.add_argument("--switches", action="store_true", help="list the switches of a request")
     return parser.parse_args()
 
 

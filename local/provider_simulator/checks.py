@@ -1,9 +1,9 @@
-"""Which requests the provider refuses, and what it says about them."""
+"""Validate requests as the provider does."""
 
 from typing import Any
 
 from local.provider_simulator import models
-from local.provider_simulator.content.questions import TEXT_PARTS, media_url
+from local.provider_simulator.content.prompts import TEXT_PARTS, media_url
 from local.provider_simulator.errors import ProviderError
 from local.provider_simulator.switches import Switches
 from local.provider_simulator.wire import Json
@@ -37,14 +37,14 @@ COUNTS = ("n", "max_tokens", "max_output_tokens")
 
 
 def check_chat(body: Json, switches: Switches) -> None:
-    """Raise what the provider answers to a faulty chat completion request."""
+    """Raise the provider's error for an invalid chat completion request."""
     unknown = sorted(body.keys() - CHAT_KEYS)
     if unknown and switches["unknown-keys"] == "422":
         raise ProviderError(422, f"Unknown parameter: {unknown[0]}.", param=unknown[0])
     model = _model(body, switches)
     messages = body.get("messages")
     _require(isinstance(messages, list), "messages", "must be an array of {role, content}")
-    _require(bool(messages), "messages", "must hold at least one message")
+    _require(bool(messages), "messages", "must contain at least one message")
     for index, message in enumerate(messages or []):
         _message(message, f"messages[{index}]", model)
     _settings(body, model)
@@ -57,12 +57,12 @@ def check_chat(body: Json, switches: Switches) -> None:
 
 
 def check_responses(body: Json, switches: Switches) -> None:
-    """Raise what the provider answers to a faulty Responses request."""
+    """Raise the provider's error for an invalid Responses request."""
     model = _model(body, switches)
-    given = body.get("input", "")
-    _require(isinstance(given, str | list), "input", "must be a string or an array of items")
-    _require(given != [], "input", "must hold at least one item")
-    for index, item in enumerate(given if isinstance(given, list) else []):
+    value = body.get("input", "")
+    _require(isinstance(value, str | list), "input", "must be a string or an array of items")
+    _require(value != [], "input", "must contain at least one item")
+    for index, item in enumerate(value if isinstance(value, list) else []):
         where = f"input[{index}]"
         _require(isinstance(item, dict), where, "must be an object")
         if item.get("type", "message") == "message":
@@ -72,12 +72,12 @@ def check_responses(body: Json, switches: Switches) -> None:
     _settings(body, model)
     _functions(body.get("tools") or [], "tools", "")
     if body.get("previous_response_id") and switches["previous-response"] == "reject":
-        message = "previous_response_id is not kept here: this endpoint is stateless. Send the "
+        message = "previous_response_id is not supported: this endpoint is stateless. Send the "
         raise ProviderError(400, message + "whole input.", param="previous_response_id")
 
 
-def _require(holds: bool, param: str, rule: str) -> None:
-    if not holds:
+def _require(valid: bool, param: str, rule: str) -> None:
+    if not valid:
         raise ProviderError(400, f"Invalid value for '{param}': it {rule}.", param=param)
 
 
@@ -87,7 +87,7 @@ def _model(body: Json, switches: Switches) -> models.Model:
     model = models.find(str(name))
     if model is None:
         known = ", ".join(models.BY_NAME)
-        message = f"Unsupported model '{name}'. There are {known}."
+        message = f"Unsupported model '{name}'. Known models: {known}."
         raise ProviderError(400, message, code="model_not_found", param="model")
     if model.name == models.LOCKABLE and switches.on("locked-models"):
         message = f"The model '{name}' is locked for this project. Choose another model."
@@ -119,12 +119,12 @@ def _part(part: Any, where: str, model: models.Model) -> None:
     is_chat = where.startswith("messages")
     media = ("image_url", "video_url") if is_chat else ("input_image",)
     _require(kind in media, f"{where}.type", f"must be a kind of text or {', '.join(media)}")
-    if not model.sees:
+    if not model.accepts_media:
         message = f"The model '{model.name}' does not accept image inputs."
         raise ProviderError(400, message, code="media_images_not_supported", param=where)
     url = media_url(part)
     is_url = url.startswith(("https://", "http://", "data:"))
-    _require(is_url, f"{where}.image_url", "must hold an https or data URL")
+    _require(is_url, f"{where}.image_url", "must be an https or data URL")
 
 
 def _settings(body: Json, model: models.Model) -> None:
@@ -137,19 +137,19 @@ def _settings(body: Json, model: models.Model) -> None:
     _require(isinstance(body.get("stream"), bool | None), "stream", "must be true or false")
     stop = body.get("stop") or []
     stops = [stop] if isinstance(stop, str) else stop
-    fits = isinstance(stops, list) and all(isinstance(stop, str) for stop in stops)
-    _require(fits, "stop", "must be a string or an array of strings")
+    is_valid = isinstance(stops, list) and all(isinstance(stop, str) for stop in stops)
+    _require(is_valid, "stop", "must be a string or an array of strings")
     _numbers(body, model)
 
 
 def _numbers(body: Json, model: models.Model) -> None:
-    ranges = {**RANGES, "temperature": (0, model.temperature_ceiling)}
+    ranges = {**RANGES, "temperature": (0, model.max_temperature)}
     for name, (low, high) in ranges.items():
         value = body.get(name)
         if value is not None:
             is_number = isinstance(value, int if name in COUNTS else int | float)
-            fits = is_number and not isinstance(value, bool) and low <= value <= high
-            _require(fits, name, f"must be a number from {low} to {high} for {model.name}")
+            is_valid = is_number and not isinstance(value, bool) and low <= value <= high
+            _require(is_valid, name, f"must be a number from {low} to {high} for {model.name}")
 
 
 def _functions(entries: Any, param: str, key: str) -> None:
@@ -158,7 +158,7 @@ def _functions(entries: Any, param: str, key: str) -> None:
         where = f"{param}[{index}]"
         is_object = isinstance(entry, dict)
         if is_object and not key and entry.get("type", "function") != "function":
-            continue  # web search and the like
+            continue  # a built-in tool, such as web search
         function = entry.get(key) if is_object and key else entry
         function = function if isinstance(function, dict) else {}
         named = isinstance(function.get("name"), str)

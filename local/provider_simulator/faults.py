@@ -1,4 +1,4 @@
-"""How an answer is slowed down and broken."""
+"""Delay and break answers as the switches select."""
 
 import socket
 import struct
@@ -13,24 +13,24 @@ from local.provider_simulator.wire import Reply, Step, frame
 if TYPE_CHECKING:
     from asyncio import Transport
 
-SILENT = ("reset", "close")
+NO_ANSWER = ("reset", "close")
 ONLY_STREAMS = ("silent-close", "error-frame", "error-event", "no-done")
 KEEP_ALIVES = {"comment": b": keep-alive\n\n", "blank": b"\n", "none": b""}
 BROKEN_FRAME = b'data: {"choices":[{"delta":{"content":"br\n\n'
-UPSTREAM_ERROR = ProviderError(502, "The stream broke off.", code="upstream_error")
+STREAM_ERROR = ProviderError(502, "The stream broke off.", code="upstream_error")
 FLAT_ERROR = {
-    "type": "error", "message": UPSTREAM_ERROR.message, "code": UPSTREAM_ERROR.code, "param": None
+    "type": "error", "message": STREAM_ERROR.message, "code": STREAM_ERROR.code, "param": None
 }  # fmt: skip
 ENDINGS = {
-    "cut": [Step(cuts=True)],
+    "cut": [Step(disconnects=True)],
     "silent-close": [],
-    "error-frame": [Step(data=frame(UPSTREAM_ERROR.body()))],
+    "error-frame": [Step(data=frame(STREAM_ERROR.body()))],
     "error-event": [Step(data=frame(FLAT_ERROR, "error"))],
 }
 
 
-def paced(steps: Sequence[Step], switches: Switches) -> list[Step]:
-    """Add the keep-alive and the waits to a stream."""
+def delayed(steps: Sequence[Step], switches: Switches) -> list[Step]:
+    """Return a stream with its keep-alive and delays."""
     keep_alive = Step(data=KEEP_ALIVES[switches["keep-alive"]])
     first, *others = steps
     first = replace(first, wait_seconds=switches.seconds("first-token-delay"))
@@ -44,7 +44,7 @@ def paced(steps: Sequence[Step], switches: Switches) -> list[Step]:
 
 
 def broken_stream(steps: list[Step], switches: Switches) -> list[Step]:
-    """Break a stream in the middle of its content, as the switch `fault` says."""
+    """Return a stream that the switch `fault` breaks in the middle of its content."""
     fault = switches["fault"]
     middle = _middle(steps)
     before, after = steps[:middle], steps[middle:]
@@ -59,40 +59,40 @@ def broken_stream(steps: list[Step], switches: Switches) -> list[Step]:
     return steps
 
 
-def slow_or_broken_body(reply: Reply, switches: Switches) -> Reply:
-    """Slow down and break a whole answer half way, as the switches say."""
+def delayed_or_broken_body(reply: Reply, switches: Switches) -> Reply:
+    """Return a buffered answer that the switches delay, or break at half its length."""
     fault = switches["fault"]
     if fault in ONLY_STREAMS or switches["first-event"] == "error":
         message = f"first-event and fault={'|'.join(ONLY_STREAMS)} need stream: true."
         raise ProviderError(400, message, code="unknown_switch")
     data = b"".join(step.data for step in reply.steps)
-    whole = Step(data=data, wait_seconds=switches.seconds("first-token-delay"))
-    half = replace(whole, data=data[: len(data) // 2])
+    full = Step(data=data, wait_seconds=switches.seconds("first-token-delay"))
+    half = replace(full, data=data[: len(data) // 2])
     rest = data[len(data) // 2 :]
     match fault:
         case "cut":
-            return replace(reply, steps=[half, Step(cuts=True)])
+            return replace(reply, steps=[half, Step(disconnects=True)])
         case "stall":
             pause = Step(wait_seconds=switches.seconds("stall"), data=rest)
             return replace(reply, steps=[half, pause])
         case "malformed":
             return replace(reply, steps=[half], length=len(half.data))
-    return replace(reply, steps=[whole])
+    return replace(reply, steps=[full])
 
 
 def first_event_error(status: int) -> Step:
-    """Return an event that is an error with its own status."""
+    """Return an error event that includes a status."""
     error = ProviderError(status)
     return Step(data=frame({"error": {**error.body()["error"], "status": status}}))
 
 
 def reset(transport: "Transport") -> None:
-    """End a connection with a TCP reset."""
+    """Close a connection with a TCP reset."""
     connection = transport.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 
 
 def _middle(steps: Sequence[Step]) -> int:
-    places = [index for index, step in enumerate(steps) if step.is_piece]
-    return places[(len(places) - 1) // 2] + 1 if places else len(steps) // 2
+    indexes = [index for index, step in enumerate(steps) if step.is_piece]
+    return indexes[(len(indexes) - 1) // 2] + 1 if indexes else len(steps) // 2

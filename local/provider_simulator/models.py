@@ -1,4 +1,4 @@
-"""The models that the provider lists, and what each can do."""
+"""The provider's models and their capabilities."""
 
 from dataclasses import dataclass
 
@@ -25,8 +25,8 @@ class Model:
     input_price: str
     output_price: str
     cached_price: str
-    temperature_ceiling: float
-    sees: bool
+    max_temperature: float
+    accepts_media: bool
     quantization: str
 
 
@@ -34,19 +34,19 @@ MODELS = (
     Model(
         name="abliterated-model", title="Abliterated Model", created=1781324687,
         context_length=262144, max_output_length=262134, input_price="0.000001",
-        output_price="0.000003", cached_price="0.0000001", temperature_ceiling=2, sees=True,
+        output_price="0.000003", cached_price="0.0000001", max_temperature=2, accepts_media=True,
         quantization="bf16",
     ),
     Model(
         name="abliterated-model-large", title="Abliterated Model Large", created=1781324687,
         context_length=1000000, max_output_length=999990, input_price="0.000003",
-        output_price="0.000005", cached_price="0.0000003", temperature_ceiling=1, sees=False,
+        output_price="0.000005", cached_price="0.0000003", max_temperature=1, accepts_media=False,
         quantization="fp8",
     ),
     Model(
         name=LOCKABLE, title="Abliterated Model Large v2", created=1787961600,
         context_length=1000000, max_output_length=999990, input_price="0.000003",
-        output_price="0.000005", cached_price="0.0000003", temperature_ceiling=1, sees=False,
+        output_price="0.000005", cached_price="0.0000003", max_temperature=1, accepts_media=False,
         quantization="fp8",
     ),
 )  # fmt: skip
@@ -54,7 +54,7 @@ BY_NAME = {model.name: model for model in MODELS}
 
 
 def find(name: str) -> Model | None:
-    """Return the model of that name or alias."""
+    """Return the model with a name or alias, or None."""
     return BY_NAME.get(ALIASES.get(name, name))
 
 
@@ -73,7 +73,7 @@ def _entry(model: Model, *, locked: bool) -> Json:
         "name": model.title,
         "display_name": model.title,
         "access": _access(locked),
-        "input_modalities": ["text", "image", "video"] if model.sees else ["text"],
+        "input_modalities": ["text", "image", "video"] if model.accepts_media else ["text"],
         "output_modalities": ["text"],
         "pricing": _pricing(model),
         "supported_sampling_parameters": PARAMETERS,
@@ -111,12 +111,12 @@ def _pricing(model: Model) -> Json:
 
 def _sampling_limits(model: Model) -> Json:
     top_p: Json = {"minimum": 0, "minimum_inclusive": False}
-    if not model.sees:
+    if not model.accepts_media:
         top_p = {"minimum": 0.01, "minimum_inclusive": True}
     return {
         "temperature": {
             "minimum": 0,
-            "maximum": model.temperature_ceiling,
+            "maximum": model.max_temperature,
             "minimum_inclusive": True,
             "maximum_inclusive": True,
         },

@@ -1,4 +1,4 @@
-"""A request as it arrived."""
+"""Parse received requests."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from local.provider_simulator.wire import Json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderRequest:
-    """A request; body is None unless it is a JSON object, its model has lost its switches."""
+    """A request; body is None unless it is a JSON object, and its model excludes switches."""
 
     method: str
     path: str
@@ -19,21 +19,23 @@ class ProviderRequest:
 
     @property
     def model(self) -> str:
-        """Return the name of the model, or nothing."""
+        """Return the name of the model, or an empty string."""
         return str((self.body or {}).get("model", ""))
 
 
-def read_request(method: str, path: str, headers: Mapping[str, str], raw: bytes) -> ProviderRequest:
-    """Take a request apart."""
+def parse_request(
+    method: str, path: str, headers: Mapping[str, str], raw: bytes
+) -> ProviderRequest:
+    """Parse a request."""
     body = _object(raw)
-    marker = ""
+    model_switches = ""
     if body is not None and isinstance(body.get("model"), str):
-        body["model"], _, marker = body["model"].partition("@")
+        body["model"], _, model_switches = body["model"].partition("@")
     return ProviderRequest(
         method=method,
         path=path,
         key=headers.get("authorization", "").removeprefix("Bearer "),
-        switches=f"{marker};{headers.get('x-simulate', '')}",
+        switches=f"{model_switches};{headers.get('x-simulate', '')}",
         body=body,
     )
 

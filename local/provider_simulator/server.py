@@ -1,4 +1,4 @@
-"""The provider simulator as a server."""
+"""Serve the provider simulator over HTTP."""
 
 import asyncio
 from contextlib import suppress
@@ -8,7 +8,7 @@ from aiohttp import web
 from local.provider_simulator import faults
 from local.provider_simulator.call_handler import Call, CallHandler
 from local.provider_simulator.errors import ProviderError, error_reply
-from local.provider_simulator.request import read_request
+from local.provider_simulator.request import parse_request
 from local.provider_simulator.switches import Switches
 from local.provider_simulator.wire import Reply
 
@@ -18,28 +18,28 @@ SHUTDOWN_SECONDS = 0.1
 
 
 class Provider:
-    """An OpenAI-compatible provider that answers from its own head; it prints nothing."""
+    """An OpenAI-compatible provider with deterministic answers; it prints nothing."""
 
     def __init__(self, key: str = DEFAULT_KEY, rate_limit: int = 0) -> None:
-        self._desk = CallHandler(key=key, rate_limit=rate_limit)
+        self._handler = CallHandler(key=key, rate_limit=rate_limit)
         self._runner: web.AppRunner | None = None
 
     @property
     def key(self) -> str:
-        """The one key that is accepted; set it to rotate."""
-        return self._desk.key
+        """The only accepted API key; assign it to rotate the key."""
+        return self._handler.key
 
     @key.setter
     def key(self, key: str) -> None:
-        self._desk.key = key
+        self._handler.key = key
 
     @property
     def calls(self) -> list[Call]:
-        """Every request under any path but the simulator's own, in order."""
-        return self._desk.calls
+        """All requests in order, except those to the simulator's own paths."""
+        return self._handler.calls
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
-        """Listen, on a free port if none is given, and return the base URL, ending in /v1."""
+        """Listen (port 0: a free one) and return the base URL, which ends in /v1."""
         self._runner = web.AppRunner(
             self._application(),
             access_log=None,
@@ -55,7 +55,7 @@ class Provider:
         return f"http://{host}:{self._runner.addresses[0][1]}/v1"
 
     async def stop(self) -> None:
-        """Stop listening and cut what is still being answered."""
+        """Stop listening and close all connections."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -63,7 +63,7 @@ class Provider:
     def _application(self) -> web.Application:
         application = web.Application(client_max_size=MAX_BODY_BYTES)
         application.router.add_get("/_simulator/calls", self._list_calls)
-        application.router.add_delete("/_simulator/calls", self._forget_calls)
+        application.router.add_delete("/_simulator/calls", self._clear_calls)
         application.router.add_put("/_simulator/key", self._rotate_key)
         application.router.add_route("*", "/{path:.*}", self._answer)
         return application
@@ -75,8 +75,8 @@ class Provider:
         ]
         return web.json_response({"calls": calls, "count": len(calls)})
 
-    async def _forget_calls(self, _request: web.Request) -> web.Response:
-        self._desk.forget()
+    async def _clear_calls(self, _request: web.Request) -> web.Response:
+        self._handler.clear()
         return web.json_response({"calls": [], "count": 0})
 
     async def _rotate_key(self, request: web.Request) -> web.Response:
@@ -92,8 +92,8 @@ class Provider:
             raw = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return await _send(request, error_reply(ProviderError(413), "openai"), Switches())
-        incoming = read_request(request.method, request.path, request.headers, raw)
-        reply, switches = self._desk.reply(incoming)
+        incoming = parse_request(request.method, request.path, request.headers, raw)
+        reply, switches = self._handler.reply(incoming)
         return await _send(request, reply, switches)
 
 
@@ -102,10 +102,10 @@ async def _send(request: web.Request, reply: Reply, switches: Switches) -> web.S
     response.headers["Content-Type"] = reply.content_type
     response.content_length = reply.length
     await asyncio.sleep(switches.seconds("latency"))
-    # A caller that has gone is no news; a traceback would only alarm.
+    # A caller that disconnects is expected and needs no traceback.
     with suppress(ConnectionError):
-        if switches["fault"] in faults.SILENT:
-            _hang_up(request, resets=switches["fault"] == "reset")
+        if switches["fault"] in faults.NO_ANSWER:
+            _close_connection(request, resets=switches["fault"] == "reset")
         else:
             await _write(request, response, reply)
     return response
@@ -115,14 +115,14 @@ async def _write(request: web.Request, response: web.StreamResponse, reply: Repl
     await response.prepare(request)
     for step in reply.steps:
         await asyncio.sleep(step.wait_seconds)
-        if step.cuts:
-            _hang_up(request, resets=True)
+        if step.disconnects:
+            _close_connection(request, resets=True)
             return
         await response.write(step.data)
     await response.write_eof()
 
 
-def _hang_up(request: web.Request, *, resets: bool) -> None:
+def _close_connection(request: web.Request, *, resets: bool) -> None:
     transport = request.transport
     if transport is None:
         return

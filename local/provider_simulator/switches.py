@@ -1,6 +1,6 @@
-"""Everything a request can ask the simulator to do differently, and how it asks.
+"""Per-request switches of the simulator.
 
-A request names switches in the header `x-simulate` or behind an @ in its model name, as
+A request sets switches in the header `x-simulate` or after an @ in its model name, as
 `name=value;name=value`; a bare name means on.
 """
 
@@ -13,7 +13,7 @@ from local.provider_simulator.errors import ProviderError
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """One switch; `allowed` separates alternatives by |, words in capitals are kinds of values."""
+    """One switch; `allowed` lists alternatives separated by |, kinds of values in capitals."""
 
     name: str
     default: str
@@ -26,41 +26,41 @@ KINDS = {"SECONDS": r"\d+(\.\d+)?", "N": r"\d+", "STATUS": r"[45]\d\d", "TEXT": 
 SWITCHES = (
     Switch("latency", "0", "SECONDS", "wait before the response headers"),
     Switch("first-token-delay", "0", "SECONDS", "wait between the headers and the first event"),
-    Switch("chunks", "4", "N", "pieces a streamed text is split into (at most one per character)"),
-    Switch("chunk-delay", "0", "SECONDS", "wait between those pieces"),
-    Switch("words", "0", "N", "answer with a text of this many words (0: as the prompt asks)"),
+    Switch("chunks", "4", "N", "number of chunks of a streamed text (at most one per character)"),
+    Switch("chunk-delay", "0", "SECONDS", "wait between those chunks"),
+    Switch("words", "0", "N", "answer with this many words (0: answer the prompt)"),
     Switch("status", "200", "200|STATUS", "answer with this error status"),
     Switch("fault", "none", "none|reset|close|cut|silent-close|error-frame|error-event|stall"
            "|malformed|no-done", "how the answer breaks"),
-    Switch("stall", "60", "SECONDS", "how long fault=stall is silent"),
-    Switch("first-event", "ok", "ok|error", "error: 200 whose first event is an error; its status "
-           "field is that of the switch status, or 503"),
-    Switch("times", "0", "N", "status, fault and first-event hit only the first N calls that carry "
-           "the same id, or the same switches (0: every call)"),
-    Switch("id", "", "TEXT", "names the calls that times, rate-limit and credits-left count"),
-    Switch("retry-after", "auto", "auto|date|missing|SECONDS", "that header on every error; auto: "
+    Switch("stall", "60", "SECONDS", "duration of fault=stall"),
+    Switch("first-event", "ok", "ok|error", "error: 200 whose first event is an error, with the "
+           "status of the switch status, or 503"),
+    Switch("times", "0", "N", "status, fault and first-event apply only to the first N calls with "
+           "the same id, or the same switches (0: all calls)"),
+    Switch("id", "", "TEXT", "group of calls that times, rate-limit and credits-left count"),
+    Switch("retry-after", "auto", "auto|date|missing|SECONDS", "Retry-After of every error; auto: "
            "on 429 only, 1 or the time until the window ends; date: in 2 s, as an HTTP date"),
     Switch("error-body", "openai", "openai|detail|html|empty", "shape of error bodies"),
-    Switch("unknown-keys", "422", "422|ignore", "chat: what an unknown top-level key earns"),
-    Switch("keep-alive", "comment", "comment|blank|none", "what precedes the first event"),
-    Switch("usage", "asked", "always|asked|never", "asked: chat streams show usage when asked to"),
-    Switch("credits", "whole", "whole|last-chunk|absent", "credit fields in whole answers, also at "
-           "the end of streams, or nowhere"),
+    Switch("unknown-keys", "422", "422|ignore", "chat: response to an unknown top-level key"),
+    Switch("keep-alive", "comment", "comment|blank|none", "sent before the first event"),
+    Switch("usage", "asked", "always|asked|never", "asked: chat streams include usage on request"),
+    Switch("credits", "whole", "whole|last-chunk|absent", "credit fields in buffered answers, also "
+           "at the end of streams, or never"),
     Switch("reasoning-field", "reasoning", "reasoning|reasoning_content|both|none",
-           "chat: which field holds the reasoning"),
+           "chat: name of the reasoning field"),
     Switch("reasoning-eats-tokens", "off", "on|off", "reasoning counts as output tokens"),
-    Switch("responses-stream", "full", "full|minimal", "OpenAI's events, or the documented three"),
+    Switch("responses-stream", "full", "full|minimal", "OpenAI's events, or the three documented"),
     Switch("tool-events", "openai", "openai|provider", "Responses: names of tool call events"),
     Switch("reasoning-items", "none", "none|text|summary", "Responses: a reasoning item before the "
            "answer, with its text in content or in summary"),
-    Switch("refuses", "off", "on|off", "Responses: the text comes as a refusal"),
+    Switch("refuses", "off", "on|off", "Responses: return the text as a refusal"),
     Switch("web-search", "none", "none|first|inside", "Responses: events of a search, before "
-           "response.created as the provider's pages have it, or after"),
+           "response.created as the provider documents it, or after"),
     Switch("sequence-numbers", "on", "on|off", "Responses: number the events of a full stream"),
     Switch("done", "auto", "auto|on|off", "end streams with [DONE]; auto: chat only"),
-    Switch("stream-ignored", "off", "on|off", "answer JSON although a stream was asked for"),
+    Switch("stream-ignored", "off", "on|off", "answer JSON to a request for a stream"),
     Switch("request-id", "x-request-id", "x-request-id|none", "name of the request id header"),
-    Switch("rate-limit", "0", "N", "requests per 60 s before 429 (0: as the server was started)"),
+    Switch("rate-limit", "0", "N", "requests per 60 s before 429 (0: the server's limit)"),
     Switch("credits-left", "auto", "auto|N", "credits before 402"),
     Switch("locked-models", "off", "on|off", "lock abliterated-model-large-v2"),
     Switch("previous-response", "accept", "accept|reject", "Responses: previous_response_id"),
@@ -72,7 +72,7 @@ FAILURES = ("status", "fault", "first-event")
 
 @dataclass(frozen=True, slots=True)
 class Switches:
-    """The switches of one request; those it did not give have their defaults."""
+    """The switches of one request, with defaults for those not given."""
 
     given: Mapping[str, str] = field(default_factory=dict)
 
@@ -89,21 +89,21 @@ class Switches:
         return float(self[name])
 
     def on(self, name: str) -> bool:
-        """Tell whether a switch is on."""
+        """Return whether a switch is on."""
         return self[name] == "on"
 
     @property
     def group(self) -> str:
-        """Name the calls that are counted together with this one."""
+        """The group of calls that are counted together."""
         return self["id"] or ";".join(f"{name}={value}" for name, value in self.given.items())
 
     def without_failures(self) -> "Switches":
-        """Return the same switches for a call that is to succeed."""
+        """Return these switches without those that cause failures."""
         return Switches({k: v for k, v in self.given.items() if k not in FAILURES})
 
 
-def read_switches(text: str) -> Switches:
-    """Read switches, the last of a name counts; an unknown name or value is a 400."""
+def parse_switches(text: str) -> Switches:
+    """Parse switches, of which the last of a name applies; raise 400 for unknown ones."""
     given: dict[str, str] = {}
     for item in text.split(";"):
         name, has_value, value = item.partition("=")
@@ -119,10 +119,10 @@ def _check(name: str, value: str) -> None:
         known = ", ".join(BY_NAME)
         raise ProviderError(400, f"Unknown switch {name!r}. Known: {known}.", code="unknown_switch")
     allowed = BY_NAME[name].allowed
-    if not any(_fits(value, word) for word in allowed.split("|")):
+    if not any(_is_allowed(value, alternative) for alternative in allowed.split("|")):
         message = f"Switch {name!r} cannot be {value!r}. Allowed: {allowed}."
         raise ProviderError(400, message, code="unknown_switch")
 
 
-def _fits(value: str, word: str) -> bool:
-    return re.fullmatch(KINDS.get(word, re.escape(word)), value) is not None
+def _is_allowed(value: str, alternative: str) -> bool:
+    return re.fullmatch(KINDS.get(alternative, re.escape(alternative)), value) is not None

@@ -1,4 +1,4 @@
-"""What travels: JSON text, server-sent events, and the steps in which an answer is written."""
+"""JSON text, server-sent events, and the steps of writing an answer."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,18 @@ STREAM_TYPE = "text/event-stream; charset=utf-8"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One write of an answer: wait, then send the bytes or cut the connection."""
+    """One write of an answer: wait, then send the bytes or disconnect."""
 
     data: bytes = b""
     wait_seconds: float = 0.0
     is_piece: bool = False
     is_terminal: bool = False
-    cuts: bool = False
+    disconnects: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A decided answer; without a length it is sent chunked."""
+    """An HTTP answer; without a length it is sent chunked."""
 
     status: int
     steps: Sequence[Step]
@@ -34,7 +34,7 @@ class Reply:
 
 
 def encode(value: object) -> bytes:
-    """Return compact UTF-8 JSON; half a surrogate pair, which JSON can spell, becomes a ?."""
+    """Return compact UTF-8 JSON; a lone surrogate, which JSON can express, becomes a ?."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.encode(errors="replace")
 
@@ -45,8 +45,8 @@ def frame(payload: object, event: str = "") -> bytes:
     return name + b"data: " + encode(payload) + b"\n\n"
 
 
-def whole(status: int, content_type: str, data: bytes) -> Reply:
-    """Return a reply whose body is sent at once."""
+def complete_reply(status: int, content_type: str, data: bytes) -> Reply:
+    """Return a reply whose body is sent in one write."""
     return Reply(
         status=status, content_type=content_type, steps=[Step(data=data)], length=len(data)
     )

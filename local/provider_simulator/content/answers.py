@@ -1,11 +1,11 @@
-"""What the simulator says: the same answer to the same question, always."""
+"""Generate deterministic answers to prompts."""
 
 import json
 import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from local.provider_simulator.content.questions import Prompt
+from local.provider_simulator.content.prompts import Prompt
 from local.provider_simulator.content.schemas import instance
 from local.provider_simulator.switches import Switches
 from local.provider_simulator.wire import encode
@@ -17,85 +17,85 @@ PROMPT_OVERHEAD_TOKENS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A text or a call of one function, and what it cost in tokens."""
+    """A text or a call of one function, and its token counts."""
 
     text: str = ""
     function: str = ""
     arguments: str = ""
     reasoning: str = ""
-    is_cut: bool = False
+    is_truncated: bool = False
     prompt_tokens: int
     output_tokens: int
 
     @property
     def total_tokens(self) -> int:
-        """Return what is billed."""
+        """The billed tokens."""
         return self.prompt_tokens + self.output_tokens
 
 
-def answer(question: Prompt, switches: Switches) -> Answer:
-    """Answer a question."""
-    reasoning = REASONING if question.reasons else ""
-    eaten = len(reasoning.split()) if switches.on("reasoning-eats-tokens") else 0
-    prompt_tokens = question.prompt_words + PROMPT_OVERHEAD_TOKENS
-    if question.function is not None and REPLY.search(question.text) is None:
-        arguments = encode(instance(question.function.get("parameters") or {"type": "object"}))
+def answer(prompt: Prompt, switches: Switches) -> Answer:
+    """Return the answer to a prompt."""
+    reasoning = REASONING if prompt.has_reasoning else ""
+    reasoning_tokens = len(reasoning.split()) if switches.on("reasoning-eats-tokens") else 0
+    prompt_tokens = prompt.prompt_words + PROMPT_OVERHEAD_TOKENS
+    if prompt.function is not None and REPLY.search(prompt.text) is None:
+        arguments = encode(instance(prompt.function.get("parameters") or {"type": "object"}))
         return Answer(
-            function=question.function["name"],
+            function=prompt.function["name"],
             arguments=arguments.decode(),
             reasoning=reasoning,
             prompt_tokens=prompt_tokens,
-            output_tokens=(len(arguments.split()) + eaten) * question.choices,
+            output_tokens=(len(arguments.split()) + reasoning_tokens) * prompt.choices,
         )
-    full = _stopped(_text(question, switches), question)
-    text = _limited(full, question.word_limit, eaten)
+    full = _stopped(_text(prompt, switches), prompt)
+    text = _limited(full, prompt.word_limit, reasoning_tokens)
     return Answer(
         text=text,
         reasoning=reasoning,
-        is_cut=len(text) < len(full),
+        is_truncated=len(text) < len(full),
         prompt_tokens=prompt_tokens,
-        output_tokens=(len(text.split()) + eaten) * question.choices,
+        output_tokens=(len(text.split()) + reasoning_tokens) * prompt.choices,
     )
 
 
-def pieces(text: str, count: int) -> list[str]:
-    """Split a text into *count* parts of nearly the same length, none of them empty."""
+def split_text(text: str, count: int) -> list[str]:
+    """Split a text into at most `count` non-empty parts of nearly the same length."""
     count = max(1, min(count, len(text)))
-    marks = [i * len(text) // count for i in range(count + 1)]
-    return [text[a:b] for a, b in pairwise(marks) if a < b]
+    bounds = [i * len(text) // count for i in range(count + 1)]
+    return [text[a:b] for a, b in pairwise(bounds) if a < b]
 
 
-def _text(question: Prompt, switches: Switches) -> str:
+def _text(prompt: Prompt, switches: Switches) -> str:
     if words := switches.number("words"):
         return " ".join(f"word{i}" for i in range(1, words + 1))
-    if question.tool_output is not None:
-        said = f"The tool answered: {question.tool_output}"
-    elif reply := REPLY.search(question.text):
-        said = reply[1].strip()
-    elif question.media:
-        said = f"I see {' and '.join(question.media)}."
+    if prompt.tool_output is not None:
+        text = f"The tool answered: {prompt.tool_output}"
+    elif reply := REPLY.search(prompt.text):
+        text = reply[1].strip()
+    elif prompt.media:
+        text = f"I see {' and '.join(prompt.media)}."
     else:
-        words = len(question.text.split())
-        said = f"Hello from the simulated provider. Words in your message: {words}."
-    return _as_json(said, question) if question.wants_json else said
+        words = len(prompt.text.split())
+        text = f"Hello from the simulated provider. Words in your message: {words}."
+    return _as_json(text, prompt) if prompt.wants_json else text
 
 
-def _as_json(said: str, question: Prompt) -> str:
+def _as_json(text: str, prompt: Prompt) -> str:
     try:
-        json.loads(said)
+        json.loads(text)
     except ValueError:
-        value = {"answer": said} if question.schema is None else instance(question.schema)
+        value = {"answer": text} if prompt.schema is None else instance(prompt.schema)
         return encode(value).decode()
-    return said
+    return text
 
 
-def _stopped(text: str, question: Prompt) -> str:
-    found = [at for stop in question.stops if stop and (at := text.find(stop)) >= 0]
+def _stopped(text: str, prompt: Prompt) -> str:
+    found = [at for stop in prompt.stops if stop and (at := text.find(stop)) >= 0]
     return text[: min(found)] if found else text
 
 
-def _limited(text: str, limit: int | None, eaten: int) -> str:
-    if limit is None or limit >= len(text.split()) + eaten:
+def _limited(text: str, limit: int | None, reasoning_tokens: int) -> str:
+    if limit is None or limit >= len(text.split()) + reasoning_tokens:
         return text
     words = re.findall(r"\s*\S+", text)
-    return "".join(words[: max(0, limit - eaten)])
+    return "".join(words[: max(0, limit - reasoning_tokens)])

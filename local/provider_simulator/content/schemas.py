@@ -1,4 +1,4 @@
-"""Values that fit a JSON Schema, always the same for the same schema."""
+"""Generate deterministic values for JSON Schemas."""
 
 from typing import Any
 
@@ -27,10 +27,7 @@ KEYWORDS: dict[str, tuple[type, ...]] = {
 
 
 def instance(schema: Any, root: Json | None = None, depth: int = 0) -> Any:
-    """Return a value that fits *schema*; deeper than twelve levels it is null.
-
-    Raises a 400 for what is no schema.
-    """
+    """Return a value for a schema, null below `MAX_DEPTH`; raise 400 for an invalid schema."""
     schema = {} if schema is True else schema
     _check(schema)
     root = schema if root is None else root
@@ -41,8 +38,8 @@ def instance(schema: Any, root: Json | None = None, depth: int = 0) -> Any:
             return schema[key]
     if schema.get("enum"):
         return schema["enum"][0]
-    narrower = _narrower(schema, root)
-    return _typed(schema, root, depth) if narrower is None else instance(narrower, root, depth + 1)
+    resolved = _resolve(schema, root)
+    return _typed(schema, root, depth) if resolved is None else instance(resolved, root, depth + 1)
 
 
 def _check(schema: Any) -> None:
@@ -53,7 +50,7 @@ def _check(schema: Any) -> None:
             raise ProviderError(400, f"Invalid JSON schema: '{name}' has a wrong type.")
 
 
-def _narrower(schema: Json, root: Json) -> Any:
+def _resolve(schema: Json, root: Json) -> Any:
     if "$ref" in schema:
         found: Any = root
         for name in filter(None, schema["$ref"].lstrip("#").split("/")):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.provider_simulator.call_handler import CallHandler
-from local.provider_simulator.request import read_request
+from local.provider_simulator.request import parse_request
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "number"}}}}
 FUNCTION = {"name": "f", "description": "d", "parameters": SCHEMA}
@@ -98,7 +98,7 @@ def test_no_body_makes_the_provider_fail(
     way = data.draw(st.sampled_from(places(body)))
     raw = json.dumps(changed(body, way, data.draw(ANYTHING))).encode()
     headers = {"authorization": "Bearer ak_test"}
-    reply, _ = CallHandler(key="ak_test").reply(read_request("POST", path, headers, raw))
+    reply, _ = CallHandler(key="ak_test").reply(parse_request("POST", path, headers, raw))
     assert reply.status in (200, 400, 422)
 
 
@@ -106,5 +106,5 @@ def test_the_bodies_that_are_changed_are_good_themselves() -> None:
     for path, body in (("/v1/chat/completions", CHAT), ("/v1/responses", RESPONSES)):
         raw = json.dumps(body).encode()
         headers = {"authorization": "Bearer ak_test"}
-        reply, _ = CallHandler(key="ak_test").reply(read_request("POST", path, headers, raw))
+        reply, _ = CallHandler(key="ak_test").reply(parse_request("POST", path, headers, raw))
         assert reply.status == 200

@@ -1,4 +1,4 @@
-"""What a checked request asks for, the same for both endpoints."""
+"""Parse validated requests of both endpoints into prompts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ TEXT_PARTS = ("text", "input_text", "output_text")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """A request, reduced to what the answer depends on; `word_limit` counts words as tokens."""
+    """The inputs of an answer; `word_limit` counts words as tokens."""
 
     text: str
     prompt_words: int
@@ -24,59 +24,59 @@ class Prompt:
     word_limit: int | None = None
     stops: Sequence[str] = ()
     choices: int = 1
-    reasons: bool = True
+    has_reasoning: bool = True
 
 
 def from_chat(body: Json) -> Prompt:
-    """Read a chat completion request."""
+    """Return the prompt of a chat completion request."""
     messages: list[Json] = body["messages"]
-    asked = _last(messages)
+    user_message = _last_user_message(messages)
     last = messages[-1]
     stop = body.get("stop") or ()
     return Prompt(
-        text=text_of(asked.get("content")),
-        prompt_words=sum(_words(message.get("content")) for message in messages),
-        media=media_of(asked.get("content")),
+        text=text_of(user_message.get("content")),
+        prompt_words=sum(_count_words(message.get("content")) for message in messages),
+        media=media_of(user_message.get("content")),
         tool_output=text_of(last.get("content")) if last["role"] in ("tool", "function") else None,
         function=_chat_function(body) if last["role"] == "user" else None,
         legacy_function=bool(body.get("functions")) and not body.get("tools"),
         word_limit=body.get("max_tokens"),
         stops=(stop,) if isinstance(stop, str) else tuple(stop),
         choices=body.get("n") or 1,
-        reasons=body.get("reasoning_effort") != "none" and body.get("thinking") is not False,
+        has_reasoning=body.get("reasoning_effort") != "none" and body.get("thinking") is not False,
         **_format(body.get("response_format") or {}, "json_schema"),
     )
 
 
 def from_responses(body: Json) -> Prompt:
-    """Read a Responses request."""
-    given = body.get("input") or ""
-    items: list[Json] = [{"role": "user", "content": given}] if isinstance(given, str) else given
-    asked = _last(items)
+    """Return the prompt of a Responses request."""
+    value = body.get("input") or ""
+    items: list[Json] = [{"role": "user", "content": value}] if isinstance(value, str) else value
+    user_message = _last_user_message(items)
     last = items[-1]
     is_output = last.get("type") == "function_call_output"
-    prompt_words = sum(_words(item.get("content", item.get("output"))) for item in items)
+    prompt_words = sum(_count_words(item.get("content", item.get("output"))) for item in items)
     return Prompt(
-        text=text_of(asked.get("content")),
-        prompt_words=prompt_words + _words(body.get("instructions")),
-        media=media_of(asked.get("content")),
+        text=text_of(user_message.get("content")),
+        prompt_words=prompt_words + _count_words(body.get("instructions")),
+        media=media_of(user_message.get("content")),
         tool_output=text_of(last.get("output")) if is_output else None,
         function=_responses_function(body) if last.get("role") == "user" else None,
         word_limit=body.get("max_output_tokens"),
-        reasons=(body.get("reasoning") or {}).get("effort") != "none",
+        has_reasoning=(body.get("reasoning") or {}).get("effort") != "none",
         **_format((body.get("text") or {}).get("format") or {}, ""),
     )
 
 
 def text_of(content: Any) -> str:
-    """Return the text of a message's content, parts joined by line ends."""
+    """Return the text of a message's content, parts joined by newlines."""
     if isinstance(content, list):
         return "\n".join(part["text"] for part in content if part["type"] in TEXT_PARTS)
     return content or ""
 
 
 def media_of(content: Any) -> tuple[str, ...]:
-    """Return a phrase for each image or video: its file name, or its type and size."""
+    """Describe each image or video by its file name, or by its type and size."""
     parts = content if isinstance(content, list) else []
     return tuple(
         f"{'an image' if 'image' in kind else 'a video'}: {_name(media_url(part))}"
@@ -98,11 +98,11 @@ def _name(url: str) -> str:
     return f"{media_type}, {len(data) * 3 // 4 - data[-2:].count('=')} bytes"
 
 
-def _last(items: list[Json]) -> Json:
+def _last_user_message(items: list[Json]) -> Json:
     return next((item for item in reversed(items) if item.get("role") == "user"), {})
 
 
-def _words(content: Any) -> int:
+def _count_words(content: Any) -> int:
     return len(text_of(content).split())
 
 
@@ -111,15 +111,15 @@ def _chat_function(body: Json) -> Json | None:
     choice = body.get("tool_choice") if tools else body.get("function_call")
     if isinstance(choice, dict):
         choice = choice.get("function", choice)
-    return _pick(tools or body.get("functions") or [], choice)
+    return _select_function(tools or body.get("functions") or [], choice)
 
 
 def _responses_function(body: Json) -> Json | None:
     functions = [tool for tool in body.get("tools") or [] if tool.get("type") == "function"]
-    return _pick(functions, body.get("tool_choice"))
+    return _select_function(functions, body.get("tool_choice"))
 
 
-def _pick(functions: list[Json], choice: Any) -> Json | None:
+def _select_function(functions: list[Json], choice: Any) -> Json | None:
     if choice == "none" or not functions:
         return None
     name = choice.get("name") if isinstance(choice, dict) else None

@@ -1,9 +1,9 @@
-"""One question with its answer and its price: what the wire formats are made from."""
+"""One prompt with its answer and price: the input of both wire formats."""
 
 from dataclasses import dataclass
 
 from local.provider_simulator.content.answers import Answer
-from local.provider_simulator.content.questions import Prompt
+from local.provider_simulator.content.prompts import Prompt
 from local.provider_simulator.metering import Charge
 from local.provider_simulator.switches import Switches
 from local.provider_simulator.wire import Json
@@ -12,12 +12,12 @@ CREATED = 1795000000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompletedTurn:
-    """An answered question; `number` makes its ids."""
+class Completion:
+    """An answered prompt; its ids derive from `number`."""
 
     number: int
     model: str
-    question: Prompt
+    prompt: Prompt
     answer: Answer
     charge: Charge
     switches: Switches
@@ -28,6 +28,6 @@ class CompletedTurn:
         return f"{prefix}_sim{self.number:06d}{index}"
 
     def credit_fields(self, *, streamed: bool) -> Json:
-        """Return the credit fields, if the switch `credits` shows them here."""
-        shown = ("last-chunk",) if streamed else ("whole", "last-chunk")
-        return self.charge.fields() if self.switches["credits"] in shown else {}
+        """Return the credit fields, if the switch `credits` includes them here."""
+        included = ("last-chunk",) if streamed else ("whole", "last-chunk")
+        return self.charge.fields() if self.switches["credits"] in included else {}
