@@ -10,19 +10,20 @@ from local.provider_simulator.content.answers import answer
 from local.provider_simulator.endpoints import chat, responses
 from local.provider_simulator.endpoints.completion import Completion
 from local.provider_simulator.errors import ProviderError, error_reply
-from local.provider_simulator.headers import answer_headers, retry_after
 from local.provider_simulator.metering import (
     STARTING_CREDITS,
     CreditBalance,
     RateWindow,
     RateWindows,
+    answer_headers,
+    retry_after,
 )
-from local.provider_simulator.request import ProviderRequest
 from local.provider_simulator.switches import FAILURES, Switches, parse_switches
 from local.provider_simulator.wire import (
     JSON_TYPE,
     STREAM_TYPE,
     Json,
+    ProviderRequest,
     Reply,
     Step,
     complete_reply,

@@ -1,46 +1,29 @@
 """The provider's error answers."""
 
-from dataclasses import dataclass
-
 from local.provider_simulator.wire import JSON_TYPE, Json, Reply, complete_reply, encode
 
-
-@dataclass(frozen=True, slots=True)
-class ErrorDefaults:
-    """The default error type, code and message of a status."""
-
-    kind: str
-    code: str
-    message: str
-
-
+# The type, code and message of an error by status.
 DEFAULTS = {
-    400: ErrorDefaults("invalid_request_error", "invalid_request", "The request is not valid."),
-    401: ErrorDefaults(
+    400: ("invalid_request_error", "invalid_request", "The request is not valid."),
+    401: (
         "invalid_request_error",
         "invalid_api_key",
         "The API key is missing or not valid. Send it as: Authorization: Bearer ak_...",
     ),
-    402: ErrorDefaults(
-        "insufficient_credits", "insufficient_credits", "No credits left. Add credits."
-    ),
-    403: ErrorDefaults(
-        "permission_error", "permission_denied", "This key may not use this resource."
-    ),
-    404: ErrorDefaults(
+    402: ("insufficient_credits", "insufficient_credits", "No credits left. Add credits."),
+    403: ("permission_error", "permission_denied", "This key may not use this resource."),
+    404: (
         "invalid_request_error",
         "not_found",
         "Unknown path. The base URL ends in /v1, the path is /chat/completions, "
         "/responses (POST) or /models (GET).",
     ),
-    408: ErrorDefaults("timeout_error", "request_timeout", "The request took too long."),
-    409: ErrorDefaults("conflict_error", "conflict", "The request conflicts with another one."),
-    413: ErrorDefaults(
-        "invalid_request_error", "request_too_large", "The request body is too large."
-    ),
-    422: ErrorDefaults("invalid_request_error", "unprocessable_entity", "The request was refused."),
-    429: ErrorDefaults("rate_limit_error", "rate_limit_exceeded", "Rate limit exceeded"),
-    500: ErrorDefaults("server_error", "server_error", "The server had an error."),
+    408: ("timeout_error", "request_timeout", "The request took too long."),
+    409: ("conflict_error", "conflict", "The request conflicts with another one."),
+    413: ("invalid_request_error", "request_too_large", "The request body is too large."),
+    422: ("invalid_request_error", "unprocessable_entity", "The request was refused."),
+    429: ("rate_limit_error", "rate_limit_exceeded", "Rate limit exceeded"),
+    500: ("server_error", "server_error", "The server had an error."),
 }
 
 
@@ -48,11 +31,11 @@ class ProviderError(Exception):
     """A rejected request; type, code and message default by status."""
 
     def __init__(self, status: int, message: str = "", *, code: str = "", param: str | None = None):
-        default = DEFAULTS.get(status, DEFAULTS[400 if status < 500 else 500])  # noqa: PLR2004
+        fallback = DEFAULTS[400 if status < 500 else 500]  # noqa: PLR2004
+        self.kind, default_code, default_message = DEFAULTS.get(status, fallback)
         self.status = status
-        self.message = message or default.message
-        self.code = code or default.code
-        self.kind = default.kind
+        self.message = message or default_message
+        self.code = code or default_code
         self.param = param
         super().__init__(self.message)
 

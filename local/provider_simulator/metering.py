@@ -1,11 +1,13 @@
-"""Count credits and rate limits while the server runs."""
+"""Count credits and rate limits while the server runs, and report them in headers."""
 
 import math
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.utils import formatdate
 
 from local.provider_simulator.errors import ProviderError
+from local.provider_simulator.switches import Switches
 from local.provider_simulator.wire import Json
 
 WINDOW_SECONDS = 60
@@ -15,6 +17,8 @@ UNLIMITED_TOKENS = 1_000_000_000
 STARTING_CREDITS = 1_000_000
 USD_PER_TOKEN = 5e-6
 TOKENS_PER_CREDIT = 500
+TOO_MANY = 429
+DATE_IN_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,3 +102,22 @@ class RateWindows:
         window.limit = limit
         window.requests += 1
         return window
+
+
+def answer_headers(number: int, switches: Switches, window: RateWindow) -> dict[str, str]:
+    """Return the request id and the rate limit headers."""
+    name = switches["request-id"]
+    identifier = {} if name == "none" else {name: f"req_sim{number:06d}"}
+    return {**identifier, **window.headers()}
+
+
+def retry_after(status: int, switches: Switches, window: RateWindow) -> dict[str, str]:
+    """Return the Retry-After header of an error, or an empty dictionary."""
+    value = switches["retry-after"]
+    if value == "missing" or (value == "auto" and status != TOO_MANY):
+        return {}
+    if value == "date":
+        value = formatdate(time.time() + DATE_IN_SECONDS, usegmt=True)
+    if value == "auto":
+        value = str(window.seconds_left() if window.is_exceeded() else 1)
+    return {"Retry-After": value}

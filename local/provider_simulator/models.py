@@ -1,6 +1,6 @@
 """The provider's models and their capabilities."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from local.provider_simulator.wire import Json
 
@@ -30,26 +30,20 @@ class Model:
     quantization: str
 
 
-MODELS = (
-    Model(
-        name="abliterated-model", title="Abliterated Model", created=1781324687,
-        context_length=262144, max_output_length=262134, input_price="0.000001",
-        output_price="0.000003", cached_price="0.0000001", max_temperature=2, accepts_media=True,
-        quantization="bf16",
-    ),
-    Model(
-        name="abliterated-model-large", title="Abliterated Model Large", created=1781324687,
-        context_length=1000000, max_output_length=999990, input_price="0.000003",
-        output_price="0.000005", cached_price="0.0000003", max_temperature=1, accepts_media=False,
-        quantization="fp8",
-    ),
-    Model(
-        name=LOCKABLE, title="Abliterated Model Large v2", created=1787961600,
-        context_length=1000000, max_output_length=999990, input_price="0.000003",
-        output_price="0.000005", cached_price="0.0000003", max_temperature=1, accepts_media=False,
-        quantization="fp8",
-    ),
+BASE = Model(
+    name="abliterated-model", title="Abliterated Model", created=1781324687,
+    context_length=262144, max_output_length=262134, input_price="0.000001",
+    output_price="0.000003", cached_price="0.0000001", max_temperature=2, accepts_media=True,
+    quantization="bf16",
 )  # fmt: skip
+LARGE = Model(
+    name="abliterated-model-large", title="Abliterated Model Large", created=1781324687,
+    context_length=1000000, max_output_length=999990, input_price="0.000003",
+    output_price="0.000005", cached_price="0.0000003", max_temperature=1, accepts_media=False,
+    quantization="fp8",
+)  # fmt: skip
+LARGE_V2 = replace(LARGE, name=LOCKABLE, title="Abliterated Model Large v2", created=1787961600)
+MODELS = (BASE, LARGE, LARGE_V2)
 BY_NAME = {model.name: model for model in MODELS}
 
 

@@ -8,9 +8,8 @@ from aiohttp import web
 from local.provider_simulator import faults
 from local.provider_simulator.call_handler import Call, CallHandler
 from local.provider_simulator.errors import ProviderError, error_reply
-from local.provider_simulator.request import parse_request
 from local.provider_simulator.switches import Switches
-from local.provider_simulator.wire import Reply
+from local.provider_simulator.wire import Reply, parse_request
 
 DEFAULT_KEY = "ak_local_simulator_0000000000000000"
 MAX_BODY_BYTES = 32 * 1024 * 1024

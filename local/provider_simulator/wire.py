@@ -1,4 +1,4 @@
-"""JSON text, server-sent events, and the steps of writing an answer."""
+"""Received requests, JSON text, server-sent events, and the steps of writing an answer."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -50,6 +50,47 @@ def complete_reply(status: int, content_type: str, data: bytes) -> Reply:
     return Reply(
         status=status, content_type=content_type, steps=[Step(data=data)], length=len(data)
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderRequest:
+    """A request; body is None unless it is a JSON object, and its model excludes switches."""
+
+    method: str
+    path: str
+    key: str
+    switches: str
+    body: Json | None
+
+    @property
+    def model(self) -> str:
+        """Return the name of the model, or an empty string."""
+        return str((self.body or {}).get("model", ""))
+
+
+def parse_request(
+    method: str, path: str, headers: Mapping[str, str], raw: bytes
+) -> ProviderRequest:
+    """Parse a request."""
+    body = _object(raw)
+    model_switches = ""
+    if body is not None and isinstance(body.get("model"), str):
+        body["model"], _, model_switches = body["model"].partition("@")
+    return ProviderRequest(
+        method=method,
+        path=path,
+        key=headers.get("authorization", "").removeprefix("Bearer "),
+        switches=f"{model_switches};{headers.get('x-simulate', '')}",
+        body=body,
+    )
+
+
+def _object(raw: bytes) -> Json | None:
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 DONE = Step(data=b"data: [DONE]\n\n", is_terminal=True)

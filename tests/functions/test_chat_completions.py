@@ -49,6 +49,18 @@ def test_a_request_passes_byte_for_byte_with_the_provider_s_key(
     assert request.headers["accept-encoding"] == "identity"
 
 
+def test_a_body_that_only_the_provider_can_judge_passes_byte_for_byte(
+    environment: pytest.MonkeyPatch, provider: ScriptedProvider, ask: Callable[..., Answered]
+) -> None:
+    environment.setenv("PROVIDER_DIALECT", "openai")
+    odd = {"messages": ["Hello", {"content": 7}], "tools": {}, "temperature": "hot", "stop": 7}
+    text = json.dumps(QUESTION | odd)
+    provider.scripts = [whole(400, REFUSED)]
+    answer = ask(text)
+    assert (answer.status, answer.error["code"]) == (400, "c")
+    assert [request.body.decode() for request in provider.requests] == [text]
+
+
 def test_a_stream_passes_byte_for_byte(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:

@@ -101,6 +101,18 @@ def test_a_row_whose_model_the_first_has_not_got_is_the_next_one_s(
     assert [request for request in first.requests if request.method == "POST"] == []
 
 
+def test_a_row_that_the_first_one_s_strict_dialect_refuses_is_the_next_one_s(
+    worker_setup: WorkerSetup, first: ScriptedProvider
+) -> None:
+    entries = json.loads(os.environ["PROVIDERS"])
+    entries[0]["dialect"] = "abliteration"
+    name(entries, worker_setup.world.environment)
+    work = worker_setup.chunk_run(rows(["200"], tools={}))
+    assert work.run()["left"] == 0
+    assert answered_by(work) == [(200, "2")]
+    assert [request for request in first.requests if request.method == "POST"] == []
+
+
 def test_a_plan_takes_a_row_that_any_provider_can_answer(batch_aws: BatchAws) -> None:
     entries = [
         {"name": "a", "base_url": URL, "dialect": "abliteration", "models": {"m-1": "m-1"}},

@@ -223,6 +223,14 @@ def test_a_request_that_one_dialect_cannot_say_is_the_other_s(pair: Pair) -> Non
     assert (ask(QUESTION | {"instructions": "Be brief."}).status, pair.asked) == (200, [0, 1])
 
 
+def test_a_request_that_a_strict_dialect_refuses_is_the_other_s(pair: Pair) -> None:
+    pair.say({"dialect": "abliteration"})
+    assert (ask(QUESTION | {"tools": {}}).status, pair.asked) == (200, [0, 1])
+    pair.say(second={"dialect": "abliteration"})
+    answer = ask(QUESTION | {"tools": {}})
+    assert (answer.status, answer.error["param"], pair.asked) == (400, "tools", [0, 1])
+
+
 def test_the_models_of_all_can_be_asked_for_and_each_is_listed_once(pair: Pair) -> None:
     pair.first.scripts = [listed(priced("own-name", "1"))]
     pair.second.scripts = [listed(priced("shared", "1"), priced("theirs", "2"))]

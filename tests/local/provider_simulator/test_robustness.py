@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.provider_simulator.call_handler import CallHandler
-from local.provider_simulator.request import parse_request
+from local.provider_simulator.wire import parse_request
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "number"}}}}
 FUNCTION = {"name": "f", "description": "d", "parameters": SCHEMA}

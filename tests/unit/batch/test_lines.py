@@ -35,7 +35,11 @@ def read(content: bytes) -> list[Line]:
 
 
 def findings(*rows: bytes, checker: RowChecker | None = None, **more: Any) -> FileReport:
-    return check_file(read_lines([b"\n".join(rows)]), checker or RowChecker(CHAT), **more)
+    return check_file(
+        read_lines([b"\n".join(rows)]),
+        checker or RowChecker(CHAT, providers=[ProviderRules(dialect=ABLITERATION)]),
+        **more,
+    )
 
 
 def errors(*rows: bytes, checker: RowChecker | None = None) -> list[tuple[Any, ...]]:
@@ -184,9 +188,18 @@ def test_an_endpoint_that_nobody_serves_is_refused() -> None:
 
 def test_rows_are_checked_for_the_provider_s_dialect() -> None:
     line = row(body=BODY | {"max_tokens": 5, "max_completion_tokens": 6})
-    assert errors(line) == []
+    assert errors(line, checker=RowChecker(CHAT)) == []
     checker = RowChecker(CHAT, providers=[ProviderRules(dialect=ABLITERATION)])
     assert [code for _, code, _ in errors(line, checker=checker)] == ["invalid_request"]
+
+
+def test_a_row_needs_one_provider_whose_dialect_accepts_it() -> None:
+    line = row(body=BODY | {"messages": [{}]})
+    rules = [ProviderRules(dialect=ABLITERATION), ProviderRules()]
+    assert errors(line, checker=RowChecker(CHAT, providers=rules)) == []
+    assert errors(line, checker=RowChecker(CHAT, providers=rules[:1])) == [
+        (1, "invalid_request", "body.messages[0].role")
+    ]
 
 
 def test_rows_are_checked_for_what_the_model_can_do() -> None:

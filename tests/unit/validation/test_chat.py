@@ -9,13 +9,19 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from llm_relay.validation.chat import check
+from llm_relay.validation.chat import check_basics, check_details
 from tests.unit.validation.bodies import CHAT, SCHEMA, arbitrary, refusal, refused_properly, spoilt
 
 QUESTION: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
 CALL: dict[str, Any] = {"id": "c", "type": "function", "function": {"name": "f", "arguments": ""}}
 EVENTS = Path(__file__).parents[3] / "events" / "chat_completions"
 REFUSED_EVENTS = {"messages_not_array", "not_json"}
+
+
+def check(body: dict[str, Any]) -> None:
+    """Check a body as a strict dialect has it checked."""
+    check_basics(body)
+    check_details(body, strict=True)
 
 
 def bad(**fields: Any) -> dict[str, Any]:

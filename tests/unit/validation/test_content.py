@@ -10,7 +10,7 @@ import pytest
 
 from llm_relay.core.errors import BadRequest
 from llm_relay.validation.content import CHAT_PARTS, RESPONSES_PARTS, check_content
-from llm_relay.validation.images import MAX_IMAGE_BYTES, MAX_IMAGES, check_count, images_in
+from llm_relay.validation.images import MAX_IMAGE_BYTES, MAX_IMAGES, check_images, images_in
 from tests.unit.validation.bodies import PIXEL
 
 if TYPE_CHECKING:
@@ -21,10 +21,12 @@ MEGABYTE = base64.b64encode(b"x" * 768 * 1024).decode()
 
 def chat(part: Any) -> None:
     check_content([part], "messages[2].content", CHAT_PARTS)
+    check_images({"messages": [{}, {}, {"content": [part]}]})
 
 
 def responses(part: Any) -> None:
     check_content([part], "input[0].content", RESPONSES_PARTS)
+    check_images({"input": [{"content": [part]}]})
 
 
 def image(url: Any, **more: Any) -> dict[str, Any]:
@@ -186,16 +188,16 @@ def test_images_are_found_in_either_endpoint_s_body() -> None:
         "input": [{"content": [item]}, {"output": [item]}, {"output": {}}, {"content": None}],
     }
     assert list(images_in(body)) == [
-        "messages[1].content[1]",
-        "input[0].content[0]",
-        "input[1].output[0]",
+        ("messages[1].content[1]", part),
+        ("input[0].content[0]", item),
+        ("input[1].output[0]", item),
     ]
     assert list(images_in({"messages": {}, "input": "Hello"})) == []
 
 
 def test_the_first_image_too_many_is_refused() -> None:
     parts = [image(PIXEL)] * MAX_IMAGES
-    check_count({"messages": [{"role": "user", "content": parts}]})
+    check_images({"messages": [{"role": "user", "content": parts}]})
     with pytest.raises(BadRequest) as caught:
-        check_count({"messages": [{"content": parts}, {"content": parts}]})
+        check_images({"messages": [{"content": parts}, {"content": parts}]})
     assert caught.value.param == "messages[1].content[0]"

@@ -9,11 +9,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from llm_relay.validation.responses import check
+from llm_relay.validation.responses import check_basics, check_details
 from tests.unit.validation.bodies import RESPONSES, arbitrary, refusal, refused_properly, spoilt
 
 INPUT: dict[str, Any] = {"model": "m", "input": "Hello"}
 EVENTS = Path(__file__).parents[3] / "events" / "responses"
+
+
+def check(body: dict[str, Any]) -> None:
+    """Check a body as a strict dialect has it checked."""
+    check_basics(body)
+    check_details(body, strict=True)
 
 
 def bad(**fields: Any) -> dict[str, Any]:

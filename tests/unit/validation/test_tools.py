@@ -6,12 +6,22 @@ from typing import Any
 
 import pytest
 
-from llm_relay.validation.tools import check_chat_tools, check_responses_tools
+from llm_relay.validation import tools
 from tests.unit.validation.bodies import FUNCTION, refusal
 
 NESTED: dict[str, Any] = {"type": "function", "function": FUNCTION}
 FLAT: dict[str, Any] = {"type": "function", **FUNCTION}
 NAMED: dict[str, Any] = {"type": "function", "function": {"name": "get_weather"}}
+
+
+def check_chat_tools(body: dict[str, Any]) -> None:
+    tools.check_chat_tools(body)
+    tools.check_tool_schemas(body)
+
+
+def check_responses_tools(body: dict[str, Any]) -> None:
+    tools.check_responses_tools(body)
+    tools.check_tool_schemas(body)
 
 
 def nested(**fields: Any) -> dict[str, Any]:
@@ -130,6 +140,6 @@ def test_a_choice_of_no_tool_is_told_which_there_are() -> None:
 
 
 def test_a_choice_among_many_tools_is_told_some_of_them() -> None:
-    tools = [{"type": "function", "name": f"tool_{number}"} for number in range(500)]
-    body = {"tools": tools, "tool_choice": {"type": "function", "name": "none_of_them"}}
+    many = [{"type": "function", "name": f"tool_{number}"} for number in range(500)]
+    body = {"tools": many, "tool_choice": {"type": "function", "name": "none_of_them"}}
     assert len(refusal(check_responses_tools, body).message) < 400

@@ -94,12 +94,13 @@ class Relay:
         return self._admit(b"", body).body
 
     def _admit(self, text: bytes, body: Document) -> Admission:
-        self._endpoint.check(body)
+        self._endpoint.check_basics(body)
         self._model = body["model"]
         admissions = provider_router().accepting(self._model, partial(self._admit_to, text, body))
         return merge_admissions(admissions)
 
     def _admit_to(self, text: bytes, body: Document, provider: Provider) -> Admission:
+        self._endpoint.check_details(body, provider.dialect)
         if model_limits.needs_listing(body):
             model_limits.check(body, self._listed_model(provider))
         entry = None if self._client.budget_nanos is None else self._priced_model(provider)

@@ -70,10 +70,23 @@ def listed_count(entry: ModelEntry | None, name: str) -> int | None:
 def _is_countable(body: Document) -> bool:
     return (
         all(body.get(name) is None for name in _REFERENCES)
-        and all(tool.get("type", "function") in _TOOLS for tool in objects_in(body, "tools"))
-        and all(item.get("type", "message") in _ITEMS for item in objects_in(body, "input"))
-        and all(part.get("type", "text") in _TEXTS | _IMAGES for part in _parts(body))
+        and _are_of(_TOOLS, body.get("tools"), default="function")
+        and _are_of(_ITEMS, body.get("input"), default="message")
+        and all(_are_of(_TEXTS | _IMAGES, each, default="text") for each in _contents(body))
     )
+
+
+def _are_of(known: set[str], value: Any, *, default: str) -> bool:
+    """Return whether a value is text, or a list of objects of known types."""
+    if not isinstance(value, list):
+        return isinstance(value, str | None)
+    types = (each.get("type", default) if isinstance(each, dict) else None for each in value)
+    return all(isinstance(each, str) and each in known for each in types)
+
+
+def _contents(body: Document) -> Iterator[Any]:
+    for message in objects_in(body, "messages") + objects_in(body, "input"):
+        yield from (message.get("content"), message.get("output"))
 
 
 def _parts(body: Document) -> Iterator[Document]:

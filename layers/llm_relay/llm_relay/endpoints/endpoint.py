@@ -17,8 +17,11 @@ class Endpoint(Protocol):
 
     path: str
 
-    def check(self, body: Document) -> None:
-        """Refuse with BadRequest what no provider could answer."""
+    def check_basics(self, body: Document) -> None:
+        """Check what billing and streaming read; BadRequest for a body without it."""
+
+    def check_details(self, body: Document, dialect: Dialect) -> None:
+        """Check a body as far as the dialect's provider does not; BadRequest says what is wrong."""
 
     def translate(self, translation: Translation) -> None:
         """Put the request into the provider's dialect."""

@@ -20,9 +20,13 @@ class Responses:
 
     path = "/responses"
 
-    def check(self, body: Document) -> None:
-        """Refuse with BadRequest what no provider could answer."""
-        responses.check(body)
+    def check_basics(self, body: Document) -> None:
+        """Check what billing and streaming read; BadRequest for a body without it."""
+        responses.check_basics(body)
+
+    def check_details(self, body: Document, dialect: Dialect) -> None:
+        """Check a body as far as the dialect's provider does not; BadRequest says what is wrong."""
+        responses.check_details(body, strict=dialect.strict_requests)
 
     def translate(self, translation: Translation) -> None:
         """Put the request into the provider's dialect."""

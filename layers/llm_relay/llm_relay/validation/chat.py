@@ -15,27 +15,35 @@ from llm_relay.validation.fields import (
     refuse,
 )
 from llm_relay.validation.formats import check_response_format
-from llm_relay.validation.images import check_count
-from llm_relay.validation.options import check_chat_options
-from llm_relay.validation.tools import check_chat_tools
+from llm_relay.validation.images import check_images
+from llm_relay.validation.options import check_chat_limits, check_chat_options
+from llm_relay.validation.tools import check_chat_tools, check_tool_schemas
 
 _CALL_EXAMPLE = '{"name": "get_weather", "arguments": "{}"}'
 
 
-def check(body: dict[str, Any]) -> None:
-    """Refuse with BadRequest what no provider could answer."""
+def check_basics(body: Fields) -> None:
+    """Check what billing and streaming read; BadRequest for a body without it."""
     needs_text(body, "model", "GET /v1/models lists what there is.")
-    _check_messages(body.get("messages"))
-    check_count(body)
-    check_chat_tools(body)
-    check_response_format(body)
-    check_chat_options(body)
-
-
-def _check_messages(messages: Any) -> None:
+    messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         example = '{"role": "user", "content": "Hello"}'
         refuse("messages", f"must be a non-empty list of objects such as {example}.")
+    check_chat_limits(body)
+
+
+def check_details(body: Fields, *, strict: bool) -> None:
+    """Check images and the schemas of tools, and if `strict` every known field."""
+    if strict:
+        _check_messages(body["messages"])
+        check_chat_tools(body)
+        check_response_format(body)
+        check_chat_options(body)
+    check_images(body)
+    check_tool_schemas(body)
+
+
+def _check_messages(messages: list[Any]) -> None:
     for index, message in enumerate(messages):
         path = f"messages[{index}]"
         if not isinstance(message, dict):

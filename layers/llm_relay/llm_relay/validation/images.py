@@ -31,7 +31,7 @@ def is_web_address(url: str) -> bool:
     return scheme.lower() in ("https", "http") and bool(separator) and rest[:1] not in _NO_HOST
 
 
-def check_url(url: str, path: str) -> None:
+def _check_url(url: str, path: str) -> None:
     """Refuse an image that is neither at a web address nor in a data URL that can be read."""
     if is_web_address(url):
         return
@@ -46,21 +46,28 @@ def check_url(url: str, path: str) -> None:
     _check_base64(data, path)
 
 
-def check_count(body: Fields) -> None:
-    """Refuse a body with more images than any provider takes."""
-    for count, path in enumerate(images_in(body), start=1):
-        if count > MAX_IMAGES:
-            refuse(path, f"is one image too many: {MAX_IMAGES} fit in a request. Leave some out.")
+def check_images(body: Fields) -> None:
+    """Refuse images that cannot be read, and more than any provider takes."""
+    images = list(images_in(body))
+    if len(images) > MAX_IMAGES:
+        path, _ = images[MAX_IMAGES]
+        refuse(path, f"is one image too many: {MAX_IMAGES} fit in a request. Leave some out.")
+    for path, part in images:
+        source = part.get("image_url")
+        if isinstance(source, str):
+            _check_url(source, f"{path}.image_url")
+        elif isinstance(source, dict) and isinstance(source.get("url"), str):
+            _check_url(source["url"], f"{path}.image_url.url")
 
 
-def images_in(body: Fields) -> Iterator[str]:
-    """Yield the path of every image part of either endpoint's body, checked or not."""
+def images_in(body: Fields) -> Iterator[tuple[str, Fields]]:
+    """Yield every image part of either endpoint's body with its path, checked or not."""
     for name in ("messages", "input"):
         for index, turn in enumerate(_list(body.get(name))):
             for member in ("content", "output") if isinstance(turn, dict) else ():
                 for number, part in enumerate(_list(turn.get(member))):
                     if isinstance(part, dict) and part.get("type") in _PART_TYPES:
-                        yield f"{name}[{index}].{member}[{number}]"
+                        yield f"{name}[{index}].{member}[{number}]", part
 
 
 def _check_base64(data: str, path: str) -> None:

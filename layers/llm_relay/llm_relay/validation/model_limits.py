@@ -58,7 +58,7 @@ def _check_images(body: dict[str, Any], modalities: Any) -> None:
     is_known = isinstance(modalities, list) and all(isinstance(name, str) for name in modalities)
     if not is_known or not modalities or "image" in modalities:
         return
-    for path in images_in(body):
+    for path, _ in images_in(body):
         model = body.get("model")
         name = short(model) if isinstance(model, str) else "this model"
         refuse(

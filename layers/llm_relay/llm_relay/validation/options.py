@@ -19,9 +19,22 @@ _MAX_TOP_LOGPROBS = 20
 _MAX_CHOICES = 128
 
 
+def check_chat_limits(body: Fields) -> None:
+    """Refuse what /v1/chat/completions cannot be streamed or billed by."""
+    may_be_flag(body, "stream")
+    for name in ("max_tokens", "max_completion_tokens"):
+        may_be_whole(body, name, 1, MOST_TOKENS)
+    may_be_whole(body, "n", 1, _MAX_CHOICES)
+
+
+def check_responses_limits(body: Fields) -> None:
+    """Refuse what /v1/responses cannot be streamed or billed by."""
+    may_be_flag(body, "stream")
+    may_be_whole(body, "max_output_tokens", 1, MOST_TOKENS)
+
+
 def check_shared_options(body: Fields) -> None:
     """Refuse settings that neither endpoint can take."""
-    may_be_flag(body, "stream")
     may_be_number(body, "temperature", 0, 2)
     may_be_number(body, "top_p", 0, 1)
     may_be_whole(body, "top_logprobs", 0, _MAX_TOP_LOGPROBS)
@@ -36,21 +49,12 @@ def check_chat_options(body: Fields) -> None:
     check_shared_options(body)
     may_be_number(body, "presence_penalty", -2, 2)
     may_be_number(body, "frequency_penalty", -2, 2)
-    for name in ("max_tokens", "max_completion_tokens"):
-        may_be_whole(body, name, 1, MOST_TOKENS)
-    may_be_whole(body, "n", 1, _MAX_CHOICES)
     _check_seed(body)
     _check_stop(body)
     _check_log_probabilities(body)
     for token, bias in (may_be_object(body, "logit_bias", '{"50256": -100}') or {}).items():
         if not is_number(bias):
             refuse(path_to("logit_bias", token), "must be a number.")
-
-
-def check_responses_options(body: Fields) -> None:
-    """Refuse settings that /v1/responses cannot take."""
-    check_shared_options(body)
-    may_be_whole(body, "max_output_tokens", 1, MOST_TOKENS)
 
 
 def _check_stream_options(body: Fields) -> None:

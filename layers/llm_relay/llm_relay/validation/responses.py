@@ -13,33 +13,40 @@ from llm_relay.validation.fields import (
     refuse,
 )
 from llm_relay.validation.formats import check_text_format
-from llm_relay.validation.images import check_count
-from llm_relay.validation.options import check_responses_options
-from llm_relay.validation.tools import check_responses_tools
+from llm_relay.validation.images import check_images
+from llm_relay.validation.options import check_responses_limits, check_shared_options
+from llm_relay.validation.tools import check_responses_tools, check_tool_schemas
 
 _INPUT_ELSEWHERE = ("instructions", "prompt", "previous_response_id", "conversation")
 
 
-def check(body: dict[str, Any]) -> None:
-    """Refuse with BadRequest what no provider could answer."""
+def check_basics(body: Fields) -> None:
+    """Check what billing and streaming read; BadRequest for a body without it."""
     needs_text(body, "model", "GET /v1/models lists what there is.")
-    _check_input(body)
-    if not isinstance(body.get("instructions"), str | list | None):
-        refuse("instructions", "must be a string.")
-    check_count(body)
-    check_responses_tools(body)
-    check_text_format(body)
-    check_responses_options(body)
-
-
-def _check_input(body: Fields) -> None:
     given = body.get("input")
     if not isinstance(given, str | list | None):
         example = '{"role": "user", "content": "Hello"}'
         refuse("input", f"must be a string, or a list of items such as {example}.")
     if not given and not any(body.get(name) for name in _INPUT_ELSEWHERE):
         refuse("input", "is missing. Send a string or a list of items.")
-    if isinstance(given, list):
+    check_responses_limits(body)
+
+
+def check_details(body: Fields, *, strict: bool) -> None:
+    """Check images and the schemas of tools, and if `strict` every known field."""
+    if strict:
+        _check_items(body)
+        if not isinstance(body.get("instructions"), str | list | None):
+            refuse("instructions", "must be a string.")
+        check_responses_tools(body)
+        check_text_format(body)
+        check_shared_options(body)
+    check_images(body)
+    check_tool_schemas(body)
+
+
+def _check_items(body: Fields) -> None:
+    if isinstance(body.get("input"), list):
         for path, item in may_be_list_of_objects(body, "input"):
             _check_item(item, path)
 

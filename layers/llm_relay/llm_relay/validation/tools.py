@@ -55,6 +55,22 @@ def check_responses_tools(body: Fields) -> None:
         _check_chosen(body["tool_choice"], "tool_choice", names, closed=closed)
 
 
+def check_tool_schemas(body: Fields) -> None:
+    """Refuse functions whose parameters are no well-formed JSON Schema."""
+    for name in ("tools", "functions"):
+        tools = body.get(name)
+        for index, tool in enumerate(tools if isinstance(tools, list) else []):
+            if isinstance(tool, dict) and tool.get("type") in (None, "function"):
+                _check_parameters(tool, f"{name}[{index}]")
+
+
+def _check_parameters(tool: Fields, path: str) -> None:
+    if isinstance(tool.get("function"), dict):
+        tool, path = tool["function"], f"{path}.function"
+    if isinstance(tool.get("parameters"), dict):
+        check_schema(tool["parameters"], f"{path}.parameters")
+
+
 def check_name(fields: Fields, path: str, advice: str = "") -> str:
     """Return the name of a function or schema; refuse what OpenAI's rule for names forbids."""
     name = needs_text(fields, "name", advice, path)
@@ -87,9 +103,7 @@ def _check_functions(functions: Iterable[Located]) -> set[str]:
         names.add(name)
         may_be_string(function, "description", path)
         may_be_flag(function, "strict", path)
-        parameters = may_be_object(function, "parameters", '{"type": "object"}', path)
-        if parameters is not None:
-            check_schema(parameters, f"{path}.parameters")
+        may_be_object(function, "parameters", '{"type": "object"}', path)
     return names
 
 

@@ -88,7 +88,7 @@ class RowChecker:
         row = parse_row(line)
         endpoint = self._endpoint_of(row)
         try:
-            endpoint.check(row.body)
+            endpoint.check_basics(row.body)
             for name in ("stream", "background"):
                 if row.body.get(name):
                     why = f"'{name}' cannot be used in a batch. Remove it."
@@ -124,6 +124,7 @@ class RowChecker:
         if rules.serves and not rules.serves(body["model"]):
             why = "There is no such model. GET /v1/models lists the available models."
             raise ModelNotFound(why, param="model")
+        endpoint.check_details(body, rules.dialect)
         endpoint.translate(Translation(rules.dialect, b"", body))
         if rules.listed and model_limits.needs_listing(body):
             model_limits.check(body, rules.listed(body["model"]))

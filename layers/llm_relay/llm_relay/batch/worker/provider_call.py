@@ -125,6 +125,7 @@ def admit_row(batch: Batch, body: dict[str, Any]) -> Admission:
     model = str(body.get("model"))
 
     def admit_at(provider: Provider) -> Admission:
+        endpoint.check_details(body, provider.dialect)
         deadline = Deadline.after(LISTING_TIMEOUT_SECONDS)
         if model_limits.needs_listing(body):
             model_limits.check(body, provider.model_entry(model, deadline))

@@ -14,6 +14,7 @@ class Dialect:
     """The fields that a provider renames, lacks or rejects; the defaults change nothing."""
 
     name: str
+    strict_requests: bool = False  # checked in every known field, as its errors explain little
     # The top-level fields of chat completions; others are dropped. None: no field is dropped.
     chat_fields: frozenset[str] | None = None
     # By path: fields that cannot be dropped without changing the request, and what to send instead.
@@ -32,6 +33,7 @@ OPENAI = Dialect(name="openai")
 # https://docs.abliteration.ai/api-reference/chat-completions
 ABLITERATION = Dialect(
     name="abliteration",
+    strict_requests=True,
     chat_fields=frozenset(
         {
             "audio", "cache_salt", "flagged_categories", "frequency_penalty", "function_call",
