@@ -99,5 +99,5 @@ def test_streams_that_are_held_back_on_the_way_are_told(
     note = (whole_office.root / ".relay-local.json").read_text()
     office = changed_note(**json.loads(note.replace('"off"', '"shim"')))
     name, says, fix = diagnosed(office, "--model", f"{MODEL}@chunk-delay=0.2").only_fault()
-    assert (name, "its stream comes whole" in says) == ("streaming", True)
+    assert (name, "stream arrives at once" in says) == ("streaming", True)
     assert "buffers it" in fix

@@ -9,7 +9,11 @@ Document = dict[str, Any]
 
 def with_defaults(defaults: Document, given: Document) -> Document:
     """Return what is given, and the defaults for what is missing or null."""
-    return defaults | {k: v for k, v in given.items() if v is not None or k not in defaults}
+    document = defaults | given
+    for name, value in defaults.items():
+        if document[name] is None:
+            document[name] = value
+    return document
 
 
 def object_in(document: Document, name: str) -> Document:

@@ -11,15 +11,12 @@ from llm_relay.api.relay import Relay
 from llm_relay.api.request_handling import json_success
 from llm_relay.batch.model.names import new_id
 from llm_relay.core.error_log import log_internal_error
-from llm_relay.core.errors import BackgroundUnavailable, BadRequest
+from llm_relay.core.errors import BackgroundUnavailable
+from llm_relay.jobs import response_store
 from llm_relay.jobs.queue import queue_url, send_message
-from llm_relay.jobs.response_store import (
-    BackgroundResponse,
-    add_response,
-    cancel_response,
-)
+from llm_relay.jobs.response_store import BackgroundResponse
 from llm_relay.streaming.responses.required_fields import complete_response
-from llm_relay.validation.fields import body_object, may_be_flag
+from llm_relay.validation.fields import body_object, may_be_flag, refuse
 
 if TYPE_CHECKING:
     from llm_relay.core.answer import HttpAnswer
@@ -48,15 +45,19 @@ class BackgroundAwareRelay(Relay):
         return json_success(self._call, document)
 
     def _enqueue(
-        self, url: str, response: BackgroundResponse, request: Document, document: Document
+        self,
+        url: str,
+        response: BackgroundResponse,
+        request: Document,
+        document: Document,
     ) -> None:
         try:
-            add_response(response, request, document)
+            response_store.add(response, request, document)
             send_message(url, {"owner": response.owner, "response": response.id})
         except Exception as error:  # noqa: BLE001 - any failure: the provider was not called
             log_internal_error(error, self._call.request_id)
             with suppress(Exception):  # the message may have been sent nevertheless
-                cancel_response(response.owner, response.id)
+                response_store.cancel(response.owner, response.id)
             raise BackgroundUnavailable(
                 "The response could not be queued, and the provider was not called. Try again in "
                 "a moment, or leave 'background' out and wait for the answer."
@@ -71,23 +72,11 @@ def owner_id(client: Client) -> str:
 def _queue_for(body: Document) -> str:
     url = queue_url()
     if url is None:
-        raise BadRequest(
-            "Background responses are switched off here. Leave 'background' out and wait for the "
-            "answer, or stream it.",
-            param="background",
-        )
+        refuse("background", "is switched off here. Leave it out, and wait for the answer.")
     if body.get("stream") is True:
-        raise BadRequest(
-            "A background response cannot be streamed here. Leave 'stream' out and poll "
-            "GET /v1/responses/{id} until it has ended, or leave 'background' out.",
-            param="stream",
-        )
+        refuse("stream", "is not possible with 'background'. Leave one of them out.")
     if body.get("store") is False:
-        raise BadRequest(
-            "A background response has to be stored until you fetch it. Leave 'store' out, or "
-            "leave 'background' out.",
-            param="store",
-        )
+        refuse("store", "must not be false with 'background'. Leave one of them out.")
     return url
 
 

@@ -8,18 +8,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from llm_relay.endpoints.responses import Responses
+from llm_relay.jobs import response_store
 from llm_relay.jobs.job import Job
 from llm_relay.jobs.leases import CANCELLED, QUEUED
-from llm_relay.jobs.response_store import (
-    ANSWERED,
-    client_in,
-    delete_objects,
-    read_document,
-    read_request,
-    record_key,
-    without_answer,
-    write_document,
-)
 
 if TYPE_CHECKING:
     from llm_relay.aws.dynamodb import Item
@@ -37,26 +28,26 @@ class ResponseJob(Job):
 
     def __init__(self, owner: str, response_id: str) -> None:
         self.id = response_id
-        self.key = record_key(owner, response_id)
+        self.key = response_store.record_key(owner, response_id)
         self._reference = (owner, response_id)
 
     def client(self, item: Item) -> Client:
         """Return the client that made the request."""
-        return client_in(item)
+        return response_store.client_in(item)
 
     def request(self) -> tuple[Endpoint, bytes]:
         """Return the endpoint and the stored body."""
-        return Responses(), read_request(*self._reference)
+        return Responses(), response_store.read_request(*self._reference)
 
     def stored_status(self) -> str | None:
         """Return the status of an answer that an earlier, interrupted invocation stored."""
-        status: str = read_document(*self._reference)["status"]
+        status: str = response_store.read_document(*self._reference)["status"]
         return None if status == QUEUED else status
 
     def store(self, answer: HttpAnswer) -> str:
         """Store the response as it ended; return its status."""
         try:
-            queued = read_document(*self._reference)
+            queued = response_store.read_document(*self._reference)
         except KeyError:  # deleted meanwhile
             return "failed"
         body = json.loads(b"".join(answer.body))
@@ -65,9 +56,9 @@ class ResponseJob(Job):
             error = {"code": code, "message": body["error"].get("message")}
             body = {"status": "failed", "error": error}
         ended = queued | body
-        status: str = ended["status"] if ended["status"] in ANSWERED else "completed"
+        status: str = ended["status"] if ended["status"] in response_store.ANSWERED else "completed"
         own = {name: queued[name] for name in ("id", "created_at", "background")}
-        write_document(*self._reference, ended | own | {"status": status})
+        response_store.write_document(*self._reference, ended | own | {"status": status})
         return status
 
     def event_data(self) -> Document:
@@ -77,9 +68,10 @@ class ResponseJob(Job):
     def discard_answer(self) -> None:
         """Remove the answer to a response that was cancelled meanwhile."""
         with suppress(KeyError):  # deleted after that
-            stored = read_document(*self._reference)
-            write_document(*self._reference, without_answer(stored, CANCELLED))
+            stored = response_store.read_document(*self._reference)
+            bare = response_store.without_answer(stored, CANCELLED)
+            response_store.write_document(*self._reference, bare)
 
     def delete_objects(self) -> None:
         """Delete the objects of a response that was deleted meanwhile."""
-        delete_objects(*self._reference)
+        response_store.delete_objects(*self._reference)

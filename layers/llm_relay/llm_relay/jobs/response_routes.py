@@ -7,16 +7,10 @@ from typing import TYPE_CHECKING
 
 from llm_relay.api.client_context import client_of
 from llm_relay.api.request_handling import handle_request, json_success
-from llm_relay.core.errors import BadRequest, ResponseNotFound
+from llm_relay.core.errors import ResponseNotFound
+from llm_relay.jobs import response_store
 from llm_relay.jobs.background_relay import owner_id
-from llm_relay.jobs.response_store import (
-    BackgroundResponse,
-    cancel_response,
-    delete_objects,
-    delete_record,
-    find_response,
-    read_document,
-)
+from llm_relay.validation.fields import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +18,7 @@ if TYPE_CHECKING:
     from llm_relay.api.api_gateway import ApiRequest
     from llm_relay.core.answer import HttpAnswer
     from llm_relay.core.defaults import Document
+    from llm_relay.jobs.response_store import BackgroundResponse
     from llm_relay.observability.call_record import CallRecord
 
 _ID = re.compile(r"resp_[0-9a-f]{1,64}")
@@ -40,24 +35,20 @@ def serve_response(request: ApiRequest) -> HttpAnswer:
 
 def _retrieve(request: ApiRequest) -> Document:
     if request.query.get("stream") == "true":
-        raise BadRequest(
-            "A background response cannot be streamed here. Leave 'stream' out and poll "
-            "until its status is neither 'queued' nor 'in_progress'.",
-            param="stream",
-        )
-    return _to_document(_find(request, find_response))
+        refuse("stream", "is not possible here. Leave it out, and poll until the status is final.")
+    return _to_document(_find(request, response_store.find))
 
 
 def _cancel(request: ApiRequest) -> Document:
     """Cancel: a call in progress is still charged, and its answer dropped."""
-    return _to_document(_find(request, cancel_response))
+    return _to_document(_find(request, response_store.cancel))
 
 
 def _delete(request: ApiRequest) -> Document:
-    response = _find(request, find_response)
+    response = _find(request, response_store.find)
     # The record first: without it, a call in progress stores no answer.
-    delete_record(response.owner, response.id)
-    delete_objects(response.owner, response.id)
+    response_store.delete_record(response.owner, response.id)
+    response_store.delete_objects(response.owner, response.id)
     return {"id": response.id, "object": "response", "deleted": True}
 
 
@@ -89,7 +80,7 @@ def _not_found(response_id: str) -> ResponseNotFound:
 
 def _to_document(response: BackgroundResponse) -> Document:
     try:
-        document = read_document(response.owner, response.id)
+        document = response_store.read_document(response.owner, response.id)
     except KeyError:  # deleted since the record was read
         raise _not_found(response.id) from None
     return response.to_document(document)

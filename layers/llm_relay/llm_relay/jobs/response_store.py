@@ -57,7 +57,7 @@ def record_key(owner: str, response_id: str) -> Item:
     return {"pk": {"S": f"responses#{owner}"}, "sk": {"S": response_id}}
 
 
-def add_response(response: BackgroundResponse, request: Document, document: Document) -> None:
+def add(response: BackgroundResponse, request: Document, document: Document) -> None:
     """Store a new response: its request, its document and its record."""
     _bucket().put(_request_key(response.owner, response.id), compact(request))
     write_document(response.owner, response.id, document)
@@ -72,12 +72,12 @@ def add_response(response: BackgroundResponse, request: Document, document: Docu
     jobs_table().update(update_item(key, set_expression(values), values))
 
 
-def find_response(owner: str, response_id: str) -> BackgroundResponse | None:
+def find(owner: str, response_id: str) -> BackgroundResponse | None:
     """Return a response as it is now; None if it does not exist or has expired."""
     return _parse(jobs_table().get(record_key(owner, response_id)))
 
 
-def cancel_response(owner: str, response_id: str) -> BackgroundResponse | None:
+def cancel(owner: str, response_id: str) -> BackgroundResponse | None:
     """Cancel an unfinished response; return the response as it is then."""
     values = {"status": CANCELLED, "queued": QUEUED, "in_progress": IN_PROGRESS}
     key, change = record_key(owner, response_id), set_expression(["status"])

@@ -94,10 +94,10 @@ def split_frames(frames: bytes) -> list[bytes]:
 
 def payload_of(frame: bytes) -> bytes:
     """Return the data of a frame, b"" if it has none."""
-    line = frame.rstrip(b"\r\n")
-    if line.startswith(b"data: ") and b"\n" not in line and b"\r" not in line:
-        return line[6:]
-    lines = (line for line in _LINE_END.split(line) if line.startswith(b"data:"))
+    line, _, rest = frame.partition(b"\n")
+    if rest == b"\n" and line.startswith(b"data: ") and b"\r" not in line:
+        return line[6:]  # the usual case
+    lines = (line for line in _LINE_END.split(frame) if line.startswith(b"data:"))
     return b"\n".join(line[5:].removeprefix(b" ") for line in lines)
 
 

@@ -46,8 +46,8 @@ class ResponsesNormalizer(StreamNormalizer):
         texts = TextHandlers(self._output)
         self._handlers: dict[str, Callable[[Document], list[Document]]] = {
             "response.created": self._created,
-            "response.queued": self._queued,
-            "response.in_progress": self._in_progress,
+            "response.queued": self._started,
+            "response.in_progress": self._started,
             "response.output_item.added": self._output.item_added,
             "response.output_item.done": self._output.item_done,
             "response.content_part.added": texts.part_added,
@@ -102,7 +102,7 @@ class ResponsesNormalizer(StreamNormalizer):
             started = object_in(document, "response") | {"status": "in_progress", "usage": None}
             before += self._created({"type": "response.created", "response": started})
         if name not in _FIRST:
-            before += self._in_progress({"type": "response.in_progress"})
+            before += self._started({"type": "response.in_progress"})
         return before
 
     def _numbered(self, documents: list[Document]) -> list[Document]:
@@ -125,16 +125,12 @@ class ResponsesNormalizer(StreamNormalizer):
         self._output.response_id = self._response["id"]
         return [] if is_late else [document | {"response": self._response}]
 
-    def _queued(self, document: Document) -> list[Document]:
+    def _started(self, document: Document) -> list[Document]:
         if self._in_progress_sent:
             return []
+        self._in_progress_sent = document["type"] == "response.in_progress"
         response = self._merged(object_in(document, "response"))
         return [document | {"response": response | {"output": []}}]
-
-    def _in_progress(self, document: Document) -> list[Document]:
-        queued = self._queued(document)
-        self._in_progress_sent = True
-        return queued
 
     def _ended(self, document: Document) -> list[Document]:
         self.is_finished = True

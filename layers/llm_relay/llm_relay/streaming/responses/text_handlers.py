@@ -5,15 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llm_relay.core.defaults import Document, object_in, objects_in, text_in, with_defaults
+from llm_relay.streaming.responses import text_events
 from llm_relay.streaming.responses.item_text import OUTPUT_TEXT, SUMMARY, kind_of_part
-from llm_relay.streaming.responses.text_events import (
-    delta_events,
-    done_event,
-    done_events,
-    part_added_events,
-    text_event,
-    with_reference,
-)
 
 if TYPE_CHECKING:
     from llm_relay.streaming.responses.item import OutputItem
@@ -34,10 +27,10 @@ class TextHandlers:
         text.append(piece)
         if not item.can_be_announced:
             return []  # its pieces are sent together once its names are known
-        before = self._output.announce(item) + part_added_events(item, text)
+        before = self._output.announce(item) + text_events.part_added_events(item, text)
         piece = piece if text.delta_sent else text.value
         text.delta_sent |= bool(piece)
-        return [*before, text_event(document, item, text) | {"delta": piece}]
+        return [*before, text_events.text_event(document, item, text) | {"delta": piece}]
 
     def done(self, kind: TextKind, document: Document) -> list[Document]:
         """Handle a .done: the whole text."""
@@ -48,9 +41,9 @@ class TextHandlers:
         text.is_ended = True
         if not item.can_be_announced:
             return []
-        before = self._output.announce(item) + delta_events(item, text)
+        before = self._output.announce(item) + text_events.delta_events(item, text)
         text.done_sent = True
-        return [*before, done_event(document, item, text)]
+        return [*before, text_events.done_event(document, item, text)]
 
     def part_added(self, document: Document) -> list[Document]:
         """Handle the beginning of a text's part."""
@@ -60,7 +53,7 @@ class TextHandlers:
         if text.part_added_sent:
             return []
         text.append(text_in(text.fields, text.kind.field))
-        *before, own = self._output.announce(item) + part_added_events(item, text)
+        *before, own = self._output.announce(item) + text_events.part_added_events(item, text)
         return [*before, document | own]
 
     def part_done(self, document: Document) -> list[Document]:
@@ -71,17 +64,18 @@ class TextHandlers:
         if text.part_done_sent:
             return []
         text.set_final(text.fields.get(text.kind.field))
-        before = self._output.announce(item) + done_events(item, text)
+        before = self._output.announce(item) + text_events.done_events(item, text)
         text.part_done_sent = True
-        return [*before, with_reference(document, item, text) | {"part": text.part(text.value)}]
+        done = text_events.with_reference(document, item, text)
+        return [*before, done | {"part": text.part(text.value)}]
 
     def annotation(self, document: Document) -> list[Document]:
         """Handle an annotation of a text."""
         item, text = self._find(OUTPUT_TEXT, document)
-        before = self._output.announce(item) + part_added_events(item, text)
+        before = self._output.announce(item) + text_events.part_added_events(item, text)
         annotations = objects_in(text.fields, "annotations")
         index = {"annotation_index": len(annotations)}
-        added = with_defaults(index, with_reference(document, item, text))
+        added = with_defaults(index, text_events.with_reference(document, item, text))
         annotations.append(object_in(document, "annotation"))
         text.fields = text.fields | {"annotations": annotations}
         return [*before, added]
