@@ -29,7 +29,7 @@ def parse(text: bytes | str) -> Any:
 def parse_object(text: bytes | str) -> dict[str, Any] | None:
     """Parse a JSON object that was received; None for anything else.
 
-    A number too large is null in it: an answer is not lost for one number that nobody can hold.
+    A number beyond doubles becomes null, so that an answer is not lost for one number.
     """
     try:
         document = _parsed(text, _LENIENT)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from llm_relay.billing.ledger import Settlement
 
-_CALLER_LEFT = "caller_left"  # nobody's fault
+_CALLER_LEFT = "caller_left"  # not an error
 _FAULT_METRICS = {
     Fault.CALLER: "ClientErrors",
     Fault.RELAY: "RelayErrors",

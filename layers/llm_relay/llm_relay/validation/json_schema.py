@@ -15,7 +15,7 @@ _TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 
 
 def check_schema(schema: Any, path: str, level: int = 0) -> None:
-    """Refuse a schema that is not well formed; keywords that nobody here knows pass."""
+    """Refuse a schema that is not well formed; unknown keywords pass."""
     if isinstance(schema, bool):
         return
     if not isinstance(schema, dict):

@@ -85,7 +85,7 @@ def _functions(tools: Iterable[Located]) -> list[Located]:
 
 
 def _is_function(tool: Fields, path: str) -> bool:
-    # A kind of tool that nobody here knows yet passes.
+    # Unknown kinds of tools pass.
     kind = tool.get("type")
     return kind is None or needs_text(tool, "type", "Send 'function'.", path) == "function"
 
