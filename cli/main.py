@@ -58,8 +58,5 @@ def main() -> None:
     """
 
 
-main.add_command(batch)
-main.add_command(doctor)
-main.add_command(keys)
-main.add_command(usage)
-main.add_command(provider_key)
+for command in (batch, doctor, keys, usage, provider_key):
+    main.add_command(command)

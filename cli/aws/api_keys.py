@@ -2,12 +2,11 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from cli.aws.target_stack import Stack
 
+if TYPE_CHECKING:
     from mypy_boto3_apigateway import APIGatewayClient
     from mypy_boto3_apigateway.type_defs import UsagePlanResponseTypeDef
 
@@ -30,19 +29,18 @@ class RateLimits:
 class ApiKeys:
     """The API keys of a stack; `shared_plan` is the template's usage plan."""
 
-    def __init__(self, connect: "Callable[[], APIGatewayClient]", shared_plan: str) -> None:
-        self._connect, self.shared_plan = connect, shared_plan
+    def __init__(self, stack: Stack) -> None:
+        self._stack, self.shared_plan = stack, stack.resource("UsagePlan")
 
-    @cached_property
+    @property
     def _gateway(self) -> "APIGatewayClient":
-        return self._connect()  # slow, and not needed by every command
+        return self._stack.client("apigateway")
 
     def make(self, name: str, value: str, description: str) -> str:
         """Create a key without a plan; return its id."""
-        made = self._gateway.create_api_key(
+        return self._gateway.create_api_key(
             name=name, value=value, description=description, enabled=True
-        )
-        return made["id"]
+        )["id"]
 
     def put_on_plan(self, key_id: str, plan_id: str) -> None:
         """Add a key to a plan."""
@@ -56,10 +54,9 @@ class ApiKeys:
     def make_plan(self, name: str, limits: RateLimits) -> str:
         """Create a plan from the shared one with other limits; return its id."""
         shared = self.plan(self.shared_plan)
+        stages = [{"apiId": each["apiId"], "stage": each["stage"]} for each in shared["apiStages"]]
         settings: dict[str, Any] = {
-            "apiStages": [
-                {"apiId": stage["apiId"], "stage": stage["stage"]} for stage in shared["apiStages"]
-            ],
+            "apiStages": stages,
             "throttle": shared.get("throttle"),
             "quota": shared.get("quota"),
         }
@@ -68,8 +65,8 @@ class ApiKeys:
             settings["throttle"] = {"rateLimit": limits.rate, "burstLimit": burst}
         if limits.quota is not None:
             settings["quota"] = {"limit": limits.quota, "period": limits.quota_per.upper()}
-        given = {key: value for key, value in settings.items() if value}
-        return self._gateway.create_usage_plan(name=name, **given)["id"]
+        settings = {key: value for key, value in settings.items() if value}
+        return self._gateway.create_usage_plan(name=name, **settings)["id"]
 
     def plan(self, plan_id: str) -> "UsagePlanResponseTypeDef":
         """Return API Gateway's description of a usage plan."""
@@ -80,17 +77,10 @@ class ApiKeys:
         if plan_id == self.shared_plan:
             return
         with suppress(self._gateway.exceptions.NotFoundException):
-            for stage in self.plan(plan_id).get(
-                "apiStages", []
-            ):  # required before deleting the plan
+            for stage in self.plan(plan_id).get("apiStages", []):  # else it cannot be deleted
+                value = f"{stage['apiId']}:{stage['stage']}"
                 self._gateway.update_usage_plan(
                     usagePlanId=plan_id,
-                    patchOperations=[
-                        {
-                            "op": "remove",
-                            "path": "/apiStages",
-                            "value": f"{stage['apiId']}:{stage['stage']}",
-                        }
-                    ],
+                    patchOperations=[{"op": "remove", "path": "/apiStages", "value": value}],
                 )
             self._gateway.delete_usage_plan(usagePlanId=plan_id)

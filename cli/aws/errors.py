@@ -35,7 +35,7 @@ ADVICE = {
 def explain(error: ClientError | BotoCoreError) -> str:
     """Return an explanation for the operator."""
     if isinstance(error, ClientError):
-        return explain_client_error(error)
+        return _explain_client_error(error)
     if isinstance(error, NoCredentialsError):
         return f"No AWS credentials found. {SIGN_IN}"
     if isinstance(error, NoRegionError):
@@ -50,7 +50,7 @@ def explain(error: ClientError | BotoCoreError) -> str:
     return f"The call to AWS failed: {error}"
 
 
-def explain_client_error(error: ClientError) -> str:
+def _explain_client_error(error: ClientError) -> str:
     """Return the operation, the message, the code and advice for it."""
     details = error.response["Error"]
     code = details.get("Code", "")

@@ -1,10 +1,10 @@
 """`relay doctor`: diagnoses the path of a call and suggests fixes."""
 
-import json
-
 import click
 
 from cli.aws.target_stack import flags_of, target_options
+from cli.commands.option_types import json_option
+from cli.output.tables import print_json
 from llm_relay.diagnostics.checklist import FAIL, OK, WARN, Finding
 
 MARKS = {OK: ("ok", "green"), WARN: ("warn", "yellow"), FAIL: ("FAIL", "red")}
@@ -18,7 +18,7 @@ NAME_WIDTH = 16
     help="Client key [default: RELAY_CLIENT_KEY, OPENAI_API_KEY, or the stack's first key]",
 )
 @click.option("--model", metavar="ID", help="Model to test with.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+@json_option
 @target_options
 @click.pass_context
 def doctor(
@@ -29,26 +29,23 @@ def doctor(
     Requests the provider's list of models and three answers of at most 16 tokens (one more per
     additional stored key), which are billed. Exit status 1 if a check failed.
     """
-    from cli.diagnostics.local_fixes import local_fix  # noqa: PLC0415 - imports the layer
-    from cli.diagnostics.walk import Checkup  # noqa: PLC0415 - imports requests and botocore
+    from cli.diagnostics.checkup import Checkup, with_local_fix  # noqa: PLC0415 - imports botocore
 
-    checks = Checkup(context, client_key, model).done()
+    checks = Checkup(context, client_key, model).run()
     if "--local" in flags_of(context).split():
-        local_fix(checks)
+        checks.findings = {name: with_local_fix(each) for name, each in checks.findings.items()}
     report = checks.document()
     if as_json:
-        click.echo(json.dumps(report, indent=2))
+        print_json(report)
     else:
-        for name, found in checks.findings.items():
-            show(name, found)
+        for name, finding in checks.findings.items():
+            _show(name, finding)
     context.exit(0 if report["healthy"] else 1)
 
 
-def show(name: str, found: Finding) -> None:
-    """Print a finding, and its fix."""
-    word, colour = MARKS.get(found.state, ("-", "bright_black"))
-    click.echo(
-        f"{click.style(f'{word:<5}', fg=colour, bold=True)} {name:<{NAME_WIDTH}} {found.says}"
-    )
-    if found.fix:
-        click.echo(f"      {'':<{NAME_WIDTH}} fix: {found.fix}")
+def _show(name: str, finding: Finding) -> None:
+    word, colour = MARKS.get(finding.state, ("-", "bright_black"))
+    mark = click.style(f"{word:<5}", fg=colour, bold=True)
+    click.echo(f"{mark} {name:<{NAME_WIDTH}} {finding.says}")
+    if finding.fix:
+        click.echo(f"      {'':<{NAME_WIDTH}} fix: {finding.fix}")

@@ -1,73 +1,80 @@
-"""Types of option values."""
+"""Options of several commands, and types of option values.
+
+A type is a function that returns the parsed value; BadParameter for invalid text.
+"""
 
 import re
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from pathlib import Path
 
 import click
+
+from cli.services.clients import KEY_LIKE
+from llm_relay.batch.api.checks import check_metadata
+from llm_relay.core.errors import BadRequest
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 DURATION = re.compile(r"(?P<number>\d{1,6})(?P<unit>[smhd]?)")
 MAX_NANOS = 10**18  # a billion dollars
 MAX_NAME_LENGTH = 64
 CLIENT_ID = re.compile(r"[0-9a-f]{12}")
-KEY_LIKE = re.compile(r"(sk|ak)[-_]")  # a key pasted instead of a name
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+output_file = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
-class Usd(click.ParamType[int]):
-    """US dollars, as whole nanodollars."""
-
-    name = "usd"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        """Return nanodollars; fails for anything but a positive amount."""
-        try:
-            nanos = Decimal(str(value)).scaleb(9)
-            fits = 0 < nanos < MAX_NANOS and nanos == int(nanos)
-        except InvalidOperation:
-            fits = False
-        if not fits:
-            self.fail("write dollars above 0 with at most 9 decimals, like 25 or 0.50", param, ctx)
-        return int(nanos)
+def usd(text: str) -> int:
+    """Return positive US dollars as whole nanodollars."""
+    with suppress(InvalidOperation):
+        nanos = Decimal(text).scaleb(9)
+        if 0 < nanos < MAX_NANOS and nanos == int(nanos):
+            return int(nanos)
+    raise click.BadParameter("write dollars above 0 with at most 9 decimals, like 25 or 0.50")
 
 
-class Duration(click.ParamType[int]):
-    """A time like 24h, 30m, 90s, 7d or 0, in seconds."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        """Return seconds; fails for an invalid time."""
-        match = DURATION.fullmatch(str(value))
-        if not match or not (match["unit"] or int(match["number"]) == 0):
-            self.fail("write a time like 24h, 30m, 90s, 7d or 0", param, ctx)
-        return int(match["number"]) * UNITS[match["unit"] or "s"]
+def duration(text: str) -> int:
+    """Return a time like 24h, 30m, 90s, 7d or 0 in seconds."""
+    match = DURATION.fullmatch(text)
+    if not match or not (match["unit"] or int(match["number"]) == 0):
+        raise click.BadParameter("write a time like 24h, 30m, 90s, 7d or 0")
+    return int(match["number"]) * UNITS[match["unit"] or "s"]
 
 
-class ClientName(click.ParamType[str]):
-    """A name for a client: short, printable, and neither an id nor a key."""
+def client_name(text: str) -> str:
+    """Return a client's name: short, printable, and neither an id nor a key.
 
-    name = "name"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        """Return the stripped name; error messages never repeat a possible key."""
-        name = str(value).strip()
-        if KEY_LIKE.match(name):
-            self.fail("that looks like a key; give the client a name", param, ctx)
-        if not name or len(name) > MAX_NAME_LENGTH or not name.isprintable():
-            self.fail(f"a name has 1 to {MAX_NAME_LENGTH} printable characters", param, ctx)
-        if CLIENT_ID.fullmatch(name):
-            self.fail("that looks like a client id; give the client a name", param, ctx)
-        return name
+    Error messages never repeat a possible key.
+    """
+    name = text.strip()
+    if KEY_LIKE.match(name):
+        raise click.BadParameter("that looks like a key; give the client a name")
+    if not name or len(name) > MAX_NAME_LENGTH or not name.isprintable():
+        raise click.BadParameter(f"a name has 1 to {MAX_NAME_LENGTH} printable characters")
+    if CLIENT_ID.fullmatch(name):
+        raise click.BadParameter("that looks like a client id; give the client a name")
+    return name
 
 
-class Model(click.ParamType[str]):
-    """A model id."""
+def model_id(text: str) -> str:
+    """Return a model's id, without characters that a comma-separated list cannot hold."""
+    if not re.fullmatch(r"[^\s,]+", text):
+        raise click.BadParameter("a model's id has no commas and no spaces")
+    return text
 
-    name = "id"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        """Return the id; fails for characters that a comma-separated list cannot hold."""
-        if not re.fullmatch(r"[^\s,]+", str(value)):
-            self.fail("a model's id has no commas and no spaces", param, ctx)
-        return str(value)
+def metadata(
+    _context: click.Context, _option: click.Parameter, pairs: tuple[str, ...]
+) -> dict[str, str]:
+    """Return name=text pairs as a dict; BadParameter if the API would reject them."""
+    texts: dict[str, str] = {}
+    for pair in pairs:
+        name, sign, text = pair.partition("=")
+        if not sign or not name:
+            raise click.BadParameter("write name=text")
+        texts[name] = text
+    try:
+        check_metadata({"metadata": texts})
+    except BadRequest as error:
+        raise click.BadParameter(error.message) from None
+    return texts

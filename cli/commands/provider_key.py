@@ -8,10 +8,12 @@ from typing import IO
 import click
 
 from cli.aws.target_stack import stack_of, target_options
-from cli.output.tables import NONE, add_row, console, table_of
+from cli.output.tables import NONE, add_row, console, counted, table_of
 from cli.services.key_proof import verify_key
-from cli.services.provider_secret import ProviderSecret, Version, keys_in, secret_of
+from cli.services.provider_secret import ProviderSecret
+from llm_relay.providers.key_pool import keys_in
 
+KEY_FILE = click.File(errors="replace")
 UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -22,12 +24,7 @@ def provider_key() -> None:
 
 
 @provider_key.command("set")
-@click.option(
-    "--file",
-    type=click.File(errors="replace"),
-    default="-",
-    help="File with the key [default: stdin, or a prompt]",
-)
+@click.option("--file", type=KEY_FILE, default="-", help="Key file [default: stdin, or a prompt]")
 @click.option("--add", is_flag=True, help="Keep the stored keys, and use all in rotation.")
 @click.option("--model", metavar="ID", help="Model to verify the key with.")
 @target_options
@@ -39,10 +36,10 @@ def set_(context: click.Context, *, file: IO[str], add: bool, model: str | None)
     provider rejects the old one.
     """
     stack = stack_of(context)
-    secret, key = secret_of(stack), read_key(file)
+    secret, key = ProviderSecret(stack), _read_key(file)
     current = secret.current()
-    kept = keys_in(current.text) if current and add else []
-    keys = [*(each for each in kept if each != key), key]
+    stored = keys_in(current.get("SecretString")) if current and add else []
+    keys = [*(each for each in stored if each != key), key]
     text = json.dumps({"api_keys": keys} if add else {"api_key": key})
     if current is None:  # a secret's first version is current immediately: verify it first
         answered = verify_key(stack, key, model)
@@ -50,8 +47,9 @@ def set_(context: click.Context, *, file: IO[str], add: bool, model: str | None)
     else:
         with secret.staged(text) as version_id:
             answered = verify_key(stack, key, model)
-            secret.promote(version_id, instead_of=current.version_id)
-    click.echo(f"{answered} accepted the key, which is now current ({count(keys)} stored).")
+            secret.promote(version_id, instead_of=current["VersionId"])
+    number = counted(len(keys), "key")
+    click.echo(f"{answered} accepted the key, which is now current ({number} stored).")
     click.echo("Warm functions use it within 300 s, or when the provider rejects their key.")
 
 
@@ -60,16 +58,22 @@ def set_(context: click.Context, *, file: IO[str], add: bool, model: str | None)
 @click.pass_context
 def show(context: click.Context) -> None:
     """Show how many keys are stored and their age; never a key."""
-    secret = secret_of(stack_of(context))
+    secret = ProviderSecret(stack_of(context))
     current = secret.current()
     if current is None:
         click.echo("No key is stored yet. Store one: relay provider-key set")
         return
-    click.echo(f"{count(keys_in(current.text))} stored.")
-    show_versions(secret)
+    click.echo(f"{counted(len(keys_in(current.get('SecretString'))), 'key')} stored.")
+    table = table_of("Version", "Stage", "Created", "Age")
+    for version in secret.versions():
+        created = version.get("CreatedDate")
+        when = f"{created.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if created else NONE
+        stages = ", ".join(version["VersionStages"])
+        add_row(table, version["VersionId"], stages, when, _age(created) if created else NONE)
+    console().print(table)
 
 
-def read_key(file: IO[str]) -> str:
+def _read_key(file: IO[str]) -> str:
     """Read the key from a file, stdin or a prompt; ClickException for an invalid key.
 
     Messages never repeat it.
@@ -81,26 +85,8 @@ def read_key(file: IO[str]) -> str:
     return key
 
 
-def show_versions(secret: ProviderSecret) -> None:
-    """Print a table of the secret's versions."""
-    table = table_of("Version", "Stage", "Created", "Age")
-    for version in secret.versions():
-        stages = ", ".join(version.stages)
-        created = version.created_at
-        when = f"{created.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if created else NONE
-        add_row(table, version.id, stages, when, age(version))
-    console().print(table)
-
-
-def age(version: Version) -> str:
-    """Return a version's age in its largest unit."""
-    if version.created_at is None:
-        return NONE
-    seconds = max(0, int((datetime.now(UTC) - version.created_at).total_seconds()))
+def _age(created: datetime) -> str:
+    """Return an age in its largest unit."""
+    seconds = max(0, int((datetime.now(UTC) - created).total_seconds()))
     size, name = next((unit for unit in UNITS if seconds >= unit[0]), UNITS[-1])
     return f"{seconds // size} {name}"
-
-
-def count(keys: list[str]) -> str:
-    """Return a number of keys in words."""
-    return "1 key" if len(keys) == 1 else f"{len(keys)} keys"

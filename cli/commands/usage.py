@@ -1,6 +1,5 @@
 """`relay usage`: usage and remaining budgets of all clients."""
 
-import json
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -12,36 +11,37 @@ from rich.bar import Bar
 from rich.table import Table
 from rich.text import Text
 
-from cli.commands.keys import as_json, with_client_admin
-from cli.output.tables import NONE, add_row, console, table_of
-from cli.services.batch_client import caller_of
+from cli.commands.keys import with_client_admin
+from cli.commands.option_types import json_option
+from cli.output.client_tables import NO_CLIENTS
+from cli.output.tables import NONE, add_row, console, print_json, table_of
 from cli.services.client_admin import ClientAdmin
 from cli.services.clients import ClientProfile
 from llm_relay.billing.money import format_usd, nanos_from_usd
 
-AT_ONCE = 8  # concurrent queries
+MAX_QUERIES = 8  # at the same time
 BAR_WIDTH = 40
-KEPT_DAYS = 400
+MAX_DAYS = 400
 Report = dict[str, Any]
 
 
 @click.command()
-@click.option("--days", type=click.IntRange(1, KEPT_DAYS), default=14, show_default=True)
-@as_json
+@click.option("--days", type=click.IntRange(1, MAX_DAYS), default=14, show_default=True)
+@json_option
 @with_client_admin
 def usage(admin: ClientAdmin, *, days: int, as_json: bool) -> None:
     """Show all clients' usage of the last days, and their remaining budgets."""
-    found = reports(admin, days)
+    reports = _reports(admin, days)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
-    elif found:
-        show_reports(found)
-        show_days(found, days)
+        print_json(reports)
+    elif reports:
+        _show_reports(reports)
+        _show_days(reports, days)
     else:
-        click.echo("There are no clients yet. Create one: relay keys create NAME")
+        click.echo(NO_CLIENTS)
 
 
-def reports(admin: ClientAdmin, days: int) -> list[Report]:
+def _reports(admin: ClientAdmin, days: int) -> list[Report]:
     """Return each client's `GET /v1/usage` document and name, including revoked clients with usage.
 
     One query per client, and a read of its ledger if it has a budget.
@@ -49,52 +49,47 @@ def reports(admin: ClientAdmin, days: int) -> list[Report]:
     from llm_relay.api.usage_report import usage_report  # noqa: PLC0415 - imports the whole relay
     from llm_relay.aws.dynamodb import Table  # noqa: PLC0415 - with the next
 
-    dynamodb, now = admin.stack.dynamodb(), time.time()
+    dynamodb, now = admin.stack.client("dynamodb"), time.time()
     table = Table(admin.stack.resource("ClientsTable"), lambda: dynamodb)
 
     def report(client: ClientProfile) -> Report:
-        return {"name": client.name, **usage_report(caller_of(client), table, now, days)}
+        return {"name": client.name, **usage_report(client.as_caller(), table, now, days)}
 
     clients = admin.clients.all()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = list(pool.map(report, clients))
-    return [
-        each
-        for client, each in zip(clients, found, strict=True)
-        if client.revoked_at is None or each["data"]
-    ]
+    with ThreadPoolExecutor(MAX_QUERIES) as pool:
+        pairs = zip(clients, pool.map(report, clients), strict=True)
+        return [each for client, each in pairs if client.revoked_at is None or each["data"]]
 
 
-def show_reports(found: list[Report]) -> None:
-    """Print a table of clients with usage and budgets."""
+def _show_reports(reports: list[Report]) -> None:
     table = table_of(
         "Name", "Client", "Requests", "Tokens in", "Tokens out", "Cost",
         "Budget", "Spent", "Reserved", "Remaining", "Resets",
+        right=slice(2, -1),
     )  # fmt: skip
-    for column in table.columns[2:-1]:
-        column.justify = "right"
-    for report in found:
-        used = sum_rows(report["data"])
+    for report in reports:
+        used = _sum_rows(report["data"])
         numbers = [f"{used[name]:,}" for name in ("requests", "tokens_in", "tokens_out")]
-        cells = [*numbers, format_usd(used["cost_nanos"]), *budget_cells(report["budget"])]
+        cells = [*numbers, format_usd(used["cost_nanos"]), *_budget_cells(report["budget"])]
         add_row(table, report["name"], report["client"], *cells)
     console().print(table)
 
 
-def budget_cells(budget: Report | None) -> list[str]:
-    """Return a budget's cells."""
+def _budget_cells(budget: Report | None) -> list[str]:
     if budget is None:
         return [NONE] * 5
-    usd = ("usd", "spent_usd", "reserved_usd", "remaining_usd")
-    whole, *parts = (format_usd(nanos_from_usd(budget[name])) for name in usd)
-    return [f"{whole} per {budget['per']}", *parts, budget["resets_at"]]
+    names = ("usd", "spent_usd", "reserved_usd", "remaining_usd")
+    total, *parts = (format_usd(nanos_from_usd(budget[name])) for name in names)
+    return [f"{total} per {budget['per']}", *parts, budget["resets_at"]]
 
 
-def show_days(found: list[Report], days: int) -> None:
+def _show_days(reports: list[Report], days: int) -> None:
     """Print a bar per day: total cost, or requests if nothing has a price."""
-    rows = [row for report in found for row in report["data"]]
-    measure = "cost_nanos" if sum_rows(rows)["cost_nanos"] else "requests"
-    by_day = {day: sum_rows([row for row in rows if row["day"] == day]) for day in last_days(days)}
+    rows = [row for report in reports for row in report["data"]]
+    measure = "cost_nanos" if _sum_rows(rows)["cost_nanos"] else "requests"
+    today = datetime.now(UTC)
+    dates = [f"{today - timedelta(days=back):%Y-%m-%d}" for back in reversed(range(days))]
+    by_day = {day: _sum_rows([row for row in rows if row["day"] == day]) for day in dates}
     longest = max(used[measure] for used in by_day.values())
     if not longest:
         return
@@ -107,7 +102,7 @@ def show_days(found: list[Report], days: int) -> None:
     console().print(table)
 
 
-def sum_rows(rows: list[Report]) -> Counter[str]:
+def _sum_rows(rows: list[Report]) -> Counter[str]:
     """Return the sums over rows, with costs in nanodollars."""
     sums: Counter[str] = Counter()
     for row in rows:
@@ -115,9 +110,3 @@ def sum_rows(rows: list[Report]) -> Counter[str]:
         for name in ("requests", "tokens_in", "tokens_out"):
             sums[name] += row[name]
     return sums
-
-
-def last_days(days: int) -> list[str]:
-    """Return the last days in UTC, ending today."""
-    today = datetime.now(UTC)
-    return [f"{today - timedelta(days=back):%Y-%m-%d}" for back in reversed(range(days))]

@@ -11,11 +11,11 @@ import requests
 
 from cli.aws.target_stack import Stack
 from cli.services.key_proof import bearer
+from llm_relay.core.defaults import object_in
 from llm_relay.diagnostics.checklist import OK, Finding, fail, not_checked, ok, warn
 from llm_relay.diagnostics.measurements import (
     MAX_SIGNATURE_SKEW_SECONDS,
     WARN_SKEW_SECONDS,
-    StreamTiming,
     clock_skew,
     describe_skew,
     measure_stream,
@@ -24,7 +24,7 @@ from llm_relay.diagnostics.provider_probe import small_chat_body
 from llm_relay.providers.dialects.dialect import DEFAULT_MODELS
 
 TIMEOUT = (10, 300)  # seconds to connect, and to answer
-PIECE_BYTES = 65536
+CHUNK_BYTES = 65536
 KEY_VARIABLES = ("RELAY_CLIENT_KEY", "OPENAI_API_KEY")
 LOW_BUDGET_SHARE = 0.1
 MIN_STREAM_SECONDS = 0.1  # shorter streams cannot show buffering
@@ -38,7 +38,7 @@ class HttpChecks:
     """Checks of a stack's API as a client."""
 
     def __init__(self, stack: Stack, client_key: str | None, model: str | None) -> None:
-        self._stack, self._given, self._model = stack, client_key, model
+        self._stack, self._client_key, self._model = stack, client_key, model
         self._session = requests.Session()
         self._date: str | None = None
         self._usage: dict[str, Any] = {}
@@ -49,9 +49,8 @@ class HttpChecks:
         reply = self._session.get(f"{url.removesuffix('/v1')}/health", timeout=TIMEOUT)
         self._date = reply.headers.get("date")
         if reply.status_code != HTTPStatus.OK:
-            return fail(
-                f"{url} answers {reply.status_code}. {error_message(reply)}", "Run 'sam deploy'."
-            )
+            why = f"{url} answers {reply.status_code}. {_error(reply)[1]}"
+            return fail(why, "Run 'sam deploy'.")
         return ok(f"{url} answers in {reply.elapsed.total_seconds() * 1000:.0f} ms")
 
     def accepts_key(self) -> Finding:
@@ -66,16 +65,15 @@ class HttpChecks:
                 "rotate NAME. The stack's output ShowClientKey prints the first key.",
             )
         if reply.status_code not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
-            return refused(reply)
+            return _refused(reply)
         self._usage = reply.json() if reply.status_code == HTTPStatus.OK else {}
         return ok(f"accepted ({whose})")
 
     def call(self) -> Finding:
-        """Check whether a small request is answered.
-        headers = reply.headers"""
+        """Check whether a small request is answered."""
         reply = self._ask("POST", CHAT, small_chat_body(self._chosen_model(), stream=False))
         if reply.status_code != HTTPStatus.OK:
-            return refused(reply)
+            return _refused(reply)
         headers = reply.headers
         return ok(
             f"answered in {reply.elapsed.total_seconds() * 1000:.0f} ms, of which "
@@ -85,21 +83,26 @@ class HttpChecks:
 
     def stream(self, of_provider: Finding | None) -> Finding:
         """Check whether a stream arrives unbuffered, compared with the provider's."""
-        started, pieces = time.monotonic(), list[bytes]()
-        question = small_chat_body(self._chosen_model(), stream=True)
-        with self._ask("POST", CHAT, question, stream=True) as reply:
+        started, chunks = time.monotonic(), list[bytes]()
+        body = small_chat_body(self._chosen_model(), stream=True)
+        with self._ask("POST", CHAT, body, stream=True) as reply:
             if reply.status_code != HTTPStatus.OK:
-                return refused(reply)
-            arrival = measure_stream(stored_copy(pieces_of(reply), pieces), started)
+                return _refused(reply)
+            arrival = measure_stream(_stored_chunks(reply, chunks), started)
         if of_provider and of_provider.state != OK:
             return not_checked("it needs 'provider stream'")
-        if arrival is None or b"[DONE]" not in b"".join(pieces):
+        if arrival is None or b"[DONE]" not in b"".join(chunks):
             return fail("The stream ended early.", f"See why: {LOGS}")
         if self._stack.parameter("Streaming") == "off":
             return warn("Streaming is off: streams are buffered.", TURN_ON)
         seconds = (of_provider and of_provider.seconds) or 0.0
         if seconds > MIN_STREAM_SECONDS and arrival.spread_seconds < MIN_SPREAD_SHARE * seconds:
-            return held_back(arrival)
+            return fail(
+                "The provider streams, but the API's stream arrives at once at its end "
+                f"({arrival}).",
+                "Something buffers it: a proxy between you and the API, or a runtime that the "
+                f"streaming shim does not support (its log says so: {LOGS}).",
+            )
         return ok(str(arrival))
 
     def clock(self) -> Finding:
@@ -109,8 +112,8 @@ class HttpChecks:
             return ok("the API does not report its time")
         if abs(seconds) <= WARN_SKEW_SECONDS:
             return ok("agrees with the API's")
-        judge = fail if abs(seconds) >= MAX_SIGNATURE_SKEW_SECONDS else warn
-        return judge(
+        finding = fail if abs(seconds) >= MAX_SIGNATURE_SKEW_SECONDS else warn
+        return finding(
             f"The clock of this machine is {describe_skew(seconds)} the API's; AWS refuses "
             f"signatures {MAX_SIGNATURE_SKEW_SECONDS} s off.",
             "Set it: timedatectl set-ntp true",
@@ -121,36 +124,34 @@ class HttpChecks:
         budget = self._usage.get("budget")
         if not budget:
             return ok("the client key has none")
-        whole, left, per = budget["usd"], budget["remaining_usd"], budget["per"]
-        says = f"{left:g} of {whole:g} USD per {per} are left"
+        usd, left, per = budget["usd"], budget["remaining_usd"], budget["per"]
+        says = f"{left:g} of {usd:g} USD per {per} are left"
         fix = (
             f"It resets at {budget['resets_at']}. For more, create a new client: relay "
             "keys create NAME --budget-usd USD"
         )
         if left <= 0:
             return fail(f"{says}: the budget is used up.", fix)
-        return warn(f"{says}.", fix) if left < LOW_BUDGET_SHARE * whole else ok(says)
+        return warn(f"{says}.", fix) if left < LOW_BUDGET_SHARE * usd else ok(says)
 
     def _base_url(self) -> str:
-        if self._stack.door:
-            return self._stack.door.base_url
-        if url := self._stack.description.outputs.get("OpenAIBaseUrl"):
-            return url
+        if self._stack.base_url:
+            return self._stack.base_url
         raise click.ClickException("The stack has no output OpenAIBaseUrl: Run 'sam deploy'.")
 
     def _key(self) -> tuple[str, str]:
         """Return a client key and its origin."""
-        if self._given:
-            return self._given, "--client-key"
-        if self._stack.door:
-            return self._stack.door.client_key, "the local stack's"
+        if self._client_key:
+            return self._client_key, "--client-key"
+        if self._stack.client_key:
+            return self._stack.client_key, "the local stack's"
         for name in KEY_VARIABLES:
             if key := os.environ.get(name):
                 return key, name
-        made = self._stack.api_gateway().get_api_key(
+        first = self._stack.client("apigateway").get_api_key(
             apiKey=self._stack.resource("ClientKey"), includeValue=True
         )
-        return made["value"], "the stack's first"
+        return first["value"], "the stack's first"
 
     def _chosen_model(self) -> str:
         if not self._model:
@@ -159,57 +160,28 @@ class HttpChecks:
             self._model = str(self._ask("GET", "/models").json()["data"][0]["id"])
         return self._model
 
-    def _ask(
-        self, method: str, path: str, body: Any = None, *, stream: bool = False
-    ) -> requests.Response:
-        return self._session.request(
-            method, self._base_url() + path, json=body, timeout=TIMEOUT, stream=stream
-        )
+    def _ask(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
+        url = self._base_url() + path
+        return self._session.request(method, url, json=body, timeout=TIMEOUT, **options)
 
 
-def held_back(arrival: StreamTiming) -> Finding:
-    """Return the finding for a buffered stream."""
-    return fail(
-        f"The provider streams, but the API's stream arrives at once at its end ({arrival}).",
-        "Something buffers it: a proxy between you and the API, or a runtime that the "
-        f"streaming shim does not support (its log says so: {LOGS}).",
-    )
+def _refused(reply: requests.Response) -> Finding:
+    code, message = _error(reply)
+    return fail(f"The API answers {reply.status_code} {code}".rstrip() + ".", message)
 
 
-def refused(reply: requests.Response) -> Finding:
-    """Return the finding for an error answer."""
-    return fail(
-        f"The API answers {reply.status_code} {code_of(reply)}".rstrip() + ".", error_message(reply)
-    )
-
-
-def error_message(reply: requests.Response) -> str:
-    """Return an error's message."""
-    return str(error_of(reply).get("message") or "No reason given: see the functions' logs.")
-
-
-def code_of(reply: requests.Response) -> str:
-    """Return an error's code."""
-    return str(error_of(reply).get("code") or "")
-
-
-def error_of(reply: requests.Response) -> dict[str, Any]:
-    """Return the error object; empty if there is none."""
+def _error(reply: requests.Response) -> tuple[str, str]:
+    """Return the code and the message of an error; the code may be empty."""
     try:
-        error = reply.json()["error"]
-    except (ValueError, LookupError, TypeError):
-        return {}
-    return error if isinstance(error, dict) else {}
+        error = object_in(reply.json(), "error")
+    except (ValueError, AttributeError):
+        error = {}
+    message = error.get("message") or "No reason given: see the functions' logs."
+    return str(error.get("code") or ""), str(message)
 
 
-def pieces_of(reply: requests.Response) -> Iterator[bytes]:
-    """Yield a stream's chunks as they arrive."""
-    while piece := reply.raw.read1(PIECE_BYTES, decode_content=True):
-        yield piece
-
-
-def stored_copy(pieces: Iterator[bytes], store: list[bytes]) -> Iterator[bytes]:
-    """Yield the chunks, and store a copy."""
-    for piece in pieces:
-        store.append(piece)
-        yield piece
+def _stored_chunks(reply: requests.Response, store: list[bytes]) -> Iterator[bytes]:
+    """Yield a stream's chunks as they arrive, and store them."""
+    while chunk := reply.raw.read1(CHUNK_BYTES, decode_content=True):
+        store.append(chunk)
+        yield chunk

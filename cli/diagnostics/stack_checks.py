@@ -19,7 +19,7 @@ LATELY = timedelta(days=1)
 
 def stack_status(stack: Stack) -> Finding:
     """Check the stack's status in CloudFormation."""
-    name, status = stack.description.name, stack.description.status
+    name, status = stack.name, stack.status
     look = f"aws cloudformation describe-stack-events --stack-name {name}"
     if status in DELETED:
         return fail(f"{name} is {status}: it has no resources.", "sam delete, then sam deploy")
@@ -38,15 +38,15 @@ def stack_status(stack: Stack) -> Finding:
 def queues(stack: Stack) -> Finding:
     """Check waiting and dead-lettered jobs."""
     dead, queue = stack.resource("JobsDeadLetterQueue"), stack.resource("JobsQueue")
-    given_up, waiting = messages_in(stack, dead), messages_in(stack, queue)
-    if given_up:
-        arn = attributes(stack, dead)["QueueArn"]
+    failed, waiting = _messages_in(stack, dead), _messages_in(stack, queue)
+    if failed:
+        arn = _attributes(stack, dead)["QueueArn"]
         return fail(
-            f"{given_up} jobs failed and are in the dead-letter queue.",
+            f"{failed} jobs failed and are in the dead-letter queue.",
             f"Inspect one: aws sqs receive-message --queue-url {dead} - after fixing the cause, "
             f"redrive them: aws sqs start-message-move-task --source-arn {arn}",
         )
-    waited = oldest_seconds(stack, queue.rpartition("/")[2])
+    waited = _oldest_seconds(stack, queue.rpartition("/")[2])
     if waited > MAX_WAIT_SECONDS:
         return warn(
             f"{waiting} jobs wait, the oldest for {waited:.0f} s.",
@@ -56,24 +56,23 @@ def queues(stack: Stack) -> Finding:
     return ok(f"{waiting} jobs wait, none failed")
 
 
-def attributes(stack: Stack, queue: str) -> Mapping[str, str]:
-    """Return a queue's attributes."""
-    answer: Any = stack.sqs().get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])
-    found: Mapping[str, str] = answer["Attributes"]  # typed by literal names
-    return found
+def _attributes(stack: Stack, queue: str) -> Mapping[str, str]:
+    answer: Any = stack.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])
+    values: Mapping[str, str] = answer["Attributes"]  # typed by literal names
+    return values
 
 
-def messages_in(stack: Stack, queue: str) -> int:
+def _messages_in(stack: Stack, queue: str) -> int:
     """Return the number of messages in a queue, in all states."""
-    found = attributes(stack, queue)
+    values = _attributes(stack, queue)
     kinds = ("", "NotVisible", "Delayed")
-    return sum(int(found[f"ApproximateNumberOfMessages{kind}"]) for kind in kinds)
+    return sum(int(values[f"ApproximateNumberOfMessages{kind}"]) for kind in kinds)
 
 
-def oldest_seconds(stack: Stack, queue_name: str) -> float:
+def _oldest_seconds(stack: Stack, queue_name: str) -> float:
     """Return the age of the oldest message, according to CloudWatch."""
     now = datetime.now(UTC)
-    metrics = stack.cloudwatch().get_metric_statistics(
+    metrics = stack.client("cloudwatch").get_metric_statistics(
         Namespace="AWS/SQS",
         MetricName="ApproximateAgeOfOldestMessage",
         Dimensions=[{"Name": "QueueName", "Value": queue_name}],
@@ -89,12 +88,14 @@ def oldest_seconds(stack: Stack, queue_name: str) -> float:
 def batches(stack: Stack) -> Finding:
     """Check for failed and overdue batches."""
     machine, now = stack.resource("BatchStateMachine"), datetime.now(UTC)
-    list_executions = partial(stack.step_functions().list_executions, stateMachineArn=machine)
-    running = list_executions(statusFilter="RUNNING")["executions"]
-    failed = list_executions(statusFilter="FAILED")["executions"]
-    overdue = list_executions(statusFilter="TIMED_OUT")["executions"]
+    executions = partial(stack.client("stepfunctions").list_executions, stateMachineArn=machine)
+    running = executions(statusFilter="RUNNING")["executions"]
+    ended = [
+        *executions(statusFilter="FAILED")["executions"],
+        *executions(statusFilter="TIMED_OUT")["executions"],
+    ]
     stuck = [each for each in running if now - each["startDate"] > MAX_BATCH_AGE]
-    dead = [each for each in (*failed, *overdue) if now - each["stopDate"] < LATELY]
+    dead = [each for each in ended if now - each["stopDate"] < LATELY]
     if found := stuck or dead:
         what = "have run for more than a day" if stuck else "failed within a day"
         return warn(
@@ -107,19 +108,17 @@ def batches(stack: Stack) -> Finding:
 
 def alarms(stack: Stack) -> Finding:
     """Check for firing alarms of the stack."""
-    pages = stack.cloudwatch().get_paginator("describe_alarms").paginate(StateValue="ALARM")
+    pages = stack.client("cloudwatch").get_paginator("describe_alarms").paginate(StateValue="ALARM")
     firing = [each for page in pages for each in page["MetricAlarms"]]
-    own = [each for each in firing if stack.owns(each["AlarmName"])]
+    own = [each for each in firing if each["AlarmName"] in stack.resources.values()]
     if not own:
         return ok("none is firing")
-    return fail(" ".join(map(alarm_reason, own)), " ".join(map(alarm_advice, own)))
+    return fail(" ".join(map(_alarm_reason, own)), " ".join(map(_alarm_advice, own)))
 
 
-def alarm_reason(alarm: "MetricAlarmTypeDef") -> str:
-    """Return an alarm's name and reason."""
+def _alarm_reason(alarm: "MetricAlarmTypeDef") -> str:
     return f"{alarm['AlarmName']} fires: {alarm.get('StateReason', 'no reason given')}"
 
 
-def alarm_advice(alarm: "MetricAlarmTypeDef") -> str:
-    """Return an alarm's description, which says what to do."""
+def _alarm_advice(alarm: "MetricAlarmTypeDef") -> str:
     return alarm.get("AlarmDescription") or f"See {alarm['AlarmName']} in CloudWatch."

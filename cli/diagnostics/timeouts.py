@@ -30,37 +30,39 @@ class Route:
 
 def time_outs(stack: Stack) -> Finding:
     """Check the deployed timeouts of all routes."""
-    functions = stack.functions()
-    look = cache(lambda name: functions.get_function_configuration(FunctionName=name))
-    worker = look(stack.resource("JobWorkerFunction"))
-    found = [late for route in routes(stack) for late in late_at(route, look(route.function))]
-    if provider_timeout(worker) >= worker["Timeout"]:
-        found.append(
-            f"The job worker waits {provider_timeout(worker):g} s for the provider, more than its "
+    client = stack.client("lambda")
+    configuration = cache(lambda name: client.get_function_configuration(FunctionName=name))
+    worker = configuration(stack.resource("JobWorkerFunction"))
+    faults = [
+        fault for route in _routes(stack) for fault in _faults(route, configuration(route.function))
+    ]
+    if _provider_timeout(worker) >= worker["Timeout"]:
+        faults.append(
+            f"The job worker waits {_provider_timeout(worker):g} s for the provider, more than its "
             "own timeout."
         )
-    if found:
-        return fail(" ".join(found), "Restore the template's values: sam deploy")
+    if faults:
+        return fail(" ".join(faults), "Restore the template's values: sam deploy")
     return ok("provider < function < API Gateway, at every route")
 
 
-def routes(stack: Stack) -> Iterator[Route]:
+def _routes(stack: Stack) -> Iterator[Route]:
     """Yield the API's routes that invoke a function."""
-    pages = stack.api_gateway().get_paginator("get_resources")
+    pages = stack.client("apigateway").get_paginator("get_resources")
     for page in pages.paginate(restApiId=stack.resource("Api"), embed=["methods"]):
         for resource in page["items"]:
             for method, details in resource.get("resourceMethods", {}).items():
                 integration = details.get("methodIntegration", {})
-                if found := FUNCTION.search(integration.get("uri", "")):
+                if match := FUNCTION.search(integration.get("uri", "")):
                     yield Route(
                         name=f"{method} {resource.get('path')}",
-                        function=found["arn"],
-                        streams=bool(found["streams"]),
+                        function=match["arn"],
+                        streams=bool(match["streams"]),
                         seconds=integration.get("timeoutInMillis", DEFAULT_MILLISECONDS) / 1000,
                     )
 
 
-def late_at(route: Route, function: "FunctionConfigurationResponseTypeDef") -> Iterator[str]:
+def _faults(route: Route, function: "FunctionConfigurationResponseTypeDef") -> Iterator[str]:
     """Yield the timeouts of a route that are in the wrong order."""
     seconds = function["Timeout"]
     if seconds >= route.seconds:
@@ -68,14 +70,14 @@ def late_at(route: Route, function: "FunctionConfigurationResponseTypeDef") -> I
             f"{route.name}: its function's timeout is {seconds} s, but API Gateway's is "
             f"{route.seconds:g} s."
         )
-    if route.streams and provider_timeout(function) >= min(seconds, IDLE_SECONDS):
+    if route.streams and _provider_timeout(function) >= min(seconds, IDLE_SECONDS):
         yield (
-            f"{route.name}: the provider's timeout is {provider_timeout(function):g} s, but the "
+            f"{route.name}: the provider's timeout is {_provider_timeout(function):g} s, but the "
             f"function's is {seconds} s and API Gateway's idle timeout {IDLE_SECONDS} s."
         )
 
 
-def provider_timeout(function: "FunctionConfigurationResponseTypeDef") -> float:
+def _provider_timeout(function: "FunctionConfigurationResponseTypeDef") -> float:
     """Return how long a function waits for the provider's next byte, in seconds."""
     settings = ProviderSettings.from_mapping(function.get("Environment", {}).get("Variables", {}))
     return settings.max_silence_seconds

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import click
 from rich.progress import (
@@ -20,7 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 from cli.aws.target_stack import flags_of
-from cli.output.batch_tables import stderr_console
+from cli.output.tables import console
 from cli.services.batch_client import BatchClient
 from llm_relay.batch.model.record import ENDED, Batch
 from llm_relay.billing.money import format_usd
@@ -46,21 +47,24 @@ def follow(
 
     Without a terminal, print a status line from time to time.
     """
-    with rows_bar() as bar:
-        shown = bar.add_task(batch.status, total=None, completed=done(batch), more="")
+    with _rows_bar() as bar:
+        task = bar.add_task("", total=None, more="")
         printed_at = clock()
-        for now in poll(batches, batch):
-            total = now.total or None
+        for current in _poll(batches, batch):
             bar.update(
-                shown, description=now.status, total=total, completed=done(now), more=more(now)
+                task,
+                description=current.status,
+                total=current.total or None,
+                completed=_finished(current),
+                more=_failures_and_cost(current),
             )
             if not bar.console.is_terminal and clock() - printed_at >= LINE_SECONDS:
-                click.echo(status_line(now), err=True)
+                click.echo(_status_line(current), err=True)
                 printed_at = clock()
-    return now
+    return current
 
 
-def poll(batches: BatchClient, batch: Batch) -> Iterator[Batch]:
+def _poll(batches: BatchClient, batch: Batch) -> Iterator[Batch]:
     """Yield the current state of a batch until it has ended."""
     from botocore.exceptions import ConnectionError, HTTPClientError  # noqa: PLC0415 - as boto3
 
@@ -70,7 +74,7 @@ def poll(batches: BatchClient, batch: Batch) -> Iterator[Batch]:
         elapsed = time.monotonic() - began
         time.sleep(min(MAX_PAUSE, max(MIN_PAUSE, elapsed / 60)))
         try:
-            batch, missed = batches.again(batch), 0
+            batch, missed = batches.reload(batch), 0
         except (ConnectionError, HTTPClientError):
             missed += 1
             if missed >= MAX_FAILED_POLLS:
@@ -86,8 +90,8 @@ def resume_hint_on_interrupt(context: click.Context, batch: Batch) -> Iterator[N
     try:
         yield
     except (KeyboardInterrupt, *AWS_ERRORS) as error:
-        hints = f"{batch.id} continues.\n{resume_hints(batch, flags_of(context))}"
-        click.echo(f"\n{hints}", err=True)
+        hints = resume_hints(batch, flags_of(context))
+        click.echo(f"\n{batch.id} continues.\n{hints}", err=True)
         if isinstance(error, KeyboardInterrupt):
             context.exit(INTERRUPTED)
         raise
@@ -102,26 +106,22 @@ def resume_hints(batch: Batch, flags: str) -> str:
     )
 
 
-def done(batch: Batch) -> int:
-    """Return the number of finished rows."""
+def _finished(batch: Batch) -> int:
     return batch.completed + batch.failed
 
 
-def status_line(batch: Batch) -> str:
-    """Return a batch's progress in one line."""
-    rows = f"{done(batch):,}/{batch.total:,} rows" if batch.total else ""
-    return "  ".join(filter(None, (batch.status, rows, more(batch))))
+def _status_line(batch: Batch) -> str:
+    rows = f"{_finished(batch):,}/{batch.total:,} rows" if batch.total else ""
+    return "  ".join(filter(None, (batch.status, rows, _failures_and_cost(batch))))
 
 
-def more(batch: Batch) -> str:
-    """Return failures and cost so far, if any."""
+def _failures_and_cost(batch: Batch) -> str:
     failed = f"{batch.failed:,} failed" if batch.failed else ""
     cost = format_usd(batch.cost_nanos) if batch.cost_nanos else ""
     return "  ".join(filter(None, (failed, cost)))
 
 
-def rows_bar() -> Progress:
-    """Return a progress bar for rows, on stderr."""
+def _rows_bar() -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -130,32 +130,24 @@ def rows_bar() -> Progress:
         TextColumn("{task.fields[more]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=stderr_console(),
+        console=console(stderr=True),
     )
 
 
 @contextmanager
-def bytes_bar(what: str, total: int) -> Iterator["ByteCount"]:
-    """Show a progress bar for bytes on stderr for the block."""
-    console = stderr_console()
+def bytes_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar for bytes on stderr for the block; yield a function that adds bytes.
+
+    boto3 calls it from several threads.
+    """
+    output = console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
-        console=console,
+        console=output,
         transient=True,
-        disable=not console.is_terminal,
+        disable=not output.is_terminal,
     ) as bar:
-        yield ByteCount(bar, what, total)
-
-
-class ByteCount:
-    """Advances a progress bar."""
-
-    def __init__(self, bar: Progress, what: str, total: int) -> None:
-        self._bar, self._task = bar, bar.add_task(what, total=total)
-
-    def __call__(self, number: int) -> None:
-        """Add bytes; boto3 calls this from several threads."""
-        self._bar.advance(self._task, number)
+        yield partial(bar.advance, bar.add_task(description, total=total))

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import click
 
-from cli.output.batch_tables import cost, print_facts, rows, show_errors, tokens
+from cli.output.batch_tables import outcome, show_errors
 from cli.output.progress import bytes_bar
+from cli.output.tables import print_facts
 from cli.services.batch_client import BatchClient
 from llm_relay.aws.s3 import Bucket
 from llm_relay.batch.model.names import ERRORS, OUTPUT, results_key
 from llm_relay.batch.model.record import COMPLETED, Batch
-
-output_file = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,23 +25,24 @@ class ResultPaths:
 
     @classmethod
     def beside(cls, stem: Path, output: Path | None, errors: Path | None) -> "ResultPaths":
-        """Return the given paths, or defaults derived from `stem`."""
+        """Return the named paths, or defaults derived from `stem`."""
         return cls(
             output=output or stem.with_name(f"{stem.name}.output.jsonl"),
             errors=errors or stem.with_name(f"{stem.name}.errors.jsonl"),
             named=frozenset(filter(None, (output, errors))),
         )
 
-    def make_sure(self, source: Path | None = None, *, yes: bool) -> None:
+    def confirm_replacing(self, source: Path | None = None, *, yes: bool) -> None:
         """Confirm that existing files may be replaced; ClickException if not.
 
         The file of requests, `source`, is never replaced.
         """
-        if is_same_file(self.output, self.errors):
+        if _is_same_file(self.output, self.errors):
             raise click.UsageError("--output and --errors name the same file.")
-        if source and (is_same_file(self.output, source) or is_same_file(self.errors, source)):
+        paths = (self.output, self.errors)
+        if source and any(_is_same_file(path, source) for path in paths):
             raise click.UsageError(f"Results would replace the requests in {source}.")
-        for path in (self.output, self.errors):
+        for path in paths:
             if not path.resolve().parent.is_dir():
                 raise click.ClickException(f"The folder {path.parent} does not exist.")
             if path.exists():
@@ -56,8 +56,7 @@ class ResultPaths:
             path.write_bytes(b"")
 
 
-def is_same_file(one: Path, other: Path) -> bool:
-    """Return whether two paths are the same file, existing or not."""
+def _is_same_file(one: Path, other: Path) -> bool:
     if one.exists() and other.exists():
         return one.samefile(other)
     return one.resolve() == other.resolve()
@@ -72,46 +71,41 @@ def confirm(question: str, *, yes: bool) -> None:
     click.confirm(question, abort=True, err=True)
 
 
-def download(batches: BatchClient, batch: Batch, places: ResultPaths) -> None:
+def download(batches: BatchClient, batch: Batch, paths: ResultPaths) -> None:
     """Download the results of an ended batch and print a summary.
 
     ClickException if it did not complete, or rows failed.
     """
-    if not batch.output_file_id:
-        places.clear(places.output)
-    if not batch.error_file_id:
-        places.clear(places.errors)
-    output = save_file(batches, batch, OUTPUT, places.output) if batch.output_file_id else None
-    errors = save_file(batches, batch, ERRORS, places.errors) if batch.error_file_id else None
-    print_facts(
-        {
-            "Batch": batch.id,
-            "Status": batch.status,
-            "Rows": rows(batch),
-            "Cost": cost(batch),
-            "Tokens": tokens(batch),
-            "Output": output,
-            "Errors": errors,
-        }
+    files = (
+        (OUTPUT, batch.output_file_id, paths.output),
+        (ERRORS, batch.error_file_id, paths.errors),
     )
+    for _, file_id, path in files:
+        if not file_id:
+            paths.clear(path)
+    saved = {
+        kind: _save_file(batches, batch, kind, path) for kind, file_id, path in files if file_id
+    }
+    locations = {kind.capitalize(): path for kind, path in saved.items()}
+    print_facts({"Batch": batch.id, "Status": batch.status, **outcome(batch), **locations})
     if batch.errors:
         show_errors(batch.errors, batch.error_count)
     if batch.status != COMPLETED:
         raise click.ClickException(f"{batch.id} is {batch.status}: not every row has an answer.")
     if batch.failed:
-        where = f" See {errors}." if errors else ""
+        where = f" See {saved[ERRORS]}." if ERRORS in saved else ""
         raise click.ClickException(f"{batch.failed:,} of {batch.total:,} rows failed.{where}")
 
 
-def save_file(batches: BatchClient, batch: Batch, kind: str, path: Path) -> str:
+def _save_file(batches: BatchClient, batch: Batch, kind: str, path: Path) -> str:
     """Download one result file, complete or not at all; return its path."""
-    key = results_key(batch, kind)
+    key, s3 = results_key(batch, kind), batches.stack.client("s3")
     try:
-        size = Bucket(batches.bucket, lambda: batches.s3).head(key)["ContentLength"]
+        size = Bucket(batches.bucket, lambda: s3).head(key)["ContentLength"]
     except KeyError:
         raise click.ClickException(
             f"s3://{batches.bucket}/{key} does not exist: it was deleted or has expired."
         ) from None
     with bytes_bar(f"Downloading {kind}", size) as count:
-        batches.s3.download_file(batches.bucket, key, str(path), Callback=count)
+        s3.download_file(batches.bucket, key, str(path), Callback=count)
     return str(path)

@@ -33,7 +33,7 @@ class ClientAdmin:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.clients = ClientProfiles(stack.clients_table())
-        self.api_keys = ApiKeys(stack.api_gateway, stack.resource("UsagePlan"))
+        self.api_keys = ApiKeys(stack)
 
     def create(self, name: str, limits: ClientLimits, rate_limits: RateLimits) -> IssuedKey:
         """Create a client with its first key."""

@@ -1,26 +1,27 @@
 """Client profiles in DynamoDB. They never contain a key's value."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.commands.option_types import KEY_LIKE
-from llm_relay.core.client import ClientLimits, parse_limits
+from llm_relay.core.client import Client, ClientLimits, parse_limits
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 PROFILE = "profile"
+KEY_LIKE = re.compile(r"(sk|ak)[-_]")  # a key pasted instead of a name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientKey:
     """One API key of a client; times are seconds since the epoch."""
 
-    serial: str
     key_id: str
+    serial: str
     created_at: int
     dies_at: int | None = None
 
@@ -37,6 +38,10 @@ class ClientProfile:
     keys: tuple[ClientKey, ...] = ()
     revoked_at: int | None = None
 
+    def as_caller(self) -> Client:
+        """Return the client as a caller without a key."""
+        return Client(id=self.id, key_id="", **parse_limits(self.limits.values()))
+
 
 class ClientProfiles:
     """The profiles in the clients table."""
@@ -46,20 +51,22 @@ class ClientProfiles:
 
     def all(self) -> list[ClientProfile]:
         """Return all clients, including revoked ones, by name."""
-        return sorted(map(profile_in, self._items()), key=lambda client: (client.name, client.id))
+        return sorted(map(_profile_in, self._items()), key=lambda client: (client.name, client.id))
 
-    def find(self, who: str) -> ClientProfile:
+    def find(self, name_or_id: str) -> ClientProfile:
         """Return a client by id or unique name; ClickException if there is none."""
-        if KEY_LIKE.match(who):
+        if KEY_LIKE.match(name_or_id):
             raise click.ClickException("That looks like a key. Name the client by its id or name.")
-        found = [client for client in self.all() if who in {client.id, client.name}]
-        alive = [client for client in found if client.revoked_at is None]
-        if len(alive or found) == 1:
-            return (alive or found)[0]
+        found = [client for client in self.all() if name_or_id in {client.id, client.name}]
+        found = [client for client in found if client.revoked_at is None] or found
         if not found:
-            raise click.ClickException(f"There is no client {who}. See 'relay keys list'.")
-        ids = ", ".join(client.id for client in alive or found)
-        raise click.ClickException(f"Several clients are named {who}; use the id: {ids}.")
+            raise click.ClickException(f"There is no client {name_or_id}. See 'relay keys list'.")
+        if len(found) > 1:
+            ids = ", ".join(client.id for client in found)
+            raise click.ClickException(
+                f"Several clients are named {name_or_id}; use the id: {ids}."
+            )
+        return found[0]
 
     def with_key(self, key_id: str) -> ClientProfile:
         """Return the client with an API key id; ClickException if there is none."""
@@ -71,13 +78,13 @@ class ClientProfiles:
     def add(self, client: ClientProfile) -> None:
         """Store a new client."""
         self._table.put_item(
-            Item=profile_item(client), ConditionExpression="attribute_not_exists(pk)"
+            Item=_profile_item(client), ConditionExpression="attribute_not_exists(pk)"
         )
 
     def add_key(self, new: ClientKey, client: ClientProfile) -> None:
         """Add a key and set the expiry of the others, atomically."""
         names = {"#keys": "keys", "#new": new.serial}
-        values: dict[str, Any] = {":new": key_item(new)}
+        values: dict[str, Any] = {":new": _key_item(new)}
         changes = ["#keys.#new = :new"]
         conditions = ["attribute_not_exists(#keys.#new)", "attribute_not_exists(revoked_at)"]
         for key in client.keys:
@@ -86,7 +93,7 @@ class ClientProfiles:
                 changes.append(f"#keys.#old{key.serial}.dies_at = :at{key.serial}")
                 conditions.append(f"attribute_exists(#keys.#old{key.serial})")
         self._table.update_item(
-            Key=table_key(client.id),
+            Key=_table_key(client.id),
             UpdateExpression="SET " + ", ".join(changes),
             ConditionExpression=" AND ".join(conditions),
             ExpressionAttributeNames=names,
@@ -96,7 +103,7 @@ class ClientProfiles:
     def drop_key(self, client: ClientProfile, key: ClientKey) -> None:
         """Remove a key from a client's profile."""
         self._table.update_item(
-            Key=table_key(client.id),
+            Key=_table_key(client.id),
             UpdateExpression="REMOVE #keys.#serial",
             ConditionExpression="attribute_exists(pk)",
             ExpressionAttributeNames={"#keys": "keys", "#serial": key.serial},
@@ -105,7 +112,7 @@ class ClientProfiles:
     def mark_revoked(self, client: ClientProfile, now: int) -> None:
         """Mark a client as revoked, without keys."""
         self._table.update_item(
-            Key=table_key(client.id),
+            Key=_table_key(client.id),
             UpdateExpression="SET revoked_at = if_not_exists(revoked_at, :now), #keys = :none",
             ConditionExpression="attribute_exists(pk)",
             ExpressionAttributeNames={"#keys": "keys"},
@@ -113,44 +120,37 @@ class ClientProfiles:
         )
 
     def _items(self) -> Iterator[Mapping[str, Any]]:
-        start: dict[str, Any] = {}
-        while True:
-            page = self._table.scan(
-                FilterExpression="sk = :profile",
-                ExpressionAttributeValues={":profile": PROFILE},
-                ConsistentRead=True,
-                **start,
-            )
+        pages = self._table.meta.client.get_paginator("scan").paginate(
+            TableName=self._table.name,
+            FilterExpression="sk = :profile",
+            ExpressionAttributeValues={":profile": PROFILE},
+            ConsistentRead=True,
+        )
+        for page in pages:
             yield from page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
-def table_key(client_id: str) -> dict[str, Any]:
-    """Return the key of a client's profile."""
+def _table_key(client_id: str) -> dict[str, Any]:
     return {"pk": f"client#{client_id}", "sk": PROFILE}
 
 
-def profile_item(client: ClientProfile) -> dict[str, Any]:
+def _profile_item(client: ClientProfile) -> dict[str, Any]:
     """Return a client as an item; unset limits are omitted."""
     return {
-        **table_key(client.id),
+        **_table_key(client.id),
         "name": client.name,
         "created_at": client.created_at,
         "plan_id": client.plan_id,
-        "keys": {key.serial: key_item(key) for key in client.keys},
+        "keys": {key.serial: _key_item(key) for key in client.keys},
         **client.limits.values(),
     }
 
 
-def key_item(key: ClientKey) -> dict[str, Any]:
-    """Return a new key as an item."""
+def _key_item(key: ClientKey) -> dict[str, Any]:
     return {"key_id": key.key_id, "created_at": key.created_at}
 
 
-def profile_in(item: Mapping[str, Any]) -> ClientProfile:
-    """Return the client of an item."""
+def _profile_in(item: Mapping[str, Any]) -> ClientProfile:
     return ClientProfile(
         id=str(item["pk"]).partition("#")[2],
         name=item["name"],
@@ -162,14 +162,9 @@ def profile_in(item: Mapping[str, Any]) -> ClientProfile:
                 serial=serial,
                 key_id=key["key_id"],
                 created_at=int(key["created_at"]),
-                dies_at=integer_or_none(key.get("dies_at")),
+                dies_at=int(key["dies_at"]) if "dies_at" in key else None,
             )
             for serial, key in sorted(item["keys"].items())
         ),
-        revoked_at=integer_or_none(item.get("revoked_at")),
+        revoked_at=int(item["revoked_at"]) if "revoked_at" in item else None,
     )
-
-
-def integer_or_none(number: Any) -> int | None:
-    """Convert a Decimal."""
-    return None if number is None else int(number)

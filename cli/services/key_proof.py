@@ -34,29 +34,28 @@ def verify_key(stack: Stack, key: str, model: str | None) -> str:
     base_url = with_version(stack.parameter("UpstreamBaseUrl"))
     with requests.Session() as session:
         session.auth = bearer(key)  # not a header, which .netrc would override
-        asked = model or DEFAULT_MODELS.get(stack.parameter("ProviderDialect"))
-        asked = asked or first_model(session, base_url)
-        message = {"role": "user", "content": QUESTION}
-        body = {"model": asked, "messages": [message]}
-        answer = request_json(session, "POST", f"{base_url}/chat/completions", body)
+        model = model or DEFAULT_MODELS.get(stack.parameter("ProviderDialect"))
+        model = model or _first_model(session, base_url)
+        body = {"model": model, "messages": [{"role": "user", "content": QUESTION}]}
+        answer = _request_json(session, "POST", f"{base_url}/chat/completions", body)
     try:
         answer["choices"][0]["message"]
     except (LookupError, TypeError):
         raise KeyVerificationError(
             f"{base_url} answered, but not with a chat completion. Check UpstreamBaseUrl."
         ) from None
-    return asked
+    return model
 
 
-def first_model(session: requests.Session, base_url: str) -> str:
+def _first_model(session: requests.Session, base_url: str) -> str:
     """Return the first model that the provider lists."""
     try:
-        return str(request_json(session, "GET", f"{base_url}/models")["data"][0]["id"])
+        return str(_request_json(session, "GET", f"{base_url}/models")["data"][0]["id"])
     except (LookupError, TypeError):
         raise KeyVerificationError(f"{base_url} lists no model. Name one with --model.") from None
 
 
-def request_json(session: requests.Session, method: str, url: str, body: Any = None) -> Any:
+def _request_json(session: requests.Session, method: str, url: str, body: Any = None) -> Any:
     """Return the provider's JSON answer; KeyVerificationError for anything else."""
     try:
         # A redirect would send the key to another host.

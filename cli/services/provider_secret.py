@@ -1,65 +1,39 @@
 """The secret with the provider's keys, and its versions."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
-
-import click
 
 from cli.aws.target_stack import Stack
 
 if TYPE_CHECKING:
-    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_secretsmanager.type_defs import (
+        GetSecretValueResponseTypeDef,
+        SecretVersionsListEntryTypeDef,
+    )
 
 CURRENT, PENDING = "AWSCURRENT", "AWSPENDING"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Current:
-    """The current version of the secret."""
-
-    version_id: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
-    """A version with a stage."""
-
-    id: str
-    stages: tuple[str, ...]
-    created_at: datetime | None
-
-
 class ProviderSecret:
-    """A secret in Secrets Manager."""
+    """The stack's secret in Secrets Manager: the one named by a parameter, or its own."""
 
-    def __init__(self, client: "SecretsManagerClient", secret_id: str) -> None:
-        self._client, self._id = client, secret_id
+    def __init__(self, stack: Stack) -> None:
+        self._client = stack.client("secretsmanager")
+        named = stack.parameter("ProviderKeySecretArn")
+        self._id = named or stack.resource("ProviderKeySecret")
 
-    def current(self) -> Current | None:
+    def current(self) -> "GetSecretValueResponseTypeDef | None":
         """Return the current version, or None if the secret is empty."""
         with suppress(self._client.exceptions.ResourceNotFoundException):
-            value = self._client.get_secret_value(SecretId=self._id, VersionStage=CURRENT)
-            return Current(version_id=value["VersionId"], text=value.get("SecretString", ""))
+            return self._client.get_secret_value(SecretId=self._id, VersionStage=CURRENT)
         return None
 
-    def versions(self) -> list[Version]:
+    def versions(self) -> list["SecretVersionsListEntryTypeDef"]:
         """Return the versions with a stage, the current one first."""
-        listed = self._client.list_secret_version_ids(SecretId=self._id)["Versions"]
-        versions = [
-            Version(
-                id=each["VersionId"],
-                stages=tuple(each["VersionStages"]),
-                created_at=each.get("CreatedDate"),
-            )
-            for each in listed
-            if each.get("VersionStages")
-        ]
-        return sorted(versions, key=lambda version: CURRENT not in version.stages)
+        versions = self._client.list_secret_version_ids(SecretId=self._id)["Versions"]
+        staged = [version for version in versions if version.get("VersionStages")]
+        return sorted(staged, key=lambda version: CURRENT not in version["VersionStages"])
 
     def put(self, text: str) -> None:
         """Store a text as the current version."""
@@ -88,29 +62,3 @@ class ProviderSecret:
             MoveToVersionId=version_id,
             RemoveFromVersionId=instead_of,
         )
-
-
-def secret_of(stack: Stack) -> ProviderSecret:
-    """Return the stack's secret: the given one, or its own."""
-    given = stack.parameter("ProviderKeySecretArn")
-    return ProviderSecret(stack.secrets(), given or stack.resource("ProviderKeySecret"))
-
-
-def keys_in(text: str) -> list[str]:
-    """Return the keys in a secret's text; ClickException if there are none."""
-    text = text.strip()
-    if not text.startswith("{"):
-        found = [text]
-    else:
-        try:
-            document = json.loads(text)
-            found = document["api_keys"] if "api_keys" in document else [document["api_key"]]
-        except (ValueError, LookupError):
-            found = []
-    if not isinstance(found, list) or not all(isinstance(key, str) and key for key in found):
-        found = []
-    if not found:
-        raise click.ClickException(
-            "The secret contains no key. Store one: relay provider-key set, without --add."
-        )
-    return found

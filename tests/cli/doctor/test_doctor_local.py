@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.diagnostics.local_fixes import at_home
+from cli.diagnostics.checkup import with_local_fix
 from llm_relay.core.deadline import Deadline
 from llm_relay.diagnostics.list_fixes import with_list_fixes
 from llm_relay.diagnostics.provider_findings import base_url
@@ -25,7 +25,7 @@ def not_there() -> Finding:
 
 def test_a_provider_that_is_not_there_is_mended_by_a_restart() -> None:
     deployed = not_there()
-    here = at_home(deployed)
+    here = with_local_fix(deployed)
     assert "sam deploy" in (deployed.fix or "")
     assert "NAT gateway" in deployed.says
     assert "UPSTREAM_BASE_URL=https://... make run" in (here.fix or "")
@@ -34,7 +34,7 @@ def test_a_provider_that_is_not_there_is_mended_by_a_restart() -> None:
 
 
 def test_one_of_a_list_is_mended_in_the_list() -> None:
-    here = at_home(with_list_fixes(not_there(), ProviderEntry(name="dead", base_url=NOBODY)))
+    here = with_local_fix(with_list_fixes(not_there(), ProviderEntry(name="dead", base_url=NOBODY)))
     assert "set base_url of 'dead' in the list" in (here.fix or "")
     assert "PROVIDERS='[...]' make run" in (here.fix or "")
     for words in ("sam deploy", "UPSTREAM_BASE_URL", "Providers"):
