@@ -115,7 +115,7 @@ def test_a_second_stack_in_the_folder_is_refused_with_the_place_of_the_first(
         with command(project, "demo", PORT="0") as second:
             out, errors = second.communicate(timeout=200)
         assert (second.returncode, out) == (1, "")
-        assert f"runs here already ({json.loads(before[0])['base_url']})" in errors
+        assert f"already runs in this folder ({json.loads(before[0])['base_url']})" in errors
         assert len(errors.splitlines()) == 1
         assert note.read_text() == before[0]
         assert log.stat().st_size >= before[1]
