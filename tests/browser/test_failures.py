@@ -77,7 +77,7 @@ def test_a_wrong_key_is_told_at_once_and_again_when_it_is_used(
     assert "The client key is unknown" in playground["key-state"].inner_text()
     playground.ask(ends="Failed")
     assert failure(playground).startswith("401 · invalid_api_key")
-    assert "Paste the key above again" in failure(playground)
+    assert "Paste the complete key above" in failure(playground)
 
 
 def test_a_refused_body_names_the_field(playground: Playground) -> None:
@@ -106,7 +106,7 @@ def test_a_stream_that_breaks_off_keeps_what_came(playground: Playground, surfac
     answer = playground.ask(ends="Failed")
     assert "word1" in answer
     assert failure(playground).startswith("In the middle of the stream")
-    assert "For a whole answer, send again." in failure(playground)
+    assert "Send it again for a complete answer." in failure(playground)
     assert "Whole answer" not in playground.figures()
 
 

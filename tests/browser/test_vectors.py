@@ -31,8 +31,8 @@ def test_a_vector_that_fails_says_why_and_what_to_do(visit: Callable[..., Playgr
     expect(playground["vectors-state"]).to_have_text(f"0 passed · {COUNT} failed")
     reasons = playground["vectors"].locator("p").all_inner_texts()
     assert len(reasons) == COUNT
-    assert all("401 · invalid_api_key: The client key is not known" in each for each in reasons)
-    assert all("Paste the key above again" in each for each in reasons)
+    assert all("401 · invalid_api_key: The client key is unknown" in each for each in reasons)
+    assert all("Paste the complete key above" in each for each in reasons)
 
 
 def test_another_answer_than_the_right_one_fails(playground: Playground) -> None:
