@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from statistics import median
-from typing import TYPE_CHECKING
 
 from bench.batch.engine import scaling
 from bench.batch.memory import memory
@@ -13,9 +13,6 @@ from bench.batch.worker import chunks, run, worker
 from bench.environment.answers import chat_question
 from bench.environment.environment import World, event, provider
 from bench.report.figures import Figure, figure
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ANSWER_SECONDS = 1
 AT_ONCE = 128

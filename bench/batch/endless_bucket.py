@@ -9,20 +9,16 @@ Prints its port. The layers are to be on the path: parts are written as the work
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 from bench.batch.rows import ROW_BYTES, row
-from llm_relay.batch.model.manifest import parse_manifest
+from llm_relay.batch.model.manifest import Chunk, parse_manifest
 from llm_relay.batch.model.names import part_key
 from llm_relay.batch.model.parts import RowResult, format_part
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from llm_relay.batch.model.manifest import Chunk
 
 ROWS_PER_PART = 64  # what half a second brings of 128 rows of a second
 KEYS_PER_PAGE = 1000

@@ -6,16 +6,13 @@ import asyncio
 import json
 import time
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.batch.rows import row
-from bench.environment.environment import PROVIDER_KEY
+from bench.environment.environment import PROVIDER_KEY, World
 from bench.report.figures import Figure, figure
 from local.settings import Settings
 from local.stack import Stack
-
-if TYPE_CHECKING:
-    from bench.environment.environment import World
 
 FEW = 1_000
 ROWS, QUICK_ROWS = (10_000, 100_000), (10_000,)

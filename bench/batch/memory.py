@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,8 +16,6 @@ from bench.environment.installs import ROOT
 from bench.report.figures import Figure, figure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bench.environment.environment import World
     from bench.environment.runtime_api import Environment
 

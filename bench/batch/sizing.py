@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bench.batch.worker import chunks, run, worker
+from bench.batch.worker import WorkerRun, chunks, run, worker
 from bench.environment.cpu_quota import can_limit, limited
 from bench.report.figures import Figure, figure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from bench.batch.worker import WorkerRun
     from bench.environment.environment import World
 
 TEMPLATE_MEGABYTES = 1024

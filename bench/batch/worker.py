@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,8 +11,6 @@ from typing import TYPE_CHECKING
 from bench.batch.rows import BUCKET, environ, inbox_key, planned, row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bench.environment.environment import World
     from bench.environment.runtime_api import Environment
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from bench.environment.certificate import Certificate
 
 MOST_BODY_BYTES = 1 << 30

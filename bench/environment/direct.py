@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPSConnection
 from typing import TYPE_CHECKING, Self
@@ -13,8 +14,6 @@ from urllib.parse import urlsplit
 from bench.environment.environment import PROVIDER_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bench.environment.answers import Document
 
 PIECE_BYTES = 65536

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,6 @@ from bench.environment.installs import ROOT, Installs, install
 from bench.environment.runtime_api import Environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bench.environment.answers import Document
 
 PROVIDER_KEY = "ak_bench_0000000000000000000000"

@@ -9,16 +9,13 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bench.environment.answers import MODEL
 from bench.environment.environment import PROVIDER_KEY, World
 from bench.environment.runtime_api import cpu_seconds_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 START_SECONDS = 300
 

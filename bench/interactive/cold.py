@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,6 @@ from bench.environment.environment import World, event
 from bench.report.figures import Figure, figure, ratios
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 PEERS = {"cold_vs_guide": "guide", "cold_vs_openai_sdk": "openai", "cold_vs_litellm": "litellm"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -15,8 +16,6 @@ from bench.interactive.warm import run_with
 from bench.report.figures import Figure, figure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from bench.environment.runtime_api import Environment
 
 BURST = 2000  # chunks

@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
 
 from bench.environment.answers import chat_question
 from bench.environment.environment import World, event
 from bench.report.figures import Figure, figure, ratios
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 CALLS_PER_TURN = 100
 CALLS_BEFORE, CALLS_AFTER = 100, 1000

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.core.errors import BadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from llm_relay.core.answer import HttpAnswer
 
 

@@ -13,7 +13,7 @@ from llm_relay.api.client_context import client_of
 from llm_relay.api.idempotency.records import answer_once
 from llm_relay.api.idempotency.stored_answer import REPLAYED_HEADER
 from llm_relay.api.request_handling import handle_request
-from llm_relay.billing.admission import admit, merge_admissions
+from llm_relay.billing.admission import Admission, admit, merge_admissions
 from llm_relay.billing.ledger import Settlement, ledger
 from llm_relay.billing.prices import with_cost
 from llm_relay.core.answer import HttpAnswer
@@ -30,7 +30,6 @@ from llm_relay.validation.fields import body_object
 
 if TYPE_CHECKING:
     from llm_relay.api.api_gateway import ApiRequest
-    from llm_relay.billing.admission import Admission
     from llm_relay.core.client import Client
     from llm_relay.core.usage import Usage
     from llm_relay.endpoints.endpoint import Endpoint

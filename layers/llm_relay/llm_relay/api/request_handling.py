@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.core.answer import error_answer, json_answer
+from llm_relay.core.answer import HttpAnswer, error_answer, json_answer
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import POSSIBLY_BILLED, InternalError, RelayError
 from llm_relay.observability.call_record import CallRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from llm_relay.api.api_gateway import ApiRequest
-    from llm_relay.core.answer import HttpAnswer
 
 
 def handle_request(request: ApiRequest, work: Callable[[CallRecord], HttpAnswer]) -> HttpAnswer:

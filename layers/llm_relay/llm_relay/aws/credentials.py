@@ -7,17 +7,14 @@ https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.ht
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import requests
 
 from llm_relay.core.json_codec import parse_object
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _TIMEOUT_SECONDS = 2
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.aws.boto3_client import boto3_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from botocore.exceptions import ClientError
 
 Item = dict[str, Any]

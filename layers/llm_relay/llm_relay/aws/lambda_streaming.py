@@ -10,12 +10,11 @@ import base64
 import http.client
 import json
 import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
     from llm_relay.core.answer import HttpAnswer
 
 _CONTENT_TYPE = "application/vnd.awslambda.http-integration-response"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,6 @@ from urllib.parse import quote
 from llm_relay.aws.boto3_client import boto3_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
     from llm_relay.aws.s3_writer import ObjectWriter
 
 _NOT_FOUND = {"404", "NoSuchKey", "NotFound"}

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 # S3 takes 10,000 parts of at least 5 MiB; with growing parts, an object can have 250 GB.
 _FIRST_PART_BYTES = 8 * 1024 * 1024

@@ -11,23 +11,18 @@ import hmac
 import json
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import requests
 from requests.utils import get_environ_proxies
 
-from llm_relay.aws.credentials import NoCredentialsError, function_credentials
+from llm_relay.aws.credentials import Credentials, NoCredentialsError, function_credentials
 from llm_relay.core.json_codec import parse_object
 from llm_relay.transport.connections import ConnectionAdapter
 from llm_relay.transport.settings import TransportSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from llm_relay.aws.credentials import Credentials
 
 _MAX_ATTEMPTS = 3
 _TIMEOUTS_SECONDS = (2, 3)  # to connect, and to be answered

@@ -10,10 +10,8 @@ from __future__ import annotations
 import importlib
 import os
 import random
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable
+from typing import Any
 
 _LAZY_IMPORTS = ("boto3", "botocore.config", "aws_lambda_powertools.utilities.idempotency")
 

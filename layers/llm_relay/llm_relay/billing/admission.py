@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,6 @@ from llm_relay.billing.estimate import listed_count, max_cost_nanos
 from llm_relay.core.errors import BadRequest, ModelNotAllowed, ModelUnpriced
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from llm_relay.core.client import Client
     from llm_relay.providers.dialects.dialect import Dialect
     from llm_relay.providers.provider import Provider

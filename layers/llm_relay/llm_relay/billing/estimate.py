@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from llm_relay.billing.money import nanos_rounded_up
 from llm_relay.billing.prices import with_cost
 from llm_relay.core.defaults import objects_in
 from llm_relay.core.usage import Usage
 from llm_relay.validation.fields import MOST_TOKENS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # A token covers about 784 pixels, so this is an image of 1,770 by 1,770; the real size is unknown
 # here. The cost of a larger one is charged when the provider reports it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +16,7 @@ from llm_relay.aws.dynamodb import Table, dynamodb
 from llm_relay.billing.budget_periods import Period, day_at, period_at
 from llm_relay.billing.ledger_account import (
     GRACE_SECONDS,
+    LedgerAccount,
     Reservation,
     new_account,
     parse_account,
@@ -29,9 +31,6 @@ from llm_relay.billing.money import format_usd, nanos_from_usd
 from llm_relay.core.errors import BudgetExceeded, LedgerUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from llm_relay.billing.ledger_account import LedgerAccount
     from llm_relay.core.client import Client
     from llm_relay.core.usage import Usage
 

@@ -6,11 +6,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any
 
 _RESERVATION_PREFIX = "h_"
 # Long enough after a function's deadline that it is dead and its reservation can be released.

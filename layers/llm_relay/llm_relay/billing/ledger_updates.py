@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.billing.ledger_account import account_key, usage_partition
+from llm_relay.billing.ledger_account import (
+    LedgerAccount,
+    Reservation,
+    ReservedAmount,
+    account_key,
+    usage_partition,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from llm_relay.billing.ledger_account import LedgerAccount, Reservation, ReservedAmount
     from llm_relay.core.usage import Usage
 
 RETENTION_SECONDS = 400 * 86_400  # after the last change, DynamoDB deletes the item

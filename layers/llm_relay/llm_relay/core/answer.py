@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.core.json_codec import compact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from llm_relay.core.errors import RelayError
 
 

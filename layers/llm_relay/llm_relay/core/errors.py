@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from llm_relay.core.http_status import is_retryable
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
 
 _MAX_CODE_CHARACTERS = 100
 

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llm_relay.aws.secrets_manager import SecretsManager, SecretUnreadableError
 from llm_relay.core.deadline import Deadline
 from llm_relay.diagnostics import provider_findings
-from llm_relay.diagnostics.checklist import Checklist, fail, ok
+from llm_relay.diagnostics.checklist import Checklist, Finding, fail, ok
 from llm_relay.diagnostics.list_fixes import with_list_fixes
-from llm_relay.diagnostics.provider_probe import probe_provider
+from llm_relay.diagnostics.provider_probe import ProviderProbe, probe_provider
 from llm_relay.diagnostics.secret_format import format_error
 from llm_relay.providers.key_pool import keys_in
-from llm_relay.providers.provider_list import parse_provider_list
+from llm_relay.providers.provider_list import ProviderEntry, parse_provider_list
 from llm_relay.providers.settings import ProviderKeySettings, ProviderSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from llm_relay.diagnostics.checklist import Finding
-    from llm_relay.diagnostics.provider_probe import ProviderProbe
-    from llm_relay.providers.provider_list import ProviderEntry
 
 _REPLY_RESERVE_SECONDS = 2.0
 _STORE_KEY = f"Store the bare key in it: {provider_findings.SET_KEY}"

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MAX_SIGNATURE_SKEW_SECONDS = 300  # AWS refuses signatures beyond it
 WARN_SKEW_SECONDS = 60

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from llm_relay.core.defaults import object_in, text_in
-from llm_relay.diagnostics.checklist import fail, not_checked, ok, warn
+from llm_relay.diagnostics.checklist import Finding, fail, not_checked, ok, warn
 from llm_relay.diagnostics.measurements import WARN_SKEW_SECONDS, clock_skew, describe_skew
 from llm_relay.providers.error_hints import with_hint
 
 if TYPE_CHECKING:
-    from llm_relay.diagnostics.checklist import Finding
     from llm_relay.diagnostics.provider_probe import ProbeResult, ProviderProbe
 
 SET_KEY = "relay provider-key set --file provider-key.txt"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -14,19 +15,15 @@ from llm_relay.core.errors import RelayError
 from llm_relay.core.json_codec import parse_object
 from llm_relay.diagnostics.measurements import StreamTiming, measure_stream
 from llm_relay.endpoints.chat import ChatCompletions
-from llm_relay.providers.dialects.dialect import DEFAULT_MODELS
+from llm_relay.providers.dialects.dialect import DEFAULT_MODELS, Dialect
 from llm_relay.providers.dialects.translation import Translation
 from llm_relay.providers.redaction import redact
 from llm_relay.providers.refusal import error_object
-from llm_relay.transport.http_transport import HttpRequest, HttpTransport
+from llm_relay.transport.http_transport import HttpReply, HttpRequest, HttpTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from llm_relay.core.deadline import Deadline
-    from llm_relay.providers.dialects.dialect import Dialect
     from llm_relay.providers.settings import ProviderSettings
-    from llm_relay.transport.http_transport import HttpReply
 
 _PROMPT = "Reply with: one two three four five six seven eight"
 _MAX_TOKENS = 16

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from llm_relay.aws.dynamodb import Item, Update
 
     Values: TypeAlias = Mapping[str, str | int]

@@ -9,13 +9,9 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
 
-from llm_relay.aws.dynamodb import Table
+from llm_relay.aws.dynamodb import Item, Table
 from llm_relay.jobs.items import set_expression, update_item
-
-if TYPE_CHECKING:
-    from llm_relay.aws.dynamodb import Item
 
 QUEUED = "queued"
 IN_PROGRESS = "in_progress"

@@ -6,23 +6,20 @@ import hashlib
 import json
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from llm_relay.core.client import Client
 from llm_relay.core.errors import BadRequest
 from llm_relay.core.json_codec import compact, parse
-from llm_relay.endpoints.endpoint import endpoint_at
+from llm_relay.endpoints.endpoint import Endpoint, endpoint_at
 from llm_relay.jobs.job import Job
 from llm_relay.validation.fields import needs_object, refuse
 
 if TYPE_CHECKING:
-    from typing import TypeGuard
-
     from llm_relay.aws.dynamodb import Item
     from llm_relay.aws.s3 import Bucket
     from llm_relay.core.answer import HttpAnswer
     from llm_relay.core.defaults import Document
-    from llm_relay.endpoints.endpoint import Endpoint
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _EXAMPLE = '{"id": "job-1", "url": "/v1/chat/completions", "body": {"model": "..."}}'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from llm_relay.api.client_context import client_of
@@ -13,8 +14,6 @@ from llm_relay.jobs.background_relay import owner_id
 from llm_relay.validation.fields import refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from llm_relay.api.api_gateway import ApiRequest
     from llm_relay.core.answer import HttpAnswer
     from llm_relay.core.defaults import Document

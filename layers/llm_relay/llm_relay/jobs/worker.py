@@ -6,7 +6,7 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
@@ -21,14 +21,11 @@ from llm_relay.aws.s3 import Bucket, s3
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import InternalError
-from llm_relay.jobs.job import Delivery, PostponeError, backoff_seconds, run_job
+from llm_relay.jobs.job import Delivery, Job, PostponeError, backoff_seconds, run_job
 from llm_relay.jobs.queue import postpone_message, queue_url, sqs_client
 from llm_relay.jobs.queue_job import QueueJob, parse_message
 from llm_relay.jobs.response_job import ResponseJob
 from llm_relay.notifications.event_bridge import event_bridge_client
-
-if TYPE_CHECKING:
-    from llm_relay.jobs.job import Job
 
 STORE_RESERVE_SECONDS = 30.0  # of the function's time, to store results
 _DEFAULT_MAX_DELIVERIES = "10"

@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llm_relay.aws.boto3_client import boto3_client
 from llm_relay.notifications.webhook import configured_webhook
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 EVENT_SOURCE = "llm-relay"
 _ID_DIGITS = 32

@@ -8,18 +8,16 @@ import hmac
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from aws_lambda_powertools import Logger
 
 from llm_relay.transport.public_addresses import PublicOnlyAdapter
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _TIMEOUT_SECONDS = 5.0
 _PAUSES_SECONDS = (1.0, 2.0, 4.0)  # between attempts

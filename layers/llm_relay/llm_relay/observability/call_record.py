@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,6 @@ from llm_relay.observability.metrics import emit_metrics
 from llm_relay.providers.client import AttemptTracker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from llm_relay.billing.ledger import Settlement
 
 _CALLER_LEFT = "caller_left"  # not an error

@@ -10,16 +10,14 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
     AmazonCloudWatchEMFProvider,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _COUNTS = (
     "Requests", "Failures", "ClientErrors", "RelayErrors", "ProviderErrors", "Attempts",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
@@ -13,16 +14,13 @@ from llm_relay.core.errors import (
     RelayError,
     UpstreamUnreachable,
 )
-from llm_relay.providers.key_pool import KeySelection
+from llm_relay.providers.key_pool import KeySelection, ProviderKeys
 from llm_relay.providers.rate_limit.tracker import RateLimitTracker
 from llm_relay.providers.refusal import read_refusal
 from llm_relay.providers.retry_policy import wait_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from llm_relay.core.deadline import Deadline
-    from llm_relay.providers.key_pool import ProviderKeys
     from llm_relay.providers.settings import ProviderSettings
     from llm_relay.transport.http_transport import HttpReply, HttpRequest, HttpTransport
 

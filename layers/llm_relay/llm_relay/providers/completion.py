@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,17 +12,14 @@ from llm_relay.core.json_codec import compact, parse_object
 from llm_relay.core.usage import Usage, usage_of
 from llm_relay.providers.redaction import redact
 from llm_relay.providers.refusal import refusal_in_success
-from llm_relay.transport.http_transport import HttpRequest
+from llm_relay.transport.http_transport import HttpReply, HttpRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from llm_relay.core.deadline import Deadline
     from llm_relay.providers.client import AttemptTracker
     from llm_relay.providers.dialects.translation import Translation
     from llm_relay.providers.provider import Provider
     from llm_relay.providers.router import ProviderRouter
-    from llm_relay.transport.http_transport import HttpReply
 
 _ANSWER_FIELDS = ("choices", "output", "data")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
@@ -19,8 +20,6 @@ from llm_relay.core.http_status import is_retryable
 from llm_relay.providers.circuit_breaker import CircuitOpenError, circuit_breakers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from llm_relay.providers.provider import Provider
 
 T = TypeVar("T")

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.aws.secrets_manager import SecretsManager, SecretUnreadableError
-from llm_relay.core.errors import ProviderKeyMissing, ProviderKeyRejected
+from llm_relay.core.errors import ProviderKeyMissing, ProviderKeyRejected, ProviderRefused
 from llm_relay.core.http_status import is_retryable
 from llm_relay.core.json_codec import parse_object
 from llm_relay.providers.retry_policy import retry_after_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from llm_relay.core.errors import ProviderRefused
     from llm_relay.providers.settings import ProviderKeySettings
 
 CACHE_SECONDS = 300

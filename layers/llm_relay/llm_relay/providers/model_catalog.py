@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,11 @@ from llm_relay.core.defaults import objects_in
 from llm_relay.core.errors import RelayError, UpstreamFailed
 from llm_relay.core.http_status import is_retryable
 from llm_relay.core.json_codec import parse_object
-from llm_relay.providers.client import AttemptTracker
+from llm_relay.providers.client import AttemptTracker, ProviderClient
 from llm_relay.transport.http_transport import HttpRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from llm_relay.core.deadline import Deadline
-    from llm_relay.providers.client import ProviderClient
 
 LISTING_SECONDS = 60.0  # maximum age of a list for a caller, or for a model that it lacks
 ENTRY_SECONDS = 600.0  # maximum age of an entry's limits and prices, which seldom change

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.core.defaults import objects_in
@@ -11,8 +12,6 @@ from llm_relay.providers.dialects.translation import TranslatedRequest, Translat
 from llm_relay.providers.model_catalog import RETRY_SECONDS, ModelCatalog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from llm_relay.core.deadline import Deadline
     from llm_relay.providers.client import AttemptTracker, ProviderClient
 

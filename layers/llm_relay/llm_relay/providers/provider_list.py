@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llm_relay.providers.dialects.dialect import DIALECTS, dialect_named
-from llm_relay.providers.settings import ProviderKeySettings
+from llm_relay.providers.settings import ProviderKeySettings, ProviderSettings
 from llm_relay.transport.settings import NO_CREDENTIALS, with_version
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from llm_relay.providers.settings import ProviderSettings
 
 _REQUIRED_FIELDS = ("name", "base_url")
 _FIELDS = {*_REQUIRED_FIELDS, "secret_arn", "dialect", "models"}

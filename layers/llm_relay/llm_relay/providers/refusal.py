@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,6 @@ from llm_relay.providers.error_hints import with_hint
 from llm_relay.providers.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from llm_relay.core.deadline import Deadline
     from llm_relay.transport.http_transport import HttpReply
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_relay.core.errors import ModelNotFound, RelayError, most_relevant
-from llm_relay.providers.client import ProviderClient
+from llm_relay.providers.client import AttemptTracker, ProviderClient
 from llm_relay.providers.key_pool import ProviderKeys
 from llm_relay.providers.provider import Provider
 from llm_relay.providers.settings import ProviderKeySettings, ProviderSettings
 from llm_relay.transport.http_transport import HttpTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
     from llm_relay.core.deadline import Deadline
-    from llm_relay.providers.client import AttemptTracker
 
 T = TypeVar("T")
 DEFAULT_NAME = "default"  # of a provider that is not in a list

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from llm_relay.providers.dialects.dialect import dialect_named
+from llm_relay.providers.dialects.dialect import Dialect, dialect_named
 from llm_relay.transport.settings import TransportSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from llm_relay.providers.dialects.dialect import Dialect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from llm_relay.core.errors import UpstreamFailed
+from llm_relay.core.errors import RelayError, UpstreamFailed
 from llm_relay.core.json_codec import parse_object
 from llm_relay.core.usage import Usage
 from llm_relay.providers.redaction import redact
 from llm_relay.streaming.sse import encode_event, payload_of, split_frames
-
-if TYPE_CHECKING:
-    from llm_relay.core.errors import RelayError
 
 _NOT_JSON = "The provider sent an event that is not JSON."
 _ERROR_EVENT_NAME = re.compile(rb"event: ?error[\r\n]")  # cannot match a line of JSON

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -10,15 +11,12 @@ from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import InternalError, RelayError, UpstreamFailed
 from llm_relay.providers.refusal import refusal_in_success
 from llm_relay.streaming.sse import KEEP_ALIVE, FrameBuffer, without_harmful_lines
-from llm_relay.transport.http_transport import timeout_error
+from llm_relay.transport.http_transport import HttpReply, timeout_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from llm_relay.core.deadline import Deadline
     from llm_relay.observability.call_record import CallRecord
     from llm_relay.streaming.normalizer import StreamNormalizer
-    from llm_relay.transport.http_transport import HttpReply
 
 # How long to wait for the end of the body after the last event, to reuse the connection.
 _LINGER_SECONDS = 0.5

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ssl import SSLWantReadError
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from urllib3.exceptions import HTTPError
 
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.errors import UpstreamFailed
-from llm_relay.transport.body_framing import ChunkedFraming, PlainFraming
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from llm_relay.transport.body_framing import BodyFraming
+from llm_relay.transport.body_framing import BodyFraming, ChunkedFraming, PlainFraming
 
 READ_BYTES = 65536
 _MIN_TIMEOUT_SECONDS = 0.001  # 0 would make the socket non-blocking

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from functools import cache, partial
 from pathlib import Path
-from ssl import SSLWantReadError
+from ssl import SSLContext, SSLWantReadError
 from typing import TYPE_CHECKING, Any
 
 import certifi
@@ -17,8 +17,6 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from urllib3.util.ssl_ import create_urllib3_context
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
-
     from llm_relay.transport.settings import TransportSettings
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
@@ -27,8 +28,6 @@ from llm_relay.transport.body_reader import BodyReader
 from llm_relay.transport.connections import ConnectionAdapter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from llm_relay.core.deadline import Deadline
     from llm_relay.transport.settings import TransportSettings
 

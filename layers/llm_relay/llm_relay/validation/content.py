@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.validation.fields import (
@@ -15,8 +16,6 @@ from llm_relay.validation.fields import (
 from llm_relay.validation.images import is_web_address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     PartChecks = Mapping[str, Callable[[Fields, str], None]]
 
 # A model's turn may hold tool calls in place of text, or nothing if it was cut short.

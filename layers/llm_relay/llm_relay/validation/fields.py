@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 from llm_relay.core.errors import BadRequest
 from llm_relay.core.json_codec import UnsafeJsonError, parse
-
-if TYPE_CHECKING:
-    from typing import TypeGuard
 
 Fields = dict[str, Any]
 

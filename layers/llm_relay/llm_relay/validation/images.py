@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import binascii
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from llm_relay.validation.fields import Fields, refuse
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # The provider takes 12 MB; where its pages leave open which megabyte, the larger one is meant.
 MAX_IMAGE_BYTES = 12 * 1024 * 1024

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from llm_relay.validation.fields import path_to, refuse, short
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 # Far beyond what a model can follow, and well within Python's own stack.
 MAX_LEVELS = 64

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any, TypeGuard
 
 from llm_relay.validation.fields import is_number, refuse, short
 from llm_relay.validation.images import images_in
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import TypeGuard
 
 # The lowest ceiling that any model is known to have.
 _TEMPERATURE_FOR_ALL = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.validation.fields import (
@@ -19,8 +20,6 @@ from llm_relay.validation.fields import (
 from llm_relay.validation.json_schema import check_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-
     Located = tuple[str, Fields]
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")

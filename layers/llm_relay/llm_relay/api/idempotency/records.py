@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from llm_relay.api.idempotency.put_if_absent import PutIfAbsentClient
 from llm_relay.api.idempotency.stored_answer import (
     RecordedBody,
+    StoredAnswer,
     replayed_answer,
     stored_failure,
 )
@@ -28,13 +29,10 @@ from llm_relay.core.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
     from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
 
     from llm_relay.api.api_gateway import ApiRequest
-    from llm_relay.api.idempotency.stored_answer import StoredAnswer
     from llm_relay.core.answer import HttpAnswer
 
 IDEMPOTENCY_HEADER = "idempotency-key"

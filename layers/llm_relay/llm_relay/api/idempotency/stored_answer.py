@@ -5,16 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from llm_relay.core.answer import HttpAnswer
-from llm_relay.core.errors import AnswerIncomplete, AnswerTooLarge, ReplayedFailure
+from llm_relay.core.errors import AnswerIncomplete, AnswerTooLarge, RelayError, ReplayedFailure
 from llm_relay.transport.http_transport import MAX_ANSWER_BYTES
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from llm_relay.core.errors import RelayError
 
 StoredAnswer = dict[str, Any]
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from llm_relay.api.client_context import client_of
@@ -13,7 +14,7 @@ from llm_relay.api.idempotency.records import IDEMPOTENCY_HEADER, idempotency_ke
 from llm_relay.batch.api.checks import check_batch, expiry_seconds
 from llm_relay.batch.api.files import find_file
 from llm_relay.batch.api.pagination import is_valid_id, paginate, parse_after, parse_limit
-from llm_relay.batch.api.routes import owner_id, path_id, serve
+from llm_relay.batch.api.routes import Route, owner_id, path_id, serve
 from llm_relay.batch.api.submit import (
     batch_not_found,
     cancel,
@@ -23,18 +24,14 @@ from llm_relay.batch.api.submit import (
     submit,
 )
 from llm_relay.batch.model import names
-from llm_relay.batch.model.record import WINDOW_SECONDS, Batch
+from llm_relay.batch.model.record import WINDOW_SECONDS, Batch, Document
 from llm_relay.batch.model.store import store
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import IdempotencyKeyReused, RelayError
 from llm_relay.validation.fields import body_object, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from llm_relay.api.api_gateway import ApiRequest
-    from llm_relay.batch.api.routes import Route
-    from llm_relay.batch.model.record import Document
     from llm_relay.core.answer import HttpAnswer
 
 _MAX_LISTED = 100

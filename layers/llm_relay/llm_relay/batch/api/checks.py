@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from llm_relay.endpoints.endpoint import endpoint_at
-from llm_relay.validation.fields import may_be_object, needs_text, path_to, refuse
-
-if TYPE_CHECKING:
-    from llm_relay.validation.fields import Fields
+from llm_relay.validation.fields import Fields, may_be_object, needs_text, path_to, refuse
 
 _MAX_METADATA_PAIRS = 16
 _MAX_KEY_CHARACTERS = 64

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from llm_relay.batch.api.pagination import is_valid_id, paginate, parse_after, parse_limit
-from llm_relay.batch.api.routes import owner_id, path_id, serve
+from llm_relay.batch.api.routes import Route, owner_id, path_id, serve
 from llm_relay.batch.api.uploads import create_file
 from llm_relay.batch.model.names import is_file_id
-from llm_relay.batch.model.record import ENDED
+from llm_relay.batch.model.record import ENDED, Document, StoredFile
 from llm_relay.batch.model.store import bucket, store
 from llm_relay.core.answer import HttpAnswer
 from llm_relay.core.errors import FileInUse, FileNotFound
 from llm_relay.validation.fields import refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from llm_relay.api.api_gateway import ApiRequest
-    from llm_relay.batch.api.routes import Route
-    from llm_relay.batch.model.record import Document, StoredFile
 
 _LINK_SECONDS = 60
 _MAX_LISTED = 10_000

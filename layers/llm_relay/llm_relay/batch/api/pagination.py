@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
-from llm_relay.batch.model.record import Batch, StoredFile
+from llm_relay.batch.model.record import Batch, Document, StoredFile
 from llm_relay.validation.fields import refuse
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from llm_relay.batch.model.record import Document
 
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _DIGITS = re.compile(r"[0-9]{1,9}")

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from llm_relay.api.api_gateway import ApiRequest
 from llm_relay.api.client_context import client_of
 from llm_relay.api.request_handling import handle_request, json_success
+from llm_relay.batch.model.record import Document
 from llm_relay.core.answer import HttpAnswer
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import BatchesUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from llm_relay.api.api_gateway import ApiRequest
-    from llm_relay.batch.model.record import Document
     from llm_relay.observability.call_record import CallRecord
 
-    Route = Callable[[ApiRequest], Document | HttpAnswer]
+Route = Callable[[ApiRequest], Document | HttpAnswer]
 
 
 def serve(routes: Mapping[str, Route], request: ApiRequest) -> HttpAnswer:

@@ -15,12 +15,12 @@ from llm_relay.batch.model.record import (
     CANCELLING,
     FAILED,
     VALIDATING,
+    Batch,
     error_entry,
 )
 from llm_relay.core.errors import BatchesUnavailable, BatchNotCancellable, BatchNotFound
 
 if TYPE_CHECKING:
-    from llm_relay.batch.model.record import Batch
     from llm_relay.batch.model.store import Store
 
 # Within this time an execution has claimed its batch, or waits for a free function.

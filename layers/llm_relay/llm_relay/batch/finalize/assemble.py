@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 from llm_relay.batch.finalize.compaction import MAX_PARTS, compact_parts
 from llm_relay.batch.finalize.merge import AlreadyFinalized
 from llm_relay.batch.finalize.notify import publish_end
 from llm_relay.batch.finalize.statuses import finalize_batch, stop_batch
-from llm_relay.batch.model.execution import batch_reference, run_step
+from llm_relay.batch.model.execution import BatchReference, batch_reference, run_step
 from llm_relay.batch.model.leases import leased_until
-from llm_relay.batch.model.record import ENDED
+from llm_relay.batch.model.record import ENDED, Batch, Document
 from llm_relay.batch.model.store import bucket, store
 from llm_relay.batch.worker.recovery import settle_remaining
 from llm_relay.core.deadline import Deadline
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
-    from llm_relay.batch.model.execution import BatchReference
-    from llm_relay.batch.model.record import Batch, Document
 
 
 def assemble(event: Mapping[str, Any], seconds: float, max_parts: int = MAX_PARTS) -> Document:

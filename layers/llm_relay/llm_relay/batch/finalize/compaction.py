@@ -6,19 +6,16 @@ times as long as a function may run. So chunks are compacted one by one, over se
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from llm_relay.batch.model.manifest import parse_manifest
+from llm_relay.batch.model.manifest import Chunk, parse_manifest
 from llm_relay.batch.model.names import batch_prefix, manifest_key, part_key
-from llm_relay.batch.model.parts import format_part, parse_part, read_parts
+from llm_relay.batch.model.parts import Part, RowResult, format_part, parse_part, read_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from llm_relay.aws.s3 import Bucket
-    from llm_relay.batch.model.manifest import Chunk
-    from llm_relay.batch.model.parts import Part, RowResult
     from llm_relay.batch.model.record import Batch
     from llm_relay.core.deadline import Deadline
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from llm_relay.batch.finalize.compaction import chunk_number, current_parts, unique_results
-from llm_relay.batch.finalize.unprocessed_rows import unprocessed_rows
-from llm_relay.batch.model.manifest import parse_manifest
+from llm_relay.batch.finalize.unprocessed_rows import Reason, unprocessed_rows
+from llm_relay.batch.model.manifest import Chunk, parse_manifest
 from llm_relay.batch.model.names import ERRORS, OUTPUT, manifest_key, results_key
-from llm_relay.batch.model.parts import ResultTotals, read_parts
+from llm_relay.batch.model.parts import Part, ResultTotals, read_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
     from llm_relay.aws.s3 import Bucket
-    from llm_relay.batch.finalize.unprocessed_rows import Reason
-    from llm_relay.batch.model.manifest import Chunk
-    from llm_relay.batch.model.parts import Part
     from llm_relay.batch.model.record import Batch, Document
 
 

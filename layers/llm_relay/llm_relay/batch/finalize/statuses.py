@@ -16,12 +16,11 @@ from llm_relay.batch.finalize.unprocessed_rows import (
 )
 from llm_relay.batch.model import record
 from llm_relay.batch.model.names import ERRORS, OUTPUT, result_file_id, results_key
-from llm_relay.batch.model.record import StoredFile, error_entry, retention_seconds
+from llm_relay.batch.model.record import Batch, Document, StoredFile, error_entry, retention_seconds
 from llm_relay.batch.model.store import store
 
 if TYPE_CHECKING:
     from llm_relay.aws.s3 import Bucket
-    from llm_relay.batch.model.record import Batch, Document
 
 _NO_ROW_RUN = "The batch failed before any of its rows was run. Submit the file again."
 _INPUT_CHANGED = (

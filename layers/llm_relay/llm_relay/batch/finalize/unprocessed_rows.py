@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from llm_relay.batch.model.lines import InputChanged, read_chunk
 from llm_relay.batch.model.names import row_request_id
-from llm_relay.batch.model.record import CANCELLING
+from llm_relay.batch.model.record import CANCELLING, Batch
 from llm_relay.core.json_codec import compact, parse_object
 
 if TYPE_CHECKING:
     from llm_relay.aws.s3 import Bucket
     from llm_relay.batch.model.manifest import Chunk
-    from llm_relay.batch.model.record import Batch
 
 
 @dataclass(frozen=True)

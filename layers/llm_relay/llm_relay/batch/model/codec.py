@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_relay.batch.model.record import Batch, StoredFile
 from llm_relay.core.client import parse_client
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from llm_relay.aws.dynamodb import Item, Update
 
 Record = TypeVar("Record", Batch, StoredFile)

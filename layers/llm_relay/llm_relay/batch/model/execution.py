@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llm_relay.batch.model.names import INBOX, OPERATOR, OUTBOX, new_id
-from llm_relay.batch.model.record import WINDOW_SECONDS, Batch, StoredFile, retention_seconds
+from llm_relay.batch.model.record import (
+    WINDOW_SECONDS,
+    Batch,
+    Document,
+    StoredFile,
+    retention_seconds,
+)
 from llm_relay.core.client import Client
 from llm_relay.core.error_log import log_internal_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any
-
-    from llm_relay.batch.model.record import Document
     from llm_relay.batch.model.store import Store
 
 

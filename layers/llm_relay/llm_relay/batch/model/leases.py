@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from llm_relay.aws.dynamodb import Table, dynamodb
+from llm_relay.aws.dynamodb import Item, Table, Update, dynamodb
 from llm_relay.batch.model.codec import build_update, decode_item
 from llm_relay.batch.model.store import RECORD_TTL_SECONDS
 from llm_relay.billing.ledger_account import Reservation
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from llm_relay.aws.dynamodb import Item, Update
 
 LEASE_SECONDS = 15
 # Upper bound on the clock difference between two machines.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -12,12 +13,9 @@ from typing import TYPE_CHECKING
 from llm_relay.core.json_codec import compact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from concurrent.futures import Future
-
     from llm_relay.aws.s3 import Bucket
 
-    Part = tuple[str, bytes]  # a key and its object
+Part = tuple[str, bytes]  # a key and its object
 
 _THREADS = 16
 _MAX_AHEAD = 32

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.billing.money import usd_from_nanos
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from llm_relay.core.client import Client
 
 VALIDATING = "validating"

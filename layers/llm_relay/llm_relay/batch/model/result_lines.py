@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.batch.model.names import row_request_id
@@ -10,8 +11,6 @@ from llm_relay.batch.model.parts import RowResult
 from llm_relay.core.json_codec import compact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from llm_relay.core.errors import RelayError
     from llm_relay.providers.completion import Completion
 

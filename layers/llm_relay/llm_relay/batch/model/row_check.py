@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,19 +16,15 @@ from llm_relay.core.errors import (
     most_relevant,
 )
 from llm_relay.core.json_codec import UnsafeJsonError, parse
-from llm_relay.endpoints.endpoint import endpoint_at
-from llm_relay.providers.dialects.dialect import OPENAI
+from llm_relay.endpoints.endpoint import Endpoint, endpoint_at
+from llm_relay.providers.dialects.dialect import OPENAI, Dialect
 from llm_relay.providers.dialects.translation import Translation
 from llm_relay.validation import model_limits
 from llm_relay.validation.fields import short
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     from llm_relay.batch.model.lines import Line
     from llm_relay.core.client import Client
-    from llm_relay.endpoints.endpoint import Endpoint
-    from llm_relay.providers.dialects.dialect import Dialect
 
     # Returns the entry of a model in the provider's list, if it has one.
     Listed = Callable[[str], Mapping[str, Any] | None]

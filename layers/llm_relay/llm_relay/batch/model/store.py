@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from llm_relay.aws.dynamodb import Table, dynamodb
+from llm_relay.aws.dynamodb import Item, Table, dynamodb
 from llm_relay.aws.s3 import Bucket
 from llm_relay.batch.model.codec import (
     build_update,
@@ -17,11 +18,6 @@ from llm_relay.batch.model.codec import (
     record_values,
 )
 from llm_relay.batch.model.record import Batch, StoredFile
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
-
-    from llm_relay.aws.dynamodb import Item
 
 # After this time, or a day after a file has expired, DynamoDB deletes a record.
 RECORD_TTL_SECONDS = 400 * 86_400

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
@@ -10,14 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from llm_relay.batch.model.manifest import Chunk
 from llm_relay.batch.model.record import error_entry
-from llm_relay.batch.model.row_check import InvalidLine
+from llm_relay.batch.model.row_check import BatchRow, InvalidLine, RowChecker
 from llm_relay.validation.fields import short
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from llm_relay.batch.model.lines import Line
-    from llm_relay.batch.model.row_check import BatchRow, RowChecker
 
 MAX_ROWS = 1_000_000
 ROWS_PER_CHUNK = 2_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,6 @@ from llm_relay.core.errors import ProviderRefused, RelayError
 from llm_relay.providers.client import AttemptTracker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from llm_relay.providers.provider import Provider
 
 _TIMEOUT_SECONDS = 30.0

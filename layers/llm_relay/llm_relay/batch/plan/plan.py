@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 from aws_lambda_powertools import Logger
 
@@ -15,17 +16,11 @@ from llm_relay.batch.model.execution import batch_reference, run_step
 from llm_relay.batch.model.lines import read_blocks, read_lines
 from llm_relay.batch.model.manifest import format_manifest
 from llm_relay.batch.model.names import manifest_key
-from llm_relay.batch.model.record import FAILED, IN_PROGRESS, VALIDATING
+from llm_relay.batch.model.record import FAILED, IN_PROGRESS, VALIDATING, Batch, Document
 from llm_relay.batch.model.row_check import InvalidLine, ProviderRules, RowChecker
 from llm_relay.batch.model.store import bucket, store
 from llm_relay.batch.plan.file_check import ROWS_PER_CHUNK, FileReport, check_file
 from llm_relay.batch.plan.model_listing import ModelListing
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
-    from llm_relay.batch.model.record import Batch, Document
 
 PLANNED, DUPLICATE, STOPPED = "planned", "duplicate", "stopped"
 

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from llm_relay.aws.dynamodb import Table
-from llm_relay.batch.model.leases import RowsReservation
-from llm_relay.batch.worker.rows import ReservedRows
+from llm_relay.batch.model.leases import Lease, Leases, RowsReservation
+from llm_relay.batch.worker.rows import ReservedRows, Row
 from llm_relay.billing.budget_periods import period_at
 from llm_relay.billing.ledger import ledger, settle_reservation
-from llm_relay.billing.ledger_account import account_key, parse_account
-from llm_relay.billing.ledger_updates import usage_update
+from llm_relay.billing.ledger_account import Reservation, account_key, parse_account
+from llm_relay.billing.ledger_updates import Update, usage_update
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import BudgetExceeded, LedgerUnavailable
 from llm_relay.core.usage import Usage
 
 if TYPE_CHECKING:
     from collections import Counter, deque
-    from collections.abc import Iterator
 
-    from llm_relay.batch.model.leases import Lease, Leases
     from llm_relay.batch.model.parts import RowResult
-    from llm_relay.batch.worker.rows import Row
-    from llm_relay.billing.ledger_account import Reservation
-    from llm_relay.billing.ledger_updates import Update
     from llm_relay.core.client import Client
 
 ROWS_PER_RESERVATION = 256

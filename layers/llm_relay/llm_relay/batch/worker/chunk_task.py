@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.batch.model.leases import LEASE_SECONDS
+from llm_relay.batch.model.leases import LEASE_SECONDS, Lease
 from llm_relay.batch.model.manifest import Chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from llm_relay.batch.model.leases import Lease
     from llm_relay.batch.model.record import Batch
     from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
     from llm_relay.core.deadline import Deadline

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -12,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from llm_relay.api.relay import provider_router
 from llm_relay.aws.s3 import Bucket
-from llm_relay.batch.model.leases import Leases
+from llm_relay.batch.model.leases import Lease, Leases
 from llm_relay.batch.model.names import part_key
-from llm_relay.batch.model.record import IN_PROGRESS
+from llm_relay.batch.model.record import IN_PROGRESS, Batch
 from llm_relay.batch.model.store import store
 from llm_relay.batch.worker.budget import BudgetReservations
 from llm_relay.batch.worker.chunk_runner import ChunkRunner
-from llm_relay.batch.worker.chunk_task import LEASE_LOST, ChunkTask, StopSignal
+from llm_relay.batch.worker.chunk_task import LEASE_LOST, ChunkTask, StopReason, StopSignal
 from llm_relay.batch.worker.concurrency import RatePacer, limiter_for
 from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
 from llm_relay.batch.worker.part_writer import PartWriter
@@ -38,12 +39,7 @@ from llm_relay.core.deadline import Deadline
 from llm_relay.core.error_log import log_internal_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from llm_relay.batch.model.leases import Lease
-    from llm_relay.batch.model.record import Batch
     from llm_relay.batch.worker.chunk_runner import Events
-    from llm_relay.batch.worker.chunk_task import StopReason
 
 # Of the function's time, reserved to write and count the last results.
 CLOSING_SECONDS = 10.0

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from llm_relay.batch.model.parts import format_part
+from llm_relay.batch.model.parts import RowResult, format_part
 from llm_relay.core.error_log import log_internal_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from llm_relay.aws.s3 import Bucket
-    from llm_relay.batch.model.parts import RowResult
     from llm_relay.core.deadline import Deadline
 
 FLUSH_SECONDS = 0.5

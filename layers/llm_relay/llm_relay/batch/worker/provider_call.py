@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_relay.api.relay import LISTING_TIMEOUT_SECONDS, provider_router
 from llm_relay.batch.model.names import row_request_id
-from llm_relay.billing.admission import admit, merge_admissions
+from llm_relay.billing.admission import Admission, admit, merge_admissions
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import (
@@ -24,20 +25,15 @@ from llm_relay.core.errors import (
     UpstreamUnreachable,
 )
 from llm_relay.core.http_status import is_retryable
-from llm_relay.endpoints.endpoint import endpoint_at
+from llm_relay.endpoints.endpoint import Endpoint, endpoint_at
 from llm_relay.providers.client import AttemptTracker
-from llm_relay.providers.completion import CompletionCall
+from llm_relay.providers.completion import Completion, CompletionCall
 from llm_relay.providers.dialects.translation import Translation
 from llm_relay.validation import model_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from llm_relay.batch.model.record import Batch
     from llm_relay.batch.worker.rows import Row
-    from llm_relay.billing.admission import Admission
-    from llm_relay.endpoints.endpoint import Endpoint
-    from llm_relay.providers.completion import Completion
     from llm_relay.providers.provider import Provider
 
 

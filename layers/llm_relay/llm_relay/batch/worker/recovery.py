@@ -6,17 +6,14 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from llm_relay.batch.model.leases import Leases, chunks_with_reservations
-from llm_relay.batch.model.manifest import parse_manifest
+from llm_relay.batch.model.leases import Lease, Leases, chunks_with_reservations
+from llm_relay.batch.model.manifest import Chunk, parse_manifest
 from llm_relay.batch.model.names import manifest_key, parts_prefix
-from llm_relay.batch.model.parts import parse_part, read_parts
+from llm_relay.batch.model.parts import RowResult, parse_part, read_parts
 from llm_relay.batch.worker.budget import BudgetReservations
 
 if TYPE_CHECKING:
     from llm_relay.aws.s3 import Bucket
-    from llm_relay.batch.model.leases import Lease
-    from llm_relay.batch.model.manifest import Chunk
-    from llm_relay.batch.model.parts import RowResult
     from llm_relay.batch.model.record import Batch
     from llm_relay.core.deadline import Deadline
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llm_relay.billing.money import usd_from_nanos
-from llm_relay.core.errors import ProviderKeyRejected
+from llm_relay.core.errors import ProviderKeyRejected, RelayError
 from llm_relay.observability.metrics import emit_metrics
 
 if TYPE_CHECKING:
     from llm_relay.batch.model.record import Batch
     from llm_relay.batch.worker.chunk_task import StopReason
     from llm_relay.batch.worker.result_recorder import InvocationTotals
-    from llm_relay.core.errors import RelayError
 
 
 def report_invocation(  # noqa: PLR0913 - the facts of one line

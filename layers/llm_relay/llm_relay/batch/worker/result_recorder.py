@@ -5,19 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from llm_relay.batch.model.parts import ResultTotals
+from llm_relay.batch.model.parts import ResultTotals, RowResult
 from llm_relay.batch.model.result_lines import error_result, success_result
-from llm_relay.batch.worker.provider_call import listed_model
+from llm_relay.batch.worker.provider_call import Outcome, listed_model
 from llm_relay.billing.money import nanos_from_usd
 from llm_relay.billing.prices import with_cost
 from llm_relay.core.error_log import log_internal_error
 
 if TYPE_CHECKING:
-    from llm_relay.batch.model.parts import RowResult
     from llm_relay.batch.worker.budget import BudgetReservations
     from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
     from llm_relay.batch.worker.part_writer import PartWriter
-    from llm_relay.batch.worker.provider_call import Outcome
     from llm_relay.batch.worker.recovery import ChunkProgress
     from llm_relay.batch.worker.rows import ReservedRows, Row
     from llm_relay.core.errors import RelayError

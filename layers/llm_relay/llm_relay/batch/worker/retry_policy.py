@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from llm_relay.batch.worker.chunk_task import OUT_OF_TIME, StopReason
 from llm_relay.batch.worker.provider_call import FailureClass, classify_failure
-from llm_relay.core.errors import POSSIBLY_BILLED, ProviderKeyMissing, ProviderRefused
+from llm_relay.core.errors import POSSIBLY_BILLED, ProviderKeyMissing, ProviderRefused, RelayError
 from llm_relay.providers.retry_policy import retry_after_seconds
 
 if TYPE_CHECKING:
     from llm_relay.batch.worker.rows import Row
-    from llm_relay.core.errors import RelayError
 
 MAX_ROW_ATTEMPTS = 5
 # Consecutive failures of different rows that mean that the provider is down,

@@ -5,28 +5,26 @@ from __future__ import annotations
 import heapq
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from llm_relay.batch.model.lines import InputChanged
 from llm_relay.batch.worker.budget import BudgetReservations, LeaseLost
-from llm_relay.batch.worker.chunk_task import INPUT_CHANGED, LEASE_LOST
+from llm_relay.batch.worker.chunk_task import INPUT_CHANGED, LEASE_LOST, StopSignal
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import (
     BudgetExceeded,
     InternalError,
     LedgerUnavailable,
     PricesUnavailable,
+    RelayError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from llm_relay.batch.worker.chunk_task import StopSignal
     from llm_relay.batch.worker.result_recorder import ResultRecorder
     from llm_relay.batch.worker.retry_policy import RetryPolicy
     from llm_relay.batch.worker.rows import Row
-    from llm_relay.core.errors import RelayError
 
 # While other calls of the client have reserved the rest of its budget.
 BUDGET_WAIT_SECONDS = 30

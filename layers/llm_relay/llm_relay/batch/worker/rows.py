@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.batch.model.lines import read_chunk
+from llm_relay.batch.model.lines import Line, read_chunk
 from llm_relay.batch.model.result_lines import error_result
 from llm_relay.batch.model.row_check import InvalidLine, parse_row
 from llm_relay.core.errors import BadRequest, PricesUnavailable, RelayError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
     from llm_relay.aws.s3 import Bucket
     from llm_relay.batch.model.leases import RowsReservation
-    from llm_relay.batch.model.lines import Line
     from llm_relay.batch.model.manifest import Chunk
     from llm_relay.batch.model.parts import RowResult
     from llm_relay.batch.model.record import Batch

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 from llm_relay.providers.retry_policy import retry_after_seconds
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # A limit that resets later is a quota, which batches are not paced by.
 MAX_WINDOW_SECONDS = 120.0

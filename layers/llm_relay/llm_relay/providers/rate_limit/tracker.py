@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from llm_relay.providers.rate_limit.window import RateLimitWindow
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 # A batch sends a row at least this often, to learn of changes to the limit.
 MAX_SPACING_SECONDS = 5.0

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 from llm_relay.providers.rate_limit.headers import parse_rate_limit
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 # The share of the limit that batches leave to interactive callers.
 _INTERACTIVE_SHARE = 0.1

@@ -6,6 +6,7 @@ https://platform.openai.com/docs/api-reference/responses-streaming
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,6 @@ from llm_relay.streaming.responses.text_handlers import TextHandlers
 from llm_relay.streaming.sse import encode_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from llm_relay.core.errors import RelayError
     from llm_relay.providers.dialects.dialect import Dialect
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llm_relay.core.defaults import Document, with_defaults
-from llm_relay.streaming.responses.item_text import ARGUMENTS, SUMMARY
+from llm_relay.streaming.responses.item_text import ARGUMENTS, SUMMARY, ItemText
 
 if TYPE_CHECKING:
     from llm_relay.streaming.responses.item import OutputItem
-    from llm_relay.streaming.responses.item_text import ItemText
 
 
 def text_event(document: Document, item: OutputItem, text: ItemText) -> Document:

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING
 
 from llm_relay.core.defaults import Document, object_in, objects_in, text_in, with_defaults
 from llm_relay.streaming.responses import text_events
-from llm_relay.streaming.responses.item_text import OUTPUT_TEXT, SUMMARY, kind_of_part
+from llm_relay.streaming.responses.item_text import (
+    OUTPUT_TEXT,
+    SUMMARY,
+    ItemText,
+    TextKind,
+    kind_of_part,
+)
 
 if TYPE_CHECKING:
     from llm_relay.streaming.responses.item import OutputItem
-    from llm_relay.streaming.responses.item_text import ItemText, TextKind
     from llm_relay.streaming.responses.output import ResponseOutput
 
 
