@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 MAX_LINE_BYTES = 1024 * 1024
-MILLISECONDS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +27,7 @@ class Log:
     def __init__(self, path: Path) -> None:
         self._path, self._read = path, 0
 
-    def news(self) -> Iterator[Measurement]:
+    def read_new(self) -> Iterator[Measurement]:
         """Yield the measurements since the last call."""
         with self._path.open("rb") as log:
             log.seek(self._read)
@@ -68,7 +67,7 @@ def measurements_in(document: Mapping[str, Any]) -> Iterator[Measurement]:
         for metric in directive["Metrics"]:
             value = document[metric["Name"]]
             yield Measurement(
-                seconds=about["Timestamp"] / MILLISECONDS,
+                seconds=about["Timestamp"] / 1000,
                 name=metric["Name"],
                 unit=metric.get("Unit", "None"),
                 dimensions={key: str(document[key]) for key in sorted(keys)},

@@ -32,7 +32,7 @@ class MetricsView:
         """Return the additional routes of a stack."""
         return [
             web.get(PATH, self._page),
-            web.get(f"{PATH}.json", self._said),
+            web.get(f"{PATH}.json", self._summary),
             web.get(f"{PATH}/{{name}}", self._page),
         ]
 
@@ -45,8 +45,8 @@ class MetricsView:
         text, kind = file.read_text(), TYPES[file.suffix]
         return web.Response(text=text, content_type=kind, headers=HEADERS)
 
-    async def _said(self, request: web.Request) -> web.Response:
+    async def _summary(self, request: web.Request) -> web.Response:
         async with self._reading:
-            await asyncio.to_thread(lambda: self._figures.add(self._log.news()))
-            said = await asyncio.to_thread(self._figures.said, dict(request.query))
-        return web.json_response(said, headers=HEADERS)
+            await asyncio.to_thread(lambda: self._figures.add(self._log.read_new()))
+            summary = await asyncio.to_thread(self._figures.summary, dict(request.query))
+        return web.json_response(summary, headers=HEADERS)

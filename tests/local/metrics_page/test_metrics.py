@@ -10,9 +10,15 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Metrics
 
-from local.metrics_page.distribution import Distribution, merged
 from local.metrics_page.emf import Log, Measurement
-from local.metrics_page.figures import KEPT_STEPS, MAX_SERIES, STEP_SECONDS, Figures
+from local.metrics_page.figures import (
+    KEPT_STEPS,
+    MAX_SERIES,
+    STEP_SECONDS,
+    Distribution,
+    Figures,
+    merged,
+)
 from local.metrics_page.view import PAGE, PATH
 from tests.local.small_stack import client, in_loop, small_stack
 
@@ -32,7 +38,7 @@ def emf(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def told(log: Log) -> list[tuple[str, tuple[float, ...]]]:
-    return [(each.name, each.values) for each in log.news()]
+    return [(each.name, each.values) for each in log.read_new()]
 
 
 def measured(name: str = "Time", *values: float, at: float = NOW, **dimensions: str) -> Measurement:
@@ -46,7 +52,7 @@ def test_what_powertools_prints_is_read_with_unit_dimensions_and_time(
 ) -> None:
     log = tmp_path / "log"
     log.write_text(f'START\n{{"level": "INFO"}}\n{emf}\n')
-    requests, times = Log(log).news()
+    requests, times = Log(log).read_new()
     assert (requests.name, requests.values) == ("Requests", (1.0,))
     assert (times.name, times.unit, times.values) == ("Time", "Milliseconds", (5.0, 7.0))
     assert times.dimensions == {"route": "POST /v1/chat/completions", "service": "relay"}
@@ -96,8 +102,8 @@ def test_a_value_counts_once_however_many_sets_of_dimensions_it_has(
     path = tmp_path / "log"
     path.write_text(json.dumps(document) + "\n")
     figures = Figures(lambda: NOW)
-    figures.add(Log(path).news())
-    assert figures.said({})["metrics"]["Requests"]["whole"]["sum"] == 1
+    figures.add(Log(path).read_new())
+    assert figures.summary({})["metrics"]["Requests"]["whole"]["sum"] == 1
 
 
 def test_percentiles_are_right_to_two_percent() -> None:
@@ -116,7 +122,7 @@ def test_nothing_is_a_value_too() -> None:
     none = Distribution()
     for _ in range(3):
         none.add(0)
-    assert none.said() == {
+    assert none.summary() == {
         "count": 3, "sum": 0, "least": 0, "most": 0, "p50": 0, "p95": 0, "p99": 0
     }  # fmt: skip
 
@@ -124,14 +130,14 @@ def test_nothing_is_a_value_too() -> None:
 def test_series_are_added_up_split_and_chosen_by_dimension() -> None:
     figures = Figures(lambda: NOW)
     figures.add([measured("Time", 1, 2, route="a", model="m"), measured("Time", 4, route="b")])
-    said = figures.said({})
+    said = figures.summary({})
     assert said["routes"] == ["a", "b"]
     time = said["metrics"]["Time"]
     assert (time["unit"], time["whole"]["sum"]) == ("Milliseconds", 7)
     assert {route: part["sum"] for route, part in time["by"]["route"].items()} == {"a": 3, "b": 4}
     assert {model: part["sum"] for model, part in time["by"]["model"].items()} == {"m": 3}
-    assert figures.said({"route": "b"})["metrics"]["Time"]["whole"]["sum"] == 4
-    assert figures.said({"route": "nowhere"})["metrics"] == {}
+    assert figures.summary({"route": "b"})["metrics"]["Time"]["whole"]["sum"] == 4
+    assert figures.summary({"route": "nowhere"})["metrics"] == {}
 
 
 def test_steps_of_more_than_an_hour_ago_are_forgotten_and_the_whole_run_is_not() -> None:
@@ -140,7 +146,7 @@ def test_steps_of_more_than_an_hour_ago_are_forgotten_and_the_whole_run_is_not()
     figures.add([measured("Time", 1, at=NOW)])
     now[0] += (KEPT_STEPS + 1) * STEP_SECONDS
     figures.add([measured("Time", 2, at=now[0])])
-    time = figures.said({})["metrics"]["Time"]
+    time = figures.summary({})["metrics"]["Time"]
     assert [step["sum"] for step in time["steps"]] == [2]
     assert time["whole"]["sum"] == 3
 
@@ -148,7 +154,7 @@ def test_steps_of_more_than_an_hour_ago_are_forgotten_and_the_whole_run_is_not()
 def test_more_dimensions_than_can_be_kept_are_counted_together() -> None:
     figures = Figures(lambda: NOW)
     figures.add(measured("Time", 1, model=str(number)) for number in range(2 * MAX_SERIES))
-    time = figures.said({})["metrics"]["Time"]
+    time = figures.summary({})["metrics"]["Time"]
     assert time["whole"]["count"] == 2 * MAX_SERIES
     assert len(time["by"]["model"]) == MAX_SERIES
 
