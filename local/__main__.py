@@ -2,24 +2,25 @@
 
 import asyncio
 import errno
+import fcntl
 import functools
+import json
 import os
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
 from rich.markup import escape
 
-from local.report import PipeSafeConsole, print_line, show_failures, show_result, show_stack
+from local.report import PipeSafeConsole, show_failures, show_result, show_stack
 from local.settings import Settings
-from local.single_instance import single_instance
 from local.stack import NOTE, Stack
-from local.terminal import foreground_process_group
 from local.vectors import Result, read_vectors, send_all
 
-COMMANDS = {"run", "demo"}
 INTERRUPTED = 130
 
 
@@ -27,24 +28,24 @@ async def prove(settings: Settings, console: Console, *, stay: bool) -> bool:
     """Start a stack and send the vectors; return whether all passed, or serve on with `stay`."""
     serving, results = asyncio.Event(), list[Result]()
 
-    def tell(result: Result) -> None:
+    def report(result: Result) -> None:
         results.append(result)
         show_result(console, result)
 
     def log(line: str) -> None:
         if serving.is_set():
-            print_line(console, escape(line))
+            console.print(escape(line))
 
     with console.status("Starting the local stack") as status:
         async with Stack(settings, log) as stack:
             stack.write_note()
             status.update("Sending the test vectors")
-            passed = await send_all(read_vectors(), stack.base_url, stack.client_key, tell)
+            passed = await send_all(read_vectors(), stack.base_url, stack.client_key, report)
             status.stop()
             show_stack(console, stack)
             show_failures(console, results)
             if stay:
-                print_line(console, "Serving. Ctrl-C ends it.")
+                console.print("Serving. Ctrl-C ends it.")
                 serving.set()
                 await stack.complete()
                 await asyncio.Event().wait()
@@ -63,17 +64,57 @@ async def until_stopped(settings: Settings, console: Console, *, stay: bool) -> 
         return 0 if stay else INTERRUPTED
 
 
+@contextmanager
+def foreground_process_group() -> Iterator[None]:
+    """Receive Ctrl-C instead of `make`, which would report an error on exit.
+
+    The process group moves to the terminal's foreground, as a shell does with jobs.
+    """
+    group = os.getpgrp()
+    if not sys.stdin.isatty() or group == os.getpid() or os.tcgetpgrp(0) != group:
+        yield
+        return
+    # Ctrl-Z would stop us and leave `make`, and the shell, waiting.
+    before = {
+        number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGTTOU, signal.SIGTSTP)
+    }
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpid())
+    try:
+        yield
+    finally:
+        os.tcsetpgrp(0, group)
+        for number, action in before.items():
+            signal.signal(number, action)
+
+
+@contextmanager
+def single_instance(log: Path) -> Iterator[None]:
+    """Lock the log; ValueError if another stack of this folder, whose files we share, has it."""
+    with log.open("ab") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            other = ""
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                other = f" ({json.loads(NOTE.read_text())['base_url']})"
+            raise ValueError(
+                f"A local stack already runs in this folder{other}. Stop it first, or start this "
+                "one in a copy of the folder."
+            ) from None
+        yield
+
+
 def main(arguments: list[str]) -> int:
     """Run a command; return the exit status."""
-    if len(arguments) != 1 or arguments[0] not in COMMANDS:
+    if arguments not in (["run"], ["demo"]):
         print("usage: python -m local run|demo", file=sys.stderr)
         return 2
     try:
         settings = Settings.from_env(os.environ)
-        with foreground_process_group(), single_instance(settings.log, NOTE):
-            return asyncio.run(
-                until_stopped(settings, PipeSafeConsole(), stay=arguments == ["run"])
-            )
+        with foreground_process_group(), single_instance(settings.log):
+            console = PipeSafeConsole(highlight=False, soft_wrap=True)
+            return asyncio.run(until_stopped(settings, console, stay=arguments == ["run"]))
     except ValueError as error:
         print(error, file=sys.stderr)
     except OSError as error:

@@ -36,7 +36,7 @@ class PipeSafeConsole(Console):
 def show_result(console: Console, result: Result) -> None:
     """Print one line for a vector."""
     word = "[green]PASS[/]" if result.passed else "[bold red]FAIL[/]"
-    print_line(console, f"{word}  {escape(result.vector.name):<44} {result.milliseconds:>6} ms")
+    console.print(f"{word}  {escape(result.vector.name):<44} {result.milliseconds:>6} ms")
 
 
 def show_failures(console: Console, results: list[Result]) -> None:
@@ -45,37 +45,29 @@ def show_failures(console: Console, results: list[Result]) -> None:
     if not reasons:
         return
     for reason, times in reasons.most_common():
-        print_line(console, f"{times} x {escape(reason)}")
-    failed = f"{reasons.total()} of {len(results)} failed"
-    print_line(
-        console,
-        f"[bold red]{failed}[/]: while make run serves, run .venv/bin/relay doctor --local",
-    )
-    print_line(console, "")
+        console.print(f"{times} x {escape(reason)}")
+    failed = f"[bold red]{reasons.total()} of {len(results)} failed[/]"
+    console.print(f"{failed}: while make run serves, run .venv/bin/relay doctor --local\n")
 
 
 def show_stack(console: Console, stack: Stack) -> None:
     """Print the stack's addresses and a client snippet."""
-    base_url = f"{stack.base_url}/v1"
-    print_line(console, "")
-    print_line(console, f"[bold]Base URL[/]    {escape(base_url)}")
-    print_line(console, f"[bold]Client key[/]  {escape(stack.client_key)}")
-    print_line(console, f"[bold]Provider[/]    {escape(stack.settings.provider)}")
-    print_line(console, f"[bold]AWS[/]         {escape(stack.aws_endpoint_url)}")
-    print_line(console, f"[bold]Playground[/]  {stack.base_url}/")
-    if stack.bucket:
-        copy = f"aws s3 cp rows.jsonl s3://{stack.bucket}/inbox/"
-        print_line(
-            console, f"[bold]Batches[/]     {escape(copy)} --endpoint-url {stack.aws_endpoint_url}"
-        )
-    print_line(console, f"[bold]Metrics[/]     {stack.base_url}{METRICS}")
-    print_line(console, f"[bold]Logs[/]        {escape(str(stack.settings.log))}")
-    if stack.runtime == "python":
-        print_line(console, "[bold]Runtime[/]     our own in plain Python, not awslambdaric")
-    print_line(console, "")
-    print_line(console, escape(SNIPPET.format(base_url=base_url, key=stack.client_key)))
-
-
-def print_line(console: Console, line: str) -> None:
-    """Print a line without wrapping or highlighting."""
-    console.print(line, highlight=False, soft_wrap=True)
+    base_url, aws = f"{stack.base_url}/v1", stack.aws_endpoint_url
+    shown = {
+        "Base URL": base_url,
+        "Client key": stack.client_key,
+        "Provider": stack.settings.provider,
+        "AWS": aws,
+        "Playground": f"{stack.base_url}/",
+        "Batches": stack.bucket
+        and f"aws s3 cp rows.jsonl s3://{stack.bucket}/inbox/ --endpoint-url {aws}",
+        "Metrics": f"{stack.base_url}{METRICS}",
+        "Logs": stack.settings.log,
+        "Runtime": stack.runtime == "python" and "our own in plain Python, not awslambdaric",
+    }
+    console.print()
+    for name, value in shown.items():
+        if value:
+            console.print(f"[bold]{name:<12}[/]{escape(str(value))}")
+    console.print()
+    console.print(escape(SNIPPET.format(base_url=base_url, key=stack.client_key)))

@@ -34,15 +34,21 @@ class Settings:
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
         """Read the settings of `make run`; ValueError with a message for the user."""
+        given = environ.get("UPSTREAM_BASE_URL")
         key = environ.get("ABLIT_KEY") or environ.get("ABLITERATION_API_KEY")
-        upstream = environ.get("UPSTREAM_BASE_URL") or (PROVIDER_URL if key else None)
+        upstream = given or (PROVIDER_URL if key else None)
+        # Another server is more likely to speak OpenAI's own dialect than our default provider's.
+        dialect = "openai" if given else "abliteration"
         ttl = environ.get("AUTHORIZER_TTL_SECONDS")
         return cls(
             port=read_port(environ.get("PORT") or str(PORT)),
             client_key=environ.get("RELAY_CLIENT_KEY") or CLIENT_KEY,
             upstream_url=with_version(upstream) if upstream else None,
             provider_key=key or (NO_KEY if upstream else None),
-            parameters=read_parameters(environ),
+            parameters={  # of the template; the others keep their defaults
+                "ProviderDialect": environ.get("PROVIDER_DIALECT") or dialect,
+                "Providers": read_providers(environ.get("PROVIDERS") or ""),
+            },
             authorizer_ttl_seconds=read_number("AUTHORIZER_TTL_SECONDS", ttl) if ttl else None,
         )
 
@@ -53,16 +59,6 @@ class Settings:
             names = ", ".join(str(entry.get("name")) for entry in json.loads(str(listed)))
             return f"{names}, from PROVIDERS"
         return self.upstream_url or "the simulator (set ABLIT_KEY to call the real one)"
-
-
-def read_parameters(environ: Mapping[str, str]) -> dict[str, object]:
-    """The template's parameters that `make run` sets; the others keep their defaults."""
-    # Another server is more likely to speak OpenAI's own dialect than our default provider's.
-    likely = "openai" if environ.get("UPSTREAM_BASE_URL") else "abliteration"
-    return {
-        "ProviderDialect": environ.get("PROVIDER_DIALECT") or likely,
-        "Providers": read_providers(environ.get("PROVIDERS") or ""),
-    }
 
 
 def read_port(text: str) -> int:
