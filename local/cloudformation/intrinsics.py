@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 REGION = "us-east-1"
@@ -19,6 +19,16 @@ PSEUDO_PARAMETERS: Mapping[str, Any] = {
     "AWS::StackName": STACK,
     "AWS::URLSuffix": "amazonaws.com",
 }
+# The functions whose arguments are resolved first.
+SIMPLE_FUNCTIONS: Mapping[str, Callable[[list[Any]], Any]] = {
+    "Fn::And": all,
+    "Fn::Equals": lambda items: str(items[0]) == str(items[1]),
+    "Fn::Join": lambda items: str(items[0]).join(map(str, items[1])),
+    "Fn::Not": lambda items: not items[0],
+    "Fn::Or": any,
+    "Fn::Select": lambda items: items[1][int(items[0])],
+    "Fn::Split": lambda items: str(items[1]).split(items[0]),
+}
 VARIABLE = re.compile(r"\$\{(!?)([^}]+)\}")
 
 
@@ -26,15 +36,14 @@ class UnresolvableError(ValueError):
     """The template uses something unsupported; the message names it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Resolver:
     """Resolves values of a template; `ref` and `attribute` resolve its resources."""
 
+    document: Mapping[str, Any]
     parameters: Mapping[str, Any]
     ref: Callable[[str], Any]
     attribute: Callable[[str, str], Any]
-    conditions: Mapping[str, Any] = field(default_factory=dict)
-    mappings: Mapping[str, Any] = field(default_factory=dict)
 
     def resolve(self, value: Any) -> Any:
         """Return the value with every intrinsic function replaced by its result."""
@@ -49,26 +58,22 @@ class Resolver:
 
     def condition(self, name: str) -> bool:
         """Return whether the named condition is true."""
-        if name not in self.conditions:
+        conditions = self.document.get("Conditions", {})
+        if name not in conditions:
             raise UnresolvableError(f"the template has no condition {name}")
-        return bool(self.resolve(self.conditions[name]))
+        return bool(self.resolve(conditions[name]))
 
     def _function(self, key: str) -> Callable[[Any], Any] | None:
         functions: dict[str, Callable[[Any], Any]] = {
             "Ref": self._ref,
             "Condition": self._named_condition,
-            "Fn::And": lambda items: all(self.resolve(items)),
-            "Fn::Equals": self._equals,
             "Fn::FindInMap": self._find_in_map,
             "Fn::GetAtt": self._get_att,
             "Fn::If": self._if,
-            "Fn::Join": self._join,
-            "Fn::Not": lambda items: not self.resolve(items)[0],
-            "Fn::Or": lambda items: any(self.resolve(items)),
-            "Fn::Select": self._select,
-            "Fn::Split": self._split,
             "Fn::Sub": self._sub,
         }
+        if simple := SIMPLE_FUNCTIONS.get(key):
+            return lambda items: simple(self.resolve(items))
         if key.startswith("Fn::") and key not in functions:
             raise UnresolvableError(f"the local stack does not know {key}")
         return functions.get(key)
@@ -82,29 +87,13 @@ class Resolver:
         # A policy statement has a key "Condition" too; there it holds an object.
         return self.condition(name) if isinstance(name, str) else {"Condition": self.resolve(name)}
 
-    def _equals(self, items: list[Any]) -> bool:
-        left, right = self.resolve(items)
-        return str(left) == str(right)
-
     def _if(self, items: list[Any]) -> Any:
         name, then, otherwise = items
         return self.resolve(then if self.condition(name) else otherwise)
 
-    def _join(self, items: list[Any]) -> str:
-        separator, parts = items
-        return str(separator).join(str(part) for part in self.resolve(parts))
-
-    def _select(self, items: list[Any]) -> Any:
-        index, choices = self.resolve(items)
-        return choices[int(index)]
-
-    def _split(self, items: list[Any]) -> list[str]:
-        separator, text = self.resolve(items)
-        return str(text).split(separator)
-
     def _find_in_map(self, items: list[Any]) -> Any:
         name, first, second = self.resolve(items)
-        return self.mappings[name][first][second]
+        return self.document["Mappings"][name][first][second]
 
     def _get_att(self, target: str | list[str]) -> Any:
         name, attribute = target.split(".", 1) if isinstance(target, str) else target

@@ -8,41 +8,26 @@ from typing import Any
 
 from local.cloudformation.intrinsics import ACCOUNT, REGION, STACK, Resolver, UnresolvableError
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """Results of `Ref` and `GetAtt` for a type of resource."""
-
-    ref: str = "{name}"
-    arn: str = ""
-    name_attribute: str = ""
-
-
-IDENTITIES: Mapping[str, Identity] = {
-    "AWS::ApiGateway::Stage": Identity(ref="{StageName}"),
-    "AWS::DynamoDB::Table": Identity(arn="arn:aws:dynamodb:{region}:{account}:table/{name}"),
-    "AWS::Events::Rule": Identity(arn="arn:aws:events:{region}:{account}:rule/{name}"),
-    "AWS::IAM::ManagedPolicy": Identity(ref="arn:aws:iam::{account}:policy/{name}"),
-    "AWS::IAM::Role": Identity(arn="arn:aws:iam::{account}:role/{name}"),
-    "AWS::Lambda::Alias": Identity(
-        ref="arn:aws:lambda:{region}:{account}:function:{FunctionName}:{Name}"
-    ),
-    "AWS::Lambda::Function": Identity(arn="arn:aws:lambda:{region}:{account}:function:{name}"),
-    "AWS::Lambda::LayerVersion": Identity(ref="arn:aws:lambda:{region}:{account}:layer:{name}:1"),
-    "AWS::Logs::LogGroup": Identity(arn="arn:aws:logs:{region}:{account}:log-group:{name}:*"),
-    "AWS::S3::Bucket": Identity(arn="arn:aws:s3:::{name}"),
-    "AWS::SQS::Queue": Identity(
-        arn="arn:aws:sqs:{region}:{account}:{name}", name_attribute="QueueName"
-    ),
-    "AWS::SecretsManager::Secret": Identity(
-        ref="arn:aws:secretsmanager:{region}:{account}:secret:{name}-aLocal"
-    ),
-    "AWS::StepFunctions::StateMachine": Identity(
-        ref="arn:aws:states:{region}:{account}:stateMachine:{name}",
-        arn="arn:aws:states:{region}:{account}:stateMachine:{name}",
-        name_attribute="Name",
-    ),
+# What `GetAtt ... Arn`, `Ref` (by default the name) and `GetAtt` of the name return, by type.
+ARNS: Mapping[str, str] = {
+    "AWS::DynamoDB::Table": "arn:aws:dynamodb:{region}:{account}:table/{name}",
+    "AWS::Events::Rule": "arn:aws:events:{region}:{account}:rule/{name}",
+    "AWS::IAM::Role": "arn:aws:iam::{account}:role/{name}",
+    "AWS::Lambda::Function": "arn:aws:lambda:{region}:{account}:function:{name}",
+    "AWS::Logs::LogGroup": "arn:aws:logs:{region}:{account}:log-group:{name}:*",
+    "AWS::S3::Bucket": "arn:aws:s3:::{name}",
+    "AWS::SQS::Queue": "arn:aws:sqs:{region}:{account}:{name}",
+    "AWS::StepFunctions::StateMachine": "arn:aws:states:{region}:{account}:stateMachine:{name}",
 }
+REFS: Mapping[str, str] = {
+    "AWS::ApiGateway::Stage": "{StageName}",
+    "AWS::IAM::ManagedPolicy": "arn:aws:iam::{account}:policy/{name}",
+    "AWS::Lambda::Alias": "arn:aws:lambda:{region}:{account}:function:{FunctionName}:{Name}",
+    "AWS::Lambda::LayerVersion": "arn:aws:lambda:{region}:{account}:layer:{name}:1",
+    "AWS::SecretsManager::Secret": "arn:aws:secretsmanager:{region}:{account}:secret:{name}-aLocal",
+    "AWS::StepFunctions::StateMachine": ARNS["AWS::StepFunctions::StateMachine"],
+}
+NAME_ATTRIBUTES = {"AWS::SQS::Queue": "QueueName", "AWS::StepFunctions::StateMachine": "Name"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +43,11 @@ class FunctionSpec:
     timeout_seconds: float
     environment: Mapping[str, str]
     starts_from_snapshot: bool = False
+
+    @property
+    def name(self) -> str:
+        """The function's name: the last part of its ARN."""
+        return self.arn.rpartition(":")[2]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,10 +67,9 @@ class Template:
     def types(self) -> dict[str, str]:
         """Return the types of all resources, by logical id."""
         resolver = self.resolver()
-        resources: Mapping[str, Any] = self.document["Resources"]
         return {
             name: resource["Type"]
-            for name, resource in resources.items()
+            for name, resource in self.document["Resources"].items()
             if "Condition" not in resource or resolver.condition(resource["Condition"])
         }
 
@@ -100,41 +89,36 @@ class Template:
 
     def resolver(self) -> Resolver:
         """Return a resolver for this template."""
-        return Resolver(
-            parameters=self.parameters,
-            ref=self.ref,
-            attribute=self.attribute,
-            conditions=self.document.get("Conditions", {}),
-            mappings=self.document.get("Mappings", {}),
-        )
+        return Resolver(self.document, self.parameters, self.ref, self.attribute)
 
     def ref(self, logical_id: str) -> str:
         """Return the result of `Ref`: the physical id, or a predictable one."""
         if logical_id in self.physical_ids:
             return self.physical_ids[logical_id]
-        return self._identify(logical_id, self._identity(logical_id).ref)
+        return self._fill_in(logical_id, REFS.get(self._type(logical_id), "{name}"))
 
     def attribute(self, logical_id: str, attribute: str) -> str:
         """Return the result of `GetAtt`."""
-        identity = self._identity(logical_id)
-        patterns = {"Arn": identity.arn, identity.name_attribute: "{name}"}
-        if not (pattern := patterns.get(attribute)):
-            raise UnresolvableError(f"the local stack does not know {logical_id}.{attribute}")
-        return self._identify(logical_id, pattern)
+        kind = self._type(logical_id)
+        if attribute == NAME_ATTRIBUTES.get(kind):
+            return self.name(logical_id)
+        if attribute == "Arn" and kind in ARNS:
+            return self._fill_in(logical_id, ARNS[kind])
+        raise UnresolvableError(f"the local stack does not know {logical_id}.{attribute}")
 
     def name(self, logical_id: str) -> str:
         """Return a resource's name; `token` distinguishes stacks."""
         parts = [STACK, logical_id, *filter(None, [self.token])]
-        if self.document["Resources"][logical_id]["Type"] == "AWS::S3::Bucket":
+        if self._type(logical_id) == "AWS::S3::Bucket":
             return "-".join([*parts, ACCOUNT]).lower()
         return "-".join(parts)
 
-    def _identity(self, logical_id: str) -> Identity:
+    def _type(self, logical_id: str) -> str:
         if logical_id not in self.document["Resources"]:
             raise UnresolvableError(f"the template has no parameter or resource {logical_id}")
-        return IDENTITIES.get(self.document["Resources"][logical_id]["Type"], Identity())
+        return str(self.document["Resources"][logical_id]["Type"])
 
-    def _identify(self, logical_id: str, pattern: str) -> str:
+    def _fill_in(self, logical_id: str, pattern: str) -> str:
         properties = self.document["Resources"][logical_id].get("Properties", {})
         fields = {field for _, field, _, _ in Formatter().parse(pattern)}
         named = {key: value for key, value in properties.items() if key in fields}

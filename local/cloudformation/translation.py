@@ -20,15 +20,11 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Template:
     if unknown := set(overrides or {}) - set(declared):
         raise UnresolvableError(f"{path.name} has no parameter {', '.join(sorted(unknown))}")
     defaults = {name: spec["Default"] for name, spec in declared.items() if "Default" in spec}
-    given = defaults | dict(overrides or {})
-    parameters = {name: _typed(value, declared[name]["Type"]) for name, value in given.items()}
+    parameters = defaults | dict(overrides or {})
+    for name, value in parameters.items():
+        if declared[name]["Type"] == "CommaDelimitedList" and isinstance(value, str):
+            parameters[name] = value.split(",")
     return Template(root=path.parent, document=translate(source, parameters), parameters=parameters)
-
-
-def _typed(value: Any, kind: str) -> Any:
-    """Return a parameter's value as `Ref` returns it."""
-    is_list = kind == "CommaDelimitedList" and isinstance(value, str)
-    return value.split(",") if is_list else value
 
 
 def translate(source: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
