@@ -3,47 +3,29 @@
 import asyncio
 import json
 import socket
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from local.api_gateway.authorizers import Authorizers
 from local.api_gateway.gateway import Gateway
 from local.api_gateway.routes import read_api
 from local.api_gateway.usage_plans import ClientKeys
-from local.aws_emulator.events import StackEvents
-from local.aws_emulator.moto_server import Work, moto
+from local.aws_emulator.events import start_events
+from local.aws_emulator.moto_server import Work, backend, moto
 from local.cloudformation.intrinsics import REGION
 from local.cloudformation.resource_maker import ResourceMaker
 from local.cloudformation.resources import create_resources
 from local.cloudformation.translation import load
 from local.lambda_runtime.environments import LambdaFunction, ProcessSettings, default_runtime
+from local.lambda_runtime.event_sources import read_event_sources
 from local.metrics_page.view import MetricsView
 from local.provider_simulator.server import DEFAULT_KEY, Provider
 from local.settings import ROOT, Settings
 
 NOTE = ROOT / ".relay-local.json"
-
-
-def in_background(work: Work) -> Future[None]:
-    """Run work in a daemon thread."""
-    done = Future[None]()
-    done.set_running_or_notify_cancel()
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001 - passed to the awaiting task
-            done.set_exception(error)
-        else:
-            done.set_result(None)
-
-    threading.Thread(target=run, daemon=True).start()
-    return done
 
 
 class Stack:
@@ -56,44 +38,35 @@ class Stack:
         self.provider: Provider | None = None
         self.functions: dict[str, LambdaFunction] = {}
         self._log = log
-        self._deferred: list[Work] = []
         self._exit = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         """Start everything; OSError if the port is in use."""
-        try:
+        async with self._exit:
             await self._start()
-        except BaseException:
-            await self._exit.aclose()
-            raise
+            self._exit = self._exit.pop_all()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         """Stop everything, including the functions' processes."""
-        await self._exit.__aexit__(kind, error, trace)
+        await self._exit.aclose()
 
     def write_note(self, path: Path = NOTE) -> None:
         """Write the stack's addresses to a file until the stack stops."""
+        queues = [source.queue_url for source in read_event_sources(self.template)]
+        function_names = {name: self.template.ref(name) for name in self.functions}
         note = {
             "base_url": f"{self.base_url}/v1",
             "client_key": self.client_key,
             "aws_endpoint_url": self.aws_endpoint_url,
             "aws_region": REGION,
             "bucket": self.bucket,
-            "queue_url": self._events.job_queue,
-            "resources": {**self.template.physical_ids, **self._names_of_functions()},
+            "queue_url": next(iter(queues), None),  # the first that invokes a function
+            "resources": {**self.template.physical_ids, **function_names},
             "parameters": self.template.parameters,
         }
         path.write_text(json.dumps(note, indent=2) + "\n")
         self._exit.callback(path.unlink, missing_ok=True)
-
-    def _names_of_functions(self) -> dict[str, str]:
-        return {logical_id: self.template.ref(logical_id) for logical_id in self.functions}
 
     def aws(self, service: str) -> Any:
         """Return a boto3 client of a service of this stack."""
@@ -101,7 +74,8 @@ class Stack:
 
     async def complete(self) -> None:
         """Create the deferred resources: state machines."""
-        await asyncio.wrap_future(in_background(self._moto.services.run_deferred))
+        executor = ThreadPoolExecutor(1)  # not asyncio's, which Ctrl-C would wait for
+        await asyncio.get_running_loop().run_in_executor(executor, self._moto.services.run_deferred)
 
     @property
     def bucket(self) -> str | None:
@@ -128,12 +102,12 @@ class Stack:
         )
         await asyncio.to_thread(create_resources, self.template, maker)
         self._start_functions()
-        await self._start_events()
+        start_events(self.template, self.functions, self.aws_endpoint_url, self._later, self._exit)
         await self._start_gateway(listener)
 
     def _later(self, work: Work) -> None:
-        self._deferred.append(work)
         self._moto.services.defer(work)
+        self._exit.callback(self._moto.services.cancel_deferred, work)
 
     async def _upstream(self) -> tuple[str, str]:
         if self.settings.upstream_url:
@@ -153,20 +127,14 @@ class Stack:
             function = LambdaFunction(spec, process_settings, self.settings.concurrency)
             self.functions[spec.logical_id] = function
             self._exit.push_async_callback(function.close)
-            self._moto.functions.serve(function)
-            self._exit.callback(self._moto.functions.forget, function)
-
-    async def _start_events(self) -> None:
-        self._exit.callback(self._moto.services.cancel_deferred, self._deferred)
-        self._events = StackEvents(self.template, self.functions)
-        self._exit.push_async_callback(self._events.stop)
-        await self._events.start(self.aws_endpoint_url, self._later)
+            self._moto.stacks.functions[spec.name] = function
+            self._exit.callback(self._moto.stacks.functions.pop, spec.name)
 
     async def _start_gateway(self, listener: socket.socket) -> None:
         api = read_api(self.template)
-        self._moto.apis.serve(api)
-        self._exit.callback(self._moto.apis.forget, api)
-        keys = ClientKeys(self.aws("apigateway"), api.id, lambda: self._moto.changes("apigateway"))
+        self._moto.stacks.apis[api.id] = api
+        self._exit.callback(self._moto.stacks.apis.pop, api.id)
+        keys = ClientKeys(backend("apigateway"), api.id)
         authorizers = Authorizers(self.functions, self.settings.authorizer_ttl_seconds)
         gateway = Gateway(api, self.functions, authorizers, keys, self._log)
         self._exit.push_async_callback(gateway.stop)

@@ -25,13 +25,9 @@ class Verdict:
 class Authorizers:
     """The authorizers of an API."""
 
-    def __init__(
-        self,
-        functions: Mapping[str, LambdaFunction],
-        ttl_seconds: float | None = None,  # in place of what the template says
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._functions, self._ttl_seconds, self._clock = functions, ttl_seconds, clock
+    def __init__(self, functions: Mapping[str, LambdaFunction], ttl_seconds: float | None) -> None:
+        self._functions = functions
+        self._ttl_seconds = ttl_seconds  # in place of the template's, if given
         self._remembered: dict[tuple[str, str], tuple[float, Verdict]] = {}
 
     async def judge(
@@ -42,10 +38,10 @@ class Authorizers:
         if not token or not authorizer.expression.match(token):
             raise GatewayError("UNAUTHORIZED")
         expires, verdict = self._remembered.get((authorizer.name, token), (0.0, None))
-        if verdict is None or expires <= self._clock():
+        if verdict is None or expires <= time.monotonic():
             verdict = await self._ask(authorizer, token, method_arn)
             ttl = authorizer.ttl_seconds if self._ttl_seconds is None else self._ttl_seconds
-            expires = self._clock() + ttl
+            expires = time.monotonic() + ttl
             self._remembered[authorizer.name, token] = (expires, verdict)
         if not allows(verdict.policy, method_arn):
             raise GatewayError("ACCESS_DENIED")
@@ -65,14 +61,12 @@ class Authorizers:
 def parse_verdict(answer: bytes) -> Verdict:
     """Parse an authorizer's answer; GatewayError if it is malformed."""
     try:
-        said = json.loads(answer)
+        result = json.loads(answer)
+        context = context_strings(result.get("context") or {})
         return Verdict(
-            policy=said["policyDocument"],
-            context={
-                "principalId": said["principalId"],
-                **context_strings(said.get("context") or {}),
-            },
-            usage_key=said.get("usageIdentifierKey"),
+            policy=result["policyDocument"],
+            context={"principalId": result["principalId"], **context},
+            usage_key=result.get("usageIdentifierKey"),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise GatewayError("AUTHORIZER_CONFIGURATION_ERROR") from error

@@ -9,7 +9,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from local.api_gateway.authorizers import Authorizers
-from local.api_gateway.delivery import Delivery
+from local.api_gateway.delivery import deliver
 from local.api_gateway.gateway_responses import GatewayError, render
 from local.api_gateway.proxy_event import Call, proxy_event
 from local.api_gateway.routes import Api
@@ -34,10 +34,7 @@ class Gateway:
     ) -> None:
         self._api, self._functions, self._keys, self._log = api, functions, keys, log
         self._authorizers = authorizers
-        self._delivery = Delivery()
-        self._buckets = {
-            route: Bucket(route.throttle) for route in api.routes if route.throttle is not None
-        }
+        self._buckets = {route: Bucket(route.throttle) for route in api.routes if route.throttle}
 
     async def start(self, listener: socket.socket, beside: Iterable[web.RouteDef] = ()) -> None:
         """Serve on a listening socket, with additional routes."""
@@ -54,7 +51,6 @@ class Gateway:
     async def stop(self) -> None:
         """Close all connections."""
         await self._runner.cleanup()
-        await self._delivery.stop()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         started, request_id = time.monotonic(), str(uuid.uuid4())
@@ -87,10 +83,13 @@ class Gateway:
             id=request_id,
         )
         await self._admit(call)
-        event = proxy_event(call, await self._body(request))
+        try:
+            event = proxy_event(call, await request.read())
+        except web.HTTPRequestEntityTooLarge as error:
+            raise GatewayError("REQUEST_TOO_LARGE") from error
         if len(event) > PAYLOAD_LIMIT_BYTES:
             raise GatewayError("REQUEST_TOO_LARGE")
-        return await self._delivery.deliver(call, self._functions[route.function].invoke(event))
+        return await deliver(call, self._functions[route.function].invoke(event))
 
     async def _admit(self, call: Call) -> None:
         if call.route in self._buckets:
@@ -105,11 +104,5 @@ class Gateway:
             call.key_value = call.request.headers.get("x-api-key")
             if self._api.key_from_authorizer:
                 call.key_value = call.verdict.usage_key if call.verdict else None
-            call.key = await self._keys.find(call.key_value or "")
+            call.key = self._keys.find(call.key_value or "")
             call.key.count()
-
-    async def _body(self, request: web.Request) -> bytes:
-        try:
-            return await request.read()
-        except web.HTTPRequestEntityTooLarge as error:
-            raise GatewayError("REQUEST_TOO_LARGE") from error

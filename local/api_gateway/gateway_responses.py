@@ -4,15 +4,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 CONTEXT = re.compile(r"\$(\{)?context\.(?P<name>[A-Za-z]+(?:\.[A-Za-z]+)*)(?(1)\})")
 HEADER = "gatewayresponse.header."
 DEFAULT_TEMPLATE = '{"message":$context.error.messageString}'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class Kind(NamedTuple):
     """A type of gateway response, without customisation."""
 
     status: int
@@ -21,25 +20,19 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    name: Kind(status=status, message=message, error_type=error_type)
-    for name, status, message, error_type in [
-        ("ACCESS_DENIED", 403, "User is not authorized to access this resource", "AccessDenied"),
-        ("AUTHORIZER_CONFIGURATION_ERROR", 500, "Internal server error", "AuthorizerConfiguration"),
-        ("AUTHORIZER_FAILURE", 500, "Internal server error", "AuthorizerFailure"),
-        ("INTEGRATION_FAILURE", 504, "Internal server error", "InternalServerError"),
-        ("INTEGRATION_TIMEOUT", 504, "Endpoint request timed out", "InternalServerError"),
-        ("INVALID_API_KEY", 403, "Forbidden", "Forbidden"),
-        (
-            "MISSING_AUTHENTICATION_TOKEN",
-            403,
-            "Missing Authentication Token",
-            "MissingAuthenticationToken",
-        ),
-        ("QUOTA_EXCEEDED", 429, "Limit Exceeded", "LimitExceeded"),
-        ("REQUEST_TOO_LARGE", 413, "Request Too Long", "RequestTooLarge"),
-        ("THROTTLED", 429, "Too Many Requests", "TooManyRequests"),
-        ("UNAUTHORIZED", 401, "Unauthorized", "Unauthorized"),
-    ]
+    "ACCESS_DENIED": Kind(403, "User is not authorized to access this resource", "AccessDenied"),
+    "AUTHORIZER_CONFIGURATION_ERROR": Kind(500, "Internal server error", "AuthorizerConfiguration"),
+    "AUTHORIZER_FAILURE": Kind(500, "Internal server error", "AuthorizerFailure"),
+    "INTEGRATION_FAILURE": Kind(504, "Internal server error", "InternalServerError"),
+    "INTEGRATION_TIMEOUT": Kind(504, "Endpoint request timed out", "InternalServerError"),
+    "INVALID_API_KEY": Kind(403, "Forbidden", "Forbidden"),
+    "MISSING_AUTHENTICATION_TOKEN": Kind(
+        403, "Missing Authentication Token", "MissingAuthenticationToken"
+    ),
+    "QUOTA_EXCEEDED": Kind(429, "Limit Exceeded", "LimitExceeded"),
+    "REQUEST_TOO_LARGE": Kind(413, "Request Too Long", "RequestTooLarge"),
+    "THROTTLED": Kind(429, "Too Many Requests", "TooManyRequests"),
+    "UNAUTHORIZED": Kind(401, "Unauthorized", "Unauthorized"),
 }
 
 
@@ -63,7 +56,7 @@ class Reply:
 def render(responses: Mapping[str, Any], kind: str, context: Mapping[str, str]) -> Reply:
     """Render a gateway response; `context` holds `$context`'s values by dotted name."""
     default = KINDS[kind]
-    family = responses.get("DEFAULT_4XX" if default.status < 500 else "DEFAULT_5XX", {})  # noqa: PLR2004
+    family = responses.get(f"DEFAULT_{default.status // 100}XX", {})
     own = responses.get(kind, {})
     known = {
         **context,
@@ -74,15 +67,16 @@ def render(responses: Mapping[str, Any], kind: str, context: Mapping[str, str]) 
     templates = own.get("responseTemplates") or family.get("responseTemplates") or {}
     template = templates.get("application/json", DEFAULT_TEMPLATE)
     parameters = {**family.get("responseParameters", {}), **own.get("responseParameters", {})}
+    customised = [
+        (name.removeprefix(HEADER), header_value(value, known))
+        for name, value in parameters.items()
+    ]
     return Reply(
         status=int(own.get("statusCode") or family.get("statusCode") or default.status),
         headers=[
             ("Content-Type", "application/json"),
             ("x-amzn-ErrorType", f"{default.error_type}Exception"),
-            *(
-                (name[len(HEADER) :], header_value(value, known))
-                for name, value in parameters.items()
-            ),
+            *customised,
         ],
         body=CONTEXT.sub(lambda match: known.get(match["name"], ""), template).encode(),
     )

@@ -3,9 +3,8 @@
 import base64
 import json
 import time
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,7 +27,7 @@ class Call:
     route: Route
     path: str
     path_parameters: Mapping[str, str]
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    id: str
     verdict: Verdict | None = None
     key: ClientKey | None = None
     key_value: str | None = None

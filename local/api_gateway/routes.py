@@ -10,11 +10,13 @@ from urllib.parse import unquote
 from local.cloudformation.intrinsics import UnresolvableError
 from local.cloudformation.template import Template
 
+AUTHORIZER = "x-amazon-apigateway-authorizer"
 INTEGRATION = "x-amazon-apigateway-integration"
 FUNCTION_URI = re.compile(
     r"/functions/(?P<arn>(?:[^:/]+:){6}[^:/]+)(?::[^:/]+)?"
     r"/(?:response-streaming-)?invocations$"
 )
+PATH_PARAMETER = re.compile(r"\\\{(?P<name>\w+)(?P<greedy>\\\+)?\\\}")  # after re.escape
 API_KEY = "api_key"
 DEFAULT_TIMEOUT_MILLISECONDS = 29_000
 
@@ -44,6 +46,7 @@ class Route:
 
     method: str
     resource: str
+    path: re.Pattern[str]  # with a group for each path parameter
     function: str
     uri: str  # of the integration
     streaming: bool
@@ -51,11 +54,6 @@ class Route:
     authorizer: TokenAuthorizer | None
     needs_api_key: bool
     throttle: Throttle | None
-
-    @property
-    def segments(self) -> list[str]:
-        """The resource's path in pieces."""
-        return self.resource.strip("/").split("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,35 +74,25 @@ class Api:
 
     def match(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
         """Return the most specific matching route and its path parameters."""
-        given = path.strip("/").split("/")
-        for route in sorted(self.routes, key=specificity):
-            parameters = path_parameters(route.segments, given)
-            if parameters is not None and route.method in {method, "ANY"}:
-                return route, parameters
+        for route in self.routes:
+            found = route.path.fullmatch(path.strip("/"))
+            if found and route.method in {method, "ANY"}:
+                return route, {name: unquote(value) for name, value in found.groupdict().items()}
         return None
 
 
-def path_parameters(segments: list[str], given: list[str]) -> dict[str, str] | None:
-    """Return the path parameters if a resource matches a path; None otherwise."""
-    parameters: dict[str, str] = {}
-    for place, segment in enumerate(segments):
-        if place >= len(given):
-            return None
-        if segment.endswith("+}"):
-            rest = "/".join(given[place:])
-            return {**parameters, segment[1:-2]: unquote(rest)} if rest else None
-        if segment.startswith("{") and given[place]:
-            parameters[segment[1:-1]] = unquote(given[place])
-        elif segment != given[place]:
-            return None
-    return parameters if len(given) == len(segments) else None
+def path_pattern(resource: str) -> re.Pattern[str]:
+    """Return the pattern of a resource's paths, without outer slashes."""
+
+    def group(parameter: re.Match[str]) -> str:
+        return f"(?P<{parameter['name']}>{'.+' if parameter['greedy'] else '[^/]+'})"
+
+    return re.compile(PATH_PARAMETER.sub(group, re.escape(resource.strip("/"))))
 
 
 def specificity(route: Route) -> list[int]:
     """Sort key: literal segments before parameters, parameters before greedy ones."""
-    return [
-        2 if segment.endswith("+}") else int(segment.startswith("{")) for segment in route.segments
-    ]
+    return [("{" in segment) + ("+}" in segment) for segment in route.resource.split("/")]
 
 
 def read_api(template: Template) -> Api:
@@ -118,7 +106,7 @@ def read_api(template: Template) -> Api:
         id=template.ref(logical_id),
         stage=stage["StageName"],
         key_from_authorizer=properties.get("ApiKeySourceType") == "AUTHORIZER",
-        routes=tuple(read_routes(body, stage.get("MethodSettings", []), functions)),
+        routes=tuple(sorted(read_routes(body, stage, functions), key=specificity)),
         gateway_responses=body.get("x-amazon-apigateway-gateway-responses", {}),
         binary_media_types=tuple(body.get("x-amazon-apigateway-binary-media-types", [])),
     )
@@ -133,16 +121,21 @@ def only_resource(template: Template, kind: str) -> str:
 
 
 def read_routes(
-    body: Mapping[str, Any], settings: list[dict[str, Any]], functions: Mapping[str, str]
+    body: Mapping[str, Any], stage: Mapping[str, Any], functions: Mapping[str, str]
 ) -> Iterator[Route]:
-    """Yield the routes of an OpenAPI document."""
-    schemes = body.get("components", body).get("securitySchemes") or body.get(
-        "securityDefinitions", {}
-    )
+    """Yield the routes of an OpenAPI document (2 or 3)."""
+    schemes = body.get("components", {}).get("securitySchemes", body.get("securityDefinitions", {}))
     authorizers = {
         name: read_authorizer(name, scheme, functions)
         for name, scheme in schemes.items()
-        if "x-amazon-apigateway-authorizer" in scheme
+        if AUTHORIZER in scheme
+    }
+    throttles = {
+        (setting["HttpMethod"], setting["ResourcePath"]): Throttle(
+            rate=setting["ThrottlingRateLimit"], burst=setting["ThrottlingBurstLimit"]
+        )
+        for setting in stage.get("MethodSettings", [])
+        if "ThrottlingRateLimit" in setting
     }
     for resource, operations in body["paths"].items():
         for method, operation in operations.items():
@@ -156,13 +149,14 @@ def read_routes(
             yield Route(
                 method=method.upper().replace("X-AMAZON-APIGATEWAY-ANY-METHOD", "ANY"),
                 resource=resource,
+                path=path_pattern(resource),
                 function=function_of_uri(integration["uri"], functions),
                 uri=integration["uri"],
                 streaming=integration.get("responseTransferMode") == "STREAM",
                 timeout_seconds=timeout / 1000,
                 authorizer=next((authorizers[name] for name in names if name in authorizers), None),
                 needs_api_key=API_KEY in names,
-                throttle=read_throttle(method, resource, settings),
+                throttle=throttles.get((method.upper(), resource)),
             )
 
 
@@ -170,7 +164,7 @@ def read_authorizer(
     name: str, scheme: Mapping[str, Any], functions: Mapping[str, str]
 ) -> TokenAuthorizer:
     """Read one authorizer of an OpenAPI document."""
-    details = scheme["x-amazon-apigateway-authorizer"]
+    details = scheme[AUTHORIZER]
     if details["type"] != "token":
         raise UnresolvableError(f"{name}: only TOKEN authorizers are served here")
     return TokenAuthorizer(
@@ -188,13 +182,3 @@ def function_of_uri(uri: str, functions: Mapping[str, str]) -> str:
     if not match or match["arn"] not in functions:
         raise UnresolvableError(f"no function of the template answers {uri}")
     return functions[match["arn"]]
-
-
-def read_throttle(method: str, resource: str, settings: list[dict[str, Any]]) -> Throttle | None:
-    """Return the stage's throttle of a method, if any."""
-    for setting in settings:
-        same = setting["ResourcePath"] == resource and setting["HttpMethod"] == method.upper()
-        if same and "ThrottlingRateLimit" in setting:
-            burst = setting.get("ThrottlingBurstLimit", setting["ThrottlingRateLimit"])
-            return Throttle(rate=setting["ThrottlingRateLimit"], burst=burst)
-    return None

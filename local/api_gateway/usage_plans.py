@@ -1,18 +1,13 @@
 """Usage plans: client keys with their throttles and quotas."""
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import Any
 
 from local.api_gateway.gateway_responses import GatewayError
 from local.api_gateway.routes import Throttle
-
-if TYPE_CHECKING:
-    from mypy_boto3_apigateway import APIGatewayClient
-    from mypy_boto3_apigateway.type_defs import UsagePlanTypeDef
 
 PERIODS: Mapping[str, str] = {"DAY": "%Y-%m-%d", "WEEK": "%G-W%V", "MONTH": "%Y-%m"}
 
@@ -68,71 +63,40 @@ class ClientKey:
 
 
 class ClientKeys:
-    """The current keys of the API's usage plans in API Gateway (moto).
+    """The keys of an API's usage plans, as they are in moto's API Gateway."""
 
-    `changes` counts API Gateway's changes; keys are read again when it grows.
-    """
+    def __init__(self, api_gateway: Any, api_id: str) -> None:
+        self._moto, self._api_id = api_gateway, api_id
+        self._known: dict[str, ClientKey] = {}
 
-    def __init__(
-        self,
-        client: "APIGatewayClient",
-        api_id: str,
-        changes: Callable[[], int],
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._client, self._api_id, self._changes, self._clock = client, api_id, changes, clock
-        self._keys: dict[str, ClientKey] = {}
-        self._read_at_change = -1
-        self._reading = asyncio.Lock()
+    def find(self, value: str) -> ClientKey:
+        """Return the enabled key with a value; GatewayError if it is on no plan."""
+        for key in list(self._moto.keys.values()):
+            if key.enabled and key.value == value and (plan := self._plan_of(key.id)):
+                return self._with_usage(key.id, plan)
+        raise GatewayError("INVALID_API_KEY")
 
-    async def find(self, value: str) -> ClientKey:
-        """Return the key with a value; GatewayError if it is on no plan."""
-        if self._changes() != self._read_at_change:
-            await self._refresh()
-        if value not in self._keys:
-            raise GatewayError("INVALID_API_KEY")
-        return self._keys[value]
+    def _plan_of(self, key_id: str) -> Plan | None:
+        for plan in list(self._moto.usage_plans.values()):
+            has_key = key_id in self._moto.usage_plan_keys.get(plan.id, {})
+            if has_key and self._api_id in {stage.get("apiId") for stage in plan.api_stages}:
+                return read_plan(plan)
+        return None
 
-    async def _refresh(self) -> None:
-        async with self._reading:
-            change = self._changes()  # before reading: what comes meanwhile is read next time
-            if change != self._read_at_change:
-                found = await asyncio.to_thread(self._read)
-                self._keys = {
-                    value: carry_over_usage(self._keys.get(value), key)
-                    for value, key in found.items()
-                }
-                self._read_at_change = change
-
-    def _read(self) -> dict[str, ClientKey]:
-        enabled = {key["id"] for key in self._client.get_api_keys()["items"] if key["enabled"]}
-        keys = {}
-        for item in self._client.get_usage_plans()["items"]:
-            if self._api_id not in {stage.get("apiId") for stage in item.get("apiStages", [])}:
-                continue
-            plan = read_plan(item)
-            for key in self._client.get_usage_plan_keys(usagePlanId=item["id"])["items"]:
-                if key["id"] in enabled:
-                    keys[key["value"]] = ClientKey(id=key["id"], plan=plan, clock=self._clock)
-        return keys
+    def _with_usage(self, key_id: str, plan: Plan) -> ClientKey:
+        key = self._known.setdefault(key_id, ClientKey(id=key_id, plan=plan))
+        if key.plan != plan:
+            key.plan, key.bucket = plan, None
+        return key
 
 
-def carry_over_usage(known: ClientKey | None, found: ClientKey) -> ClientKey:
-    """Return the known key with its usage, unless the key or its plan has changed."""
-    if known is None or known.id != found.id:
-        return found
-    if known.plan != found.plan:
-        known.plan, known.bucket = found.plan, None
-    return known
-
-
-def read_plan(item: "UsagePlanTypeDef") -> Plan:
-    """Read a usage plan from API Gateway's description."""
-    throttle, quota = item.get("throttle"), item.get("quota")
+def read_plan(plan: Any) -> Plan:
+    """Read a usage plan of moto."""
+    rate, limit = plan.throttle.get("rateLimit"), plan.quota.get("limit")
     return Plan(
-        throttle=Throttle(rate=throttle["rateLimit"], burst=throttle["burstLimit"])
-        if throttle
+        throttle=Throttle(rate=rate, burst=plan.throttle["burstLimit"])
+        if rate is not None
         else None,
-        quota=quota["limit"] if quota else None,
-        period=quota["period"] if quota else "DAY",
+        quota=None if limit is None else int(limit),  # a string after UpdateUsagePlan
+        period=plan.quota.get("period", "DAY"),
     )

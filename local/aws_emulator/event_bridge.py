@@ -7,37 +7,25 @@ rule's target in moto is a queue, and this module forwards the queue to the real
 import asyncio
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
 import aiohttp
 
-from local.aws_emulator.queues import AwsCaller, Queue
+from local.aws_emulator.queues import PAUSE_SECONDS, AwsCaller, Queue
 from local.cloudformation.intrinsics import ACCOUNT, UnresolvableError
 from local.cloudformation.template import Template
 from local.lambda_runtime.environments import LambdaFunction
 
-PAUSE_SECONDS = 1.0
 SERVICES = {"sqs", "states"}
 SUPPORTED_FIELDS = {"Arn", "Id", "Input", "InputPath"}
-IGNORED_FIELDS = {
-    "RoleArn",
-    "DeadLetterConfig",
-    "RetryPolicy",
-}  # not needed locally
+IGNORED_FIELDS = {"DeadLetterConfig", "RetryPolicy", "RoleArn"}  # not needed locally
+
+Targets = list[dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """A rule of the template: its queue and targets."""
-
-    queue_url: str
-    targets: tuple[Mapping[str, Any], ...]
-
-
-def read_rules(template: Template, endpoint_url: str) -> Iterator[Rule]:
-    """Yield the template's rules; UnresolvableError for an unsupported target."""
+def read_rules(template: Template, endpoint_url: str) -> Iterator[tuple[str, Targets]]:
+    """Yield the queue's URL and the targets of each rule; UnresolvableError if unsupported."""
     functions = {template.attribute(name, "Arn") for name in template.ids("AWS::Lambda::Function")}
     for name in template.ids("AWS::Events::Rule"):
         targets = template.properties(name).get("Targets", [])
@@ -45,10 +33,7 @@ def read_rules(template: Template, endpoint_url: str) -> Iterator[Rule]:
             reached = target["Arn"].split(":")[2] in SERVICES or target["Arn"] in functions
             if not reached or {*target} - SUPPORTED_FIELDS - IGNORED_FIELDS:
                 raise UnresolvableError(f"{name}: the local stack does not know such a target")
-        yield Rule(
-            queue_url=queue_url(endpoint_url, template.ref(name)),
-            targets=tuple(targets),
-        )
+        yield queue_url(endpoint_url, template.ref(name)), targets
 
 
 def queue_url(endpoint_url: str, name: str) -> str:
@@ -62,51 +47,37 @@ class Dispatcher:
     def __init__(self, aws: AwsCaller, functions: Mapping[str, LambdaFunction]) -> None:
         self._aws = aws
         self._functions = {function.spec.arn: function for function in functions.values()}
-        self._invocations: set[asyncio.Task[None]] = set()
 
-    async def serve(self, rule: Rule) -> None:
-        """Dispatch a rule's events until cancelled."""
-        queue, uploads = Queue(self._aws, rule.queue_url), MultipartUploads()
+    async def serve(self, url: str, targets: Targets) -> None:
+        """Send a queue's events to targets until cancelled."""
+        queue, uploads = Queue(self._aws, url), MultipartUploads()
         while True:
             try:
                 for message in await queue.receive():
-                    said, message_id = json.loads(message["Body"]), message["MessageId"]
-                    if not uploads.is_put(said, message_id):
+                    received, message_id = json.loads(message["Body"]), message["MessageId"]
+                    if not uploads.is_put(received, message_id):
                         sent = int(message["Attributes"]["SentTimestamp"])
-                        event = as_documented(said, message_id, sent)
-                        for target in rule.targets:
+                        event = as_documented(received, message_id, sent)
+                        for target in targets:
                             await self._send(target, event)
-                        uploads.end(said)
+                        uploads.end(received)
                     await queue.delete([message])
             except aiohttp.ClientError:
                 await asyncio.sleep(PAUSE_SECONDS)  # the message reappears after 30 s
-
-    async def stop(self) -> None:
-        """Stop waiting for functions that are still running."""
-        for task in self._invocations:
-            task.cancel()
-        await asyncio.gather(*self._invocations, return_exceptions=True)
 
     async def _send(self, target: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         arn, payload = target["Arn"], target_input(target, event)
         service = arn.split(":")[2]
         if service == "states":
-            start = "AWSStepFunctions.StartExecution"
             # Named after the event, so that a redelivery starts no second execution.
             await self._aws.call(
-                "states", start, stateMachineArn=arn, input=payload, name=event["id"]
+                "states", "StartExecution", stateMachineArn=arn, input=payload, name=event["id"]
             )
         elif service == "sqs":
             url = queue_url(self._aws.endpoint_url, arn.rpartition(":")[2])
-            send = "AmazonSQS.SendMessage"
-            await self._aws.call("sqs", send, QueueUrl=url, MessageBody=payload)
+            await self._aws.call("sqs", "SendMessage", QueueUrl=url, MessageBody=payload)
         else:
-            self._invoke(self._functions[arn], payload)
-
-    def _invoke(self, function: LambdaFunction, payload: str) -> None:
-        task = asyncio.create_task(function.invoke(payload.encode()).drain())
-        self._invocations.add(task)
-        task.add_done_callback(self._invocations.discard)
+            self._functions[arn].invoke(payload.encode()).discard()
 
 
 class MultipartUploads:

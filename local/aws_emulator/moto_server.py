@@ -5,13 +5,11 @@ import logging
 import os
 import re
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-from local.aws_emulator.api_gateway import ApiGateway
-from local.aws_emulator.lambda_api import Application, LambdaApi
+from local.aws_emulator.stack_services import Application, StackServices
 from local.cloudformation.intrinsics import ACCOUNT, REGION
 
 SIGNATURE = re.compile(r"Credential=[^/]+/\d+/[^/]+/(?P<service>[^/]+)/aws4_request")
@@ -20,15 +18,13 @@ SIGNATURE = re.compile(r"Credential=[^/]+/\d+/[^/]+/(?P<service>[^/]+)/aws4_requ
 SERIALIZED = ("apigateway", "dynamodb", "s3", "secretsmanager", "states")
 CREATE_STATE_MACHINE = "AWSStepFunctions.CreateStateMachine"
 
-
 Work = Callable[[], object]
 
 
 class SerializedServices:
-    """WSGI middleware that serializes a service's requests and counts its changes."""
+    """WSGI middleware that serializes a service's requests."""
 
     def __init__(self, application: Application) -> None:
-        self.changes: Counter[str] = Counter()
         self._application = application
         self._locks = {service: threading.Lock() for service in SERIALIZED}
         self._deferred: list[Work] = []
@@ -44,11 +40,10 @@ class SerializedServices:
             while self._deferred:
                 self._deferred.pop(0)()
 
-    def cancel_deferred(self, works: list[Work]) -> None:
-        """Cancel deferred work that has not run."""
-        for work in works:
-            with suppress(ValueError):
-                self._deferred.remove(work)
+    def cancel_deferred(self, work: Work) -> None:
+        """Cancel deferred work, unless it has run."""
+        with suppress(ValueError):
+            self._deferred.remove(work)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer a request."""
@@ -56,42 +51,38 @@ class SerializedServices:
         service = signature["service"] if signature else ""
         if service not in self._locks:
             return self._application(environ, start_response)
-        if service == "states" and environ.get("HTTP_X_AMZ_TARGET") != CREATE_STATE_MACHINE:
+        target = environ.get("HTTP_X_AMZ_TARGET")
+        if service == "states" and target != CREATE_STATE_MACHINE:
             self.run_deferred()
         with self._locks[service]:
             try:
                 return self._application(environ, start_response)
             finally:
-                if environ.get("HTTP_X_AMZ_TARGET") == "secretsmanager.UpdateSecretVersionStage":
+                if target == "secretsmanager.UpdateSecretVersionStage":
                     sync_current_secret_versions()
-                if environ["REQUEST_METHOD"] != "GET":
-                    self.changes[service] += 1
+
+
+def backend(service: str) -> Any:
+    """Return moto's own object of a service."""
+    from moto.backends import get_backend  # noqa: PLC0415 - takes more than a second
+
+    find: Any = get_backend  # its type knows services by their literal names
+    return find(service)[ACCOUNT][REGION]
 
 
 def sync_current_secret_versions() -> None:
     """Set every secret's default version to the one staged AWSCURRENT, which moto omits."""
-    from moto.backends import get_backend  # noqa: PLC0415 - takes more than a second
-
-    secrets: Any = get_backend("secretsmanager")[ACCOUNT][REGION].secrets
-    for secret in secrets.values():
+    for secret in backend("secretsmanager").secrets.values():
         for version_id, version in secret.versions.items():
             if "AWSCURRENT" in version["version_stages"]:
                 secret.set_default_version_id(version_id)
-
-
-def execute_state_machines(port: int) -> None:
-    """Enable moto's state machine interpreter; its tasks go to the server on a port."""
-    from moto.core.config import default_user_config  # noqa: PLC0415 - takes more than a second
-
-    logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
-    default_user_config["stepfunctions"]["execute_state_machine"] = True
-    os.environ["MOTO_PORT"] = str(port)
 
 
 class Moto:
     """A moto server on a free loopback port, for the life of the process."""
 
     def __init__(self) -> None:
+        from moto.core.config import default_user_config  # noqa: PLC0415 - comes with the next
         from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 - takes more than a second
             DomainDispatcherApplication,
             MotoRequestHandler,
@@ -100,21 +91,18 @@ class Moto:
         from werkzeug.serving import make_server  # noqa: PLC0415 - comes with it
 
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
+        default_user_config["stepfunctions"]["execute_state_machine"] = True
         self.services = SerializedServices(DomainDispatcherApplication(create_backend_app))
-        self.functions = LambdaApi(self.services)
-        self.apis = ApiGateway(self.functions)
+        self.stacks = StackServices(self.services)
         server = make_server(
-            "127.0.0.1", 0, self.apis, threaded=True, request_handler=MotoRequestHandler
+            "127.0.0.1", 0, self.stacks, threaded=True, request_handler=MotoRequestHandler
         )
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{server.port}"
-        execute_state_machines(server.port)
+        os.environ["MOTO_PORT"] = str(server.port)  # where the tasks of state machines go
         self._clients: dict[str, Any] = {}
         self._making = threading.Lock()
-
-    def changes(self, service: str) -> int:
-        """Return the number of a service's changes (requests other than GET)."""
-        return self.services.changes[service]
 
     def client(self, service: str) -> Any:
         """Return a cached boto3 client of a service."""

@@ -9,7 +9,9 @@ import aiohttp
 from local.cloudformation.intrinsics import REGION
 
 WAIT_SECONDS = 20
+PAUSE_SECONDS = 1.0  # after SQS has failed
 BATCH_LIMIT = 10  # messages that SQS gives or takes at once
+TARGETS = {"events": "AWSEvents", "sqs": "AmazonSQS", "states": "AWSStepFunctions"}
 
 
 class AwsCaller:
@@ -24,13 +26,13 @@ class AwsCaller:
         no_timeout = aiohttp.ClientTimeout(total=None)
         self._session = aiohttp.ClientSession(endpoint_url, connector=connector, timeout=no_timeout)
 
-    async def call(self, service: str, target: str, **body: Any) -> Any:
+    async def call(self, service: str, action: str, **body: Any) -> Any:
         """Return the answer to a call; aiohttp.ClientError if it fails."""
         credential = f"Credential=local/20000101/{REGION}/{service}/aws4_request"
         headers = {
             "Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0",
             "Content-Type": "application/x-amz-json-1.0",
-            "X-Amz-Target": target,
+            "X-Amz-Target": f"{TARGETS[service]}.{action}",
         }
         async with self._session.post("/", data=json.dumps(body), headers=headers) as response:
             response.raise_for_status()
@@ -53,15 +55,14 @@ class Queue:
         """Return messages; an empty list after a long poll without any."""
         answer = await self._aws.call(
             "sqs",
-            "AmazonSQS.ReceiveMessage",
+            "ReceiveMessage",
             QueueUrl=self._url,
             MaxNumberOfMessages=min(most, BATCH_LIMIT),
             WaitTimeSeconds=wait_seconds,
             AttributeNames=["All"],
             MessageAttributeNames=["All"],
         )
-        messages: list[dict[str, Any]] = answer.get("Messages") or []
-        return messages
+        return list(answer.get("Messages") or [])
 
     async def delete(self, messages: Sequence[dict[str, Any]]) -> None:
         """Delete messages."""
@@ -70,6 +71,4 @@ class Queue:
                 {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
                 for number, message in enumerate(messages[start : start + BATCH_LIMIT])
             ]
-            await self._aws.call(
-                "sqs", "AmazonSQS.DeleteMessageBatch", QueueUrl=self._url, Entries=entries
-            )
+            await self._aws.call("sqs", "DeleteMessageBatch", QueueUrl=self._url, Entries=entries)

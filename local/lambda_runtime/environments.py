@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import os
 import sys
+import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,7 +22,44 @@ INIT_SECONDS = 10.0  # Lambda's limit for the init phase, on top of the function
 CONCURRENCY_LIMIT = 10
 
 
-# Environment variables of on-demand environments.
+def default_runtime() -> str:
+    """Return RELAY_LOCAL_RUNTIME, or `awslambdaric` if installed, or `python`."""
+    found = "awslambdaric" if importlib.util.find_spec("awslambdaric") else "python"
+    return os.environ.get("RELAY_LOCAL_RUNTIME") or found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessSettings:
+    """Settings shared by all function processes of a stack."""
+
+    environment: Mapping[str, str]
+    log: IO[bytes]
+    runtime: str
+
+
+def variables(spec: FunctionSpec, settings: ProcessSettings, address: str) -> dict[str, str]:
+    """Return the environment variables of a function's process."""
+    return {
+        "_HANDLER": spec.handler,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory_megabytes),
+        "AWS_LAMBDA_FUNCTION_NAME": spec.name,
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{spec.name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": "local",
+        "AWS_LAMBDA_RUNTIME_API": address,
+        "AWS_REGION": REGION,
+        "LAMBDA_TASK_ROOT": str(spec.code),
+        "LANG": "en_US.UTF-8",
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "PYTHONPATH": os.pathsep.join(map(str, (spec.code, *spec.layers))),
+        "TZ": ":UTC",
+        **(snapstart_variables(address) if spec.starts_from_snapshot else ON_DEMAND_VARIABLES),
+        **spec.environment,
+        **settings.environment,
+    }
+
+
 ON_DEMAND_VARIABLES = {
     "AWS_ACCESS_KEY_ID": "local",
     "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
@@ -37,48 +75,6 @@ def snapstart_variables(address: str) -> dict[str, str]:
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://{address}{CREDENTIALS}",
         "AWS_LAMBDA_FUNCTION_VERSION": "1",
         "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start",
-    }
-
-
-def default_runtime() -> str:
-    """Return RELAY_LOCAL_RUNTIME, or `awslambdaric` if installed, or `python`."""
-    asked = os.environ.get("RELAY_LOCAL_RUNTIME", "")
-    found = importlib.util.find_spec("awslambdaric") is not None
-    return asked or ("awslambdaric" if found else "python")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessSettings:
-    """Settings shared by all function processes of a stack."""
-
-    environment: Mapping[str, str]
-    log: IO[bytes]
-    runtime: str
-
-
-def variables(
-    spec: FunctionSpec, process_settings: ProcessSettings, address: str
-) -> dict[str, str]:
-    """Return the environment variables of a function's process."""
-    name = spec.arn.rsplit(":", 1)[-1]
-    return {
-        "_HANDLER": spec.handler,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory_megabytes),
-        "AWS_LAMBDA_FUNCTION_NAME": name,
-        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
-        "AWS_LAMBDA_LOG_STREAM_NAME": "local",
-        "AWS_LAMBDA_RUNTIME_API": address,
-        "AWS_REGION": REGION,
-        "LAMBDA_TASK_ROOT": str(spec.code),
-        "LANG": "en_US.UTF-8",
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "PYTHONPATH": os.pathsep.join(map(str, (spec.code, *spec.layers))),
-        "TZ": ":UTC",
-        **(snapstart_variables(address) if spec.starts_from_snapshot else ON_DEMAND_VARIABLES),
-        **spec.environment,
-        **process_settings.environment,
     }
 
 
@@ -104,7 +100,8 @@ class Environment:
             try:
                 code = await self._process.wait()
             finally:
-                await self._kill()
+                self._kill()
+                await self._process.wait()
         finally:
             self._unwatch()
             await self.api.stop()
@@ -127,16 +124,15 @@ class Environment:
             start_new_session=True,  # Ctrl-C is for the stack, which then ends its functions
         )
 
-    async def _kill(self) -> None:
+    def _kill(self) -> None:
         with suppress(ProcessLookupError):
             self._process.kill()
-        await self._process.wait()
 
     async def _take(self) -> Invocation:
         self._unwatch()
         self.warm = True
         invocation = await self._function.next_invocation()
-        invocation.taken(self._spec.timeout_seconds)
+        invocation.deadline_seconds = time.time() + self._spec.timeout_seconds
         self._watch(self._spec.timeout_seconds)
         return invocation
 
@@ -151,17 +147,15 @@ class Environment:
         self._fault = FunctionFailedError(
             "Sandbox.Timedout", f"Task timed out after {self._spec.timeout_seconds:.2f} seconds"
         )
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        self._kill()
 
 
 class LambdaFunction:
     """A function that scales like Lambda: an idle environment, or a new one, or a queue."""
 
-    def __init__(
-        self, spec: FunctionSpec, process_settings: ProcessSettings, limit: int = CONCURRENCY_LIMIT
-    ) -> None:
+    def __init__(self, spec: FunctionSpec, process_settings: ProcessSettings, limit: int) -> None:
         self.spec, self.process_settings = spec, process_settings
+        self.loop = asyncio.get_running_loop()
         self._limit = limit
         self._waiting: deque[Invocation] = deque()
         self._idle: deque[asyncio.Future[Invocation]] = deque()
@@ -169,21 +163,22 @@ class LambdaFunction:
 
     def invoke(self, event: bytes) -> Invocation:
         """Send an event to the function; the invocation runs even if no one awaits it."""
-        invocation = Invocation(event=event)
+        invocation = Invocation(event)
         self._waiting.append(invocation)
         self._dispatch()
         return invocation
 
-    @property
-    def warm_environments(self) -> int:
-        """Number of started environments."""
-        return sum(environment.warm for environment in self._environments)
+    async def invoke_and_read(self, event: bytes) -> tuple[bytes, bool]:
+        """Invoke the function; return its payload and whether it is an error."""
+        try:
+            return await self.invoke(event).read(), False
+        except FunctionFailedError as error:
+            return error.payload, True
 
     @property
     def process_ids(self) -> list[int]:
         """Process ids of the environments."""
-        found = [environment.process_id for environment in self._environments]
-        return [process_id for process_id in found if process_id is not None]
+        return [each.process_id for each in self._environments if each.process_id is not None]
 
     async def next_invocation(self) -> Invocation:
         """Wait for the next invocation for an idle environment."""

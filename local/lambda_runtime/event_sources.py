@@ -10,21 +10,19 @@ from typing import Any
 
 import aiohttp
 
-from local.aws_emulator.lambda_api import invoke_and_read
-from local.aws_emulator.queues import WAIT_SECONDS, AwsCaller, Queue
+from local.aws_emulator.queues import PAUSE_SECONDS, WAIT_SECONDS, AwsCaller, Queue
 from local.cloudformation.intrinsics import REGION, UnresolvableError
 from local.cloudformation.template import Template
 from local.lambda_runtime.environments import CONCURRENCY_LIMIT, LambdaFunction
 
 DEFAULT_BATCH_SIZE = 10
-PAUSE_SECONDS = 1.0  # after SQS has failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventSource:
     """An event source mapping of the template."""
 
-    queue: str
+    queue_url: str
     queue_arn: str
     function: str
     batch_size: int
@@ -35,7 +33,10 @@ class EventSource:
 
 def read_event_sources(template: Template) -> Iterator[EventSource]:
     """Yield the template's enabled SQS mappings; UnresolvableError for other sources."""
-    queues = {template.attribute(name, "Arn"): name for name in template.ids("AWS::SQS::Queue")}
+    queues = {
+        template.attribute(name, "Arn"): template.ref(name)
+        for name in template.ids("AWS::SQS::Queue")
+    }
     functions = {template.ref(name): name for name in template.ids("AWS::Lambda::Function")}
     for name in template.ids("AWS::Lambda::EventSourceMapping"):
         properties = template.properties(name)
@@ -46,7 +47,7 @@ def read_event_sources(template: Template) -> Iterator[EventSource]:
             continue
         scaling = properties.get("ScalingConfig", {})
         yield EventSource(
-            queue=queues[arn],
+            queue_url=queues[arn],
             queue_arn=arn,
             function=functions[properties["FunctionName"].rpartition(":")[2]],
             batch_size=int(properties.get("BatchSize", DEFAULT_BATCH_SIZE)),
@@ -60,11 +61,9 @@ def read_event_sources(template: Template) -> Iterator[EventSource]:
 class Poller:
     """Polls a queue and invokes a function with batches of messages."""
 
-    def __init__(
-        self, source: EventSource, aws: AwsCaller, url: str, function: LambdaFunction
-    ) -> None:
+    def __init__(self, source: EventSource, aws: AwsCaller, function: LambdaFunction) -> None:
         self._source, self._function = source, function
-        self._queue = Queue(aws, url)
+        self._queue = Queue(aws, source.queue_url)
         self._free = asyncio.Semaphore(source.concurrency)
 
     async def run(self) -> None:
@@ -93,11 +92,11 @@ class Poller:
         try:
             records = [sqs_record(message, self._source.queue_arn) for message in messages]
             event = json.dumps({"Records": records}, ensure_ascii=False).encode()
-            answer, failed = await invoke_and_read(self._function, event)
-            left = {sqs_record["messageId"] for sqs_record in records}
-            if not failed:
-                left &= failed_ids(answer, left) if self._source.reports_failures else set()
-            # Failed messages reappear after their visibility timeout, and end in the DLQ.
+            answer, failed = await self._function.invoke_and_read(event)
+            if failed:
+                return  # the messages reappear after their visibility timeout, and end in the DLQ
+            sent = {record["messageId"] for record in records}
+            left = failed_ids(answer, sent) if self._source.reports_failures else set()
             done = [message for message in messages if message["MessageId"] not in left]
             with suppress(aiohttp.ClientError):  # redelivered then, as on AWS
                 await self._queue.delete(done)

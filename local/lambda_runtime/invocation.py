@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import time
 import uuid
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 PAYLOAD_LIMIT_BYTES = 6_291_556  # Lambda's payload limit
 CHUNKS_IN_FLIGHT = 16  # backpressure: the function waits for slow readers
@@ -28,22 +26,16 @@ class Answer:
     content_type: str
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
 class Invocation:
     """An event for a function, and the function's answer."""
 
-    event: bytes
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    deadline_seconds: float = 0.0  # since the epoch; known once an environment takes it
-    _answer: asyncio.Future[Answer] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-    _chunks: asyncio.Queue[bytes | FunctionFailedError | None] = field(
-        default_factory=asyncio.Queue
-    )
-    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CHUNKS_IN_FLIGHT))
-    _over: bool = False
-    consumed: bool = False
+    def __init__(self, event: bytes) -> None:
+        self.event, self.id = event, str(uuid.uuid4())
+        self.deadline_seconds = 0.0  # since the epoch; known once an environment takes it
+        self._answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._chunks: asyncio.Queue[bytes | FunctionFailedError | None] = asyncio.Queue()
+        self._room = asyncio.Semaphore(CHUNKS_IN_FLIGHT)
+        self._closed = False  # no more chunks are accepted
 
     async def answer(self) -> Answer:
         """Wait for the head of the answer; FunctionFailedError if the function fails first."""
@@ -55,11 +47,10 @@ class Invocation:
 
     async def __anext__(self) -> bytes:
         """Return the next chunk of the body; FunctionFailedError if the function failed."""
-        chunk = None if self.consumed else await self._chunks.get()
+        chunk = await self._chunks.get()
         if isinstance(chunk, bytes):
             self._room.release()
             return chunk
-        self.consumed = True
         raise chunk or StopAsyncIteration
 
     async def read(self) -> bytes:
@@ -67,16 +58,10 @@ class Invocation:
         await self.answer()
         return b"".join([chunk async for chunk in self])
 
-    async def drain(self) -> None:
-        """Discard the answer, so that the function can finish."""
-        with suppress(FunctionFailedError):
-            await self.answer()
-            async for _ in self:
-                pass
-
-    def taken(self, timeout_seconds: float) -> None:
-        """Record that an environment has started the invocation."""
-        self.deadline_seconds = time.time() + timeout_seconds
+    def discard(self) -> None:
+        """Discard the rest of the answer, so that the function can finish without a reader."""
+        self._closed = True
+        self._room.release()
 
     def begin(self, answer: Answer) -> None:
         """Record the head of the answer."""
@@ -85,15 +70,16 @@ class Invocation:
 
     async def feed(self, chunk: bytes) -> None:
         """Add a chunk of the body; wait while the reader is far behind."""
-        await self._room.acquire()
-        if not self._over:
+        if not self._closed:
+            await self._room.acquire()
+        if not self._closed:
             self._chunks.put_nowait(chunk)
 
     def finish(self, failure: FunctionFailedError | None = None) -> None:
         """End the invocation, with a failure if given; later calls have no effect."""
-        if self._over:
+        if self._closed:
             return
-        self._over = True
+        self._closed = True
         if self._answer.done():
             self._chunks.put_nowait(failure)
         elif failure:

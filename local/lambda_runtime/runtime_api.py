@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -18,11 +18,8 @@ from local.lambda_runtime.invocation import (
     Invocation,
 )
 
-ROUTE = re.compile(
-    r"/2018-06-01/runtime/(?:(?P<next>invocation/next)|(?P<init>(?:init|restore)/error)"
-    r"|(?P<restore>restore/next)"
-    r"|invocation/(?P<id>[^/]+)/(?P<what>response|error))"
-)
+RUNTIME = "/2018-06-01/runtime"
+RESULT = re.compile(RUNTIME + r"/invocation/(?P<id>[^/]+)/(?P<what>response|error)")
 CREDENTIALS = "/2021-04-23/credentials"  # of functions that start from a snapshot
 ERROR_TYPE = b"lambda-runtime-function-error-type"
 ERROR_BODY = b"lambda-runtime-function-error-body"
@@ -31,6 +28,8 @@ TOO_LARGE = FunctionFailedError(
     "Function.ResponseSizeTooLarge",
     f"Response payload size exceeded maximum allowed payload size ({PAYLOAD_LIMIT_BYTES} bytes).",
 )
+
+Reply = tuple[HTTPStatus, bytes, Mapping[str, str]]
 
 
 class ProcessConnection:
@@ -48,20 +47,18 @@ class ProcessConnection:
             self._http.receive_data(await self._reader.read(65536))
         return event
 
-    async def body(self, limit_bytes: int) -> bytes | None:
-        """Return the request's body; None if it exceeds the limit."""
+    async def body(self) -> bytes | None:
+        """Return the request's body; None if it exceeds Lambda's limit."""
         parts, size = [], 0
         while isinstance(event := await self.event(), h11.Data):
             size += len(event.data)
-            if size <= limit_bytes:
+            if size <= PAYLOAD_LIMIT_BYTES:
                 parts.append(bytes(event.data))
-        return b"".join(parts) if size <= limit_bytes else None
+        return b"".join(parts) if size <= PAYLOAD_LIMIT_BYTES else None
 
-    async def answer(
-        self, status: HTTPStatus, body: bytes = b"", headers: dict[str, str] | None = None
-    ) -> None:
+    async def answer(self, status: HTTPStatus, body: bytes, headers: Mapping[str, str]) -> None:
         """Answer the request."""
-        fields = {"Content-Length": str(len(body)), **(headers or {})}
+        fields = {"Content-Length": str(len(body)), **headers}
         await self._send(h11.Response(status_code=status, headers=list(fields.items())))
         await self._send(h11.Data(data=body))
         await self._send(h11.EndOfMessage())
@@ -116,52 +113,54 @@ class RuntimeApi:
 
     async def _serve(self, peer: ProcessConnection) -> None:
         while isinstance(request := await peer.event(), h11.Request):
-            route = ROUTE.fullmatch(request.target.decode())
-            if route and route["next"]:
-                await peer.body(0)
-                await self._next(peer)
-            elif route and route["init"]:
-                self.init_error = reported_error(await peer.body(PAYLOAD_LIMIT_BYTES))
-                await peer.answer(HTTPStatus.ACCEPTED)
-            elif route and route["restore"]:  # immediately: processes cannot be cloned
-                await peer.body(0)
-                await peer.answer(HTTPStatus.OK)
-            elif request.target == CREDENTIALS.encode():
-                await peer.body(0)
-                await peer.answer(HTTPStatus.OK, json.dumps(credentials()).encode())
-            elif route and self.current and route["id"] == self.current.id:
-                await self._result(peer, request, route["what"], self.current)
+            target = request.target.decode()
+            result, invocation = RESULT.fullmatch(target), self.current
+            if result and invocation and result["id"] == invocation.id:
+                reply = await self._result(peer, request, result["what"], invocation)
             else:
-                await peer.body(0)
-                await peer.answer(HTTPStatus.NOT_FOUND)
+                reply = await self._reply(target, await peer.body())
+            await peer.answer(*reply)
             if not peer.again():
                 return
 
-    async def _next(self, peer: ProcessConnection) -> None:
+    async def _reply(self, target: str, body: bytes | None) -> Reply:
+        match target.removeprefix(RUNTIME):
+            case "/invocation/next":
+                return await self._next()
+            case "/init/error" | "/restore/error":
+                self.init_error = reported_error(body)
+                return HTTPStatus.ACCEPTED, b"", {}
+            case "/restore/next":
+                return HTTPStatus.OK, b"", {}  # immediately: processes cannot be cloned
+            case _ if target == CREDENTIALS:
+                return HTTPStatus.OK, json.dumps(credentials()).encode(), {}
+        return HTTPStatus.NOT_FOUND, b"", {}
+
+    async def _next(self) -> Reply:
         self.current = invocation = await self._take()
+        trace = f"1-{invocation.id[:8]}-{invocation.id[-12:]}{'0' * 12}"
         headers = {
             "Content-Type": "application/json",
             "Lambda-Runtime-Aws-Request-Id": invocation.id,
             "Lambda-Runtime-Deadline-Ms": str(int(invocation.deadline_seconds * 1000)),
             "Lambda-Runtime-Invoked-Function-Arn": self._arn,
-            "Lambda-Runtime-Trace-Id": f"Root=1-{invocation.id[:8]}-{invocation.id[-12:]}{'0' * 12}"
-            ";Sampled=0",
+            "Lambda-Runtime-Trace-Id": f"Root={trace};Sampled=0",
         }
-        await peer.answer(HTTPStatus.OK, invocation.event, headers)
+        return HTTPStatus.OK, invocation.event, headers
 
     async def _result(
         self, peer: ProcessConnection, request: h11.Request, what: str, invocation: Invocation
-    ) -> None:
+    ) -> Reply:
         headers = dict(request.headers)
         content_type = headers.get(b"content-type", b"application/json").decode()
         streaming = headers.get(b"lambda-runtime-function-response-mode") == b"streaming"
         status = HTTPStatus.ACCEPTED
         if what == "error":
-            invocation.finish(reported_error(await peer.body(PAYLOAD_LIMIT_BYTES)))
+            invocation.finish(reported_error(await peer.body()))
         elif streaming:
             invocation.begin(Answer(streaming=True, content_type=content_type))
             invocation.finish(await self._stream(peer, invocation))
-        elif (body := await peer.body(PAYLOAD_LIMIT_BYTES)) is None:
+        elif (body := await peer.body()) is None:
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
             invocation.finish(TOO_LARGE)
         else:
@@ -169,7 +168,7 @@ class RuntimeApi:
             await invocation.feed(body)
             invocation.finish()
         self.current = None
-        await peer.answer(status)
+        return status, b"", {}
 
     async def _stream(
         self, peer: ProcessConnection, invocation: Invocation

@@ -11,41 +11,36 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import closing
 from email.message import Message
 from typing import Any
 
 API = "/2018-06-01/runtime"
-Handler = Callable[[Any, "Context"], Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """The context object of a handler."""
 
-    aws_request_id: str
-    invoked_function_arn: str
-    deadline_milliseconds: int
-    function_name: str
-    function_version: str
-    memory_limit_in_mb: str
-    log_group_name: str
-    log_stream_name: str
-    identity: None = None
-    client_context: None = None
+    identity = client_context = None
+
+    def __init__(self, headers: Message) -> None:
+        self.aws_request_id = headers["Lambda-Runtime-Aws-Request-Id"]
+        self.invoked_function_arn = headers["Lambda-Runtime-Invoked-Function-Arn"]
+        self.function_name = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
+        self.function_version = os.environ["AWS_LAMBDA_FUNCTION_VERSION"]
+        self.memory_limit_in_mb = os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]
+        self.log_group_name = os.environ["AWS_LAMBDA_LOG_GROUP_NAME"]
+        self.log_stream_name = os.environ["AWS_LAMBDA_LOG_STREAM_NAME"]
+        self._deadline_milliseconds = int(headers["Lambda-Runtime-Deadline-Ms"])
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until Lambda kills the invocation."""
-        return max(0, self.deadline_milliseconds - int(time.time() * 1000))
+        return max(0, self._deadline_milliseconds - int(time.time() * 1000))
 
 
 class Marshaller:
-    """Serialization of events and results."""
-
-    def unmarshal_request(self, body: bytes) -> Any:
-        """Parse an event."""
-        return json.loads(body)
+    """Serialization of results."""
 
     def marshal_response(self, response: Any) -> tuple[Any, str]:
         """Serialize a handler's result as (payload, content type)."""
@@ -62,85 +57,55 @@ class RuntimeClient:
     def __init__(self, lambda_runtime_address: str) -> None:
         self.lambda_runtime_address = lambda_runtime_address
 
-    def wait_next_invocation(self) -> tuple[bytes, Message]:
-        """Return the next event and its headers; OSError when the stack has stopped."""
-        return self._call("GET", "/invocation/next")
-
     def post_invocation_result(
-        self,
-        invoke_id: str,
-        result_data: Any,
-        content_type: str = "application/json",
-        *_more: object,
+        self, invoke_id: str, result_data: Any, content_type: str, *_more: object
     ) -> None:
         """Post a result."""
         body = result_data if isinstance(result_data, bytes) else result_data.encode()
         path = f"/invocation/{invoke_id}/response"
-        self._call("POST", path, body, {"Content-Type": content_type})
+        self.call("POST", path, body, {"Content-Type": content_type})
 
     def post_error(self, path: str, error: Mapping[str, object]) -> None:
         """Post an error."""
         headers = {"Lambda-Runtime-Function-Error-Type": str(error["errorType"])}
-        self._call("POST", path, json.dumps(error).encode(), headers)
+        self.call("POST", path, json.dumps(error).encode(), headers)
 
-    def _call(
-        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    def call(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = {}
     ) -> tuple[bytes, Message]:
-        connection = http.client.HTTPConnection(self.lambda_runtime_address)
-        try:
-            connection.request(method, API + path, body or None, dict(headers or {}))
+        """Return an answer's body and headers; OSError when the stack has stopped."""
+        with closing(http.client.HTTPConnection(self.lambda_runtime_address)) as connection:
+            connection.request(method, API + path, body, dict(headers))
             response = connection.getresponse()
             return response.read(), response.headers
-        finally:
-            connection.close()
 
 
 def run(handler_name: str, client: RuntimeClient) -> None:
     """Handle invocations until the stack stops."""
     try:
-        handler = load(handler_name)
+        module, _, name = handler_name.rpartition(".")
+        handler = getattr(importlib.import_module(module.replace("/", ".")), name)
     except Exception as error:  # noqa: BLE001 - any import error is reported
         client.post_error("/init/error", error_report(error))
         raise SystemExit(1) from None
     while True:
         try:
-            event, headers = client.wait_next_invocation()
+            event, headers = client.call("GET", "/invocation/next")
         except (OSError, http.client.HTTPException):
             return
         answer(handler, client, event, headers)
 
 
-def load(handler_name: str) -> Handler:
-    """Return the handler named `module.function`."""
-    module, _, name = handler_name.rpartition(".")
-    handler: Handler = getattr(importlib.import_module(module.replace("/", ".")), name)
-    return handler
-
-
-def answer(handler: Handler, client: RuntimeClient, event: bytes, headers: Message) -> None:
+def answer(handler: Any, client: RuntimeClient, event: bytes, headers: Message) -> None:
     """Handle one invocation."""
     invoke_id = headers["Lambda-Runtime-Aws-Request-Id"]
     try:
-        response = handler(client.marshaller.unmarshal_request(event), context(headers))
+        response = handler(json.loads(event), Context(headers))
         payload, content_type = client.marshaller.marshal_response(response)
     except Exception as error:  # noqa: BLE001 - any error of a handler is reported
         client.post_error(f"/invocation/{invoke_id}/error", error_report(error))
     else:
         client.post_invocation_result(invoke_id, payload, content_type)
-
-
-def context(headers: Message) -> Context:
-    """Return the context object of an invocation."""
-    return Context(
-        aws_request_id=headers["Lambda-Runtime-Aws-Request-Id"],
-        invoked_function_arn=headers["Lambda-Runtime-Invoked-Function-Arn"],
-        deadline_milliseconds=int(headers["Lambda-Runtime-Deadline-Ms"]),
-        function_name=os.environ["AWS_LAMBDA_FUNCTION_NAME"],
-        function_version=os.environ["AWS_LAMBDA_FUNCTION_VERSION"],
-        memory_limit_in_mb=os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"],
-        log_group_name=os.environ["AWS_LAMBDA_LOG_GROUP_NAME"],
-        log_stream_name=os.environ["AWS_LAMBDA_LOG_STREAM_NAME"],
-    )
 
 
 def error_report(error: Exception) -> dict[str, object]:
@@ -153,9 +118,8 @@ def error_report(error: Exception) -> dict[str, object]:
 def main() -> None:
     """Run the handler named on the command line."""
     if importlib.util.find_spec("llm_relay"):
-        importlib.import_module("llm_relay.aws.lambda_streaming").patch_runtime_client(
-            RuntimeClient
-        )
+        streaming = importlib.import_module("llm_relay.aws.lambda_streaming")
+        streaming.patch_runtime_client(RuntimeClient)
     run(sys.argv[1], RuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"]))
 
 

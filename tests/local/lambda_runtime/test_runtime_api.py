@@ -152,7 +152,7 @@ async def test_a_process_killed_while_idle_is_replaced(tmp_path: Path) -> None:
     async with function(tmp_path, ECHO) as running:
         pid = (await call(running))["pid"]
         os.kill(pid, signal.SIGKILL)
-        while running.warm_environments:
+        while running.process_ids:
             await asyncio.sleep(0.01)
         assert (await call(running))["pid"] != pid
 

@@ -1,4 +1,4 @@
-"""Lambda's own API on the local stack."""
+"""Lambda's and API Gateway's own APIs on the local stack."""
 
 import asyncio
 import json
