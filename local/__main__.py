@@ -90,7 +90,7 @@ def foreground_process_group() -> Iterator[None]:
 
 @contextmanager
 def single_instance(log: Path) -> Iterator[None]:
-    """Lock the log; ValueError if another stack of this folder, whose files we share, has it."""
+    """Allow one stack per folder, as a second would overwrite its files; ValueError for that."""
     with log.open("ab") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -57,7 +57,8 @@ async def streamed_response(
         await response.prepare(call.request)
         try:
             async with asyncio.timeout_at(deadline):
-                await response.write(head.body)
+                if head.body:
+                    await response.write(head.body)
                 await copy_chunks(rest, response)
         except (FunctionFailedError, TimeoutError):
             # Closed without the last chunk, so that no caller takes this for the end.
