@@ -3,35 +3,17 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-from local.provider_simulator import checks, faults, models
+from local.provider_simulator import checks, faults, metering, models
 from local.provider_simulator.content import prompts
 from local.provider_simulator.content.answers import answer
-from local.provider_simulator.endpoints import chat, responses
+from local.provider_simulator.endpoints.chat import ChatCompletion
 from local.provider_simulator.endpoints.completion import Completion
+from local.provider_simulator.endpoints.responses import Response
 from local.provider_simulator.errors import ProviderError, error_reply
-from local.provider_simulator.metering import (
-    STARTING_CREDITS,
-    CreditBalance,
-    RateWindow,
-    RateWindows,
-    answer_headers,
-    retry_after,
-)
 from local.provider_simulator.switches import FAILURES, Switches, parse_switches
-from local.provider_simulator.wire import (
-    JSON_TYPE,
-    STREAM_TYPE,
-    Json,
-    ProviderRequest,
-    Reply,
-    Step,
-    complete_reply,
-    encode,
-)
-
-SUCCESS = 200
-FIRST_EVENT_STATUS = 503
+from local.provider_simulator.wire import Json, ProviderRequest, Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,25 +26,18 @@ class Call:
     switches: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """How one route validates and parses its body and formats its answer."""
+class Endpoint(NamedTuple):
+    """How one route validates and parses its body, and formats its answer."""
 
     check: Callable[[Json, Switches], None]
     read: Callable[[Json], prompts.Prompt]
-    body: Callable[[Completion], Json]
-    steps: Callable[[Completion], list[Step]]
+    completion: type[Completion]
 
 
-CHAT = Endpoint(check=checks.check_chat, read=prompts.from_chat, body=chat.body, steps=chat.steps)
-RESPONSES = Endpoint(
-    check=checks.check_responses,
-    read=prompts.from_responses,
-    body=responses.body,
-    steps=responses.steps,
-)
-ENDPOINTS = {("POST", "/v1/chat/completions"): CHAT, ("POST", "/v1/responses"): RESPONSES}
 MODELS = ("GET", "/v1/models")
+CHAT = Endpoint(checks.check_chat, prompts.from_chat, ChatCompletion)
+RESPONSES = Endpoint(checks.check_responses, prompts.from_responses, Response)
+ENDPOINTS = {("POST", "/v1/chat/completions"): CHAT, ("POST", "/v1/responses"): RESPONSES}
 
 
 @dataclass(slots=True)
@@ -73,15 +48,14 @@ class CallHandler:
     rate_limit: int = 0
     calls: list[Call] = field(default_factory=list)
     _failures: Counter[str] = field(default_factory=Counter)
-    _credits: CreditBalance = field(default_factory=CreditBalance)
-    _windows: RateWindows = field(default_factory=RateWindows)
+    _credits: dict[str, metering.CreditPool] = field(default_factory=dict)
+    _windows: dict[str, metering.RateWindow] = field(default_factory=dict)
     _number: int = 0
 
     def clear(self) -> None:
         """Clear all recorded calls, failure counts, credits and rate windows."""
-        self.calls.clear()
-        self._failures.clear()
-        self._credits, self._windows = CreditBalance(), RateWindows()
+        for records in (self.calls, self._failures, self._credits, self._windows):
+            records.clear()
 
     def reply(self, incoming: ProviderRequest) -> tuple[Reply, Switches]:
         """Decide and record the answer to a request; return it with the switches for sending it."""
@@ -111,65 +85,57 @@ class CallHandler:
     def _answer_or_error(self, incoming: ProviderRequest, switches: Switches) -> Reply:
         limit = switches.number("rate-limit")
         name = f"switches {switches.group}" if limit else f"key {incoming.key}"
-        window = self._windows.count_request(name, limit or self.rate_limit)
+        window = metering.count_request(self._windows, name, limit or self.rate_limit)
         try:
             reply = self._answer(incoming, switches, window)
         except ProviderError as error:
             reply = error_reply(error, switches["error-body"])
-            reply = replace(reply, headers=retry_after(error.status, switches, window))
-        headers = {**answer_headers(self._number, switches, window), **reply.headers}
+            headers = window.retry_after(error.status, switches["retry-after"])
+            reply = replace(reply, headers=headers)
+        headers = {**reply.headers, **window.headers()}
+        if switches["request-id"] != "none":
+            headers[switches["request-id"]] = f"req_sim{self._number:06d}"
         return replace(reply, headers=headers)
 
-    def _answer(self, incoming: ProviderRequest, switches: Switches, window: RateWindow) -> Reply:
+    def _answer(
+        self, incoming: ProviderRequest, switches: Switches, window: metering.RateWindow
+    ) -> Reply:
         route = (incoming.method, incoming.path)
         if route != MODELS and route not in ENDPOINTS:
             raise ProviderError(404)
         if incoming.key != self.key:
             raise ProviderError(401)
         status = switches.number("status")
-        if status != SUCCESS and switches["first-event"] == "ok":
+        if status != faults.SUCCESS and switches["first-event"] == "ok":
             raise ProviderError(status)
         if window.is_exceeded():
             raise ProviderError(429)
         if route == MODELS:
             listing = models.listing(locks=switches.on("locked-models"))
-            return faults.delayed_or_broken_body(_json(listing), switches)
+            return faults.buffered_reply(listing, switches)
         if incoming.body is None:
             raise ProviderError(400, "The body must be a JSON object.")
-        return self._generate(ENDPOINTS[route], incoming.body, switches, window)
+        completion = self._complete(ENDPOINTS[route], incoming.body, switches)
+        window.tokens += completion.answer.total_tokens
+        if incoming.body.get("stream") and not switches.on("stream-ignored"):
+            return faults.stream_reply(completion.steps(), switches)
+        return faults.buffered_reply(completion.body(), switches)
 
-    def _generate(
-        self, endpoint: Endpoint, body: Json, switches: Switches, window: RateWindow
-    ) -> Reply:
-        pool, start = "", STARTING_CREDITS
+    def _complete(self, endpoint: Endpoint, body: Json, switches: Switches) -> Completion:
+        name, start = "", metering.STARTING_CREDITS
         if switches["credits-left"] != "auto":
-            pool, start = switches.group, switches.number("credits-left")
-        self._credits.check(pool, start)
+            name, start = switches.group, switches.number("credits-left")
+        pool = self._credits.setdefault(name, metering.CreditPool(start))
+        if pool.credits <= 0:
+            raise ProviderError(402)
         endpoint.check(body, switches)
         prompt = endpoint.read(body)
         result = answer(prompt, switches)
-        window.tokens += result.total_tokens
-        completion = Completion(
+        return endpoint.completion(
             number=self._number,
             model=body["model"],
             prompt=prompt,
             answer=result,
-            charge=self._credits.spend(pool, result.total_tokens),
+            credits=pool.spend(result.total_tokens),
             switches=switches,
-            wants_usage=bool((body.get("stream_options") or {}).get("include_usage")),
         )
-        if body.get("stream") and not switches.on("stream-ignored"):
-            return _stream(endpoint.steps(completion), switches)
-        return faults.delayed_or_broken_body(_json(endpoint.body(completion)), switches)
-
-
-def _json(value: Json) -> Reply:
-    return complete_reply(SUCCESS, JSON_TYPE, encode(value))
-
-
-def _stream(steps: list[Step], switches: Switches) -> Reply:
-    if switches["first-event"] == "error":
-        status = switches.number("status")
-        steps = [faults.first_event_error(FIRST_EVENT_STATUS if status == SUCCESS else status)]
-    steps = faults.broken_stream(faults.delayed(steps, switches), switches)
-    return Reply(status=SUCCESS, steps=steps, content_type=STREAM_TYPE)

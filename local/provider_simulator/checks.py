@@ -81,21 +81,21 @@ def _require(valid: bool, param: str, rule: str) -> None:
         raise ProviderError(400, f"Invalid value for '{param}': it {rule}.", param=param)
 
 
-def _model(body: Json, switches: Switches) -> models.Model:
+def _model(body: Json, switches: Switches) -> Json:
     name = body.get("model")
     _require(isinstance(name, str) and bool(name), "model", "must be the id of a model")
     model = models.find(str(name))
     if model is None:
-        known = ", ".join(models.BY_NAME)
+        known = ", ".join(models.BY_ID)
         message = f"Unsupported model '{name}'. Known models: {known}."
         raise ProviderError(400, message, code="model_not_found", param="model")
-    if model.name == models.LOCKABLE and switches.on("locked-models"):
+    if model["id"] == models.LOCKABLE and switches.on("locked-models"):
         message = f"The model '{name}' is locked for this project. Choose another model."
         raise ProviderError(403, message, code="model_locked", param="model")
     return model
 
 
-def _message(message: Any, where: str, model: models.Model) -> None:
+def _message(message: Any, where: str, model: Json) -> None:
     _require(isinstance(message, dict), where, "must be an object with role and content")
     role = message.get("role")
     _require(role in ROLES, f"{where}.role", f"must be one of {', '.join(ROLES)}")
@@ -103,13 +103,13 @@ def _message(message: Any, where: str, model: models.Model) -> None:
         _content(message.get("content"), f"{where}.content", model)
 
 
-def _content(content: Any, where: str, model: models.Model) -> None:
+def _content(content: Any, where: str, model: Json) -> None:
     _require(isinstance(content, str | list), where, "must be a string or an array of parts")
     for index, part in enumerate(content if isinstance(content, list) else []):
         _part(part, f"{where}[{index}]", model)
 
 
-def _part(part: Any, where: str, model: models.Model) -> None:
+def _part(part: Any, where: str, model: Json) -> None:
     _require(isinstance(part, dict), where, "must be an object with a type")
     kind = part.get("type")
     if kind in (*TEXT_PARTS, "refusal"):
@@ -119,15 +119,15 @@ def _part(part: Any, where: str, model: models.Model) -> None:
     is_chat = where.startswith("messages")
     media = ("image_url", "video_url") if is_chat else ("input_image",)
     _require(kind in media, f"{where}.type", f"must be a kind of text or {', '.join(media)}")
-    if not model.accepts_media:
-        message = f"The model '{model.name}' does not accept image inputs."
+    if "image" not in model["input_modalities"]:
+        message = f"The model '{model['id']}' does not accept image inputs."
         raise ProviderError(400, message, code="media_images_not_supported", param=where)
     url = media_url(part)
     is_url = url.startswith(("https://", "http://", "data:"))
     _require(is_url, f"{where}.image_url", "must be an https or data URL")
 
 
-def _settings(body: Json, model: models.Model) -> None:
+def _settings(body: Json, model: Json) -> None:
     for outer, inner in OBJECTS:
         value = body.get(outer)
         _require(isinstance(value, dict | None), outer, "must be an object")
@@ -142,14 +142,15 @@ def _settings(body: Json, model: models.Model) -> None:
     _numbers(body, model)
 
 
-def _numbers(body: Json, model: models.Model) -> None:
-    ranges = {**RANGES, "temperature": (0, model.max_temperature)}
+def _numbers(body: Json, model: Json) -> None:
+    maximum = model["sampling_limits"]["temperature"]["maximum"]
+    ranges = {**RANGES, "temperature": (0, maximum)}
     for name, (low, high) in ranges.items():
         value = body.get(name)
         if value is not None:
             is_number = isinstance(value, int if name in COUNTS else int | float)
             is_valid = is_number and not isinstance(value, bool) and low <= value <= high
-            _require(is_valid, name, f"must be a number from {low} to {high} for {model.name}")
+            _require(is_valid, name, f"must be a number from {low} to {high} for {model['id']}")
 
 
 def _functions(entries: Any, param: str, key: str) -> None:

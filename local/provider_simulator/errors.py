@@ -1,6 +1,6 @@
 """The provider's error answers."""
 
-from local.provider_simulator.wire import JSON_TYPE, Json, Reply, complete_reply, encode
+from local.provider_simulator.wire import JSON_TYPE, Json, Reply, Step, encode
 
 # The type, code and message of an error by status.
 DEFAULTS = {
@@ -30,7 +30,9 @@ DEFAULTS = {
 class ProviderError(Exception):
     """A rejected request; type, code and message default by status."""
 
-    def __init__(self, status: int, message: str = "", *, code: str = "", param: str | None = None):
+    def __init__(
+        self, status: int, message: str = "", *, code: str = "", param: str | None = None
+    ) -> None:
         fallback = DEFAULTS[400 if status < 500 else 500]  # noqa: PLR2004
         self.kind, default_code, default_message = DEFAULTS.get(status, fallback)
         self.status = status
@@ -47,10 +49,12 @@ class ProviderError(Exception):
 
 def error_reply(error: ProviderError, shape: str) -> Reply:
     """Return an error response in the shape that the switch `error-body` selects."""
-    if shape == "empty":
-        return complete_reply(error.status, "text/plain", b"")
-    if shape == "html":
-        page = f"<html><body><h1>{error.status}</h1></body></html>\n"
-        return complete_reply(error.status, "text/html", page.encode())
-    body = {"detail": error.message} if shape == "detail" else error.body()
-    return complete_reply(error.status, JSON_TYPE, encode(body))
+    page = f"<html><body><h1>{error.status}</h1></body></html>\n"
+    content_type, data = {
+        "openai": (JSON_TYPE, encode(error.body())),
+        "detail": (JSON_TYPE, encode({"detail": error.message})),
+        "html": ("text/html", page.encode()),
+        "empty": ("text/plain", b""),
+    }[shape]
+    steps = [Step(data=data)]
+    return Reply(status=error.status, content_type=content_type, steps=steps, length=len(data))

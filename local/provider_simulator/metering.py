@@ -1,13 +1,12 @@
-"""Count credits and rate limits while the server runs, and report them in headers."""
+"""Credits and rate limits while the server runs."""
 
 import math
 import time
-from dataclasses import dataclass, field
+from collections.abc import MutableMapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import formatdate
 
-from local.provider_simulator.errors import ProviderError
-from local.provider_simulator.switches import Switches
 from local.provider_simulator.wire import Json
 
 WINDOW_SECONDS = 60
@@ -21,40 +20,21 @@ TOO_MANY = 429
 DATE_IN_SECONDS = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Charge:
-    """The cost of one answer, and the remaining credits."""
-
-    credits_left: int
-    credits_used: int
-    usd: float
-
-    def fields(self) -> Json:
-        """Return the provider's credit fields."""
-        return {
-            "remaining_credits": self.credits_left,
-            "estimated_credits_used": self.credits_used,
-            "estimated_cost_usd": self.usd,
-        }
-
-
 @dataclass(slots=True)
-class CreditBalance:
-    """Remaining credits by pool name."""
+class CreditPool:
+    """The remaining credits of a group of calls."""
 
-    _pools: dict[str, int] = field(default_factory=dict)
+    credits: int
 
-    def check(self, pool: str, start: int) -> None:
-        """Raise a 402 if the pool is empty."""
-        if self._pools.setdefault(pool, start) <= 0:
-            raise ProviderError(402)
-
-    def spend(self, pool: str, tokens: int) -> Charge:
-        """Subtract the price of tokens from the pool; return the charge."""
+    def spend(self, tokens: int) -> Json:
+        """Subtract the price of tokens; return the provider's credit fields."""
         used = max(1, math.ceil(tokens / TOKENS_PER_CREDIT))
-        self._pools[pool] = max(0, self._pools[pool] - used)
-        usd = round(tokens * USD_PER_TOKEN, 9)
-        return Charge(credits_left=self._pools[pool], credits_used=used, usd=usd)
+        self.credits = max(0, self.credits - used)
+        return {
+            "remaining_credits": self.credits,
+            "estimated_credits_used": used,
+            "estimated_cost_usd": round(tokens * USD_PER_TOKEN, 9),
+        }
 
 
 @dataclass(slots=True)
@@ -82,42 +62,24 @@ class RateWindow:
             "x-ratelimit-reset-requests": reset.replace("+00:00", "Z"),
         }
 
-    def seconds_left(self) -> int:
-        """Return the seconds until the window ends, at least one."""
-        return max(1, math.ceil(self.ends_at - time.time()))
+    def retry_after(self, status: int, value: str) -> dict[str, str]:
+        """Return the Retry-After header of an error, which the switch `retry-after` may omit."""
+        if value == "missing" or (value == "auto" and status != TOO_MANY):
+            return {}
+        if value == "date":
+            value = formatdate(time.time() + DATE_IN_SECONDS, usegmt=True)
+        if value == "auto":
+            seconds_left = math.ceil(self.ends_at - time.time())
+            value = str(max(1, seconds_left) if self.is_exceeded() else 1)
+        return {"Retry-After": value}
 
 
-@dataclass(slots=True)
-class RateWindows:
-    """Rate windows by name."""
-
-    _windows: dict[str, RateWindow] = field(default_factory=dict)
-
-    def count_request(self, name: str, limit: int) -> RateWindow:
-        """Count one request and return its window."""
-        now = time.time()
-        window = self._windows.get(name)
-        if window is None or window.ends_at <= now:
-            window = self._windows[name] = RateWindow(now + WINDOW_SECONDS)
-        window.limit = limit
-        window.requests += 1
-        return window
-
-
-def answer_headers(number: int, switches: Switches, window: RateWindow) -> dict[str, str]:
-    """Return the request id and the rate limit headers."""
-    name = switches["request-id"]
-    identifier = {} if name == "none" else {name: f"req_sim{number:06d}"}
-    return {**identifier, **window.headers()}
-
-
-def retry_after(status: int, switches: Switches, window: RateWindow) -> dict[str, str]:
-    """Return the Retry-After header of an error, or an empty dictionary."""
-    value = switches["retry-after"]
-    if value == "missing" or (value == "auto" and status != TOO_MANY):
-        return {}
-    if value == "date":
-        value = formatdate(time.time() + DATE_IN_SECONDS, usegmt=True)
-    if value == "auto":
-        value = str(window.seconds_left() if window.is_exceeded() else 1)
-    return {"Retry-After": value}
+def count_request(windows: MutableMapping[str, RateWindow], name: str, limit: int) -> RateWindow:
+    """Count one request in its current window, and return the window."""
+    now = time.time()
+    window = windows.get(name)
+    if window is None or window.ends_at <= now:
+        window = windows[name] = RateWindow(now + WINDOW_SECONDS)
+    window.limit = limit
+    window.requests += 1
+    return window

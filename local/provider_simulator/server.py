@@ -1,6 +1,8 @@
 """Serve the provider simulator over HTTP."""
 
 import asyncio
+import socket
+import struct
 from contextlib import suppress
 
 from aiohttp import web
@@ -104,7 +106,7 @@ async def _send(request: web.Request, reply: Reply, switches: Switches) -> web.S
     # A caller that disconnects is expected and needs no traceback.
     with suppress(ConnectionError):
         if switches["fault"] in faults.NO_ANSWER:
-            _close_connection(request, resets=switches["fault"] == "reset")
+            _disconnect(request, resets=switches["fault"] == "reset")
         else:
             await _write(request, response, reply)
     return response
@@ -115,17 +117,19 @@ async def _write(request: web.Request, response: web.StreamResponse, reply: Repl
     for step in reply.steps:
         await asyncio.sleep(step.wait_seconds)
         if step.disconnects:
-            _close_connection(request, resets=True)
+            _disconnect(request, resets=True)
             return
         await response.write(step.data)
     await response.write_eof()
 
 
-def _close_connection(request: web.Request, *, resets: bool) -> None:
+def _disconnect(request: web.Request, *, resets: bool) -> None:
     transport = request.transport
     if transport is None:
         return
-    if resets:
-        faults.reset(transport)
-    else:
+    if not resets:
         transport.close()
+        return
+    connection = transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

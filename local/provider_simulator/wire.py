@@ -22,6 +22,9 @@ class Step:
     disconnects: bool = False
 
 
+DONE = Step(data=b"data: [DONE]\n\n", is_terminal=True)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """An HTTP answer; without a length it is sent chunked."""
@@ -45,13 +48,6 @@ def frame(payload: object, event: str = "") -> bytes:
     return name + b"data: " + encode(payload) + b"\n\n"
 
 
-def complete_reply(status: int, content_type: str, data: bytes) -> Reply:
-    """Return a reply whose body is sent in one write."""
-    return Reply(
-        status=status, content_type=content_type, steps=[Step(data=data)], length=len(data)
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderRequest:
     """A request; body is None unless it is a JSON object, and its model excludes switches."""
@@ -72,7 +68,11 @@ def parse_request(
     method: str, path: str, headers: Mapping[str, str], raw: bytes
 ) -> ProviderRequest:
     """Parse a request."""
-    body = _object(raw)
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        body = None
+    body = body if isinstance(body, dict) else None
     model_switches = ""
     if body is not None and isinstance(body.get("model"), str):
         body["model"], _, model_switches = body["model"].partition("@")
@@ -83,14 +83,3 @@ def parse_request(
         switches=f"{model_switches};{headers.get('x-simulate', '')}",
         body=body,
     )
-
-
-def _object(raw: bytes) -> Json | None:
-    try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-DONE = Step(data=b"data: [DONE]\n\n", is_terminal=True)

@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Any
 
 from local.provider_simulator.content.prompts import Prompt
 from local.provider_simulator.content.schemas import instance
@@ -17,13 +17,12 @@ PROMPT_OVERHEAD_TOKENS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A text or a call of one function, and its token counts."""
+    """A text, or a call of a function with the text as its arguments; and the token counts."""
 
-    text: str = ""
-    function: str = ""
-    arguments: str = ""
-    reasoning: str = ""
-    is_truncated: bool = False
+    text: str
+    function: str
+    reasoning: str
+    is_truncated: bool
     prompt_tokens: int
     output_tokens: int
 
@@ -37,32 +36,20 @@ def answer(prompt: Prompt, switches: Switches) -> Answer:
     """Return the answer to a prompt."""
     reasoning = REASONING if prompt.has_reasoning else ""
     reasoning_tokens = len(reasoning.split()) if switches.on("reasoning-eats-tokens") else 0
-    prompt_tokens = prompt.prompt_words + PROMPT_OVERHEAD_TOKENS
-    if prompt.function is not None and REPLY.search(prompt.text) is None:
-        arguments = encode(instance(prompt.function.get("parameters") or {"type": "object"}))
-        return Answer(
-            function=prompt.function["name"],
-            arguments=arguments.decode(),
-            reasoning=reasoning,
-            prompt_tokens=prompt_tokens,
-            output_tokens=(len(arguments.split()) + reasoning_tokens) * prompt.choices,
-        )
-    full = _stopped(_text(prompt, switches), prompt)
-    text = _limited(full, prompt.word_limit, reasoning_tokens)
+    if prompt.function is None or REPLY.search(prompt.text):
+        function, full = "", _stopped(_text(prompt, switches), prompt)
+        text = _limited(full, prompt.word_limit, reasoning_tokens)
+    else:
+        function = prompt.function["name"]
+        text = full = _generated(prompt.function.get("parameters") or {"type": "object"})
     return Answer(
         text=text,
+        function=function,
         reasoning=reasoning,
         is_truncated=len(text) < len(full),
-        prompt_tokens=prompt_tokens,
+        prompt_tokens=prompt.prompt_words + PROMPT_OVERHEAD_TOKENS,
         output_tokens=(len(text.split()) + reasoning_tokens) * prompt.choices,
     )
-
-
-def split_text(text: str, count: int) -> list[str]:
-    """Split a text into at most `count` non-empty parts of nearly the same length."""
-    count = max(1, min(count, len(text)))
-    bounds = [i * len(text) // count for i in range(count + 1)]
-    return [text[a:b] for a, b in pairwise(bounds) if a < b]
 
 
 def _text(prompt: Prompt, switches: Switches) -> str:
@@ -84,9 +71,13 @@ def _as_json(text: str, prompt: Prompt) -> str:
     try:
         json.loads(text)
     except ValueError:
-        value = {"answer": text} if prompt.schema is None else instance(prompt.schema)
-        return encode(value).decode()
+        no_schema = prompt.schema is None
+        return encode({"answer": text}).decode() if no_schema else _generated(prompt.schema)
     return text
+
+
+def _generated(schema: Any) -> str:
+    return encode(instance(schema)).decode()
 
 
 def _stopped(text: str, prompt: Prompt) -> str:

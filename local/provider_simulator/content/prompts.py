@@ -25,6 +25,7 @@ class Prompt:
     stops: Sequence[str] = ()
     choices: int = 1
     has_reasoning: bool = True
+    wants_usage: bool = False
 
 
 def from_chat(body: Json) -> Prompt:
@@ -34,16 +35,17 @@ def from_chat(body: Json) -> Prompt:
     last = messages[-1]
     stop = body.get("stop") or ()
     return Prompt(
-        text=text_of(user_message.get("content")),
+        text=_text_of(user_message.get("content")),
         prompt_words=sum(_count_words(message.get("content")) for message in messages),
-        media=media_of(user_message.get("content")),
-        tool_output=text_of(last.get("content")) if last["role"] in ("tool", "function") else None,
+        media=_media_of(user_message.get("content")),
+        tool_output=_text_of(last.get("content")) if last["role"] in ("tool", "function") else None,
         function=_chat_function(body) if last["role"] == "user" else None,
         legacy_function=bool(body.get("functions")) and not body.get("tools"),
         word_limit=body.get("max_tokens"),
         stops=(stop,) if isinstance(stop, str) else tuple(stop),
         choices=body.get("n") or 1,
         has_reasoning=body.get("reasoning_effort") != "none" and body.get("thinking") is not False,
+        wants_usage=bool((body.get("stream_options") or {}).get("include_usage")),
         **_format(body.get("response_format") or {}, "json_schema"),
     )
 
@@ -57,10 +59,10 @@ def from_responses(body: Json) -> Prompt:
     is_output = last.get("type") == "function_call_output"
     prompt_words = sum(_count_words(item.get("content", item.get("output"))) for item in items)
     return Prompt(
-        text=text_of(user_message.get("content")),
+        text=_text_of(user_message.get("content")),
         prompt_words=prompt_words + _count_words(body.get("instructions")),
-        media=media_of(user_message.get("content")),
-        tool_output=text_of(last.get("output")) if is_output else None,
+        media=_media_of(user_message.get("content")),
+        tool_output=_text_of(last.get("output")) if is_output else None,
         function=_responses_function(body) if last.get("role") == "user" else None,
         word_limit=body.get("max_output_tokens"),
         has_reasoning=(body.get("reasoning") or {}).get("effort") != "none",
@@ -68,15 +70,13 @@ def from_responses(body: Json) -> Prompt:
     )
 
 
-def text_of(content: Any) -> str:
-    """Return the text of a message's content, parts joined by newlines."""
+def _text_of(content: Any) -> str:
     if isinstance(content, list):
         return "\n".join(part["text"] for part in content if part["type"] in TEXT_PARTS)
     return content or ""
 
 
-def media_of(content: Any) -> tuple[str, ...]:
-    """Describe each image or video by its file name, or by its type and size."""
+def _media_of(content: Any) -> tuple[str, ...]:
     parts = content if isinstance(content, list) else []
     return tuple(
         f"{'an image' if 'image' in kind else 'a video'}: {_name(media_url(part))}"
@@ -103,7 +103,7 @@ def _last_user_message(items: list[Json]) -> Json:
 
 
 def _count_words(content: Any) -> int:
-    return len(text_of(content).split())
+    return len(_text_of(content).split())
 
 
 def _chat_function(body: Json) -> Json | None:

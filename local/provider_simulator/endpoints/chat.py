@@ -1,125 +1,88 @@
 """Format chat completions, buffered and streamed."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from local.provider_simulator.content.answers import split_text
 from local.provider_simulator.endpoints.completion import CREATED, Completion
 from local.provider_simulator.wire import DONE, Json, Step, frame
 
 
-def body(completion: Completion) -> Json:
-    """Return a buffered chat completion."""
-    head = _head(completion, "chat.completion")
-    choices = [_choice(completion, index) for index in range(completion.prompt.choices)]
-    usage = {} if completion.switches["usage"] == "never" else {"usage": _usage(completion)}
-    return {**head, "choices": choices, **usage, **completion.credit_fields(streamed=False)}
+class ChatCompletion(Completion):
+    """The answer of POST /v1/chat/completions."""
 
+    def body(self) -> Json:
+        """Return the buffered answer."""
+        choices = [self._choice(index) for index in range(self.prompt.choices)]
+        usage = {} if self.switches["usage"] == "never" else self._usage()
+        credit_fields = self.credit_fields(streamed=False)
+        return {**self._head("chat.completion"), "choices": choices, **usage, **credit_fields}
 
-def steps(completion: Completion) -> list[Step]:
-    """Return the frames of a streamed chat completion."""
-    frames = [
-        step
-        for index in range(completion.prompt.choices)
-        for step in _choice_steps(completion, index)
-    ]
-    credit_fields = completion.credit_fields(streamed=True)
-    if _includes_usage(completion):
-        last = {"choices": [], "usage": _usage(completion), **credit_fields}
-        frames.append(_chunk(completion, last))
-    elif credit_fields:
-        frames.append(_chunk(completion, {"choices": [], **credit_fields}))
-    if completion.switches["done"] != "off":
-        frames.append(DONE)
-    return frames
+    def steps(self) -> list[Step]:
+        """Return the frames of the streamed answer."""
+        steps = [step for i in range(self.prompt.choices) for step in self._choice_steps(i)]
+        when = self.switches["usage"]
+        has_usage = when == "always" or (when == "asked" and self.prompt.wants_usage)
+        totals = (self._usage() if has_usage else {}) | self.credit_fields(streamed=True)
+        if totals:
+            steps.append(self._chunk({"choices": [], **totals}))
+        return steps if self.switches["done"] == "off" else [*steps, DONE]
 
+    def _head(self, kind: str) -> Json:
+        identifier = self.identifier("chatcmpl").replace("_", "-")
+        return {"id": identifier, "object": kind, "created": CREATED, "model": self.model}
 
-def _head(completion: Completion, kind: str) -> Json:
-    identifier = completion.identifier("chatcmpl").replace("_", "-")
-    return {"id": identifier, "object": kind, "created": CREATED, "model": completion.model}
+    def _choice(self, index: int) -> Json:
+        name, text = self.answer.function, self.answer.text
+        content = None if name else text or None
+        message = {"role": "assistant", "content": content, **self._reasoning()}
+        if name:
+            function = {"name": name, "arguments": text}
+            message |= self._call(function, id=self.identifier("call", index), type="function")
+        return {"index": index, "message": message, "finish_reason": self._finish_reason()}
 
+    def _reasoning(self) -> Json:
+        field = self.switches["reasoning-field"]
+        fields = {"both": ("reasoning", "reasoning_content"), "none": ()}.get(field, (field,))
+        return dict.fromkeys(fields, self.answer.reasoning) if self.answer.reasoning else {}
 
-def _choice(completion: Completion, index: int) -> Json:
-    message: Json = {"role": "assistant", "content": completion.answer.text or None}
-    message |= _reasoning(completion)
-    if completion.answer.function and completion.prompt.legacy_function:
-        message["function_call"] = _call(completion)
-    elif completion.answer.function:
-        identifier = completion.identifier("call", index)
-        message["tool_calls"] = [
-            {"id": identifier, "type": "function", "function": _call(completion)}
-        ]
-    return {"index": index, "message": message, "finish_reason": _finish_reason(completion)}
+    def _call(self, function: Json, **fields: Any) -> Json:
+        if self.prompt.legacy_function:
+            return {"function_call": function}
+        return {"tool_calls": [{**fields, "function": function}]}
 
+    def _finish_reason(self) -> str:
+        if self.answer.function:
+            return "function_call" if self.prompt.legacy_function else "tool_calls"
+        return "length" if self.answer.is_truncated else "stop"
 
-def _call(completion: Completion) -> Json:
-    return {"name": completion.answer.function, "arguments": completion.answer.arguments}
+    def _usage(self) -> Json:
+        usage = {
+            "prompt_tokens": self.answer.prompt_tokens,
+            "completion_tokens": self.answer.output_tokens,
+            "total_tokens": self.answer.total_tokens,
+            "prompt_tokens_details": {"cached_tokens": 0},
+        }
+        return {"usage": usage}
 
+    def _choice_steps(self, index: int) -> Iterator[Step]:
+        yield self._delta(index, {"role": "assistant", "content": ""})
+        if reasoning := self._reasoning():
+            yield self._delta(index, reasoning)
+        name = self.answer.function
+        if name:
+            head = {"index": 0, "id": self.identifier("call", index), "type": "function"}
+            yield self._delta(index, self._call({"name": name, "arguments": ""}, **head))
+        for piece in self.split(self.answer.text):
+            delta = self._call({"arguments": piece}, index=0) if name else {"content": piece}
+            yield self._delta(index, delta, is_piece=True)
+        yield self._delta(index, {}, finish_reason=self._finish_reason())
 
-def _reasoning(completion: Completion) -> Json:
-    location = completion.switches["reasoning-field"]
-    if not completion.answer.reasoning or location == "none":
-        return {}
-    names = ("reasoning", "reasoning_content") if location == "both" else (location,)
-    return dict.fromkeys(names, completion.answer.reasoning)
+    def _delta(
+        self, index: int, delta: Json, *, finish_reason: str | None = None, is_piece: bool = False
+    ) -> Step:
+        choice = {"index": index, "delta": delta, "finish_reason": finish_reason}
+        return self._chunk({"choices": [choice]}, is_piece=is_piece)
 
-
-def _finish_reason(completion: Completion) -> str:
-    if completion.answer.function:
-        return "function_call" if completion.prompt.legacy_function else "tool_calls"
-    return "length" if completion.answer.is_truncated else "stop"
-
-
-def _usage(completion: Completion) -> Json:
-    return {
-        "prompt_tokens": completion.answer.prompt_tokens,
-        "completion_tokens": completion.answer.output_tokens,
-        "total_tokens": completion.answer.total_tokens,
-        "prompt_tokens_details": {"cached_tokens": 0},
-    }
-
-
-def _includes_usage(completion: Completion) -> bool:
-    when = completion.switches["usage"]
-    return when == "always" or (when == "asked" and completion.wants_usage)
-
-
-def _choice_steps(completion: Completion, index: int) -> Iterator[Step]:
-    yield _delta(completion, index, {"role": "assistant", "content": ""})
-    if reasoning := _reasoning(completion):
-        yield _delta(completion, index, reasoning)
-    call = completion.answer.function
-    opening = _fragment(completion, index, {"name": call, "arguments": ""}, is_first=True)
-    if call:
-        yield _delta(completion, index, opening)
-    for piece in split_text(
-        completion.answer.arguments or completion.answer.text, completion.switches.number("chunks")
-    ):
-        delta = _fragment(completion, index, {"arguments": piece}) if call else {"content": piece}
-        yield _delta(completion, index, delta, is_piece=True)
-    yield _delta(completion, index, {}, finish_reason=_finish_reason(completion))
-
-
-def _fragment(
-    completion: Completion, index: int, function: Json, *, is_first: bool = False
-) -> Json:
-    if completion.prompt.legacy_function:
-        return {"function_call": function}
-    start = {"id": completion.identifier("call", index), "type": "function"} if is_first else {}
-    return {"tool_calls": [{"index": 0, **start, "function": function}]}
-
-
-def _delta(
-    completion: Completion,
-    index: int,
-    delta: Json,
-    *,
-    finish_reason: str | None = None,
-    is_piece: bool = False,
-) -> Step:
-    choice = {"index": index, "delta": delta, "finish_reason": finish_reason}
-    return _chunk(completion, {"choices": [choice]}, is_piece=is_piece)
-
-
-def _chunk(completion: Completion, fields: Json, *, is_piece: bool = False) -> Step:
-    head = _head(completion, "chat.completion.chunk")
-    return Step(data=frame({**head, **fields}), is_piece=is_piece)
+    def _chunk(self, fields: Json, *, is_piece: bool = False) -> Step:
+        data = frame({**self._head("chat.completion.chunk"), **fields})
+        return Step(data=data, is_piece=is_piece)

@@ -1,14 +1,12 @@
 """Output items of a Responses answer, and their stream events."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
-from local.provider_simulator.content.answers import split_text
 from local.provider_simulator.endpoints.completion import Completion
-from local.provider_simulator.wire import Json, Step, frame
+from local.provider_simulator.wire import Json
 
 SEARCH = "web_search_call"
-NO_LOCATION: Json = {}  # events of a minimal stream have no location
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,27 +18,75 @@ class Event:
     is_piece: bool = False
     is_terminal: bool = False
 
-    def step(self, number: Json) -> Step:
-        """Return the event with its sequence number as a write."""
-        data = frame({"type": self.type, **self.fields, **number}, self.type)
-        return Step(data=data, is_piece=self.is_piece, is_terminal=self.is_terminal)
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item when it is added and when it is done, and the events between."""
+
+    added: Json
+    done: Json
+    inner_events: Sequence[Event]
+
+    def full_events(self, index: int) -> Iterator[Event]:
+        """Yield every event of the item."""
+        yield Event("response.output_item.added", {"output_index": index, "item": self.added})
+        yield from self._located_events(index)
+        yield Event("response.output_item.done", {"output_index": index, "item": self.done})
+
+    def minimal_events(self) -> Iterator[Event]:
+        """Yield the events that a minimal stream contains; only those of calls have a location."""
+        if self.done["type"] == "function_call":
+            yield from self._located_events(0)
+        elif self.done["type"] == SEARCH:
+            bare = {"type": SEARCH, "status": "in_progress"}
+            yield Event("response.output_item.added", {"item": bare})
+            yield from self.inner_events
+            yield Event("response.output_item.done", {"item": bare | {"status": "completed"}})
+        else:
+            for event in self.inner_events:
+                if event.is_piece:
+                    yield replace(event, fields={"delta": event.fields["delta"]})
+
+    def _located_events(self, index: int) -> Iterator[Event]:
+        location = {"item_id": self.done["id"], "output_index": index}
+        return (replace(event, fields=location | event.fields) for event in self.inner_events)
 
 
 @dataclass(frozen=True, slots=True)
 class TextKind:
     """The names of a kind of text in its part and its events."""
 
-    part: str
-    field: str
-    events: str
-    part_events: str = "content_part"
+    type: str
+    key: str
+    event: str
+    part_event: str = "content_part"
     index: str = "content_index"
-    lists: tuple[str, ...] = ()  # empty lists of its part
-    delta_lists: tuple[str, ...] = ()
+    part_lists: Json = field(default_factory=dict)
+    event_lists: Json = field(default_factory=dict)
+
+    def part(self, text: str) -> Json:
+        """Return the text as a part of an item."""
+        return {"type": self.type, self.key: text, **self.part_lists}
+
+    def events(self, text: str, pieces: Sequence[str]) -> list[Event]:
+        """Return the events of a text within its item."""
+        index = {self.index: 0}
+        deltas = [index | {"delta": piece} | self.event_lists for piece in pieces]
+        done = index | {self.key: text} | self.event_lists
+        return [
+            Event(f"response.{self.part_event}.added", index | {"part": self.part("")}),
+            *(Event(f"response.{self.event}.delta", delta, is_piece=True) for delta in deltas),
+            Event(f"response.{self.event}.done", done),
+            Event(f"response.{self.part_event}.done", index | {"part": self.part(text)}),
+        ]
 
 
 OUTPUT_TEXT = TextKind(
-    "output_text", "text", "output_text", lists=("annotations",), delta_lists=("logprobs",)
+    type="output_text",
+    key="text",
+    event="output_text",
+    part_lists={"annotations": []},
+    event_lists={"logprobs": []},
 )
 REFUSAL = TextKind("refusal", "refusal", "refusal")
 REASONING_TEXT = TextKind("reasoning_text", "text", "reasoning_text")
@@ -49,119 +95,51 @@ SUMMARY = TextKind(
 )
 
 
-def kinds(completion: Completion) -> list[str]:
-    """Return the kinds of an answer's items, in order."""
-    has_reasoning = completion.answer.reasoning and completion.switches["reasoning-items"] != "none"
-    return [
-        *([SEARCH] if completion.switches["web-search"] != "none" else []),
-        *(["reasoning"] if has_reasoning else []),
-        "function_call" if completion.answer.function else "message",
-    ]
+def output_items(completion: Completion, status: str) -> list[Item]:
+    """Return an answer's items in order; the status is that of the last one."""
+    items = []
+    if completion.switches["web-search"] != "none":
+        items.append(_search(completion))
+    if completion.answer.reasoning and completion.switches["reasoning-items"] != "none":
+        items.append(_reasoning(completion))
+    last = _call if completion.answer.function else _message
+    return [*items, last(completion, status)]
 
 
-def item(completion: Completion, kind: str, status: str) -> Json:
-    """Return an item; one in progress is empty."""
-    empty = status == "in_progress"
-    head = {"id": identifier(completion, kind), "type": kind}
-    if kind == "reasoning":
-        return head | _reasoning(completion, empty=empty)
-    head["status"] = status
-    if kind == SEARCH:
-        return head | {"action": {"type": "search", "query": completion.prompt.text}}
-    if kind == "message":
-        content = [] if empty else [_part(_message_kind(completion), completion.answer.text)]
-        return head | {"role": "assistant", "content": content}
-    call = {"call_id": completion.identifier("call"), "name": completion.answer.function}
-    return head | call | {"arguments": "" if empty else completion.answer.arguments}
+def _search(completion: Completion) -> Item:
+    head = {"id": completion.identifier("ws"), "type": SEARCH, "status": "in_progress"}
+    added = head | {"action": {"type": "search", "query": completion.prompt.text}}
+    states = ("in_progress", "searching", "completed")
+    events = [Event(f"response.{SEARCH}.{state}", {}) for state in states]
+    return Item(added, added | {"status": "completed"}, events)
 
 
-def identifier(completion: Completion, kind: str) -> str:
-    """Return an item's id."""
-    prefixes = {"message": "msg", "function_call": "fc", "reasoning": "rs", SEARCH: "ws"}
-    return completion.identifier(prefixes[kind])
+def _reasoning(completion: Completion) -> Item:
+    is_summary = completion.switches["reasoning-items"] == "summary"
+    kind, location = (SUMMARY, "summary") if is_summary else (REASONING_TEXT, "content")
+    text = completion.answer.reasoning
+    head: Json = {"id": completion.identifier("rs"), "type": "reasoning", "summary": []}
+    done = head | {location: [kind.part(text)]}
+    return Item(head | {location: []}, done, kind.events(text, completion.split(text)))
 
 
-def full_events(completion: Completion, kind: str, index: int, status: str) -> Iterator[Event]:
-    """Yield every event of one item."""
-    location = {"output_index": index}
-    yield Event(
-        "response.output_item.added", {**location, "item": item(completion, kind, "in_progress")}
-    )
-    yield from _inner_events(
-        completion, kind, {"item_id": identifier(completion, kind), **location}
-    )
-    yield Event("response.output_item.done", {**location, "item": item(completion, kind, status)})
+def _message(completion: Completion, status: str) -> Item:
+    kind = REFUSAL if completion.switches.on("refuses") else OUTPUT_TEXT
+    text = completion.answer.text
+    head = {"id": completion.identifier("msg"), "type": "message", "status": "in_progress"}
+    added: Json = head | {"role": "assistant", "content": []}
+    done = added | {"status": status, "content": [kind.part(text)]}
+    return Item(added, done, kind.events(text, completion.split(text)))
 
 
-def minimal_events(completion: Completion, kind: str) -> Iterator[Event]:
-    """Yield the events of one item that a minimal stream contains, without locations."""
-    if kind == SEARCH:
-        bare = {"type": SEARCH, "status": "in_progress"}
-        yield Event("response.output_item.added", {"item": bare})
-        yield from _inner_events(completion, kind, NO_LOCATION)
-        yield Event("response.output_item.done", {"item": {**bare, "status": "completed"}})
-    elif kind == "function_call":
-        yield from _call_events(
-            completion, {"item_id": identifier(completion, kind), "output_index": 0}
-        )
-    else:
-        yield from _inner_events(completion, kind, NO_LOCATION)
-
-
-def _inner_events(completion: Completion, kind: str, location: Json) -> Iterator[Event]:
-    if kind == SEARCH:
-        for state in ("in_progress", "searching", "completed"):
-            yield Event(f"response.{SEARCH}.{state}", location)
-    elif kind == "function_call":
-        yield from _call_events(completion, location)
-    elif kind == "reasoning":
-        yield from _text_events(
-            completion, _reasoning_kind(completion), completion.answer.reasoning, location
-        )
-    else:
-        yield from _text_events(
-            completion, _message_kind(completion), completion.answer.text, location
-        )
-
-
-def _text_events(
-    completion: Completion, kind: TextKind, text: str, location: Json
-) -> Iterator[Event]:
-    location = {**location, kind.index: 0} if location else NO_LOCATION
-    lists: Json = {name: [] for name in kind.delta_lists} if location else {}
-    if location:
-        yield Event(f"response.{kind.part_events}.added", {**location, "part": _part(kind, "")})
-    for piece in split_text(text, completion.switches.number("chunks")):
-        fields = {**location, "delta": piece, **lists}
-        yield Event(f"response.{kind.events}.delta", fields, is_piece=True)
-    if location:
-        yield Event(f"response.{kind.events}.done", {**location, kind.field: text, **lists})
-        yield Event(f"response.{kind.part_events}.done", {**location, "part": _part(kind, text)})
-
-
-def _call_events(completion: Completion, location: Json) -> Iterator[Event]:
-    arguments = completion.answer.arguments
+def _call(completion: Completion, status: str) -> Item:
+    name, arguments = completion.answer.function, completion.answer.text
+    head = {"id": completion.identifier("fc"), "type": "function_call", "status": "in_progress"}
+    added = head | {"call_id": completion.identifier("call"), "name": name, "arguments": ""}
     delta, done = "response.function_call_arguments.delta", "response.function_call_arguments.done"
     if completion.switches["tool-events"] == "provider":
         delta, done = "response.function_call.arguments.delta", "response.function_call.done"
-    for piece in split_text(arguments, completion.switches.number("chunks")):
-        yield Event(delta, {**location, "delta": piece}, is_piece=True)
-    yield Event(done, {**location, "name": completion.answer.function, "arguments": arguments})
-
-
-def _message_kind(completion: Completion) -> TextKind:
-    return REFUSAL if completion.switches.on("refuses") else OUTPUT_TEXT
-
-
-def _reasoning_kind(completion: Completion) -> TextKind:
-    return SUMMARY if completion.switches["reasoning-items"] == "summary" else REASONING_TEXT
-
-
-def _reasoning(completion: Completion, *, empty: bool) -> Json:
-    kind = _reasoning_kind(completion)
-    parts = [] if empty else [_part(kind, completion.answer.reasoning)]
-    return {"summary": parts} if kind is SUMMARY else {"summary": [], "content": parts}
-
-
-def _part(kind: TextKind, text: str) -> Json:
-    return {"type": kind.part, kind.field: text, **{name: [] for name in kind.lists}}
+    pieces = completion.split(arguments)
+    events = [Event(delta, {"delta": piece}, is_piece=True) for piece in pieces]
+    events.append(Event(done, {"name": name, "arguments": arguments}))
+    return Item(added, added | {"status": status, "arguments": arguments}, events)
