@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -49,12 +50,10 @@ class WrongAnswerError(Exception):
 
 def read_vectors(folder: Path = EVENTS) -> list[Vector]:
     """Return the vectors of a folder's manifest."""
-    rows = json.loads((folder / "vectors.json").read_text())
-    return [read_vector(folder, row) for row in rows]
+    return [_read_vector(folder, row) for row in json.loads((folder / "vectors.json").read_text())]
 
 
-def read_vector(folder: Path, row: Mapping[str, Any]) -> Vector:
-    """Return one row of the manifest with its event's request."""
+def _read_vector(folder: Path, row: Mapping[str, Any]) -> Vector:
     event = json.loads((folder / row["event"]).read_text())
     return Vector(
         name=row["name"],
@@ -74,37 +73,33 @@ def playground_module(vectors: Iterable[Vector]) -> str:
 
 
 async def send_all(
-    vectors: Iterable[Vector], base_url: str, key: str, tell: Callable[[Result], None]
+    vectors: Sequence[Vector], base_url: str, key: str, report: Callable[[Result], None]
 ) -> bool:
     """Send the vectors, surfaces in parallel; report each result, return whether all passed."""
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    lanes: dict[str, list[Vector]] = {}
-    for vector in vectors:
-        lanes.setdefault(vector.surface, []).append(vector)
 
-    async def send_lane(lane: list[Vector]) -> bool:
+    async def send_surface(surface: str) -> bool:
         results = []
-        for vector in lane:
-            results.append(await send(session, base_url, vector))
-            tell(results[-1])
+        for vector in vectors:
+            if vector.surface == surface:
+                results.append(await _send(session, base_url, vector))
+                report(results[-1])
         return all(result.passed for result in results)
 
     async with aiohttp.ClientSession(headers=headers, timeout=TIMEOUT) as session:
-        return all(await asyncio.gather(*map(send_lane, lanes.values())))
+        return all(await asyncio.gather(*map(send_surface, {v.surface for v in vectors})))
 
 
-async def send(session: aiohttp.ClientSession, base_url: str, vector: Vector) -> Result:
-    """Send one vector and check the answer."""
-    clock = asyncio.get_running_loop().time
-    started = clock()
+async def _send(session: aiohttp.ClientSession, base_url: str, vector: Vector) -> Result:
+    started = time.monotonic()
+    reason = ""
     try:
         async with session.post(base_url + vector.path, data=vector.body) as response:
-            body = await response.text()
-        judge(vector, response.status, body)
-        reason = ""
+            judge(vector, response.status, await response.text())
     except (WrongAnswerError, aiohttp.ClientError, TimeoutError) as error:
         reason = str(error) or type(error).__name__
-    return Result(vector=vector, milliseconds=round((clock() - started) * 1000), reason=reason)
+    milliseconds = round((time.monotonic() - started) * 1000)
+    return Result(vector=vector, milliseconds=milliseconds, reason=reason)
 
 
 def judge(vector: Vector, status: int, body: str) -> None:
@@ -112,36 +107,33 @@ def judge(vector: Vector, status: int, body: str) -> None:
     if status != HTTPStatus.OK:
         raise WrongAnswerError(f"HTTP {status}: {body[:300]}")
     try:
-        text = streamed_text(vector, body) if vector.stream else whole_text(json.loads(body))
+        text = _streamed_text(vector, body) if vector.stream else _whole_text(json.loads(body))
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise WrongAnswerError(f"not an answer in OpenAI's form: {body[:300]}") from error
     if vector.contains not in text:
         raise WrongAnswerError(f"wanted {vector.contains!r}, got {text[:300]!r}")
 
 
-def whole_text(answer: Mapping[str, Any]) -> str:
-    """Return the text of a chat completion or response."""
+def _whole_text(answer: Mapping[str, Any]) -> str:
     if "choices" in answer:
         return str(answer["choices"][0]["message"]["content"])
     parts = [part for item in answer["output"] for part in item.get("content") or []]
     return "".join(part["text"] for part in parts if part["type"] == "output_text")
 
 
-def streamed_text(vector: Vector, body: str) -> str:
-    """Return the text of a stream; WrongAnswerError if the stream is incomplete."""
+def _streamed_text(vector: Vector, body: str) -> str:
     frames = [line[len("data:") :].strip() for line in body.splitlines() if line[:5] == "data:"]
     events = [json.loads(frame) for frame in frames if frame != DONE]
     if vector.surface == "chat":
         ended = frames[-1:] == [DONE]
         choices = [choice for event in events for choice in event.get("choices", [])]
-        text = "".join(choice["delta"].get("content") or "" for choice in choices)
+        pieces = [choice["delta"].get("content") or "" for choice in choices]
     else:
         ended = any(event["type"] == "response.completed" for event in events)
-        deltas = (event for event in events if event["type"] == "response.output_text.delta")
-        text = "".join(event["delta"] for event in deltas)
+        pieces = [e["delta"] for e in events if e["type"] == "response.output_text.delta"]
     if not ended:
         raise WrongAnswerError(f"the stream did not end as it should: {body[-300:]}")
-    return text
+    return "".join(pieces)
 
 
 if __name__ == "__main__":

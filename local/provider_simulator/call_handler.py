@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from local.provider_simulator import checks, faults, metering, models
+from local.provider_simulator import checks, faults, models
 from local.provider_simulator.content import prompts
 from local.provider_simulator.content.answers import answer
 from local.provider_simulator.endpoints.chat import ChatCompletion
 from local.provider_simulator.endpoints.completion import Completion
 from local.provider_simulator.endpoints.responses import Response
-from local.provider_simulator.errors import ProviderError, error_reply
+from local.provider_simulator.metering import CreditPool, RateWindow, count_request
 from local.provider_simulator.switches import FAILURES, Switches, parse_switches
-from local.provider_simulator.wire import Json, ProviderRequest, Reply
+from local.provider_simulator.wire import Json, ProviderError, ProviderRequest, Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +42,17 @@ ENDPOINTS = {("POST", "/v1/chat/completions"): CHAT, ("POST", "/v1/responses"): 
 
 @dataclass(slots=True)
 class CallHandler:
-    """Answer requests without a network; `rate_limit` is per key and minute, 0 for unlimited."""
+    """Answer requests without a network; `rate_limit` is per key and minute, 0 for unlimited.
+
+    Assign `key`, the only accepted API key, to rotate it. `calls` has all requests in order.
+    """
 
     key: str
     rate_limit: int = 0
     calls: list[Call] = field(default_factory=list)
     _failures: Counter[str] = field(default_factory=Counter)
-    _credits: dict[str, metering.CreditPool] = field(default_factory=dict)
-    _windows: dict[str, metering.RateWindow] = field(default_factory=dict)
+    _credits: dict[str, CreditPool] = field(default_factory=dict)
+    _windows: dict[str, RateWindow] = field(default_factory=dict)
     _number: int = 0
 
     def clear(self) -> None:
@@ -60,17 +63,14 @@ class CallHandler:
     def reply(self, incoming: ProviderRequest) -> tuple[Reply, Switches]:
         """Decide and record the answer to a request; return it with the switches for sending it."""
         self._number += 1
-        switches = Switches()
         try:
             switches = self._limit_failures(parse_switches(incoming.switches))
-        except ProviderError as error:
-            reply = error_reply(error, "openai")
-        else:
             reply = self._answer_or_error(incoming, switches)
+        except ProviderError as error:  # a switch is invalid
+            switches, reply = Switches(), error.reply("openai")
         status = 0 if switches["fault"] in faults.NO_ANSWER else reply.status
-        call = Call(
-            path=incoming.path, model=incoming.model, status=status, switches=switches.given
-        )
+        model = str((incoming.body or {}).get("model", ""))
+        call = Call(path=incoming.path, model=model, status=status, switches=switches.given)
         self.calls.append(call)
         return reply, switches
 
@@ -85,21 +85,19 @@ class CallHandler:
     def _answer_or_error(self, incoming: ProviderRequest, switches: Switches) -> Reply:
         limit = switches.number("rate-limit")
         name = f"switches {switches.group}" if limit else f"key {incoming.key}"
-        window = metering.count_request(self._windows, name, limit or self.rate_limit)
+        window = count_request(self._windows, name, limit or self.rate_limit)
+        headers = {}
         try:
             reply = self._answer(incoming, switches, window)
         except ProviderError as error:
-            reply = error_reply(error, switches["error-body"])
+            reply = error.reply(switches["error-body"])
             headers = window.retry_after(error.status, switches["retry-after"])
-            reply = replace(reply, headers=headers)
-        headers = {**reply.headers, **window.headers()}
+        headers |= window.headers()
         if switches["request-id"] != "none":
             headers[switches["request-id"]] = f"req_sim{self._number:06d}"
         return replace(reply, headers=headers)
 
-    def _answer(
-        self, incoming: ProviderRequest, switches: Switches, window: metering.RateWindow
-    ) -> Reply:
+    def _answer(self, incoming: ProviderRequest, switches: Switches, window: RateWindow) -> Reply:
         route = (incoming.method, incoming.path)
         if route != MODELS and route not in ENDPOINTS:
             raise ProviderError(404)
@@ -122,10 +120,10 @@ class CallHandler:
         return faults.buffered_reply(completion.body(), switches)
 
     def _complete(self, endpoint: Endpoint, body: Json, switches: Switches) -> Completion:
-        name, start = "", metering.STARTING_CREDITS
+        name, pool = "", CreditPool()
         if switches["credits-left"] != "auto":
-            name, start = switches.group, switches.number("credits-left")
-        pool = self._credits.setdefault(name, metering.CreditPool(start))
+            name, pool = switches.group, CreditPool(switches.number("credits-left"))
+        pool = self._credits.setdefault(name, pool)
         if pool.credits <= 0:
             raise ProviderError(402)
         endpoint.check(body, switches)

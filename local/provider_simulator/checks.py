@@ -4,9 +4,8 @@ from typing import Any
 
 from local.provider_simulator import models
 from local.provider_simulator.content.prompts import TEXT_PARTS, media_url
-from local.provider_simulator.errors import ProviderError
 from local.provider_simulator.switches import Switches
-from local.provider_simulator.wire import Json
+from local.provider_simulator.wire import Json, ProviderError
 
 CHAT_KEYS = {
     "audio", "cache_salt", "flagged_categories", "frequency_penalty", "function_call", "functions",
@@ -27,12 +26,12 @@ RANGES = {
     "max_tokens": (1, 10**9),
     "max_output_tokens": (1, 10**9),
 }
-OBJECTS = (
-    ("response_format", "json_schema"),
-    ("stream_options", ""),
-    ("text", "format"),
-    ("reasoning", ""),
-)
+NESTED = {
+    "response_format": "json_schema",
+    "stream_options": "",
+    "text": "format",
+    "reasoning": "",
+}
 COUNTS = ("n", "max_tokens", "max_output_tokens")
 
 
@@ -128,7 +127,7 @@ def _part(part: Any, where: str, model: Json) -> None:
 
 
 def _settings(body: Json, model: Json) -> None:
-    for outer, inner in OBJECTS:
+    for outer, inner in NESTED.items():
         value = body.get(outer)
         _require(isinstance(value, dict | None), outer, "must be an object")
         within = (value or {}).get(inner)
@@ -157,11 +156,10 @@ def _functions(entries: Any, param: str, key: str) -> None:
     _require(isinstance(entries, list), param, "must be an array")
     for index, entry in enumerate(entries):
         where = f"{param}[{index}]"
-        is_object = isinstance(entry, dict)
-        if is_object and not key and entry.get("type", "function") != "function":
-            continue  # a built-in tool, such as web search
-        function = entry.get(key) if is_object and key else entry
+        function = entry.get(key) if key and isinstance(entry, dict) else entry
         function = function if isinstance(function, dict) else {}
+        if not key and function.get("type", "function") != "function":
+            continue  # a built-in tool, such as web search
         named = isinstance(function.get("name"), str)
         _require(named, where, "must describe a function with name, description and parameters")
         parameters = function.get("parameters")

@@ -24,7 +24,7 @@ DATE_IN_SECONDS = 2
 class CreditPool:
     """The remaining credits of a group of calls."""
 
-    credits: int
+    credits: int = STARTING_CREDITS
 
     def spend(self, tokens: int) -> Json:
         """Subtract the price of tokens; return the provider's credit fields."""

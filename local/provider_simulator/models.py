@@ -4,10 +4,8 @@ from local.provider_simulator.wire import Json
 
 ALIASES = {"abliteration-model": "abliterated-model"}
 LOCKABLE = "abliterated-model-large-v2"
-UNLOCKED: Json = {
-    "required_checks": [], "available": True, "locked": False, "missing_requirements": []
-}  # fmt: skip
-LOCKED: Json = {
+UNLOCKED = {"required_checks": [], "available": True, "locked": False, "missing_requirements": []}
+LOCKED = {
     "required_checks": ["subscription"], "available": False, "locked": True,
     "missing_requirements": ["subscription"],
 }  # fmt: skip

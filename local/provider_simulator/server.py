@@ -4,40 +4,26 @@ import asyncio
 import socket
 import struct
 from contextlib import suppress
+from dataclasses import asdict
 
 from aiohttp import web
 
 from local.provider_simulator import faults
-from local.provider_simulator.call_handler import Call, CallHandler
-from local.provider_simulator.errors import ProviderError, error_reply
+from local.provider_simulator.call_handler import CallHandler
 from local.provider_simulator.switches import Switches
-from local.provider_simulator.wire import Reply, parse_request
+from local.provider_simulator.wire import ProviderError, Reply, parse_request
 
 DEFAULT_KEY = "ak_local_simulator_0000000000000000"
 MAX_BODY_BYTES = 32 * 1024 * 1024
 SHUTDOWN_SECONDS = 0.1
 
 
-class Provider:
+class Provider(CallHandler):
     """An OpenAI-compatible provider with deterministic answers; it prints nothing."""
 
     def __init__(self, key: str = DEFAULT_KEY, rate_limit: int = 0) -> None:
-        self._handler = CallHandler(key=key, rate_limit=rate_limit)
+        super().__init__(key=key, rate_limit=rate_limit)
         self._runner: web.AppRunner | None = None
-
-    @property
-    def key(self) -> str:
-        """The only accepted API key; assign it to rotate the key."""
-        return self._handler.key
-
-    @key.setter
-    def key(self, key: str) -> None:
-        self._handler.key = key
-
-    @property
-    def calls(self) -> list[Call]:
-        """All requests in order, except those to the simulator's own paths."""
-        return self._handler.calls
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Listen (port 0: a free one) and return the base URL, which ends in /v1."""
@@ -66,18 +52,15 @@ class Provider:
         application.router.add_get("/_simulator/calls", self._list_calls)
         application.router.add_delete("/_simulator/calls", self._clear_calls)
         application.router.add_put("/_simulator/key", self._rotate_key)
-        application.router.add_route("*", "/{path:.*}", self._answer)
+        application.router.add_route("*", "/{path:.*}", self._handle)
         return application
 
     async def _list_calls(self, _request: web.Request) -> web.Response:
-        calls = [
-            {"path": c.path, "model": c.model, "status": c.status, "switches": dict(c.switches)}
-            for c in self.calls
-        ]
+        calls = [asdict(call) for call in self.calls]
         return web.json_response({"calls": calls, "count": len(calls)})
 
     async def _clear_calls(self, _request: web.Request) -> web.Response:
-        self._handler.clear()
+        self.clear()
         return web.json_response({"calls": [], "count": 0})
 
     async def _rotate_key(self, request: web.Request) -> web.Response:
@@ -88,13 +71,13 @@ class Provider:
             return web.json_response(error.body(), status=error.status)
         return web.json_response({"rotated": True})
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
             raw = await request.read()
         except web.HTTPRequestEntityTooLarge:
-            return await _send(request, error_reply(ProviderError(413), "openai"), Switches())
+            return await _send(request, ProviderError(413).reply("openai"), Switches())
         incoming = parse_request(request.method, request.path, request.headers, raw)
-        reply, switches = self._handler.reply(incoming)
+        reply, switches = self.reply(incoming)
         return await _send(request, reply, switches)
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from local.provider_simulator.errors import ProviderError
+from local.provider_simulator.wire import ProviderError
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +119,7 @@ def _check(name: str, value: str) -> None:
         known = ", ".join(BY_NAME)
         raise ProviderError(400, f"Unknown switch {name!r}. Known: {known}.", code="unknown_switch")
     allowed = BY_NAME[name].allowed
-    if not any(_is_allowed(value, alternative) for alternative in allowed.split("|")):
+    patterns = [KINDS.get(kind, re.escape(kind)) for kind in allowed.split("|")]
+    if not re.fullmatch("|".join(patterns), value):
         message = f"Switch {name!r} cannot be {value!r}. Allowed: {allowed}."
         raise ProviderError(400, message, code="unknown_switch")
-
-
-def _is_allowed(value: str, alternative: str) -> bool:
-    return re.fullmatch(KINDS.get(alternative, re.escape(alternative)), value) is not None

@@ -12,7 +12,7 @@ from jsonschema_rs import Draft202012Validator
 
 from functions.openapi.handler import DOCUMENT, handler
 from llm_relay.core import errors
-from local.provider_simulator.errors import ProviderError
+from local.provider_simulator.wire import ProviderError
 from tests.template.stack import ROOT, translate
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from local.provider_simulator.content.prompts import Prompt
 from local.provider_simulator.content.schemas import instance
@@ -41,7 +40,8 @@ def answer(prompt: Prompt, switches: Switches) -> Answer:
         text = _limited(full, prompt.word_limit, reasoning_tokens)
     else:
         function = prompt.function["name"]
-        text = full = _generated(prompt.function.get("parameters") or {"type": "object"})
+        schema = prompt.function.get("parameters") or {"type": "object"}
+        text = full = encode(instance(schema)).decode()
     return Answer(
         text=text,
         function=function,
@@ -71,13 +71,9 @@ def _as_json(text: str, prompt: Prompt) -> str:
     try:
         json.loads(text)
     except ValueError:
-        no_schema = prompt.schema is None
-        return encode({"answer": text}).decode() if no_schema else _generated(prompt.schema)
+        value = {"answer": text} if prompt.schema is None else instance(prompt.schema)
+        return encode(value).decode()
     return text
-
-
-def _generated(schema: Any) -> str:
-    return encode(instance(schema)).decode()
 
 
 def _stopped(text: str, prompt: Prompt) -> str:

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from local.provider_simulator.errors import ProviderError
-from local.provider_simulator.wire import Json
+from local.provider_simulator.wire import Json, ProviderError
 
 MAX_DEPTH = 12
 MAX_SIZE = 1000

@@ -13,7 +13,7 @@ class ChatCompletion(Completion):
     def body(self) -> Json:
         """Return the buffered answer."""
         choices = [self._choice(index) for index in range(self.prompt.choices)]
-        usage = {} if self.switches["usage"] == "never" else self._usage()
+        usage = {} if self.switches["usage"] == "never" else {"usage": self._usage()}
         credit_fields = self.credit_fields(streamed=False)
         return {**self._head("chat.completion"), "choices": choices, **usage, **credit_fields}
 
@@ -22,7 +22,7 @@ class ChatCompletion(Completion):
         steps = [step for i in range(self.prompt.choices) for step in self._choice_steps(i)]
         when = self.switches["usage"]
         has_usage = when == "always" or (when == "asked" and self.prompt.wants_usage)
-        totals = (self._usage() if has_usage else {}) | self.credit_fields(streamed=True)
+        totals = ({"usage": self._usage()} if has_usage else {}) | self.credit_fields(streamed=True)
         if totals:
             steps.append(self._chunk({"choices": [], **totals}))
         return steps if self.switches["done"] == "off" else [*steps, DONE]
@@ -56,13 +56,12 @@ class ChatCompletion(Completion):
         return "length" if self.answer.is_truncated else "stop"
 
     def _usage(self) -> Json:
-        usage = {
+        return {
             "prompt_tokens": self.answer.prompt_tokens,
             "completion_tokens": self.answer.output_tokens,
             "total_tokens": self.answer.total_tokens,
             "prompt_tokens_details": {"cached_tokens": 0},
         }
-        return {"usage": usage}
 
     def _choice_steps(self, index: int) -> Iterator[Step]:
         yield self._delta(index, {"role": "assistant", "content": ""})

@@ -61,18 +61,18 @@ class TextKind:
     event: str
     part_event: str = "content_part"
     index: str = "content_index"
-    part_lists: Json = field(default_factory=dict)
-    event_lists: Json = field(default_factory=dict)
+    in_part: Json = field(default_factory=dict)  # constant fields
+    in_events: Json = field(default_factory=dict)
 
     def part(self, text: str) -> Json:
         """Return the text as a part of an item."""
-        return {"type": self.type, self.key: text, **self.part_lists}
+        return {"type": self.type, self.key: text, **self.in_part}
 
     def events(self, text: str, pieces: Sequence[str]) -> list[Event]:
         """Return the events of a text within its item."""
         index = {self.index: 0}
-        deltas = [index | {"delta": piece} | self.event_lists for piece in pieces]
-        done = index | {self.key: text} | self.event_lists
+        deltas = [index | {"delta": piece} | self.in_events for piece in pieces]
+        done = index | {self.key: text} | self.in_events
         return [
             Event(f"response.{self.part_event}.added", index | {"part": self.part("")}),
             *(Event(f"response.{self.event}.delta", delta, is_piece=True) for delta in deltas),
@@ -82,11 +82,7 @@ class TextKind:
 
 
 OUTPUT_TEXT = TextKind(
-    type="output_text",
-    key="text",
-    event="output_text",
-    part_lists={"annotations": []},
-    event_lists={"logprobs": []},
+    "output_text", "text", "output_text", in_part={"annotations": []}, in_events={"logprobs": []}
 )
 REFUSAL = TextKind("refusal", "refusal", "refusal")
 REASONING_TEXT = TextKind("reasoning_text", "text", "reasoning_text")
