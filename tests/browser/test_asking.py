@@ -99,7 +99,7 @@ def test_a_call_that_was_tried_again_says_so(playground: Playground) -> None:
     assert playground.figures()["Attempts"] == "2"
 
 
-def test_reasoning_is_told_apart_from_the_answer(playground: Playground) -> None:
+def test_reasoning_is_shown_apart_from_the_answer(playground: Playground) -> None:
     assert playground.ask() == "it works"
     playground["reasoning-row"].locator("summary").click()
     assert playground["reasoning"].inner_text() == "The user wants a short answer."

@@ -1,4 +1,4 @@
-"""Whatever goes wrong is told, with what to do."""
+"""Every failure is shown, with its remedy."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_phone_shows_the_field_that_has_to_be_mended(visit: Callable[..., Play
 
 
 @pytest.mark.parametrize("mark", ['"', "'", "“"])
-def test_a_key_with_its_quotation_marks_is_told_so(
+def test_a_key_with_its_quotation_marks_is_reported_as_such(
     visit: Callable[..., Playground], mark: str
 ) -> None:
     playground = visit()
@@ -69,7 +69,7 @@ def test_vectors_without_a_key_are_not_called_ready(visit: Callable[..., Playgro
     expect(playground["key"]).to_be_focused()
 
 
-def test_a_wrong_key_is_told_at_once_and_again_when_it_is_used(
+def test_a_wrong_key_is_reported_at_once_and_again_when_it_is_used(
     visit: Callable[..., Playground],
 ) -> None:
     playground = visit()
@@ -84,10 +84,10 @@ def test_a_refused_body_names_the_field(playground: Playground) -> None:
     playground.choose("Tools and structured output")
     playground["tools"].fill('{"name": "f", "parameters": {"type": "objekt"}}')
     playground.ask(ends="Failed")
-    told = failure(playground)
-    assert told.startswith("400 · invalid_request")
-    assert "Field: tools[0].function.parameters" in told
-    assert "Request id: " in told
+    shown = failure(playground)
+    assert shown.startswith("400 · invalid_request")
+    assert "Field: tools[0].function.parameters" in shown
+    assert "Request id: " in shown
 
 
 def test_a_refusal_of_the_provider_keeps_its_words(playground: Playground) -> None:
@@ -110,7 +110,7 @@ def test_a_stream_that_breaks_off_keeps_what_came(playground: Playground, surfac
     assert "Whole answer" not in playground.figures()
 
 
-def test_an_endpoint_that_is_gone_is_told_with_what_to_look_at(playground: Playground) -> None:
+def test_an_endpoint_that_is_gone_is_reported_with_what_to_look_at(playground: Playground) -> None:
     playground.page.context.set_offline(True)
     playground.ask(ends="Failed")
     assert failure(playground).startswith("No answer")
@@ -122,10 +122,10 @@ def test_a_mistake_in_the_form_is_not_sent(playground: Playground) -> None:
     playground.page.on("request", lambda request: sent.append(request.url))
     for part in ("Sampling and instructions", "Image", "Tools and structured output"):
         playground.choose(part)
-    for field, value, told in MISTAKES:
+    for field, value, shown in MISTAKES:
         playground[field].fill(value)
         playground["send"].click()
-        expect(playground["failure"]).to_contain_text(told)
+        expect(playground["failure"]).to_contain_text(shown)
         expect(playground[field]).to_be_focused()
         playground[field].fill("")
     assert sent == []

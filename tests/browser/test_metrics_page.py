@@ -41,13 +41,13 @@ def sum_of(page: Page, title: str, label: str) -> Any:
 
 
 @pytest.mark.usefixtures("asked")
-def test_what_was_measured_is_drawn_and_told_and_grows_by_itself(
+def test_what_was_measured_is_drawn_and_described_and_grows_by_itself(
     visit: Callable[..., Playground], stack: Stack
 ) -> None:
     page = visit(PATH).page
-    told = panel(page, "Requests").get_by_role("img").get_attribute("aria-label")
-    assert told
-    assert told.startswith("Requests since the start: requests ")
+    label = panel(page, "Requests").get_by_role("img").get_attribute("aria-label")
+    assert label
+    assert label.startswith("Requests since the start: requests ")
     assert panel(page, "Requests").locator("svg rect").count() >= 2
     assert panel(page, "Time to the whole answer").locator("svg path.b").count() == 1
     before = int(sum_of(page, "Requests", "requests").inner_text())
@@ -99,7 +99,9 @@ def test_without_figures_it_says_what_to_do_and_that_works(
     assert json.loads(done.stdout)["choices"][0]["message"]["content"]
 
 
-def test_a_stack_that_is_gone_is_told_with_the_way_back(visit: Callable[..., Playground]) -> None:
+def test_a_stack_that_is_gone_is_reported_with_the_way_back(
+    visit: Callable[..., Playground],
+) -> None:
     page = visit(PATH).page
     page.route(f"**{PATH}.json", lambda route: route.abort())
     expect(page.get_by_role("status")).to_contain_text("make run")

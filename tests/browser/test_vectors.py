@@ -43,6 +43,6 @@ def test_another_answer_than_the_right_one_fails(playground: Playground) -> None
     )
     playground["run-vectors"].click()
     chat = sum(vector.surface == "chat" for vector in read_vectors())
-    told = f"{COUNT - chat} passed · {chat} failed"
-    expect(playground["vectors-state"]).to_have_text(told)
+    summary = f"{COUNT - chat} passed · {chat} failed"
+    expect(playground["vectors-state"]).to_have_text(summary)
     expect(playground["vectors"].locator("p").first).to_contain_text("got “something else”")

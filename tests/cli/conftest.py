@@ -25,7 +25,7 @@ TIMEOUT = 60
 
 
 @dataclass(frozen=True)
-class Office:
+class RelayRunner:
     """A stack with the folder that its note is in, and everything it has logged."""
 
     stack: Stack
@@ -71,7 +71,7 @@ class Office:
 
 
 @pytest.fixture(scope="session")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelayRunner]:
     root, lines = tmp_path_factory.mktemp("root"), list[str]()
     log = root / "functions.log"
     settings = Settings(log=log, authorizer_ttl_seconds=TTL_SECONDS)
@@ -79,18 +79,18 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     stack = Stack(settings, lines.append)
     loop.run(stack.__aenter__())
     stack.write_note(root / ".relay-local.json")
-    yield Office(stack, root, log, lines)
+    yield RelayRunner(stack, root, log, lines)
     loop.run(stack.__aexit__(None, None, None))
     loop.close()
 
 
 @pytest.fixture
-def changed_note(office: Office, tmp_path: Path) -> Callable[..., Office]:
-    """Makes an office whose note says something else."""
+def changed_note(runner: RelayRunner, tmp_path: Path) -> Callable[..., RelayRunner]:
+    """Make a runner with changes in its note."""
 
-    def change(**changes: Any) -> Office:
-        note = json.loads((office.root / ".relay-local.json").read_text())
+    def change(**changes: Any) -> RelayRunner:
+        note = json.loads((runner.root / ".relay-local.json").read_text())
         (tmp_path / ".relay-local.json").write_text(json.dumps(note | changes))
-        return Office(office.stack, tmp_path, office.log, office.lines)
+        return RelayRunner(runner.stack, tmp_path, runner.log, runner.lines)
 
     return change

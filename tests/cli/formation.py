@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from tests.cli.conftest import Office
+    from tests.cli.conftest import RelayRunner
 
 SAMCONFIG = '[default.global.parameters]\nstack_name = "relay-of-a-test"\n'
 NAMESPACE = 'xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"'
@@ -99,8 +99,8 @@ def served(formation: Formation) -> Iterator[str]:
 
 
 @pytest.fixture
-def formation(office: Office) -> Formation:
-    stack = office.stack
+def formation(runner: RelayRunner) -> Formation:
+    stack = runner.stack
     functions = {name: stack.template.ref(name) for name in stack.functions}
     resources = {**stack.template.physical_ids, **functions}
     outputs = {"OpenAIBaseUrl": f"{stack.base_url}/v1"}
@@ -109,13 +109,13 @@ def formation(office: Office) -> Formation:
 
 @pytest.fixture
 def deployed(
-    office: Office, formation: Formation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runner: RelayRunner, formation: Formation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
     """The root of a project whose stack is in an account: the local one's AWS, deployed."""
     with served(formation) as url:
         for name, value in {
             "AWS_ENDPOINT_URL_CLOUDFORMATION": url,
-            "AWS_ENDPOINT_URL": office.stack.aws_endpoint_url,
+            "AWS_ENDPOINT_URL": runner.stack.aws_endpoint_url,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_DEFAULT_REGION": "us-east-1",

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.cli.conftest import Office
+    from tests.cli.conftest import RelayRunner
 
 
-def test_a_file_becomes_a_file_of_answers(office: Office, tmp_path: Path) -> None:
+def test_a_file_becomes_a_file_of_answers(runner: RelayRunner, tmp_path: Path) -> None:
     file, output = tmp_path / "questions.jsonl", tmp_path / "answers.jsonl"
     file.write_text("".join(json.dumps(row(number)) + "\n" for number in range(20)))
     words = ("--endpoint", "/v1/chat/completions", "--yes", "--wait", "--output", str(output))
-    done = office.relay("batch", "submit", str(file), *words)
+    done = runner.relay("batch", "submit", str(file), *words)
     assert done.exit_code == 0, done.output
     lines = [json.loads(line) for line in output.read_text().splitlines()]
     answers = {line["custom_id"]: line["response"]["body"] for line in lines}
@@ -23,7 +23,7 @@ def test_a_file_becomes_a_file_of_answers(office: Office, tmp_path: Path) -> Non
     for number in range(20):
         message = answers[f"row-{number}"]["choices"][0]["message"]
         assert message["content"] == f"number {number}"
-    shown = office.json("batch", "show", done.stdout.split()[0])
+    shown = runner.json("batch", "show", done.stdout.split()[0])
     assert shown["request_counts"] == {"total": 20, "completed": 20, "failed": 0}
     assert f"${shown['cost_usd']:g}" in done.stdout
 

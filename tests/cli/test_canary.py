@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-    from tests.cli.conftest import Office
+    from tests.cli.conftest import RelayRunner
 
 KEY = re.compile(r"sk-relay-[0-9a-f]{12}-[0-9a-f]{4}-[A-Za-z0-9]{40}")
 PROVIDER_KEY = "ak_candidate_canary_0123456789"
 
 
 def test_no_key_is_in_any_output_table_or_log_but_the_answers_of_create_and_rotate(
-    office: Office, caplog: pytest.LogCaptureFixture
+    runner: RelayRunner, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    created = office.quiet("keys", "create", "canary", "--budget-usd", "1", "--quiet")
-    rotated = office.quiet("keys", "rotate", "canary", "--quiet")
-    assert office.status(created) == office.status(rotated) == 200
-    ids = [key["key_id"] for key in office.json("keys", "show", "canary")["keys"]]
+    created = runner.quiet("keys", "create", "canary", "--budget-usd", "1", "--quiet")
+    rotated = runner.quiet("keys", "rotate", "canary", "--quiet")
+    assert runner.status(created) == runner.status(rotated) == 200
+    ids = [key["key_id"] for key in runner.json("keys", "show", "canary")["keys"]]
     commands = [
         ("keys", "list"),
         ("keys", "list", "--json"),
@@ -44,15 +44,15 @@ def test_no_key_is_in_any_output_table_or_log_but_the_answers_of_create_and_rota
         ("keys", "revoke", "canary", "--yes"),
         ("keys", "revoke", "--key", created, "--yes"),
     ]
-    printed = [office.relay(*command, given=PROVIDER_KEY) for command in commands]
-    office.status(created)
+    printed = [runner.relay(*command, given=PROVIDER_KEY) for command in commands]
+    runner.status(created)
     seen = {
         "outputs": "".join(done.stdout + done.stderr for done in printed),
-        "table": json.dumps(office.items()),
-        "functions' log": office.log.read_text(),
-        "gateway's lines": "".join(office.lines),
+        "table": json.dumps(runner.items()),
+        "functions' log": runner.log.read_text(),
+        "gateway's lines": "".join(runner.lines),
         "log": caplog.text,
-        "note": (office.root / ".relay-local.json").read_text(),
+        "note": (runner.root / ".relay-local.json").read_text(),
     }
     assert seen["functions' log"]
     secrets = [created, rotated, created[-40:], rotated[-40:], PROVIDER_KEY]
@@ -60,7 +60,7 @@ def test_no_key_is_in_any_output_table_or_log_but_the_answers_of_create_and_rota
     assert [place for place, text in seen.items() if KEY.search(text)] == []
 
 
-def test_create_and_rotate_print_a_key_once(office: Office) -> None:
+def test_create_and_rotate_print_a_key_once(runner: RelayRunner) -> None:
     for command in (
         ("keys", "create", "once"),
         ("keys", "create", "once-for-scripts", "--json"),
@@ -68,4 +68,4 @@ def test_create_and_rotate_print_a_key_once(office: Office) -> None:
         ("keys", "rotate", "once"),
         ("keys", "rotate", "once", "--quiet"),
     ):
-        assert len(KEY.findall(office.quiet(*command))) == 1
+        assert len(KEY.findall(runner.quiet(*command))) == 1

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.cli.conftest import Office
+    from tests.cli.conftest import RelayRunner
 
 NEW = "ak_new_canary_0123456789"
 BAD = "ak_bad_canary_0123456789"
@@ -21,11 +21,11 @@ COMPLETION = {"choices": [{"message": {"role": "assistant", "content": "key veri
 
 
 class Secret:
-    """The provider's secret, as somebody with every right sees it."""
+    """The provider's secret, as a caller with every permission reads it."""
 
-    def __init__(self, office: Office) -> None:
-        self.arn = office.stack.template.ref("ProviderKeySecret")
-        self.client = office.stack.aws("secretsmanager")
+    def __init__(self, runner: RelayRunner) -> None:
+        self.arn = runner.stack.template.ref("ProviderKeySecret")
+        self.client = runner.stack.aws("secretsmanager")
 
     @property
     def text(self) -> str:
@@ -39,9 +39,9 @@ class Secret:
 
 
 @pytest.fixture
-def secret(office: Office) -> Iterator[Secret]:
+def secret(runner: RelayRunner) -> Iterator[Secret]:
     """The secret, and the key that the provider accepts, both put back afterwards."""
-    secret, provider = Secret(office), office.stack.provider
+    secret, provider = Secret(runner), runner.stack.provider
     assert provider
     text, key = secret.text, provider.key
     yield secret
@@ -50,16 +50,16 @@ def secret(office: Office) -> Iterator[Secret]:
 
 
 @pytest.fixture
-def rotated(office: Office, secret: Secret) -> Secret:
+def rotated(runner: RelayRunner, secret: Secret) -> Secret:
     """The secret of a provider that accepts the new key alone."""
-    assert office.stack.provider
-    office.stack.provider.key = NEW
+    assert runner.stack.provider
+    runner.stack.provider.key = NEW
     return secret
 
 
-def test_a_proven_key_becomes_current(office: Office, rotated: Secret) -> None:
+def test_a_proven_key_becomes_current(runner: RelayRunner, rotated: Secret) -> None:
     (before,) = (v for v, stages in rotated.stages().items() if "AWSCURRENT" in stages)
-    done = office.relay("provider-key", "set", given=f"{NEW}\n")
+    done = runner.relay("provider-key", "set", given=f"{NEW}\n")
     assert (done.exit_code, done.stderr) == (0, "")
     assert NEW not in done.stdout
     assert json.loads(rotated.text) == {"api_key": NEW}
@@ -67,21 +67,23 @@ def test_a_proven_key_becomes_current(office: Office, rotated: Secret) -> None:
     assert "AWSPENDING" not in str(rotated.stages())
 
 
-def test_it_was_proven_by_a_small_call_to_the_provider(office: Office, rotated: Secret) -> None:
-    provider = office.stack.provider
+def test_it_was_proven_by_a_small_call_to_the_provider(
+    runner: RelayRunner, rotated: Secret
+) -> None:
+    provider = runner.stack.provider
     assert provider
     before = len(provider.calls)
-    office.relay("provider-key", "set", given=NEW)
+    runner.relay("provider-key", "set", given=NEW)
     (call,) = provider.calls[before:]
     assert (call.path, call.status) == ("/v1/chat/completions", 200)
 
 
 @pytest.mark.parametrize("options", [(), ("--add",)])
 def test_a_bad_key_changes_nothing_and_says_why(
-    office: Office, secret: Secret, options: tuple[str, ...]
+    runner: RelayRunner, secret: Secret, options: tuple[str, ...]
 ) -> None:
     text, stages = secret.text, secret.stages()
-    done = office.relay("provider-key", "set", *options, given=BAD)
+    done = runner.relay("provider-key", "set", *options, given=BAD)
     assert (done.exit_code, done.stdout) == (1, "")
     assert "401" in done.stderr
     assert "Copy it again" in done.stderr
@@ -90,18 +92,18 @@ def test_a_bad_key_changes_nothing_and_says_why(
 
 
 def test_added_keys_keep_the_others_and_come_once(
-    office: Office, rotated: Secret, tmp_path: Path
+    runner: RelayRunner, rotated: Secret, tmp_path: Path
 ) -> None:
     old = rotated.text
     (tmp_path / "key.txt").write_text(f"{NEW}\n")
     for _ in range(2):
-        office.quiet("provider-key", "set", "--add", "--file", str(tmp_path / "key.txt"))
+        runner.quiet("provider-key", "set", "--add", "--file", str(tmp_path / "key.txt"))
         assert json.loads(rotated.text) == {"api_keys": [old, NEW]}
-    assert office.quiet("provider-key", "show").startswith("2 keys stored.")
+    assert runner.quiet("provider-key", "show").startswith("2 keys stored.")
 
 
-def test_only_numbers_and_ages_are_shown(office: Office, secret: Secret) -> None:
-    shown = office.quiet("provider-key", "show")
+def test_only_numbers_and_ages_are_shown(runner: RelayRunner, secret: Secret) -> None:
+    shown = runner.quiet("provider-key", "show")
     assert shown.startswith("1 key stored.")
     assert "AWSCURRENT" in shown
     assert secret.text not in shown
@@ -109,26 +111,26 @@ def test_only_numbers_and_ages_are_shown(office: Office, secret: Secret) -> None
 
 @pytest.mark.parametrize("given", ["", " \n", "a b", "a\nb", '{"api_key": "x"}', "schlüssel", "\0"])
 def test_what_is_no_key_is_refused_without_repeating_it(
-    office: Office, secret: Secret, given: str
+    runner: RelayRunner, secret: Secret, given: str
 ) -> None:
     before = secret.stages()
-    done = office.relay("provider-key", "set", given=given)
+    done = runner.relay("provider-key", "set", given=given)
     assert (done.exit_code, done.stdout) == (1, "")
     assert "enter only the key" in done.stderr
     assert before == secret.stages()
 
 
-def test_a_file_that_is_not_there_is_said(office: Office) -> None:
-    done = office.relay("provider-key", "set", "--file", "/no/such/file")
+def test_a_file_that_is_not_there_is_said(runner: RelayRunner) -> None:
+    done = runner.relay("provider-key", "set", "--file", "/no/such/file")
     assert done.exit_code == 1
     assert "/no/such/file" in done.stderr
 
 
 @pytest.fixture
 def scripted(
-    secret: Secret, changed_note: Callable[..., Office]
-) -> Iterator[tuple[ScriptedProvider, Office]]:
-    """A provider that answers as told, and an office whose stack is in front of it."""
+    secret: Secret, changed_note: Callable[..., RelayRunner]
+) -> Iterator[tuple[ScriptedProvider, RelayRunner]]:
+    """A provider with scripted answers, and a runner whose stack is in front of it."""
     with ScriptedProvider() as provider:
         parameters = {"UpstreamBaseUrl": provider.base_url, "ProviderDialect": "openai"}
         yield provider, changed_note(parameters=parameters)
@@ -150,12 +152,12 @@ def scripted(
     ],
 )
 def test_whatever_a_provider_answers_but_a_completion_proves_nothing(
-    scripted: tuple[ScriptedProvider, Office], secret: Secret, script: Any, words: str
+    scripted: tuple[ScriptedProvider, RelayRunner], secret: Secret, script: Any, words: str
 ) -> None:
-    provider, office = scripted
+    provider, runner = scripted
     provider.scripts = [script]
     before = secret.stages()
-    done = office.relay("provider-key", "set", "--model", "m", given=BAD)
+    done = runner.relay("provider-key", "set", "--model", "m", given=BAD)
     assert (done.exit_code, done.stdout) == (1, "")
     assert words in done.stderr
     assert BAD not in done.stderr
@@ -163,48 +165,50 @@ def test_whatever_a_provider_answers_but_a_completion_proves_nothing(
 
 
 def test_without_a_model_the_first_one_listed_is_asked(
-    scripted: tuple[ScriptedProvider, Office], secret: Secret
+    scripted: tuple[ScriptedProvider, RelayRunner], secret: Secret
 ) -> None:
-    provider, office = scripted
+    provider, runner = scripted
     provider.scripts = [whole(200, {"data": [{"id": "first"}]}), whole(200, COMPLETION)]
-    assert "first accepted" in office.quiet("provider-key", "set", "--file", key_file(office))
+    assert "first accepted" in runner.quiet("provider-key", "set", "--file", key_file(runner))
     assert json.loads(secret.text) == {"api_key": NEW}
 
 
-def key_file(office: Office) -> str:
-    path = office.root / "key.txt"
+def key_file(runner: RelayRunner) -> str:
+    path = runner.root / "key.txt"
     path.write_text(NEW)
     return str(path)
 
 
 def test_a_provider_that_is_away_proves_nothing(
-    changed_note: Callable[..., Office], secret: Secret
+    changed_note: Callable[..., RelayRunner], secret: Secret
 ) -> None:
     before = secret.stages()
-    office = changed_note(parameters={"UpstreamBaseUrl": "http://127.0.0.1:9"})
-    done = office.relay("provider-key", "set", "--model", "m", given=NEW)
+    runner = changed_note(parameters={"UpstreamBaseUrl": "http://127.0.0.1:9"})
+    done = runner.relay("provider-key", "set", "--model", "m", given=NEW)
     assert done.exit_code == 1
     assert "did not answer" in done.stderr
     assert secret.stages() == before
 
 
 @pytest.fixture
-def empty(office: Office, changed_note: Callable[..., Office]) -> Iterator[tuple[Office, str]]:
-    """An office whose stack has a secret that nothing was ever put into."""
-    client = office.stack.aws("secretsmanager")
+def empty(
+    runner: RelayRunner, changed_note: Callable[..., RelayRunner]
+) -> Iterator[tuple[RelayRunner, str]]:
+    """A runner whose stack has a secret that was never set."""
+    client = runner.stack.aws("secretsmanager")
     arn = str(client.create_secret(Name="empty")["ARN"])
-    parameters = {**office.stack.template.parameters, "ProviderKeySecretArn": arn}
+    parameters = {**runner.stack.template.parameters, "ProviderKeySecretArn": arn}
     yield changed_note(parameters=parameters), arn
     client.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
 
 
 def test_the_first_key_of_all_is_proven_before_it_is_stored(
-    empty: tuple[Office, str], rotated: Secret
+    empty: tuple[RelayRunner, str], rotated: Secret
 ) -> None:
-    office, arn = empty
-    assert "No key is stored yet" in office.quiet("provider-key", "show")
-    assert office.relay("provider-key", "set", given=BAD).exit_code == 1
-    assert "No key is stored yet" in office.quiet("provider-key", "show")
-    assert office.relay("provider-key", "set", "--add", given=NEW).exit_code == 0
+    runner, arn = empty
+    assert "No key is stored yet" in runner.quiet("provider-key", "show")
+    assert runner.relay("provider-key", "set", given=BAD).exit_code == 1
+    assert "No key is stored yet" in runner.quiet("provider-key", "show")
+    assert runner.relay("provider-key", "set", "--add", given=NEW).exit_code == 0
     stored = rotated.client.get_secret_value(SecretId=arn)["SecretString"]
     assert json.loads(stored) == {"api_keys": [NEW]}

@@ -14,17 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.cli.conftest import Office
+    from tests.cli.conftest import RelayRunner
 
 
 def relay(root: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, [*arguments], obj=root)
 
 
-def test_without_a_word_it_is_the_stack_that_sam_deploys(office: Office, deployed: Path) -> None:
+def test_without_a_word_it_is_the_stack_that_sam_deploys(
+    runner: RelayRunner, deployed: Path
+) -> None:
     done = relay(deployed, "keys", "create", "in-the-account", "--quiet")
     assert (done.exit_code, done.stderr) == (0, "")
-    assert office.status(done.stdout.strip()) == 200
+    assert runner.status(done.stdout.strip()) == 200
     shown = relay(deployed, "provider-key", "show")
     assert shown.stdout.startswith("1 key stored.")
 
@@ -37,10 +39,10 @@ def test_a_stack_that_is_not_there_is_named_with_what_to_do(deployed: Path) -> N
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_the_options_may_stand_anywhere(office: Office, place: int) -> None:
+def test_the_options_may_stand_anywhere(runner: RelayRunner, place: int) -> None:
     words = ["keys", "list"]
     words.insert(place, "--local")
-    assert relay(office.root, *words).exit_code == 0
+    assert relay(runner.root, *words).exit_code == 0
 
 
 def test_no_stack_at_all_is_one_sentence(tmp_path: Path) -> None:
@@ -50,14 +52,14 @@ def test_no_stack_at_all_is_one_sentence(tmp_path: Path) -> None:
         assert advice in done.stderr
 
 
-def test_local_goes_with_nothing_else(office: Office) -> None:
-    done = relay(office.root, "keys", "list", "--local", "--stack-name", "x")
+def test_local_goes_with_nothing_else(runner: RelayRunner) -> None:
+    done = relay(runner.root, "keys", "list", "--local", "--stack-name", "x")
     assert done.exit_code == 1
     assert "--local cannot be combined with" in done.stderr
 
 
 def test_a_note_that_a_killed_stack_left_behind_is_no_traceback(
-    changed_note: Callable[..., Office],
+    changed_note: Callable[..., RelayRunner],
 ) -> None:
     done = changed_note(aws_endpoint_url="http://127.0.0.1:9").relay("keys", "list")
     assert (done.exit_code, done.stdout) == (1, "")
@@ -65,18 +67,18 @@ def test_a_note_that_a_killed_stack_left_behind_is_no_traceback(
     assert isinstance(done.exception, SystemExit)
 
 
-def test_a_stack_of_an_older_version_is_told_to_be_deployed(
-    changed_note: Callable[..., Office],
+def test_a_stack_of_an_older_version_must_be_deployed(
+    changed_note: Callable[..., RelayRunner],
 ) -> None:
     done = changed_note(resources={}).relay("keys", "list")
     assert done.exit_code == 1
     assert "has no ClientsTable: deploy" in done.stderr
 
 
-def test_what_aws_refuses_is_told_with_the_call_and_advice(
-    changed_note: Callable[..., Office], office: Office
+def test_what_aws_refuses_is_reported_with_the_call_and_advice(
+    changed_note: Callable[..., RelayRunner], runner: RelayRunner
 ) -> None:
-    resources = {**office.stack.template.physical_ids, "ClientsTable": "gone"}
+    resources = {**runner.stack.template.physical_ids, "ClientsTable": "gone"}
     done = changed_note(resources=resources).relay("usage")
     assert (done.exit_code, done.stdout) == (1, "")
     assert isinstance(done.exception, SystemExit)
@@ -101,6 +103,6 @@ def test_help_is_no_error(tmp_path: Path, words: tuple[str, ...]) -> None:
     assert (done.exit_code, done.stderr) == (0, "")
 
 
-def test_the_note_of_a_running_stack_is_enough_for_every_resource(office: Office) -> None:
-    note = json.loads((office.root / ".relay-local.json").read_text())
+def test_the_note_of_a_running_stack_is_enough_for_every_resource(runner: RelayRunner) -> None:
+    note = json.loads((runner.root / ".relay-local.json").read_text())
     assert {"Api", "ClientsTable", "UsagePlan", "ProviderKeySecret"} <= {*note["resources"]}

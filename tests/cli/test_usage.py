@@ -12,7 +12,7 @@ from llm_relay.billing.ledger_account import usage_partition
 from tests.cli.conftest import TIMEOUT
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Office
+    from tests.cli.conftest import RelayRunner
 
 MODEL = "abliterated-model"
 
@@ -21,9 +21,9 @@ def day(back: int) -> str:
     return f"{datetime.now(UTC) - timedelta(days=back):%Y-%m-%d}"
 
 
-def client_with_usage(office: Office, name: str, *wishes: str, **rows: int) -> str:
+def client_with_usage(runner: RelayRunner, name: str, *wishes: str, **rows: int) -> str:
     """Makes a client that used something some days ago (`days_2=3`: 3 requests 2 days ago)."""
-    client = str(office.json("keys", "create", name, *wishes)["client"]["id"])
+    client = str(runner.json("keys", "create", name, *wishes)["client"]["id"])
     for back, requested in rows.items():
         numbers = {
             "requests": requested,
@@ -36,19 +36,19 @@ def client_with_usage(office: Office, name: str, *wishes: str, **rows: int) -> s
             "sk": {"S": f"{day(int(back.removeprefix('days_')))}#{MODEL}"},
         }
         item |= {key: {"N": str(value)} for key, value in numbers.items()}
-        table = office.stack.template.ref("ClientsTable")
-        office.stack.aws("dynamodb").put_item(TableName=table, Item=item)
+        table = runner.stack.template.ref("ClientsTable")
+        runner.stack.aws("dynamodb").put_item(TableName=table, Item=item)
     return client
 
 
-def report_of(office: Office, client: str, *options: str) -> Any:
-    return next(r for r in office.json("usage", *options) if r["client"] == client)
+def report_of(runner: RelayRunner, client: str, *options: str) -> Any:
+    return next(r for r in runner.json("usage", *options) if r["client"] == client)
 
 
-def test_every_client_is_told_with_its_days_models_and_budget(office: Office) -> None:
+def test_every_client_is_reported_with_its_days_models_and_budget(runner: RelayRunner) -> None:
     wishes = ("--budget-usd", "2", "--per", "day")
-    client = client_with_usage(office, "spender", *wishes, days_0=4, days_3=2)
-    report = report_of(office, client)
+    client = client_with_usage(runner, "spender", *wishes, days_0=4, days_3=2)
+    report = report_of(runner, client)
     assert report["name"] == "spender"
     assert report["data"] == [
         {
@@ -66,17 +66,17 @@ def test_every_client_is_told_with_its_days_models_and_budget(office: Office) ->
     assert (budget["spent_usd"], budget["reserved_usd"], budget["remaining_usd"]) == (0, 0, 2.0)
 
 
-def test_days_before_those_asked_for_are_left_out(office: Office) -> None:
-    client = client_with_usage(office, "early", days_1=1, days_20=1)
+def test_days_before_those_asked_for_are_left_out(runner: RelayRunner) -> None:
+    client = client_with_usage(runner, "early", days_1=1, days_20=1)
     found = {
-        days: len(report_of(office, client, "--days", days)["data"]) for days in ("1", "2", "21")
+        days: len(report_of(runner, client, "--days", days)["data"]) for days in ("1", "2", "21")
     }
     assert found == {"1": 0, "2": 1, "21": 2}
 
 
-def test_a_table_and_a_bar_for_each_day_are_for_people(office: Office) -> None:
-    client_with_usage(office, "drawn", "--budget-usd", "7", days_1=1000)
-    shown = office.quiet("usage", "--days", "3")
+def test_a_table_and_a_bar_for_each_day_are_for_people(runner: RelayRunner) -> None:
+    client_with_usage(runner, "drawn", "--budget-usd", "7", days_1=1000)
+    shown = runner.quiet("usage", "--days", "3")
     (row,) = (line for line in shown.splitlines() if line.startswith("drawn"))
     for cell in ("1,000", "10,000", "5,000", "$1.25", "$7 per month"):
         assert cell in row
@@ -85,24 +85,24 @@ def test_a_table_and_a_bar_for_each_day_are_for_people(office: Office) -> None:
     assert bars[day(1)] == max(bars.values()) > bars[day(2)]
 
 
-def test_a_revoked_client_is_told_as_long_as_it_used_something(office: Office) -> None:
-    used = client_with_usage(office, "left-traces", days_0=1)
-    unused = client_with_usage(office, "left-none")
+def test_a_revoked_client_is_reported_as_long_as_it_used_something(runner: RelayRunner) -> None:
+    used = client_with_usage(runner, "left-traces", days_0=1)
+    unused = client_with_usage(runner, "left-none")
     for client in (used, unused):
-        office.quiet("keys", "revoke", client, "--yes")
-    told = {report["client"] for report in office.json("usage")}
-    assert used in told
-    assert unused not in told
+        runner.quiet("keys", "revoke", client, "--yes")
+    reported = {report["client"] for report in runner.json("usage")}
+    assert used in reported
+    assert unused not in reported
 
 
 @pytest.mark.parametrize("days", ["0", "401", "x"])
-def test_days_without_sense_are_refused(office: Office, days: str) -> None:
-    assert office.relay("usage", "--days", days).exit_code == 1
+def test_days_without_sense_are_refused(runner: RelayRunner, days: str) -> None:
+    assert runner.relay("usage", "--days", days).exit_code == 1
 
 
-def test_what_a_client_is_told_is_what_the_operator_is_told(office: Office) -> None:
-    made = office.json("keys", "create", "agreeing", "--budget-usd", "1")
-    url, headers = f"{office.stack.base_url}/v1", {"Authorization": f"Bearer {made['key']}"}
+def test_a_client_and_the_operator_get_the_same_report(runner: RelayRunner) -> None:
+    made = runner.json("keys", "create", "agreeing", "--budget-usd", "1")
+    url, headers = f"{runner.stack.base_url}/v1", {"Authorization": f"Bearer {made['key']}"}
     body = {
         "model": MODEL,
         "messages": [{"role": "user", "content": "Reply with: it works"}],
@@ -111,7 +111,7 @@ def test_what_a_client_is_told_is_what_the_operator_is_told(office: Office) -> N
     asked = requests.post(f"{url}/chat/completions", json=body, headers=headers, timeout=TIMEOUT)
     assert asked.status_code == 200, asked.text
     own = requests.get(f"{url}/usage", headers=headers, timeout=TIMEOUT).json()
-    report = report_of(office, made["client"]["id"], "--days", "31")
+    report = report_of(runner, made["client"]["id"], "--days", "31")
     del report["name"]
     assert report == own
     assert [row["requests"] for row in own["data"]] == [1]

@@ -116,7 +116,7 @@ function besideStreams(modelOf) {
     assert.equal(result.finishReason, 'length');
   });
 
-  // Unless told not to, it names an earlier answer by its id, which a stateless provider forgot.
+  // Unless disabled, it names an earlier answer by its id, which a stateless provider forgot.
   test('a second turn carries the first, with store: false', async () => {
     const model = modelOf('abliterated-model');
     const asked = { ...once(), model, providerOptions: { openai: { store: false } } };
@@ -139,7 +139,7 @@ function besideStreams(modelOf) {
   }
 
   test('a wrong client key is an APICallError', async () => {
-    const headers = { Authorization: 'Bearer sk-relay-somebody-else-000000000000' };
+    const headers = { Authorization: 'Bearer sk-relay-another-client-00000000000' };
     const model = modelOf('abliterated-model');
     const failure = await rejection(generateText({ ...once(), model, prompt: QUESTION, headers }));
     assert.equal(failure.statusCode, 401);

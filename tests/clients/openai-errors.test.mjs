@@ -66,7 +66,7 @@ for (const [endpoint, ask] of ENDPOINTS) {
       });
 
       test('a wrong client key is an AuthenticationError', async () => {
-        const headers = { Authorization: 'Bearer sk-relay-somebody-else-000000000000' };
+        const headers = { Authorization: 'Bearer sk-relay-another-client-00000000000' };
         const error = await refusal(ask({ model: MODEL, stream }, { headers }));
         assert.ok(error instanceof OpenAI.AuthenticationError);
         assert.equal(error.code, 'invalid_api_key');

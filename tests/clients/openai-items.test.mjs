@@ -19,11 +19,11 @@ const ITEMS = {
 
 for (const stream of STREAMS) {
   for (const [items, kinds] of Object.entries(ITEMS)) {
-    describe(`Responses, ${stream};${items}`, () => told(`${stream};${items}`, kinds));
+    describe(`Responses, ${stream};${items}`, () => itemTests(`${stream};${items}`, kinds));
   }
 }
 
-function told(switches, kinds) {
+function itemTests(switches, kinds) {
   const asked = { model: simulating(switches), input: QUESTION };
 
   test('the stream helper ends with every item', async () => {

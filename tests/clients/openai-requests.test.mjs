@@ -105,7 +105,7 @@ describe('what a provider may refuse is accepted', () => {
       assert.equal(response.output[0].name, weather.name);
     });
 
-    test(`a field that nobody knows, ${form}`, async () => {
+    test(`an unknown field, ${form}`, async () => {
       const completion = await complete({ made_up: 1 });
       assert.equal(completion.choices[0].message.content, ANSWER);
       const response = await respond({ made_up: 1 });

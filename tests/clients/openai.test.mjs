@@ -184,7 +184,7 @@ function assertComplete(response) {
   assert.ok(response.tool_choice);
   assert.ok(Array.isArray(response.tools));
   const { usage } = response;
-  if (usage === null) return; // the provider told none, as in its three-event streams
+  if (usage === null) return; // the provider sent none, as in its three-event streams
   assert.equal(usage.total_tokens, usage.input_tokens + usage.output_tokens);
   assert.equal(typeof usage.input_tokens_details.cached_tokens, 'number');
   assert.equal(typeof usage.output_tokens_details.reasoning_tokens, 'number');

@@ -53,17 +53,22 @@ def blocks_of(page: Path, root: Path = ROOT) -> list[Block]:
     that block prints, and no block of its own; `text example` is what it may print at other times.
     """
     found: list[Block] = []
-    told = 0  # paragraphs since the last block
+    paragraphs = 0  # paragraphs since the last block
     for token in MarkdownIt().parse(page.read_text()):
-        told += token.type == "paragraph_open" or 2 * (token.type == "heading_open")
+        paragraphs += token.type == "paragraph_open" or 2 * (token.type == "heading_open")
         if token.type not in {"fence", "code_block"}:
             continue
         language = (token.info.split() or [""])[0]
-        if token.info.strip() == "text" and told < 2 and found and found[-1].language in RUNNABLE:
+        if (
+            token.info.strip() == "text"
+            and paragraphs < 2
+            and found
+            and found[-1].language in RUNNABLE
+        ):
             found[-1] = replace(found[-1], prints=token.content)
         else:
             line = token.map[0] + 1 if token.map else 0
             where = str(page.relative_to(root))
             found.append(Block(page=where, line=line, language=language, text=token.content))
-        told = 0
+        paragraphs = 0
     return found

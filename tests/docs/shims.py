@@ -34,9 +34,11 @@ def aws(words: list[str]) -> None:
 
 def make(words: list[str]) -> None:
     """Look for the targets."""
-    told = (ROOT / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text()
     targets = [word for word in words if "=" not in word]
-    missing = [word for word in targets if not re.search(rf"^{word}:.* ## ", told, re.MULTILINE)]
+    missing = [
+        word for word in targets if not re.search(rf"^{word}:.* ## ", makefile, re.MULTILINE)
+    ]
     if missing or not targets:
         sys.exit(f"make has no target {missing}")
 

@@ -1,4 +1,4 @@
-"""Every block of every document does what it says, or a reason is told for which it cannot."""
+"""Every block of every document does what it says, or states a reason why it cannot."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def tried(block: Block) -> bool:
 def test_the_blocks_of_a_page_do_what_they_say(page: Path, shop: Workshop) -> None:
     reader = shop.for_a_reader_of(page.stem)
     complaints = [reader.complaint(block) for block in blocks_of(page) if tried(block)]
-    if told := "\n\n".join(filter(None, complaints)):
-        pytest.fail(told, pytrace=False)
+    if message := "\n\n".join(filter(None, complaints)):
+        pytest.fail(message, pytrace=False)
 
 
-def test_no_block_is_of_a_kind_that_nobody_tries() -> None:
+def test_no_block_is_of_an_untested_language() -> None:
     blocks = [block for page in pages() for block in blocks_of(page)]
     known = {*RUNNERS, *READERS, *NOT_TRIED_HERE}
     assert [str(block) for block in blocks if block.language not in known] == []

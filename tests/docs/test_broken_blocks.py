@@ -28,7 +28,7 @@ BROKEN = {
     "a warning": "```python\nimport warnings\nwarnings.warn('old')\n```",
     "another output": "```sh\necho one\n```\n\n```text\ntwo\n```",
     "JSON with a comma": '```json\n{"a": 1,}\n```',
-    "a language that nobody knows": "```cobol\nSTOP RUN.\n```",
+    "an unknown language": "```cobol\nSTOP RUN.\n```",
     "no language at all": "```\nfalse\n```",
     "YAML out of line": "```yaml\na: [\n```",
 }

@@ -18,7 +18,7 @@ OURS = {
     for kind in vars(errors).values()
     if isinstance(kind, type) and issubclass(kind, errors.RelayError)
 } - {None, "internal_error"}
-TOLD_BY_THE_GATEWAY = {
+SENT_BY_THE_GATEWAY = {
     "invalid_api_key",
     "unknown_route",
     "rate_limit_exceeded",
@@ -35,10 +35,10 @@ def rows(page: str, heading: str) -> list[list[str]]:
 
 
 def test_every_error_of_ours_is_explained() -> None:
-    told = TEXTS["docs/errors.md"]
-    assert [code for code in OURS | TOLD_BY_THE_GATEWAY if f"`{code}`" not in told] == []
+    documented = TEXTS["docs/errors.md"]
+    assert [code for code in OURS | SENT_BY_THE_GATEWAY if f"`{code}`" not in documented] == []
     written = (ROOT / "template.yaml").read_text()
-    assert [code for code in TOLD_BY_THE_GATEWAY if f'"code":"{code}"' not in written] == []
+    assert [code for code in SENT_BY_THE_GATEWAY if f'"code":"{code}"' not in written] == []
 
 
 def test_the_parameters_are_the_template_s_with_their_defaults() -> None:
@@ -56,12 +56,12 @@ def code(default: object) -> str:
 
 
 def test_what_stays_behind_when_a_stack_is_removed_is_what_deploy_says() -> None:
-    told = {cells[0].strip("`") for cells in rows("docs/deploy.md", "Remove it")}
+    documented = {cells[0].strip("`") for cells in rows("docs/deploy.md", "Remove it")}
     resources = TEMPLATE.translated["Resources"]
     kept = {name for name, r in resources.items() if r.get("DeletionPolicy") == "Retain"}
-    assert kept == told
+    assert kept == documented
     assert {
-        name for name in told if resources[name].get("UpdateReplacePolicy") != "Retain"
+        name for name in documented if resources[name].get("UpdateReplacePolicy") != "Retain"
     } == set()
 
 
@@ -111,15 +111,15 @@ def test_the_readme_is_short_enough_to_be_read() -> None:
     assert len(TEXTS["README.md"].splitlines()) <= 205
 
 
-def test_the_alarms_whose_cost_is_told_are_those_of_the_template() -> None:
-    (told,) = re.findall(r"^ALARM_METRICS = (\d+)$", TEXTS["docs/costs.md"], re.MULTILINE)
+def test_the_alarms_whose_cost_is_reported_are_those_of_the_template() -> None:
+    (documented,) = re.findall(r"^ALARM_METRICS = (\d+)$", TEXTS["docs/costs.md"], re.MULTILINE)
     alarms = TEMPLATE.of_type("AWS::CloudWatch::Alarm")
     watched = {
         name: sum("MetricStat" in each for each in alarm.get("Metrics", [{"MetricStat": alarm}]))
         for name, alarm in alarms.items()
         if TEMPLATE.translated["Resources"][name]["Condition"] == "RaisesAlarms"
     }
-    assert int(told) == sum(watched.values())
+    assert int(documented) == sum(watched.values())
 
 
 SUITES = {
@@ -144,8 +144,8 @@ def test_what_works_with_which_client_is_what_the_suites_prove() -> None:
     for client, pattern in SUITES.items():
         suites = [path.read_text() for path in sorted(ROOT.glob(pattern))]
         titles = re.findall(r"def (test_\w+)|test\((['`].*?['`]), ", "".join(suites))
-        told = "\n".join("".join(title).replace("_", " ") for title in titles)
-        proven = ["yes" if re.search(words, told) else "–" for words in FEATURES.values()]
+        tested = "\n".join("".join(title).replace("_", " ") for title in titles)
+        proven = ["yes" if re.search(words, tested) else "–" for words in FEATURES.values()]
         rows.append([client, *proven])
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     assert table in TEXTS["docs/sdks.md"], f"the table of clients should be:\n{table}"

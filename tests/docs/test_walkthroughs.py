@@ -64,7 +64,7 @@ def do(words: list[str], folder: Path, given: str = "") -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def test_what_is_told_is_all_that_the_project_s_own_tests_ask(extended: Path) -> None:
+def test_the_documented_changes_are_all_that_the_project_s_own_tests_ask(extended: Path) -> None:
     do([sys.executable, "-m", "pytest", "-q", *HELD_AGAINST_IT], extended)
 
 
@@ -103,7 +103,7 @@ def test_the_new_endpoint_answers_behind_the_authorizer(client: openai.OpenAI) -
     assert requests.get(url, headers=key, timeout=60).json() == {"client": None}
 
 
-def test_the_new_metric_is_told(client: openai.OpenAI, extended: Path) -> None:
+def test_the_new_metric_is_reported(client: openai.OpenAI, extended: Path) -> None:
     headers = {"Idempotency-Key": str(uuid.uuid4())}
     for _ in range(2):
         client.responses.create(model=MODEL, input="Hello", extra_headers=headers)

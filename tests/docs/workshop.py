@@ -38,12 +38,12 @@ class Workshop:
 
     def for_a_reader_of(self, page: str) -> Workshop:
         """The same, with a folder that no other page has left anything in."""
-        desk = self.folder / "readers" / page
-        if not desk.exists():
-            desk.mkdir(parents=True)
-            (desk / "provider-key.txt").write_text(DEFAULT_KEY)
-            copytree(ROOT / "events", desk / "events", symlinks=True)
-        return Workshop(desk, self.environment)
+        reader = self.folder / "readers" / page
+        if not reader.exists():
+            reader.mkdir(parents=True)
+            (reader / "provider-key.txt").write_text(DEFAULT_KEY)
+            copytree(ROOT / "events", reader / "events", symlinks=True)
+        return Workshop(reader, self.environment)
 
     def complaint(self, block: Block) -> str:
         """What is wrong with a block; empty if it does what it says."""
@@ -54,7 +54,7 @@ class Workshop:
                 return f"{block} cannot be read: {error}"
             return ""
         if block.language not in RUNNERS:
-            return f"{block} is of a kind that nobody tries: {block.language!r}"
+            return f"{block} is of an untested language: {block.language!r}"
         run = self.run(block)
         if run.returncode or (run.stderr and block.language == "python"):
             return f"{block} ends with {run.returncode}:\n{run.stdout}{run.stderr}"

@@ -43,7 +43,7 @@ class AwsCall:
 
 
 def calls_in(asked: Asked, status: int) -> Iterator[AwsCall]:
-    """What IAM is asked; ValueError if that cannot be told. Several things for some requests."""
+    """What IAM is asked; ValueError if that cannot be derived. Several things for some requests."""
     signed = SIGNATURE.search(asked.headers.get("authorization", "") or unquote(asked.path))
     if not signed:
         raise ValueError("not signed")
@@ -97,7 +97,7 @@ def keyed_by(said: Said) -> Said:
 
 
 def in_s3(asked: Asked, status: int) -> Iterator[Request]:
-    """What a request to S3 asks; one that is told that an object is missing may list its bucket."""
+    """What a request to S3 asks; learning that an object is missing takes the right to list."""
     url = urlsplit(asked.path)
     query = parse_qs(url.query, keep_blank_values=True)
     bucket, _, key = unquote(url.path).lstrip("/").partition("/")

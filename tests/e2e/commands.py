@@ -1,4 +1,4 @@
-"""`python -m local run|demo`, started as somebody at a terminal starts them."""
+"""`python -m local run|demo`, started as from a terminal."""
 
 import os
 import shutil

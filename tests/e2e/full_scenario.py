@@ -39,7 +39,7 @@ class User:
     client: openai.OpenAI  # has no budget, so that models may be asked for that have no price
     rich: openai.OpenAI
     poor: openai.OpenAI  # cannot pay for a single row
-    told: dict[str, str] = field(default_factory=dict)  # by the webhook: kinds of events, by id
+    webhook_events: dict[str, str] = field(default_factory=dict)  # kinds, by id
 
     @property
     def bucket(self) -> str:
@@ -63,8 +63,8 @@ class User:
         wait_for(lambda: any(call.switches.get("id") == name for call in provider.calls))
 
     def wait_for_news(self, kind: str, times: int) -> None:
-        """Wait until the webhook was told of so many events of a kind."""
-        wait_for(lambda: [*self.told.values()].count(kind) >= times)
+        """Wait until the webhook got so many events of a kind."""
+        wait_for(lambda: [*self.webhook_events.values()].count(kind) >= times)
 
 
 def use_everything(user: User) -> None:
@@ -103,8 +103,8 @@ def use_relays(client: openai.OpenAI) -> None:
 def see_a_doctor(user: User) -> None:
     """The function that looks at the secret and the provider."""
     name = user.stack.template.ref("DoctorFunction")
-    told = user.stack.aws("lambda").invoke(FunctionName=name, Payload=b"{}")["Payload"].read()
-    assert json.loads(told)["healthy"] is True
+    report = user.stack.aws("lambda").invoke(FunctionName=name, Payload=b"{}")["Payload"].read()
+    assert json.loads(report)["healthy"] is True
 
 
 def use_files(client: openai.OpenAI, user: User) -> None:

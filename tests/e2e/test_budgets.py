@@ -151,7 +151,7 @@ def stack(
         log=tmp_path_factory.mktemp("stack") / "functions.log",
         upstream_url=paid.base_url,
         parameters={"ThrottleRequestsPerSecond": 1000, "ThrottleBurst": 1000},
-        # A function reads on when its caller has left; nobody here wants to wait for that.
+        # A function reads on when its caller has left; this test does not wait for that.
         environment={"UPSTREAM_IDLE_SECONDS": "4"},
         concurrency=ENVIRONMENTS,
     )
@@ -216,10 +216,12 @@ def test_random_calls_at_once_leave_the_sum_of_their_costs_and_stay_within_the_b
         for body, status in zip(bodies, statuses, strict=True)
     )
     spent = caller.settled()
-    told = Counter(zip((body["user"].partition(":")[0] for body in bodies), statuses, strict=True))
-    assert spent == expected <= caller.budget_nanos, told
+    outcomes = Counter(
+        zip((body["user"].partition(":")[0] for body in bodies), statuses, strict=True)
+    )
+    assert spent == expected <= caller.budget_nanos, outcomes
     assert 402 in statuses
-    assert sum(status == 200 for status in statuses) > AFFORDABLE / 2, told
+    assert sum(status == 200 for status in statuses) > AFFORDABLE / 2, outcomes
 
 
 def due(body: dict[str, Any], status: int) -> int:
@@ -285,10 +287,10 @@ def test_a_client_sees_over_the_wire_what_its_calls_came_to(stack: Stack) -> Non
     caller = Budgeted(stack, 10**9)
     assert caller.ask(question("answers", 120_000)).status_code == 200
     usage = requests.get(f"{stack.base_url}/v1/usage", headers=caller.headers, timeout=200)
-    told = usage.json()
-    assert (told["client"], told["budget"]["spent_usd"]) == (caller.id, 0.00012)
-    assert [used["cost_usd"] for used in told["data"]] == [0.00012]
-    assert caller.key not in json.dumps(told)
+    report = usage.json()
+    assert (report["client"], report["budget"]["spent_usd"]) == (caller.id, 0.00012)
+    assert [used["cost_usd"] for used in report["data"]] == [0.00012]
+    assert caller.key not in json.dumps(report)
 
 
 def test_the_stack_s_own_key_has_no_usage_to_show(stack: Stack) -> None:

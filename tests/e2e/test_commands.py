@@ -43,7 +43,7 @@ def test_demo_proves_every_vector_and_ends_with_0(project: Path) -> None:
     assert "FAIL" not in printed
 
 
-def test_a_list_of_providers_is_told_by_its_names(project: Path, loop: Loop) -> None:
+def test_a_list_of_providers_is_reported_by_its_names(project: Path, loop: Loop) -> None:
     provider = Provider(key="sk-x")
     there = {"name": "there", "base_url": loop.run(provider.start())}
     listed = json.dumps([{"name": "gone", "base_url": "http://127.0.0.1:1"}, there])

@@ -35,16 +35,16 @@ PARAMETERS = {"BatchRowsAtOnce": 4, "ThrottleRequestsPerSecond": 1000, "Throttle
 
 
 class Hook:
-    """A webhook on loopback; `told` has the kinds of its events, by id, as some come twice."""
+    """A webhook on loopback; `events` has their kinds, by id, as some come twice."""
 
     def __enter__(self) -> Hook:
-        self.told = told = dict[str, str]()
+        self.events = events = dict[str, str]()
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 event = json.loads(body)
-                told[event["id"]] = event["type"]
+                events[event["id"]] = event["type"]
                 self.send_response(204)
                 self.end_headers()
 
@@ -132,9 +132,9 @@ def observed(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[O
                 key_of(stack, POOR, 1),
             )
         )
-        use_everything(User(stack, client, rich, poor, hook.told))
+        use_everything(User(stack, client, rich, poor, hook.events))
         observed = Observed(stack, recorder)
-        with suppress(TimeoutError):  # what is missing then is told by the test
+        with suppress(TimeoutError):  # the test reports what is missing then
             wait_for(lambda: not any(map(observed.missing, FUNCTIONS)), LAST_CALL_SECONDS)
         yield observed
 

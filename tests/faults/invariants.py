@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from local.stack import Stack
     from tests.faults.fault import Fault, Outcomes
-    from tests.faults.load.callers import Told
+    from tests.faults.load.callers import CallResult
     from tests.faults.provider.faulty_provider import FaultyProvider
 
 CANARIES = (PROVIDER_KEY, PROMPT, ANSWER.split()[0])
@@ -24,16 +24,18 @@ _SPARE_FILES = 2  # a connection may be opened anew before the old one is collec
 _LATE: Outcomes = frozenset({Outcome.REFUSED, Outcome.BROKE, Outcome.CUT})
 
 
-def honest_outcomes(fault: Fault, told: Told) -> Outcomes:
-    """Which outcomes are honest; whatever takes so long may have been given up, and be told so."""
-    return fault.honest | _LATE if told.seconds >= IDLE_SECONDS else fault.honest
+def honest_outcomes(fault: Fault, result: CallResult) -> Outcomes:
+    """Which outcomes are honest; a slow call may also have been given up."""
+    return fault.honest | _LATE if result.seconds >= IDLE_SECONDS else fault.honest
 
 
-def told_wrong(
-    told: Iterable[Told], around: Fault | None = None, longest_seconds: float = LONGEST_SECONDS
+def ended_wrong(
+    results: Iterable[CallResult],
+    around: Fault | None = None,
+    longest_seconds: float = LONGEST_SECONDS,
 ) -> Iterator[str]:
     """Calls that did not end as honest ones do, or not in time."""
-    for each in told:
+    for each in results:
         fault = around or each.question.fault
         if each.outcome not in honest_outcomes(fault, each):
             yield f"{describe(each)} is not honest"
@@ -41,18 +43,18 @@ def told_wrong(
             yield f"{describe(each)} took too long"
 
 
-def paid_wrong(told: Iterable[Told], provider: FaultyProvider) -> Iterator[str]:
-    """Calls that were paid twice, or paid although their callers were told otherwise."""
-    for each in told:
+def paid_wrong(results: Iterable[CallResult], provider: FaultyProvider) -> Iterator[str]:
+    """Calls that were paid twice, or paid although their callers got an error."""
+    for each in results:
         times = provider.paid[each.question.name]
         if times > (0 if each.outcome == Outcome.REFUSED else 1):
             yield f"{describe(each)} was paid {times} times"
     yield from (f"the provider was asked for {path}" for path in provider.led_astray)
 
 
-def charged_wrong(told: Iterable[Told], spent_nanos: int) -> Iterator[str]:
+def charged_wrong(results: Iterable[CallResult], spent_nanos: int) -> Iterator[str]:
     """An account that shows something else than what its calls came to."""
-    expected = sum(each.charge_nanos for each in told)
+    expected = sum(each.charge_nanos for each in results)
     if spent_nanos != expected:
         yield f"the account shows {spent_nanos} nanodollars, the calls came to {expected}"
 
@@ -65,13 +67,13 @@ def printed(log: Path, *more: str) -> Iterator[str]:
             yield f"{canary[:12]}… was printed to {log.name}"
 
 
-def describe(told: Told) -> str:
+def describe(result: CallResult) -> str:
     """A call in a few words."""
-    question = told.question
+    question = result.question
     kind = f"{question.form.surface}{', streamed' if question.form.streamed else ''}"
     return (
-        f"{question.name} ({question.fault.name}; {kind}): {told.outcome.value}, {told.why}, "
-        f"{told.seconds:.1f} s"
+        f"{question.name} ({question.fault.name}; {kind}): {result.outcome.value}, {result.why}, "
+        f"{result.seconds:.1f} s"
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 OURS = "internal_error"  # no input may bring that about
 _MAY_BE_PAID = {UpstreamFailed.code, UpstreamTimedOut.code}
 
-Verdict = tuple[Outcome, str, bool]  # and whether the usage was told
+Verdict = tuple[Outcome, str, bool]  # and whether the usage was sent
 
 
 def judged(form: Form, status: int, body: bytes) -> Verdict:
@@ -80,20 +80,20 @@ def _events(body: bytes) -> list[Any]:
 def _chat_stream(events: list[Any]) -> Verdict:
     said = [event for event in events if event and event.get("choices")]
     text = "".join(event["choices"][0]["delta"].get("content") or "" for event in said)
-    usage_is_told = any(event and event.get("usage") for event in events)
+    has_usage = any(event and event.get("usage") for event in events)
     if not ANSWER.startswith(text):
         return _dishonest("another answer")
     if events[-1] is None:
         if any(event and event.get("error") for event in events):
-            return Outcome.CUT, "error, then DONE", usage_is_told
+            return Outcome.CUT, "error, then DONE", has_usage
         is_whole = text == ANSWER and said[-1]["choices"][0]["finish_reason"] == "stop"
         return (
-            (Outcome.ANSWERED, "200", usage_is_told)
+            (Outcome.ANSWERED, "200", has_usage)
             if is_whole
             else _dishonest("a clean end too early")
         )
     error = events[-1].get("error")
-    return (Outcome.CUT, str(error.get("code")), usage_is_told) if error else _dishonest("no end")
+    return (Outcome.CUT, str(error.get("code")), has_usage) if error else _dishonest("no end")
 
 
 def _responses_stream(events: list[Any]) -> Verdict:

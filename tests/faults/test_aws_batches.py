@@ -68,7 +68,7 @@ def now_and_then(door: FaultyAws, seed: int, one_in: int) -> None:
 
 
 def until_done(work: Callable[[], Any]) -> Any:
-    """Do something again as long as it raises, as whoever invokes functions does."""
+    """Do something again as long as it raises, as the invoker of a function does."""
     for _ in range(PATIENCE):
         try:
             return work()
@@ -88,8 +88,8 @@ def test_a_batch_through_a_failing_aws_has_every_row_once(
     lines = [line(row, messages=[MESSAGES[0] | {"name": f"row-{row}"}]) for row in range(ROWS)]
     batch = world.add_batch(b"".join(lines), client=client(10**12))
     now_and_then(door, SEED, one_in=5)
-    told = {"execution": EXECUTION, "input": {"owner": batch.owner, "batch": batch.id}}
-    assert until_done(lambda: plan(told, None))["outcome"] == "planned"
+    event = {"execution": EXECUTION, "input": {"owner": batch.owner, "batch": batch.id}}
+    assert until_done(lambda: plan(event, None))["outcome"] == "planned"
     for chunk in until_done(lambda: parse_manifest(world.bucket.get(manifest_key(batch.id)))):
         work_through(worker_setup, batch, chunk)
     until_done(lambda: assembled(world, batch))
@@ -102,7 +102,7 @@ def test_a_batch_through_a_failing_aws_has_every_row_once(
     account = Accounts(Door(world.endpoint_url), table, dynamodb()).read()
     assert is_sound(account)
     assert account.spent == ROWS * ROW_NANOS
-    assert {event["detail-type"] for event in news.told()} == {"batch.completed"}
+    assert {event["detail-type"] for event in news.take()} == {"batch.completed"}
     assert [word for word in SECRETS if word in printed] == []
     assert met > 50
 

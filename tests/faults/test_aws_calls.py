@@ -55,15 +55,15 @@ def test_every_call_has_one_honest_outcome_and_the_ledger_what_was_paid(
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(Call.ask, made))
     callers.door.calm()
-    told = "".join(capfd.readouterr())
+    printed = "".join(capfd.readouterr())
     both = list(zip(made, answers, strict=True))
     assert [call.name for call, answer in both if not call.is_honest(answer)] == []
     assert [a.error["code"] for a in answers if a.status == 409] == []  # each key came once
     assert len(asked(callers)) == len({*asked(callers)})
     sent_in_vain = [call.name for call, a in both if a.status == 503 and a.error["code"] in OURS]
     assert {*sent_in_vain}.isdisjoint(asked(callers))
-    assert_ledger_is_right(callers, made, told)
-    assert [word for word in SECRETS if word in told] == []
+    assert_ledger_is_right(callers, made, printed)
+    assert [word for word in SECRETS if word in printed] == []
     assert len(callers.door.met) > len(PASSING)
 
 
@@ -81,10 +81,10 @@ def test_repeats_after_the_faults_pay_nothing_twice(
     assert len(asked(callers)) == len({*asked(callers)})
     # A key whose answer could not be kept stays in use for the function's time.
     assert {200} <= {answer.status for answer in again} <= {200, 409}
-    told_twice = [
+    answered_twice = [
         (a.body, b.body) for a, b in zip(first, again, strict=True) if a.status == b.status
     ]
-    assert [told for told, same in told_twice if told != same] == []
+    assert [body for body, same in answered_twice if body != same] == []
     assert_ledger_is_right(callers, made, "".join(capfd.readouterr()))
 
 

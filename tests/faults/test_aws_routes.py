@@ -1,4 +1,4 @@
-"""Files and batches over the API while AWS fails: told as it is, and well again afterwards."""
+"""Files and batches over the API while AWS fails: an error as such, then healthy again."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ DYNAMODB, ALL = ("dynamodb",), ("dynamodb", "s3")
     ("fault", "services"),
     [(LOST, DYNAMODB), (AWAY, DYNAMODB), (THROTTLED, DYNAMODB), (DENIED, DYNAMODB), (DENIED, ALL)],
 )
-def test_an_outage_is_told_as_one_on_every_route_and_leaves_no_trace(
+def test_an_outage_is_reported_as_one_on_every_route_and_leaves_no_trace(
     door: FaultyAws, api: BatchApi, state_machine: str, fault: str, services: tuple[str, ...]
 ) -> None:
     client = api.client()
@@ -71,8 +71,8 @@ def test_an_outage_is_told_as_one_on_every_route_and_leaves_no_trace(
     door.fault = lambda name: fault if name.partition(".")[0] in services else None
     made = calls(client, file, batch)
     with ThreadPoolExecutor(len(made)) as pool:
-        told = dict(zip(made, pool.map(outcome, made.values()), strict=True))
-    assert told == dict.fromkeys(made, "503 batches_unavailable")
+        outcomes = dict(zip(made, pool.map(outcome, made.values()), strict=True))
+    assert outcomes == dict.fromkeys(made, "503 batches_unavailable")
     door.calm()
     assert {name: outcome(call) for name, call in made.items()} == dict.fromkeys(made, "ok")
 

@@ -63,8 +63,8 @@ def test_a_deadline_at_any_moment_leaves_an_honest_answer_and_a_right_ledger(
 
 
 def charged(callers: Callers, call: Call, answer: Answered) -> int:
-    """Return what a call costs: nothing unsent, its price, or the worst if nobody knows."""
+    """Return what a call costs: nothing unsent, its price, or the highest if it is unknown."""
     if call.name not in asked(callers):
         return 0
-    is_told = answer.status == 200 and b"estimated_cost_usd" in answer.body
-    return call.nanos if is_told else call.worst
+    has_cost = answer.status == 200 and b"estimated_cost_usd" in answer.body
+    return call.nanos if has_cost else call.worst

@@ -148,7 +148,7 @@ def test_a_job_killed_at_any_moment_is_done_when_its_message_comes_again(
         return {"Records": job_world.receive()}
 
     assert invocations.invoke("job_worker", send(0)) == {"batchItemFailures": []}
-    job_world.told()
+    job_world.take_events()
     for moment in some(invocations.moments):
         event, before = send(moment + 1), len(job_world.provider.requests)
         invocations.invoke("job_worker", event, moment)
@@ -161,8 +161,10 @@ def test_a_job_killed_at_any_moment_is_done_when_its_message_comes_again(
         # Who dies with an answer in its hands is the one exception to paying once.
         assert made == (2 if first and not was_kept else 1)
         assert job_world.result(f"job-{moment + 1}")["response"]["status_code"] == 200
-        told = [data["id"] for kind, data in job_world.told() if kind == "job.completed"]
-        assert {*told} == {f"job-{moment + 1}"}
+        completed = [
+            data["id"] for kind, data in job_world.take_events() if kind == "job.completed"
+        ]
+        assert {*completed} == {f"job-{moment + 1}"}
     assert [word for word in SECRETS if word in invocations.printed()] == []
 
 
@@ -217,14 +219,14 @@ def test_the_last_step_of_a_batch_killed_at_any_moment_ends_it_once(
     assert invocations.invoke("batch_assemble", event(batch()))["wait_seconds"] == 0
     for moment in some(invocations.moments):
         killed = batch()
-        news.told()
+        news.take()
         invocations.invoke("batch_assemble", event(killed), moment)
         assert assemble(killed) == 0
         known = now_of(batch_aws, killed)
         assert (known.status, known.completed, known.failed) == ("completed", 4, 1)
         assert sorted(ids_of(batch_aws, killed, "output")) == ["row-0", "row-2", "row-3", "row-4"]
         assert ids_of(batch_aws, killed, "errors") == ["row-1"]
-        assert {told["detail-type"] for told in news.told()} == {"batch.completed"}
+        assert {event["detail-type"] for event in news.take()} == {"batch.completed"}
 
 
 def test_a_plan_killed_at_any_moment_is_made_anew(
@@ -232,8 +234,8 @@ def test_a_plan_killed_at_any_moment_is_made_anew(
 ) -> None:
     def event() -> dict[str, Any]:
         made = batch_aws.add_batch(input_of(5))
-        told = {"owner": made.owner, "batch": made.id}
-        return {"execution": f"{EXECUTION}-{made.id}", "input": told}
+        event = {"owner": made.owner, "batch": made.id}
+        return {"execution": f"{EXECUTION}-{made.id}", "input": event}
 
     assert invocations.invoke("batch_plan", event())["outcome"] == "planned"
     for moment in some(invocations.moments):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tests.faults.environment import BudgetedClient
 from tests.faults.fault import FORMS, Outcome
 from tests.faults.fault_schedule import Deck
-from tests.faults.invariants import charged_wrong, describe, paid_wrong, told_wrong
+from tests.faults.invariants import charged_wrong, describe, ended_wrong, paid_wrong
 from tests.faults.load.callers import ask
 from tests.faults.provider.connection_faults import CONNECTION_FAULTS
 from tests.support.scripted_provider import wait_until
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from llm_relay.billing.ledger_account import ReservedAmount
     from tests.faults.fault import Fault, World
-    from tests.faults.load.callers import Question, Told
+    from tests.faults.load.callers import CallResult, Question
 
 VOLLEY = 16
 Outcomes = Counter[tuple[str, Outcome]]  # by the kind of fault
@@ -67,20 +67,20 @@ class Walk:
         self.steps += 1
         before = self.client.account().spent
         with around.around(self.world) if around and around.around else nullcontext():
-            told = self._ask(questions)
-        for each in told:
+            results = self._ask(questions)
+        for each in results:
             self.outcomes[(around or each.question.fault).kind, each.outcome] += 1
         spent = self._settled() - before
-        if wrong := list(self._wrong(told, around, spent)):
+        if wrong := list(self._wrong(results, around, spent)):
             where = f"seed {self.seed}, step {self.steps}{f': {around.name}' if around else ''}"
-            raise InvariantBrokenError("\n".join([where, *wrong, "", *map(describe, told)]))
+            raise InvariantBrokenError("\n".join([where, *wrong, "", *map(describe, results)]))
 
-    def _wrong(self, told: list[Told], around: Fault | None, spent: int) -> Iterator[str]:
-        yield from told_wrong(told, around)
-        yield from paid_wrong(told, self.world.provider)
-        yield from charged_wrong(told, spent)
+    def _wrong(self, results: list[CallResult], around: Fault | None, spent: int) -> Iterator[str]:
+        yield from ended_wrong(results, around)
+        yield from paid_wrong(results, self.world.provider)
+        yield from charged_wrong(results, spent)
         for name, hold in self._left_over().items():
-            self._known_holds.add(name)  # told of once
+            self._known_holds.add(name)  # reported once
             yield f"{name} still holds {hold.nanos} nanodollars until {hold.expires_at}"
 
     def _settled(self) -> int:
@@ -92,15 +92,15 @@ class Walk:
         holds = self.client.account().reservations
         return {name: hold for name, hold in holds.items() if name not in self._known_holds}
 
-    def _ask(self, questions: list[Question]) -> list[Told]:
+    def _ask(self, questions: list[Question]) -> list[CallResult]:
         return asyncio.run(self._ask_all(questions))
 
-    async def _ask_all(self, questions: list[Question]) -> list[Told]:
+    async def _ask_all(self, questions: list[Question]) -> list[CallResult]:
         async with self.client.session() as session:
             calls = (ask(session, self.client.base_url, question) for question in questions)
             return await asyncio.gather(*calls)
 
 
-def all_answered(told: list[Told]) -> bool:
+def all_answered(results: list[CallResult]) -> bool:
     """Whether every call was answered whole."""
-    return all(each.outcome == Outcome.ANSWERED for each in told)
+    return all(each.outcome == Outcome.ANSWERED for each in results)

@@ -65,13 +65,13 @@ def client(job_world: JobWorld) -> Iterator[openai.OpenAI]:
 
     def answer(request: httpx.Request) -> httpx.Response:
         query = dict(request.url.params)
-        told = job_world.ask(
+        answer = job_world.ask(
             request.method,
             request.url.path,
             request.content.decode() or None,
             queryStringParameters=query or None,
         )
-        return httpx.Response(told.status, headers=told.headers, content=told.body)
+        return httpx.Response(answer.status, headers=answer.headers, content=answer.body)
 
     transport = httpx.MockTransport(answer)
     with (
@@ -129,7 +129,7 @@ def test_the_official_client_cancels_what_is_queued_and_it_is_never_asked(
     assert job_world.deliver(job_world.receive()) == []
     assert job_world.provider.requests == []
     assert client.responses.retrieve(made.id).status == "cancelled"
-    assert job_world.told() == [("response.cancelled", {"id": made.id, "owner": OWNER})]
+    assert job_world.take_events() == [("response.cancelled", {"id": made.id, "owner": OWNER})]
 
 
 def while_it_is_asked(
@@ -159,7 +159,7 @@ def test_the_answer_of_a_response_cancelled_meanwhile_is_dropped(job_world: JobW
     while_it_is_asked(job_world, lambda: job_world.ask("POST", f"{PATH}/{response_id}/cancel"))
     after = retrieved(job_world, response_id)
     assert (after["status"], after["output"], after["usage"]) == ("cancelled", [], None)
-    assert [told for told, _ in job_world.told()] == ["response.cancelled"]
+    assert [kind for kind, _ in job_world.take_events()] == ["response.cancelled"]
 
 
 def lies(world: JobWorld, response_id: str) -> Any:
@@ -204,7 +204,7 @@ def test_of_a_response_deleted_meanwhile_nothing_is_left(job_world: JobWorld) ->
     path = f"{PATH}/{queued(job_world)}"
     while_it_is_asked(job_world, lambda: job_world.ask("DELETE", path))
     assert list(job_world.batch.bucket.keys("responses/")) == []
-    assert job_world.told() == []
+    assert job_world.take_events() == []
 
 
 def test_what_is_put_down_in_the_middle_of_a_deletion_is_deleted_too(job_world: JobWorld) -> None:
@@ -227,13 +227,13 @@ def test_a_response_ends_as_the_provider_says(job_world: JobWorld, status: str) 
     response_id = queued(job_world)
     job_world.deliver(job_world.receive())
     assert retrieved(job_world, response_id)["status"] == status
-    assert job_world.told() == [(f"response.{status}", {"id": response_id, "owner": OWNER})]
+    assert job_world.take_events() == [(f"response.{status}", {"id": response_id, "owner": OWNER})]
 
 
 @pytest.mark.parametrize(
     ("script", "code"), [(whole(422, REFUSAL), "c"), ([CLOSE], "upstream_error")]
 )
-def test_a_refusal_is_told_by_the_response_itself(
+def test_a_refusal_is_reported_by_the_response_itself(
     job_world: JobWorld, script: Any, code: str
 ) -> None:
     job_world.provider.scripts = [script]
@@ -259,7 +259,7 @@ def test_a_failure_that_may_pass_queues_it_again_and_the_last_one_fails_it(
     assert retrieved(job_world, response_id)["status"] == "failed"
 
 
-def test_ten_deliveries_are_the_most_unless_the_function_is_told_otherwise(
+def test_ten_deliveries_are_the_most_unless_the_function_is_configured_otherwise(
     job_world: JobWorld,
 ) -> None:
     job_world.batch.environment.delenv("JOBS_MAX_DELIVERIES", raising=False)
@@ -365,7 +365,7 @@ def test_without_sqs_nothing_is_asked_and_the_caller_may_try_again(
 
 
 @pytest.mark.parametrize("background", [False, None])
-def test_whoever_does_not_want_the_background_is_answered_at_once(
+def test_a_caller_without_background_is_answered_at_once(
     job_world: JobWorld, background: bool | None
 ) -> None:
     job_world.provider.scripts = [whole(200, RESPONSE)]
@@ -391,7 +391,7 @@ def answers(job_world: JobWorld) -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("answers")
-def test_a_repeat_under_an_idempotency_key_is_told_the_same_response(
+def test_a_repeat_under_an_idempotency_key_gets_the_same_response(
     job_world: JobWorld,
 ) -> None:
     headers = {"Idempotency-Key": "k-1"}
@@ -453,7 +453,7 @@ def test_a_response_is_charged_once_to_its_client_s_budget(
     assert job_world.deliver(messages) == job_world.deliver(messages) == []
     account = budgeted.read()
     assert (account.spent, account.reservations) == (120_000, {})
-    assert job_world.told()[0] == ("response.completed", {"id": made["id"], "owner": CLIENT})
+    assert job_world.take_events()[0] == ("response.completed", {"id": made["id"], "owner": CLIENT})
 
 
 def test_an_answer_that_is_dropped_is_charged_all_the_same(

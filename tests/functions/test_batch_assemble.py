@@ -46,8 +46,8 @@ def planned(world: BatchAws, rows: int, **more: Any) -> Batch:
     """A batch whose rows may be run."""
     world.environment.setenv("BATCH_ROWS_PER_CHUNK", str(PER_CHUNK))
     batch = world.add_batch(input_of(rows), **more)
-    told = {"owner": batch.owner, "batch": batch.id}
-    assert plan({"execution": EXECUTION, "input": told}, None)["outcome"] == "planned"
+    event = {"owner": batch.owner, "batch": batch.id}
+    assert plan({"execution": EXECUTION, "input": event}, None)["outcome"] == "planned"
     return now_of(world, batch)
 
 
@@ -76,16 +76,16 @@ def context(seconds: float = 600) -> Context:
 
 
 def assemble(batch: Batch, **more: Any) -> int:
-    told = handler({"owner": batch.owner, "batch": batch.id} | more, context())
-    assert told.keys() == {"owner", "batch", "wait_seconds"}
-    seconds: int = told["wait_seconds"]
+    outcome = handler({"owner": batch.owner, "batch": batch.id} | more, context())
+    assert outcome.keys() == {"owner", "batch", "wait_seconds"}
+    seconds: int = outcome["wait_seconds"]
     return seconds
 
 
 def died(batch: Batch, execution: str = EXECUTION, **more: Any) -> dict[str, Any]:
     """The event that an execution of a batch has died."""
-    told = json.dumps({"owner": batch.owner, "batch": batch.id} | more)
-    detail = {"executionArn": execution, "status": "TIMED_OUT", "input": told}
+    given = json.dumps({"owner": batch.owner, "batch": batch.id} | more)
+    detail = {"executionArn": execution, "status": "TIMED_OUT", "input": given}
     return {"source": "aws.states", "time": "2026-11-21T12:00:00Z", "detail": detail}
 
 
@@ -140,7 +140,7 @@ def test_results_become_two_files_that_are_counted_once(batch_aws: BatchAws, new
         assert file.bytes == len(batch_aws.bucket.get(file.key))
         assert file.purpose == "batch_output"
         assert (file.expires_at or 0) - file.created_at == 3600
-    (event,) = news.told()
+    (event,) = news.take()
     assert event["detail-type"] == "batch.completed"
     place = f"s3://{batch_aws.bucket.name}/batches/{batch.id}"
     assert event["detail"]["data"] == {
@@ -173,7 +173,7 @@ def test_a_file_without_a_line_is_no_file(batch_aws: BatchAws, news: News) -> No
     known = now_of(batch_aws, batch)
     assert (known.error_file_id, known.output_file_id is None) == (None, False)
     assert not list(batch_aws.bucket.keys(f"{batch.results}errors"))
-    assert news.told()[0]["detail"]["data"]["errors"] is None
+    assert news.take()[0]["detail"]["data"]["errors"] is None
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_a_file_without_a_line_is_no_file(batch_aws: BatchAws, news: News) -> No
         ({"status": IN_PROGRESS}, ("completed", "batch_failed", 4)),
     ],
 )
-def test_rows_that_were_never_run_are_told_with_the_reason(
+def test_rows_that_were_never_run_are_reported_with_the_reason(
     batch_aws: BatchAws, news: News, changes: dict[str, Any], expected: tuple[str, str, int]
 ) -> None:
     status, code, failed = expected
@@ -201,7 +201,7 @@ def test_rows_that_were_never_run_are_told_with_the_reason(
     known = now_of(batch_aws, batch)
     assert (known.status, known.completed, known.failed) == (status, 1, failed)
     assert known.times[f"{status}_at"]
-    assert news.told()[0]["detail-type"] == f"batch.{status}"
+    assert news.take()[0]["detail-type"] == f"batch.{status}"
 
 
 def test_a_batch_that_has_all_results_when_its_time_is_over_is_completed(
@@ -249,7 +249,7 @@ def replaced(world: BatchAws, batch: Batch) -> None:
     world.bucket.put(batch.input_key, content.replace(b"row-", b"new-"))
 
 
-def test_rows_whose_file_was_replaced_are_told_without_another_file_s_ids(
+def test_rows_whose_file_was_replaced_are_reported_without_another_file_s_ids(
     batch_aws: BatchAws, news: News
 ) -> None:
     batch = planned(batch_aws, 4)
@@ -277,7 +277,7 @@ def test_a_batch_whose_file_was_replaced_before_any_row_was_run_says_so(
     assert "Submit it again" in known.errors[0]["message"]
 
 
-def test_a_cancelled_batch_is_told_as_cancelled_even_if_its_file_was_replaced(
+def test_a_cancelled_batch_is_reported_as_cancelled_even_if_its_file_was_replaced(
     batch_aws: BatchAws, news: News
 ) -> None:
     batch = planned(batch_aws, 1)
@@ -296,7 +296,7 @@ def test_workers_that_hold_a_chunk_are_waited_for(batch_aws: BatchAws, news: New
     assert 0 < assemble(batch) <= 20
     # Whoever looks at the batch from now on takes no more rows of it.
     assert now_of(batch_aws, batch).status == "finalizing"
-    assert news.told() == []
+    assert news.take() == []
     put(batch_aws, batch, "0001-000000", result(0))
     leases.release(lease)
     assert assemble(batch) == 0
@@ -312,19 +312,19 @@ def test_doing_it_again_changes_nothing_and_tells_nothing(batch_aws: BatchAws, n
     handler(died(batch), context())
     assert now_of(batch_aws, batch) == known
     assert ids_of(batch_aws, batch, "output") == output
-    assert len(news.told()) == 1
+    assert len(news.take()) == 1
 
 
-def test_an_end_that_was_not_told_before_a_crash_is_told_by_the_next_try(
+def test_an_end_that_was_not_reported_before_a_crash_is_reported_by_the_next_try(
     batch_aws: BatchAws, news: News
 ) -> None:
     batch = planned(batch_aws, 1)
     batch_aws.store.update_batch(batch.owner, batch.id, {batch.status}, status="completed")
     assemble(batch)
-    (event,) = news.told()
+    (event,) = news.take()
     assert event["detail-type"] == "batch.completed"
-    told = json.loads(batch_aws.bucket.get(f"{batch.results}batch.json"))
-    assert told == now_of(batch_aws, batch).document()
+    stored = json.loads(batch_aws.bucket.get(f"{batch.results}batch.json"))
+    assert stored == now_of(batch_aws, batch).document()
 
 
 def test_two_at_once_come_to_the_same(batch_aws: BatchAws, news: News) -> None:
@@ -344,7 +344,7 @@ def test_two_at_once_come_to_the_same(batch_aws: BatchAws, news: News) -> None:
         60,
     )
     assert len(ids_of(batch_aws, batch, "output")) == 6
-    assert len({event["detail"]["id"] for event in news.told()}) == 1
+    assert len({event["detail"]["id"] for event in news.take()}) == 1
 
 
 def test_the_slower_of_two_leaves_what_the_faster_has_made(batch_aws: BatchAws, news: News) -> None:
@@ -364,7 +364,7 @@ def test_the_slower_of_two_leaves_what_the_faster_has_made(batch_aws: BatchAws, 
     known = now_of(batch_aws, batch)
     assert assemble(batch) == 0
     assert now_of(batch_aws, batch) == known
-    assert len(news.told()) == 1
+    assert len(news.take()) == 1
 
 
 def test_an_end_that_broke_off_leaves_no_file_and_is_done_again(
@@ -411,18 +411,18 @@ def test_a_batch_of_too_many_parts_for_one_call_is_called_for_again(
     batch = planned(batch_aws, 6)
     for row in range(6):
         put(batch_aws, batch, f"0001-{row:06d}", result(row))
-    told = {"owner": batch.owner, "batch": batch.id}
-    waits = [step_of(told, 0, max_parts=2)["wait_seconds"] for _ in range(3)]
+    event = {"owner": batch.owner, "batch": batch.id}
+    waits = [step_of(event, 0, max_parts=2)["wait_seconds"] for _ in range(3)]
     assert waits == [1, 1, 0]
     assert now_of(batch_aws, batch).completed == 6
-    assert len(news.told()) == 1
+    assert len(news.take()) == 1
 
 
 def test_an_execution_that_died_ends_its_batch(batch_aws: BatchAws, news: News) -> None:
     batch = planned(batch_aws, 1)
     put(batch_aws, batch, "0001-000000", result(0))
-    told = handler(died(batch), context())
-    assert told == {"owner": batch.owner, "batch": batch.id, "wait_seconds": 0}
+    outcome = handler(died(batch), context())
+    assert outcome == {"owner": batch.owner, "batch": batch.id, "wait_seconds": 0}
     assert now_of(batch_aws, batch).status == "completed"
 
 
@@ -436,7 +436,7 @@ def test_a_batch_whose_file_was_not_checked_to_its_end_fails(
     known = now_of(batch_aws, batch)
     assert (known.status, known.error_count) == ("failed", 1)
     assert "Submit it again" in known.errors[0]["message"]
-    assert len(news.told()) == 1
+    assert len(news.take()) == 1
 
 
 def test_an_execution_that_died_before_its_first_step_ends_its_batch(
@@ -450,7 +450,7 @@ def test_an_execution_that_died_before_its_first_step_ends_its_batch(
         None,
         "batch_failed",
     )
-    assert len(news.told()) == 1
+    assert len(news.take()) == 1
 
 
 def test_an_execution_that_died_does_not_end_the_batch_of_another(
@@ -480,23 +480,25 @@ def test_an_execution_on_the_inbox_that_died_ends_its_batch(
     assert known
     assert known.status == "failed"
     assert ids_of(batch_aws, known, "errors") == ["row-0"]
-    told = json.loads(batch_aws.bucket.get(f"outbox/a/{known.id}/batch.json"))
-    assert told["status"] == "failed"
+    stored = json.loads(batch_aws.bucket.get(f"outbox/a/{known.id}/batch.json"))
+    assert stored["status"] == "failed"
 
 
-def test_a_file_in_the_inbox_that_no_step_has_seen_is_told_as_failed(
+def test_a_file_in_the_inbox_that_no_step_has_seen_is_reported_as_failed(
     batch_aws: BatchAws, news: News
 ) -> None:
     arrived = arrival("inbox/a.jsonl")
     batch_aws.bucket.put("inbox/a.jsonl", input_of(1))
-    told = handler({"detail": {"executionArn": EXECUTION, "input": json.dumps(arrived)}}, context())
-    place = f"outbox/a/{told['batch']}/batch.json"
+    outcome = handler(
+        {"detail": {"executionArn": EXECUTION, "input": json.dumps(arrived)}}, context()
+    )
+    place = f"outbox/a/{outcome['batch']}/batch.json"
     assert json.loads(batch_aws.bucket.get(place))["status"] == "failed"
-    assert news.told()[0]["detail"]["data"]["id"] == told["batch"]
+    assert news.take()[0]["detail"]["data"]["id"] == outcome["batch"]
     # The event may have come twice, to an execution that lives.
     again = plan({"execution": f"{EXECUTION}-other", "input": arrived}, None)
-    assert (again["batch"], again["outcome"]) == (told["batch"], "failed")
-    assert news.told() == []
+    assert (again["batch"], again["outcome"]) == (outcome["batch"], "failed")
+    assert news.take() == []
 
 
 def test_a_folder_in_the_inbox_is_no_batch_even_if_its_execution_died(
@@ -507,9 +509,9 @@ def test_a_folder_in_the_inbox_is_no_batch_even_if_its_execution_died(
     assert batch_aws.items() == []
 
 
-def test_a_batch_that_nobody_knows_is_let_be(batch_aws: BatchAws) -> None:
-    told = {"owner": "operator", "batch": "batch_0"}
-    assert handler(told, context()) == told | {"wait_seconds": 0}
+def test_an_unknown_batch_is_ignored(batch_aws: BatchAws) -> None:
+    event = {"owner": "operator", "batch": "batch_0"}
+    assert handler(event, context()) == event | {"wait_seconds": 0}
 
 
 def test_one_line_is_logged_and_it_quotes_nothing(

@@ -35,8 +35,8 @@ def row(custom_id: str, **more: Any) -> bytes:
 
 
 def plan(batch: Batch, execution: str = EXECUTION) -> dict[str, Any]:
-    told = {"owner": batch.owner, "batch": batch.id}
-    return handler({"execution": execution, "input": told}, None)
+    event = {"owner": batch.owner, "batch": batch.id}
+    return handler({"execution": execution, "input": event}, None)
 
 
 def inbox_event(
@@ -93,7 +93,7 @@ def test_a_good_file_becomes_chunks(batch_aws: BatchAws, news: News) -> None:
     assert (known.status, known.total, known.execution) == ("in_progress", 3, EXECUTION)
     assert known.times["in_progress_at"] >= batch.created_at
     assert known.input_etag == batch_aws.bucket.head(batch.input_key)["ETag"]
-    assert news.told() == []
+    assert news.take() == []
 
 
 def test_a_file_with_a_bad_line_fails_as_a_whole(batch_aws: BatchAws, news: News) -> None:
@@ -109,7 +109,7 @@ def test_a_file_with_a_bad_line_fails_as_a_whole(batch_aws: BatchAws, news: News
     ]
     assert known.times["failed_at"] >= batch.created_at
     assert list(batch_aws.bucket.keys(f"batches/{batch.id}/manifest")) == []
-    (event,) = news.told()
+    (event,) = news.take()
     assert (event["source"], event["detail-type"]) == ("llm-relay", "batch.failed")
     assert (event["detail"]["data"]["id"], event["detail"]["data"]["owner"]) == (batch.id, OWNER)
 
@@ -129,7 +129,7 @@ def test_planning_again_gives_the_same_and_tells_nothing_twice(
     known = [now_of(batch_aws, each) for each in first]
     assert [plan(good), plan(bad)] == first
     assert [now_of(batch_aws, each) for each in first] == known
-    assert len(news.told()) == 1
+    assert len(news.take()) == 1
 
 
 def test_a_second_execution_leaves_the_batch_alone(batch_aws: BatchAws) -> None:
@@ -178,8 +178,8 @@ def test_a_new_file_under_an_old_name_is_a_new_batch(batch_aws: BatchAws) -> Non
     event = dropped(batch_aws, row("a"))
     newer = inbox_event("inbox/a/b.jsonl", sequencer="0B")
     ids = {
-        handler({"execution": execution, "input": told}, None)["batch"]
-        for execution, told in ((EXECUTION, event), (OTHER_EXECUTION, newer))
+        handler({"execution": execution, "input": arrived}, None)["batch"]
+        for execution, arrived in ((EXECUTION, event), (OTHER_EXECUTION, newer))
     }
     assert len(ids) == 2
 
@@ -197,7 +197,7 @@ def test_a_file_that_is_replaced_before_it_was_read_is_run_once(
     assert [each["outcome"] for each in outcomes] == ["failed", "planned"]
     (error,) = now_of(batch_aws, outcomes[0]).errors
     assert (error["code"], error["line"]) == ("input_changed", None)
-    assert [event["detail-type"] for event in news.told()] == ["batch.failed"]
+    assert [event["detail-type"] for event in news.take()] == ["batch.failed"]
 
 
 def test_an_event_without_an_etag_is_taken_as_well(batch_aws: BatchAws) -> None:
@@ -206,12 +206,12 @@ def test_an_event_without_an_etag_is_taken_as_well(batch_aws: BatchAws) -> None:
     assert handler({"execution": EXECUTION, "input": event}, None)["outcome"] == "planned"
 
 
-def test_a_bad_file_in_the_inbox_is_told_in_the_outbox(batch_aws: BatchAws, news: News) -> None:
+def test_a_bad_file_in_the_inbox_is_reported_in_the_outbox(batch_aws: BatchAws, news: News) -> None:
     event = dropped(batch_aws, b"oops\n")
     batch = now_of(batch_aws, handler({"execution": EXECUTION, "input": event}, None))
-    told = json.loads(batch_aws.bucket.get(f"outbox/a/b/{batch.id}/batch.json"))
-    assert told["status"] == "failed"
-    assert told["errors"]["data"][0]["line"] == 1
+    stored = json.loads(batch_aws.bucket.get(f"outbox/a/b/{batch.id}/batch.json"))
+    assert stored["status"] == "failed"
+    assert stored["errors"]["data"][0]["line"] == 1
 
 
 def test_a_folder_in_the_inbox_is_no_batch(batch_aws: BatchAws) -> None:

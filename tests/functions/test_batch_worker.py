@@ -134,11 +134,11 @@ def test_each_invocation_tells_of_itself_once(
     worker_setup: WorkerSetup, capsys: pytest.CaptureFixture[str]
 ) -> None:
     worker_setup.rows_with(*["200"] * 10, "400").run()
-    told = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
-    assert len(told) == 1
-    assert (told[0]["completed"], told[0]["failed"], told[0]["left"]) == (10, 1, 0)
-    assert told[0]["RowsCompleted"] == [10]
-    assert told[0]["CostUsd"] == [pytest.approx(0.00025)]
+    logged = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    assert len(logged) == 1
+    assert (logged[0]["completed"], logged[0]["failed"], logged[0]["left"]) == (10, 1, 0)
+    assert logged[0]["RowsCompleted"] == [10]
+    assert logged[0]["CostUsd"] == [pytest.approx(0.00025)]
 
 
 def test_answers_over_several_lines_are_put_on_one(worker_setup: WorkerSetup) -> None:
@@ -341,7 +341,7 @@ def test_a_batch_that_expires_gets_no_new_rows(worker_setup: WorkerSetup) -> Non
     assert len(work.lines()) == sum(worker_setup.provider.asked.values()) < 1000
 
 
-def test_nothing_is_written_or_told_once_the_lease_is_lost(worker_setup: WorkerSetup) -> None:
+def test_nothing_is_written_or_reported_once_the_lease_is_lost(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with(*["slow:1"] * 2000)
     answer = work.run_with(lambda: _steal_once_asked(work))
     assert answer["wait_seconds"] == 15
@@ -353,7 +353,7 @@ def test_nothing_is_written_or_told_once_the_lease_is_lost(worker_setup: WorkerS
     assert item["until"]["N"] == "9999999999"
 
 
-def test_progress_is_told_while_rows_are_under_way(worker_setup: WorkerSetup) -> None:
+def test_progress_is_reported_while_rows_are_under_way(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with(*["200"] * 20, *["held"] * 2)
 
     def look() -> None:

@@ -235,7 +235,7 @@ def test_connections_are_kept_between_calls_streams_included(
     assert (provider.connections, len(provider.requests)) == (1, 3)
 
 
-def test_nobody_listening_is_a_502_that_says_what_to_look_at(
+def test_a_refused_connection_is_a_502_that_says_what_to_look_at(
     environment: pytest.MonkeyPatch, provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     environment.setenv("UPSTREAM_BASE_URL", "http://127.0.0.1:1/v1")
@@ -401,7 +401,7 @@ def bad(**fields: Any) -> dict[str, Any]:
         (bad(tools=["x"]), "tools[0]"),
     ],
 )
-def test_a_bad_body_costs_nothing_and_is_told_by_its_field(
+def test_a_bad_body_costs_nothing_and_is_reported_by_its_field(
     provider: ScriptedProvider, ask: Callable[..., Answered], payload: Any, param: str | None
 ) -> None:
     answer = ask(payload)

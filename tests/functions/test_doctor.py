@@ -98,7 +98,7 @@ def test_the_event_may_name_the_model(provider: ScriptedProvider) -> None:
         (f'{{"api_keys": ["{PROVIDER_KEY}", 7]}}', "empty or not a string"),
     ],
 )
-def test_a_secret_of_a_wrong_form_is_told_and_the_provider_not_asked(
+def test_a_secret_of_a_wrong_form_is_reported_and_the_provider_not_asked(
     provider: ScriptedProvider, secret: Secret, text: str, words: str
 ) -> None:
     secret.put(text)
@@ -118,7 +118,7 @@ def test_white_space_around_a_key_does_no_harm(
     assert provider.requests[0].headers["authorization"] == f"Bearer {PROVIDER_KEY}"
 
 
-def test_a_secret_that_nothing_was_put_into_is_told(
+def test_a_secret_that_nothing_was_put_into_is_reported(
     provider: ScriptedProvider, secret: Secret, environment: pytest.MonkeyPatch
 ) -> None:
     arn = secret.client.create_secret(Name=f"empty-{time.monotonic_ns()}")["ARN"]
@@ -146,14 +146,14 @@ def test_what_needs_a_broken_thing_is_not_checked(
     }
 
 
-def test_a_setting_that_is_none_is_told(
+def test_a_setting_that_is_none_is_reported(
     provider: ScriptedProvider, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("UPSTREAM_MAX_ATTEMPTS", "many")
     assert only_fault()[0] == "settings"
 
 
-def test_a_list_that_is_no_json_is_told_with_the_place(
+def test_a_list_that_is_no_json_is_reported_with_the_place(
     environment: pytest.MonkeyPatch,
 ) -> None:
     environment.setenv("PROVIDERS", '[{"name": "a",}]')
@@ -180,7 +180,7 @@ def test_of_several_keys_the_bad_one_is_named_by_its_place(
     assert examined()["healthy"] is False  # the last script refuses both
 
 
-def test_keys_that_nobody_answered_are_not_said_to_be_accepted(
+def test_keys_without_an_answer_are_not_reported_as_accepted(
     provider: ScriptedProvider, secret: Secret
 ) -> None:
     secret.put(json.dumps({"api_keys": [PROVIDER_KEY, f"{PROVIDER_KEY}-2"]}))
@@ -189,7 +189,7 @@ def test_keys_that_nobody_answered_are_not_said_to_be_accepted(
     assert (name, "key number 2 is not known" in says) == ("provider key", True)
 
 
-def test_a_model_that_gives_no_answer_is_told(provider: ScriptedProvider) -> None:
+def test_a_model_that_gives_no_answer_is_reported(provider: ScriptedProvider) -> None:
     provider.scripts = [LISTING, [CLOSE]]
     key, model = faults()
     assert (key[0], "key number 1 is not known" in key[1]) == ("provider key", True)
@@ -212,7 +212,7 @@ def test_a_key_is_not_shown_however_it_is_spelled(
         (refused(403, f"{PROVIDER_KEY} may not."), "(403). [key] may not.", "right"),
     ],
 )
-def test_an_account_that_may_not_is_told(
+def test_an_account_that_may_not_is_reported(
     provider: ScriptedProvider, answer: Script, words: str, advice: str
 ) -> None:
     provider.scripts = [LISTING, answer]
@@ -232,7 +232,7 @@ def test_an_account_that_may_not_is_told(
         ([CLOSE], "no answer"),
     ],
 )
-def test_a_base_url_without_an_api_behind_it_is_told(
+def test_a_base_url_without_an_api_behind_it_is_reported(
     provider: ScriptedProvider, answer: Script, words: str
 ) -> None:
     provider.scripts = [answer]
@@ -242,7 +242,7 @@ def test_a_base_url_without_an_api_behind_it_is_told(
     assert "UpstreamBaseUrl" in fix or "status page" in fix
 
 
-def test_a_provider_that_cannot_be_reached_is_told(
+def test_a_provider_that_cannot_be_reached_is_reported(
     provider: ScriptedProvider, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("UPSTREAM_BASE_URL", "http://127.0.0.1:9")
@@ -289,7 +289,7 @@ def test_a_password_in_a_base_url_is_refused_and_not_shown(
 
 
 @pytest.mark.parametrize("status", [400, 404])
-def test_a_model_that_is_unknown_is_told_with_those_there_are(
+def test_a_model_that_is_unknown_is_reported_with_those_there_are(
     provider: ScriptedProvider, status: int
 ) -> None:
     provider.scripts = [LISTING, refused(status, "The model does not exist")]
@@ -298,7 +298,9 @@ def test_a_model_that_is_unknown_is_told_with_those_there_are(
     assert "another-model" in fix
 
 
-def test_a_model_that_is_locked_is_told_with_what_is_missing(provider: ScriptedProvider) -> None:
+def test_a_model_that_is_locked_is_reported_with_what_is_missing(
+    provider: ScriptedProvider,
+) -> None:
     access = {"available": False, "locked": True, "missing_requirements": ["subscription"]}
     provider.scripts = [
         whole(200, {"data": [{"id": MODEL, "access": access}, {"id": "another-model"}]}),
@@ -326,13 +328,13 @@ def test_without_a_model_to_ask_for_one_is_asked_for(
     )
 
 
-def test_a_limit_that_is_reached_is_told_with_the_wait(provider: ScriptedProvider) -> None:
+def test_a_limit_that_is_reached_is_reported_with_the_wait(provider: ScriptedProvider) -> None:
     provider.scripts = [LISTING, whole(429, {"error": {"message": "Slow down."}}, Retry_After="7")]
     name, says, fix = only_fault()
     assert (name, "(429). Slow down." in says, "after: 7" in fix) == ("rate limit", True, True)
 
 
-def test_credits_that_are_used_up_are_told_though_the_status_is_429(
+def test_credits_that_are_used_up_are_reported_though_the_status_is_429(
     provider: ScriptedProvider,
 ) -> None:
     provider.scripts = [LISTING, refused(429, "Quota.", code="insufficient_quota")]
@@ -362,7 +364,7 @@ def test_one_key_that_is_limited_says_nothing_against_the_model(
     assert only_fault()[0] == "rate limit"
 
 
-def test_a_stream_that_is_held_back_is_told(provider: ScriptedProvider) -> None:
+def test_a_stream_that_is_held_back_is_reported(provider: ScriptedProvider) -> None:
     provider.scripts = [LISTING, stream(0.8, b"".join(PIECES))]
     name, says, _ = only_fault()
     assert (name, "all at once, at its end" in says) == ("provider stream", True)
@@ -373,13 +375,15 @@ def test_a_stream_that_comes_in_pieces_is_not(provider: ScriptedProvider) -> Non
     assert faults() == []
 
 
-def test_a_provider_that_does_not_stream_is_told(provider: ScriptedProvider) -> None:
+def test_a_provider_that_does_not_stream_is_reported(provider: ScriptedProvider) -> None:
     provider.scripts = [LISTING, whole(200, {"choices": [{"message": {"content": "one"}}]})]
     assert only_fault()[0] == "provider stream"
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(-3600, "ahead of"), (3600, "behind")])
-def test_clocks_that_differ_are_told(provider: ScriptedProvider, seconds: int, words: str) -> None:
+def test_clocks_that_differ_are_reported(
+    provider: ScriptedProvider, seconds: int, words: str
+) -> None:
     date = formatdate(time.time() + seconds, usegmt=True)
     provider.scripts = [whole(200, {"data": [{"id": MODEL}]}, Date=date), CHAT]
     name, says, fix = only_fault()

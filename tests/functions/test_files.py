@@ -66,7 +66,7 @@ def test_the_asynchronous_client_reads_a_file(api: BatchApi) -> None:
     assert asyncio.run(read_async(api, uploaded(api).id)) == ROWS
 
 
-def test_a_file_comes_back_from_another_host_which_is_not_told_the_key(api: BatchApi) -> None:
+def test_a_file_comes_back_from_another_host_which_does_not_get_the_key(api: BatchApi) -> None:
     file = uploaded(api)
     seen: list[httpx.Request] = []
     api.http.event_hooks = {"request": [seen.append]}
@@ -77,7 +77,7 @@ def test_a_file_comes_back_from_another_host_which_is_not_told_the_key(api: Batc
     assert "authorization" not in s3.headers
 
 
-def test_a_link_names_the_file_and_is_kept_by_nobody(api: BatchApi) -> None:
+def test_a_link_names_the_file_and_is_not_cached(api: BatchApi) -> None:
     file = uploaded(api, name="a b;é.jsonl")
     answer = api.ask("GET", f"/files/{file.id}/content")
     assert (answer.status_code, answer.headers["cache-control"]) == (302, "no-store")

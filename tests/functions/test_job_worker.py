@@ -50,7 +50,7 @@ def hidden_until(world: JobWorld, message: dict[str, Any]) -> float:
     return until / 1000
 
 
-def test_an_answer_lies_in_the_bucket_as_a_line_of_a_batch_and_is_told(
+def test_an_answer_lies_in_the_bucket_as_a_line_of_a_batch_and_is_reported(
     job_world: JobWorld,
 ) -> None:
     job_world.provider.scripts = [whole(200, COMPLETION, x_request_id="req-9")]
@@ -63,7 +63,7 @@ def test_an_answer_lies_in_the_bucket_as_a_line_of_a_batch_and_is_told(
         "error": None,
     }
     where = {"bucket": job_world.batch.bucket.name, "key": "jobs/job-1.json"}
-    assert job_world.told() == [("job.completed", {"id": "job-1", "result": where})]
+    assert job_world.take_events() == [("job.completed", {"id": "job-1", "result": where})]
     assert job_world.receive() == []
 
 
@@ -80,11 +80,11 @@ def test_a_message_delivered_again_after_its_end_is_not_asked_again(job_world: J
     job_world.send(JOB)
     messages = job_world.receive()
     assert job_world.deliver(messages) == []
-    first = job_world.told()
+    first = job_world.take_events()
     assert job_world.deliver(messages) == []
     assert len(job_world.provider.requests) == 1
-    # The invocation may have died before it told; the id of the event is the same.
-    assert job_world.told() == first
+    # The invocation may have died before it published; the id of the event is the same.
+    assert job_world.take_events() == first
 
 
 def test_a_message_delivered_again_while_it_is_asked_waits_for_that_to_end(
@@ -122,7 +122,7 @@ def test_a_job_survives_that_dynamodbs_replies_are_lost(
         dynamodb.cache_clear()
     assert door.operations == ["UpdateItem"] * 4  # taken and ended, each of them tried twice
     assert len(job_world.provider.requests) == 1
-    assert [kind for kind, _ in job_world.told()] == ["job.completed"]
+    assert [kind for kind, _ in job_world.take_events()] == ["job.completed"]
 
 
 def test_a_job_outlives_settings_that_are_wrong(
@@ -156,7 +156,7 @@ def test_a_job_whose_invocation_was_killed_is_asked_again(job_world: JobWorld) -
 
 
 @pytest.mark.parametrize(("status", "kind"), [(200, "job.completed"), (400, "job.failed")])
-def test_a_result_put_down_by_a_killed_invocation_is_told_and_not_asked_again(
+def test_a_result_put_down_by_a_killed_invocation_is_reported_and_not_asked_again(
     job_world: JobWorld, status: int, kind: str
 ) -> None:
     job = die_while_asking(job_world, JOB, job_world.send(JOB))
@@ -165,7 +165,7 @@ def test_a_result_put_down_by_a_killed_invocation_is_told_and_not_asked_again(
     assert job_world.deliver(job_world.receive()) == []
     assert job_world.provider.requests == []
     assert job_world.result("job-1") == line
-    assert [told for told, _ in job_world.told()] == [kind]
+    assert [kind for kind, _ in job_world.take_events()] == [kind]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_failure_that_may_pass_brings_the_message_back_in_time(
     assert job_world.deliver(messages) == [messages[0]["messageId"]]
     assert least <= hidden_until(job_world, messages[0]) - started < least + 100
     assert list(job_world.batch.bucket.keys("jobs/")) == []
-    assert job_world.told() == []
+    assert job_world.take_events() == []
 
 
 def test_after_a_failure_that_passed_the_job_is_answered(job_world: JobWorld) -> None:
@@ -204,7 +204,7 @@ def test_without_a_provider_key_jobs_wait(job_world: JobWorld) -> None:
     job_world.batch.environment.setenv("PROVIDER_KEY_SECRET_ARN", "arn:aws:none")
     job_world.send(JOB)
     assert len(job_world.deliver(job_world.receive())) == 1
-    assert job_world.told() == []
+    assert job_world.take_events() == []
 
 
 def test_a_refusal_that_will_not_pass_is_the_result(job_world: JobWorld) -> None:
@@ -213,7 +213,7 @@ def test_a_refusal_that_will_not_pass_is_the_result(job_world: JobWorld) -> None
     assert job_world.deliver(job_world.receive()) == []
     response = job_world.result("job-1")["response"]
     assert (response["status_code"], response["body"]["error"]["code"]) == (422, "c")
-    assert [told for told, _ in job_world.told()] == ["job.failed"]
+    assert [kind for kind, _ in job_world.take_events()] == ["job.failed"]
 
 
 def test_what_may_have_been_paid_for_is_not_asked_again(job_world: JobWorld) -> None:
@@ -247,7 +247,7 @@ def test_a_bad_message_fails_under_its_own_id_and_says_why(
     assert job_world.deliver(job_world.receive()) == []
     response = job_world.result(message_id)["response"]
     assert (response["status_code"], response["body"]["error"]["param"]) == (400, param)
-    assert [told for told, _ in job_world.told()] == ["job.failed"]
+    assert [kind for kind, _ in job_world.take_events()] == ["job.failed"]
     assert job_world.provider.requests == []
 
 
@@ -278,11 +278,11 @@ def test_the_messages_of_one_delivery_are_asked_side_by_side_and_fail_apart(
     assert len(job_world.deliver(messages)) == 1
     assert not together.broken
     assert len(list(job_world.batch.bucket.keys("jobs/"))) == 9
-    told = sorted(told for told, _ in job_world.told())
-    assert told == [*["job.completed"] * 8, "job.failed"]
+    kinds = sorted(kind for kind, _ in job_world.take_events())
+    assert kinds == [*["job.completed"] * 8, "job.failed"]
 
 
-def test_each_job_is_told_in_one_log_line_without_a_word_of_it(
+def test_each_job_is_reported_in_one_log_line_without_a_word_of_it(
     job_world: JobWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content = {"messages": [{"role": "user", "content": SECRET_WORDS}]}
@@ -294,9 +294,9 @@ def test_each_job_is_told_in_one_log_line_without_a_word_of_it(
     job_world.deliver(job_world.receive())
     out = capsys.readouterr().out
     lines = [json.loads(line) for line in out.splitlines()]
-    told = [line for line in lines if line.get("message") == "request"]
-    assert [line["route"] for line in told] == ["SQS job"] * 3
-    assert sorted(line["status"] for line in told) == [200, 400, 503]
+    logged = [line for line in lines if line.get("message") == "request"]
+    assert [line["route"] for line in logged] == ["SQS job"] * 3
+    assert sorted(line["status"] for line in logged) == [200, 400, 503]
     metrics = [line for line in lines if "_aws" in line]
     assert [sum(line["Requests"]) for line in metrics] == [1, 1, 1]
     assert SECRET_WORDS not in out
@@ -310,7 +310,7 @@ def test_when_the_result_cannot_be_put_down_the_message_stays(
     job_world.send(JOB)
     # For 5 s it is tried again, and once more after them.
     assert len(job_world.deliver(job_world.receive(), STORE_RESERVE_SECONDS + 5)) == 1
-    assert job_world.told() == []
+    assert job_world.take_events() == []
     assert "internal error" in capsys.readouterr().out
 
 
@@ -324,7 +324,7 @@ def test_a_sample_event_is_a_message_as_the_queue_holds_it(job_world: JobWorld, 
     assert record.keys() == received.keys()
     assert record["md5OfBody"] == received["md5OfBody"]
     assert job_world.deliver([received]) == []
-    assert [told for told, _ in job_world.told()] == [
+    assert [kind for kind, _ in job_world.take_events()] == [
         "job.failed" if path.stem.startswith("bad") else "job.completed"
     ]
 
@@ -339,12 +339,12 @@ def restless_threads() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("environment", "restless_threads")
-def test_calls_that_end_at_once_are_told_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_calls_that_end_at_once_are_reported_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
     def end(number: int) -> None:
         CallRecord(route=ROUTE, request_id=f"job-{number}", client="operator").finish(200)
 
     with ThreadPoolExecutor(max_workers=10) as pool:
         list(pool.map(end, range(200)))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    told = [line["request_id"] for line in lines if line.get("Requests") == [1]]
-    assert sorted(told) == sorted(f"job-{number}" for number in range(200))
+    logged = [line["request_id"] for line in lines if line.get("Requests") == [1]]
+    assert sorted(logged) == sorted(f"job-{number}" for number in range(200))

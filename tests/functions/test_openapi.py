@@ -57,7 +57,7 @@ def codes_in(value: Any) -> set[str]:
     return listed | codes_in(list(value.values()))
 
 
-def told() -> set[tuple[str, str]]:
+def sent() -> set[tuple[str, str]]:
     return {(status, code) for status, answer, _ in described() for code in codes_in(answer)}
 
 
@@ -86,13 +86,13 @@ def test_a_route_asks_for_a_key_where_the_template_does() -> None:
 
 def test_it_tells_every_error_of_ours_with_its_status_and_no_other() -> None:
     ours = {(str(int(kind.status)), kind.code) for kind in OURS}
-    assert ours == {(status, code) for status, code in told() if code not in of_the_gateway()}
+    assert ours == {(status, code) for status, code in sent() if code not in of_the_gateway()}
 
 
 def test_it_tells_every_error_of_api_gateway_and_no_other() -> None:
     for kind, answer in GATEWAY.items():
         code = code_of(answer)
-        statuses = {status for status, known in told() if known == code}
+        statuses = {status for status, known in sent() if known == code}
         assert answer.get("statusCode", kind.removeprefix("DEFAULT_")) in statuses, kind
 
 
@@ -155,7 +155,7 @@ def test_every_header_of_the_relay_is_described() -> None:
     assert ours - named == set()
 
 
-def test_every_refusal_is_told_with_the_header_that_finds_it_in_the_log() -> None:
+def test_every_refusal_is_reported_with_the_header_that_finds_it_in_the_log() -> None:
     locked = [a for _, a, operation in described() if operation.get("security") != []]
     assert locked
     assert [answer for answer in locked if "x-request-id" not in answer["headers"]] == []

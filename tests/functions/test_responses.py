@@ -53,7 +53,7 @@ def bad(**fields: Any) -> dict[str, Any]:
         (bad(tools="x"), "tools"),
     ],
 )
-def test_a_bad_body_costs_nothing_and_is_told_by_its_field(
+def test_a_bad_body_costs_nothing_and_is_reported_by_its_field(
     provider: ScriptedProvider, ask: Callable[..., Answered], payload: Any, param: str
 ) -> None:
     answer = ask(payload, "responses")

@@ -71,17 +71,17 @@ def test_use_of_long_ago_is_not_shown(accounts: Accounts) -> None:
 
 
 def test_a_budget_that_was_not_touched_yet_is_all_there(accounts: Accounts) -> None:
-    told = get(client=CLIENT, **BUDGET).json()
-    assert told["data"] == []
-    assert (told["budget"]["spent_usd"], told["budget"]["remaining_usd"]) == (0.0, 5.0)
+    report = get(client=CLIENT, **BUDGET).json()
+    assert report["data"] == []
+    assert (report["budget"]["spent_usd"], report["budget"]["remaining_usd"]) == (0.0, 5.0)
 
 
-def test_a_client_without_a_budget_is_told_so(accounts: Accounts) -> None:
-    told = get(client=CLIENT).json()
-    assert (told["client"], told["budget"], told["data"]) == (CLIENT, None, [])
+def test_a_client_without_a_budget_is_reported_as_such(accounts: Accounts) -> None:
+    report = get(client=CLIENT).json()
+    assert (report["client"], report["budget"], report["data"]) == (CLIENT, None, [])
 
 
-def test_a_key_of_no_client_is_told_how_to_get_one(accounts: Accounts) -> None:
+def test_a_key_of_no_client_learns_how_to_get_one(accounts: Accounts) -> None:
     answer = get()
     assert (answer.status, answer.error["code"]) == (404, "no_client")
     assert "relay keys create" in answer.error["message"]

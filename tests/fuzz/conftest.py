@@ -67,7 +67,7 @@ class Target:
         return self.ended(self.ask("POST", "/v1/responses", json=question))
 
     def ended(self, response: dict[str, Any]) -> str:
-        """The id of a background response, once nobody is at it any more."""
+        """The id of a background response, once no worker processes it any more."""
         path = f"/v1/responses/{response['id']}"
         wait_until(lambda: self.ask("GET", path)["status"] == "completed", SECONDS)
         return str(response["id"])

@@ -96,7 +96,7 @@ def framed(body: BodyFraming, pieces: list[bytes]) -> tuple[bytes, bool, bool]:
 
 
 def chat_stream(data: bytes) -> None:
-    """A stream of chat chunks ends, or breaks as the caller is told."""
+    """A stream of chat chunks ends, or breaks as its error shows."""
     watched(ChatNormalizer("m", wants_usage=bool(data[:1] > b"\x7f")), data)
 
 
@@ -164,13 +164,13 @@ def secret(data: bytes) -> None:
 
 
 def word_of_a_failure(data: bytes) -> None:
-    """Whatever AWS or the provider says of a failure can be told."""
+    """Every failure of AWS or the provider can be reported."""
     assert str(secret_error(400, data))
     error = error_object(data)
     if error:
-        told = refusal_of(400, error, {}).body()["error"]
-        assert isinstance(told["message"], str)
-        assert told["message"]
+        shown = refusal_of(400, error, {}).body()["error"]
+        assert isinstance(shown["message"], str)
+        assert shown["message"]
 
 
 PARSERS: dict[str, Callable[[bytes], None]] = {

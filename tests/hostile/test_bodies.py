@@ -115,8 +115,9 @@ def is_refused(answer: Answered) -> bool:
     """Whether an answer is a refusal as OpenAI words it, which hands nothing back."""
     error = answer.error
     is_whole = error.keys() == {"message", "type", "param", "code"} and bool(error["message"])
-    is_told = TEXT.encode() not in answer.body and len(answer.body) < 2_000
-    return (answer.status, error["type"]) == (400, "invalid_request_error") and is_whole and is_told
+    is_clear = TEXT.encode() not in answer.body and len(answer.body) < 2_000
+    is_refusal = (answer.status, error["type"]) == (400, "invalid_request_error")
+    return is_refusal and is_whole and is_clear
 
 
 @pytest.mark.parametrize("surface", SURFACES)
@@ -170,6 +171,6 @@ def test_a_row_of_a_batch_is_refused_for_the_same_reasons(name: str) -> None:
     assert TEXT not in refused.value.message
 
 
-def test_a_field_named_twice_is_told_of(ask: Callable[..., Answered]) -> None:
+def test_a_field_named_twice_is_reported(ask: Callable[..., Answered]) -> None:
     answer = ask('{"model": "cheap", "model": "dear", "messages": []}')
     assert "names a field twice" in answer.error["message"]

@@ -86,7 +86,7 @@ CASES = [("chat", name) for name in CHAT] + [("responses", name) for name in RES
 
 @pytest.fixture
 def canary() -> Iterator[ScriptedProvider]:
-    """A server that nobody has a reason to call."""
+    """A server that must not be called."""
     with ScriptedProvider([whole(200, {"type": "object"})]) as server:
         yield server
         assert server.connections == 0

@@ -1,4 +1,4 @@
-"""Forms that are made to break whoever takes them apart, or to hide a file in them."""
+"""Forms that are made to break their parser, or to hide a file in them."""
 
 from __future__ import annotations
 

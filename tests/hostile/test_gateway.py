@@ -200,7 +200,7 @@ def test_a_body_that_stops_half_way_calls_nothing(wire: Wire, sent: int) -> None
     wire.send(head.encode(), BODY[:sent], hang_up=True)
 
 
-def test_slow_bodies_hold_nobody_up(wire: Wire, running: Running) -> None:
+def test_slow_bodies_delay_no_other_caller(wire: Wire, running: Running) -> None:
     head = HEAD.replace("KEY", wire.key) + f"Content-Length: {len(BODY)}\r\n\r\n"
     url = urlsplit(running.base_url)
     with ExitStack() as slow:

@@ -65,7 +65,7 @@ def called(route: Any, path_id: str, key: str = OURS) -> Answered:
     return taken(handler(event, Context(60, time.monotonic())))
 
 
-def told(answer: Answered, found_by: str) -> tuple[int, bytes, set[str]]:
+def seen(answer: Answered, found_by: str) -> tuple[int, bytes, set[str]]:
     """All that an answer tells, but for the id that it was found by."""
     plain = answer.body.replace(json.dumps(found_by)[1:-1].encode(), b"ID")
     return answer.status, plain, {*answer.headers}
@@ -91,8 +91,8 @@ def test_what_is_no_id_finds_nothing(route: Any, batch_aws: BatchAws) -> None:
 @pytest.mark.parametrize("route", FILE_ROUTES, ids=name_of)
 def test_another_s_file_is_as_one_that_never_was(api: BatchApi, route: Any) -> None:
     theirs = api.client(THEIRS).files.create(file=("secret.jsonl", ROW), purpose="batch").id
-    never = told(called(route, NEVER_WAS["file"]), NEVER_WAS["file"])
-    assert told(called(route, theirs), theirs) == never
+    never = seen(called(route, NEVER_WAS["file"]), NEVER_WAS["file"])
+    assert seen(called(route, theirs), theirs) == never
     assert never[0] == 404
     assert called(FILE_ROUTES[0], theirs, THEIRS).status == 200
 
@@ -105,7 +105,7 @@ def test_the_results_of_another_s_batch_are_as_none(
     batch = batch_aws.add_batch(ROW, owner=THEIRS)
     guessed = names.result_file_id(batch.id, suffix.removeprefix("-"))
     never = NEVER_WAS["file"] + suffix
-    assert told(called(route, guessed), guessed) == told(called(route, never), never)
+    assert seen(called(route, guessed), guessed) == seen(called(route, never), never)
 
 
 @pytest.mark.parametrize("route", BATCH_ROUTES, ids=name_of)
@@ -113,8 +113,8 @@ def test_another_s_batch_is_as_one_that_never_was(
     batch_aws: BatchAws, state_machine: str, route: Any
 ) -> None:
     theirs = batch_aws.add_batch(ROW, owner=THEIRS).id
-    never = told(called(route, NEVER_WAS["batch"]), NEVER_WAS["batch"])
-    assert told(called(route, theirs), theirs) == never
+    never = seen(called(route, NEVER_WAS["batch"]), NEVER_WAS["batch"])
+    assert seen(called(route, theirs), theirs) == never
     assert never[0] == 404
     kept = batch_aws.store.batch(THEIRS, theirs)
     assert kept is not None
@@ -130,7 +130,7 @@ def test_another_s_file_is_no_input_of_a_batch(
         wanted = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
         event = proxy_event("POST", "/v1/batches", wanted | {"input_file_id": file_id})
         event["requestContext"]["identity"]["apiKeyId"] = OURS
-        return told(taken(batches(event, Context(60, time.monotonic()))), file_id)
+        return seen(taken(batches(event, Context(60, time.monotonic()))), file_id)
 
     assert create(theirs) == create(NEVER_WAS["file"])
     assert not batch_aws.store.batches(OURS, None, 10)
@@ -155,7 +155,7 @@ def test_a_list_does_not_go_on_after_another_s_entry(
 def test_another_s_response_is_as_one_that_never_was(job_world: JobWorld, method: str) -> None:
     theirs = queued(job_world)
     never = names.new_id("resp_", "never")
-    answers = [told(asked(job_world, method, each), each) for each in (theirs, never)]
+    answers = [seen(asked(job_world, method, each), each) for each in (theirs, never)]
     assert answers[0] == answers[1]
     assert answers[0][0] == 404
     assert job_world.ask("GET", f"{PATH}/{theirs}").json()["status"] == "queued"

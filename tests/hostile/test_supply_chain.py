@@ -1,4 +1,4 @@
-"""What is installed: pinned, hashed, looked up, and told."""
+"""What is installed: pinned, hashed, looked up, and reported."""
 
 from __future__ import annotations
 
@@ -86,11 +86,11 @@ class Database:
                 query = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 name = query["package"]["name"]
                 database.asked.append(f"{name}=={query['version']}")
-                told = json.dumps({"vulns": [weakness(name)]} if name in weak else {}).encode()
+                body = json.dumps({"vulns": [weakness(name)]} if name in weak else {}).encode()
                 self.send_response(200)
-                self.send_header("content-length", str(len(told)))
+                self.send_header("content-length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(told)
+                self.wfile.write(body)
 
             def log_message(self, *_: Any) -> None:
                 return
@@ -114,8 +114,8 @@ def weakness(name: str) -> dict[str, Any]:
     ranges = [{"type": "ECOSYSTEM", "events": events}]
     affected = {"package": {"name": name, "ecosystem": "PyPI"}, "ranges": ranges}
     day = "2026-01-01T00:00:00Z"
-    told = {"summary": "bad", "details": "bad", "modified": day, "published": day}
-    return told | {"id": "PYSEC-2026-1", "affected": [affected]}
+    facts = {"summary": "bad", "details": "bad", "modified": day, "published": day}
+    return facts | {"id": "PYSEC-2026-1", "affected": [affected]}
 
 
 def audited(url: str, *options: str | Path) -> tuple[int, str]:
@@ -135,34 +135,36 @@ def lists(tmp_path: Path) -> Iterator[list[Path]]:
 
 def test_an_audit_asks_for_every_version_of_every_list(lists: list[Path]) -> None:
     with Database("jinja2") as database:
-        code, told = audited(database.url, *lists)
-    assert code == 0, told
-    assert "3 pins of 2 lists" in told
+        code, output = audited(database.url, *lists)
+    assert code == 0, output
+    assert "3 pins of 2 lists" in output
     assert {*database.asked} >= {"idna==3.20", "urllib3==2.7.0", "urllib3==2.8.0"}
 
 
 def test_an_audit_fails_for_a_weakness_that_is_known(lists: list[Path]) -> None:
     with Database("jinja2", "urllib3") as database:
-        code, told = audited(database.url, *lists)
+        code, output = audited(database.url, *lists)
     assert code == 1
-    assert "PYSEC-2026-1" in told
+    assert "PYSEC-2026-1" in output
 
 
 @pytest.mark.parametrize("strict", [[], ["--strict"]])
-def test_an_audit_that_nobody_answers_says_so_and_fails_only_if_asked_to(strict: list[str]) -> None:
+def test_an_audit_without_an_answer_reports_it_and_fails_only_if_asked_to(
+    strict: list[str],
+) -> None:
     with Database() as gone:
         pass
-    code, told = audited(gone.url, *strict)
+    code, output = audited(gone.url, *strict)
     assert code == len(strict)
-    assert told.count("\n") == 1
-    assert told.startswith("Nothing was audited")
+    assert output.count("\n") == 1
+    assert output.startswith("Nothing was audited")
 
 
 def test_a_database_that_knows_of_nothing_is_not_believed(lists: list[Path]) -> None:
     with Database() as database:
-        code, told = audited(database.url, "--strict", *lists)
+        code, output = audited(database.url, "--strict", *lists)
     assert code == 1
-    assert told.startswith("Nothing was audited")
+    assert output.startswith("Nothing was audited")
 
 
 def test_a_bill_of_materials_has_every_pin_of_the_layer_with_its_hashes(tmp_path: Path) -> None:
@@ -171,10 +173,10 @@ def test_a_bill_of_materials_has_every_pin_of_the_layer_with_its_hashes(tmp_path
     bill = json.loads(path.read_text())
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
     assert bill["metadata"]["component"]["name"] == "llm-relay"
-    told = {each["purl"]: hashes_told(each) for each in bill["components"]}
-    assert told == {f"pkg:pypi/{n}@{v}": each for (n, v), each in hashes(LAYER).items()}
+    listed = {each["purl"]: listed_hashes(each) for each in bill["components"]}
+    assert listed == {f"pkg:pypi/{n}@{v}": each for (n, v), each in hashes(LAYER).items()}
 
 
-def hashes_told(component: dict[str, Any]) -> set[str]:
+def listed_hashes(component: dict[str, Any]) -> set[str]:
     (where,) = component["externalReferences"]
     return {each["content"] for each in where["hashes"] if each["alg"] == "SHA-256"}

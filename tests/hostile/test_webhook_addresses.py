@@ -179,13 +179,13 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Hook(Thread):
-    """A server that speaks TLS as NAME and says what it was told, and in whose name."""
+    """A server that speaks TLS as NAME and records what it received, and for which name."""
 
     def __init__(self, authority: Path) -> None:
         super().__init__(daemon=True)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.settimeout(PATIENCE_SECONDS)
-        self.told, self.asked_as = b"", ""
+        self.received, self.asked_as = b"", ""
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._context.load_cert_chain(authority)
         self._context.sni_callback = self._note
@@ -197,8 +197,8 @@ class Hook(Thread):
         with suppress(OSError):
             plain, _ = self.listener.accept()
             with self._context.wrap_socket(plain, server_side=True) as connection:
-                while not self.told.endswith(b"}") and (piece := connection.recv(65_536)):
-                    self.told += piece
+                while not self.received.endswith(b"}") and (piece := connection.recv(65_536)):
+                    self.received += piece
                 connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
 
 
@@ -215,5 +215,5 @@ def test_the_certificate_must_be_the_name_s_although_an_address_is_called(
     hook.listener.close()
     assert network.called == [PUBLIC[0]]
     assert hook.asked_as == name
-    assert hook.told.startswith(b"POST /hook HTTP/1.1\r\nHost: hook.example.com") == arrives
-    assert b"batch_1" in hook.told or not arrives
+    assert hook.received.startswith(b"POST /hook HTTP/1.1\r\nHost: hook.example.com") == arrives
+    assert b"batch_1" in hook.received or not arrives

@@ -42,7 +42,7 @@ def test_the_authorizer_s_memory_may_be_set_and_is_else_the_template_s() -> None
         Settings.from_env({"AUTHORIZER_TTL_SECONDS": "soon"})
 
 
-def test_a_list_of_providers_is_told_by_its_names_and_loses_the_secrets_of_an_account() -> None:
+def test_a_list_of_providers_is_reported_by_its_names_and_loses_the_secrets_of_an_account() -> None:
     listed = [{"name": "dead", "base_url": "http://a"}, {"name": "live", "base_url": "http://b"}]
     secret = {"secret_arn": "arn:aws:secretsmanager:us-east-1:111122223333:secret:live"}
     settings = Settings.from_env({"PROVIDERS": json.dumps([listed[0], listed[1] | secret])})
@@ -54,7 +54,7 @@ def test_a_list_of_providers_is_told_by_its_names_and_loses_the_secrets_of_an_ac
     ("environ", "provider"),
     [({"UPSTREAM_BASE_URL": "http://h"}, "http://h/v1"), ({"PROVIDERS": ""}, "the simulator")],
 )
-def test_without_a_list_the_one_provider_is_told(environ: dict[str, str], provider: str) -> None:
+def test_without_a_list_the_only_provider_is_shown(environ: dict[str, str], provider: str) -> None:
     assert Settings.from_env(environ).provider.startswith(provider)
 
 

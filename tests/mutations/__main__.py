@@ -30,7 +30,7 @@ def main() -> int:
             found = caught_by(mutant)
         code |= set(found) != set(mutant.caught_by)
         names = [escape(test.partition("::")[2]) for test in found]
-        table.add_row(mutant.name, "\n".join(names) or "nobody")
+        table.add_row(mutant.name, "\n".join(names) or "none")
     console.print(table)
     return code
 

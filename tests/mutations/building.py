@@ -50,8 +50,8 @@ def verdicts(layer: Path, tests: Iterable[str]) -> dict[str, bool]:
         timeout=_SECONDS,
         check=False,
     )
-    told = [line for line in ran.stdout.splitlines() if line.startswith((_PASSED, _FAILED))]
-    found = {_test_in(line): line.startswith(_PASSED) for line in told}
+    results = [line for line in ran.stdout.splitlines() if line.startswith((_PASSED, _FAILED))]
+    found = {_test_in(line): line.startswith(_PASSED) for line in results}
     if found.keys() != set(asked):  # some did not even start
         raise AssertionError(ran.stdout + ran.stderr)
     return found

@@ -1,4 +1,4 @@
-"""Builds that would have somebody pay too much are caught."""
+"""Builds that would charge a client too much are caught."""
 
 from __future__ import annotations
 

@@ -98,8 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
             if name.lower() not in _OF_ONE_CONNECTION:
                 self.send_header(name, value)
         # What HEAD tells of is not sent.
-        told = answer.headers.get("Content-Length") if self.command == "HEAD" else None
-        self.send_header("Content-Length", told or str(len(answer.body)))
+        length = answer.headers.get("Content-Length") if self.command == "HEAD" else None
+        self.send_header("Content-Length", length or str(len(answer.body)))
         self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(answer.body)

@@ -23,13 +23,13 @@ class News:
         self._sqs: Any = boto3.client("sqs", endpoint_url=endpoint_url)
         self._events: Any = boto3.client("events", endpoint_url=endpoint_url)
         self._url = self._sqs.create_queue(QueueName=self.name)["QueueUrl"]
-        told = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
-        arn = told["Attributes"]["QueueArn"]
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
+        arn = attributes["Attributes"]["QueueArn"]
         self._events.put_rule(Name=self.name, EventPattern='{"source": ["llm-relay"]}')
         self._events.put_targets(Rule=self.name, Targets=[{"Id": "queue", "Arn": arn}])
 
-    def told(self) -> list[dict[str, Any]]:
-        """The events that came since this was last asked."""
+    def take(self) -> list[dict[str, Any]]:
+        """The events since the last call."""
         events = []
         wanted = {"QueueUrl": self._url, "MaxNumberOfMessages": 10}
         while messages := self._sqs.receive_message(**wanted).get("Messages", []):

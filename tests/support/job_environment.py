@@ -1,4 +1,4 @@
-"""A jobs queue of one test, its dead letters, and what is told of jobs on EventBridge."""
+"""A jobs queue of one test, its dead letters, and the events of jobs on EventBridge."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class JobWorld:
     batch: BatchAws
     provider: ScriptedProvider
     queue: str
-    told_queue: str
+    event_queue: str
 
     def send(self, body: Any) -> str:
         """Send a message; returns its id."""
@@ -69,13 +69,13 @@ class JobWorld:
         """What lies in the bucket as a job's result."""
         return json.loads(self.batch.bucket.get(f"jobs/{job_id}.json"))
 
-    def told(self) -> list[tuple[str, Any]]:
-        """What was told since the last look: each event's type and its data."""
-        answer = sqs_client().receive_message(QueueUrl=self.told_queue, MaxNumberOfMessages=10)
+    def take_events(self) -> list[tuple[str, Any]]:
+        """The type and data of each event since the last call."""
+        answer = sqs_client().receive_message(QueueUrl=self.event_queue, MaxNumberOfMessages=10)
         events = [json.loads(message["Body"]) for message in answer.get("Messages", [])]
         for message in answer.get("Messages", []):
             handle = message["ReceiptHandle"]
-            sqs_client().delete_message(QueueUrl=self.told_queue, ReceiptHandle=handle)
+            sqs_client().delete_message(QueueUrl=self.event_queue, ReceiptHandle=handle)
         return [(event["detail-type"], event["detail"]["data"]) for event in events]
 
     def ask(
@@ -99,13 +99,13 @@ def job_world(batch_aws: BatchAws, provider: ScriptedProvider) -> Iterator[JobWo
     for made_before in cached:
         made_before.cache_clear()
     name = f"jobs-{time.monotonic_ns()}"
-    queue, told = (
+    queue, events = (
         sqs_client().create_queue(QueueName=f"{name}{end}")["QueueUrl"] for end in ("", "-t")
     )
     sqs_client().set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "5340"})
     batch_aws.environment.setenv("JOBS_QUEUE_URL", queue)
-    forget = _tell_to(batch_aws.endpoint_url, name, told)
-    yield JobWorld(batch=batch_aws, provider=provider, queue=queue, told_queue=told)
+    forget = _publish_to(batch_aws.endpoint_url, name, events)
+    yield JobWorld(batch=batch_aws, provider=provider, queue=queue, event_queue=events)
     forget()
     for client in (sqs_client, event_bridge_client):
         client().close()
@@ -113,16 +113,16 @@ def job_world(batch_aws: BatchAws, provider: ScriptedProvider) -> Iterator[JobWo
         made.cache_clear()
 
 
-def _tell_to(endpoint_url: str, name: str, queue: str) -> Any:
+def _publish_to(endpoint_url: str, name: str, queue: str) -> Any:
     arn = sqs_client().get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])[
         "Attributes"
     ]
     events: Any = boto3.client("events", endpoint_url=endpoint_url)
     events.put_rule(Name=name, EventPattern=json.dumps({"source": ["llm-relay"]}))
-    events.put_targets(Rule=name, Targets=[{"Id": "told", "Arn": arn["QueueArn"]}])
+    events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn["QueueArn"]}])
 
     def forget() -> None:
-        events.remove_targets(Rule=name, Ids=["told"])
+        events.remove_targets(Rule=name, Ids=["queue"])
         events.delete_rule(Name=name)
         events.close()
 

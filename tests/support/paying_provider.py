@@ -45,7 +45,7 @@ def _chunk(finish_reason: str | None = None, **more: Any) -> dict[str, Any]:
     return head | {"choices": [choice]} | more
 
 
-def _told(cost_usd: float) -> dict[str, Any]:
+def _cost(cost_usd: float) -> dict[str, Any]:
     counts = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
     return {"usage": counts, "estimated_cost_usd": cost_usd}
 
@@ -62,21 +62,21 @@ _LAST = frame(_chunk("stop"))
 
 
 def _usage(usd: float) -> bytes:
-    return frame(_chunk(choices=[], **_told(usd)))
+    return frame(_chunk(choices=[], **_cost(usd)))
 
 
 # Each fate's answer, by what it costs in US dollars; what follows is what the account must show:
 # the cost, everything that was set aside, or nothing.
 COST, WORST, NOTHING = "cost", "worst", "nothing"
 WHOLE: dict[str, tuple[Callable[[float], Script], str]] = {
-    "answers": (lambda usd: whole(200, _completion(**_told(usd))), COST),
+    "answers": (lambda usd: whole(200, _completion(**_cost(usd))), COST),
     "counts no tokens": (lambda _: whole(200, _completion()), WORST),
     "refuses": (lambda _: whole(400, _REFUSAL), NOTHING),
     "is overloaded": (lambda _: whole(503, _REFUSAL, x_should_retry="false"), NOTHING),
     "refuses with 200": (lambda _: whole(200, _REFUSAL), NOTHING),
     "hangs up": (lambda _: [RESET], WORST),
     "talks nonsense": (lambda _: whole(200, b"<html>"), WORST),
-    "breaks off": (lambda usd: [whole(200, _completion(**_told(usd)))[0][:-9], RESET], WORST),
+    "breaks off": (lambda usd: [whole(200, _completion(**_cost(usd)))[0][:-9], RESET], WORST),
 }
 STREAMED: dict[str, tuple[Callable[[float], Script], str]] = {
     "answers": (lambda usd: stream(_FIRST, _LAST, _usage(usd), _DONE), COST),

@@ -58,19 +58,17 @@ def test_an_answer_of_api_gateway_has_the_status_an_sdk_expects(stack: Stack, ki
     assert response(stack, kind).get("statusCode") == STATUSES[kind]
 
 
-def test_whoever_sends_too_much_is_told_first_how_a_file_of_rows_gets_in(stack: Stack) -> None:
-    told = rendered(stack, "REQUEST_TOO_LARGE")["error"]["message"]
-    assert 0 < told.index("relay batch submit FILE. ") < told.index("images as URLs")
+def test_the_error_for_a_large_body_first_shows_how_to_submit_a_file(stack: Stack) -> None:
+    message = rendered(stack, "REQUEST_TOO_LARGE")["error"]["message"]
+    assert 0 < message.index("relay batch submit FILE. ") < message.index("images as URLs")
 
 
-def test_a_throttled_caller_is_told_when_to_come_back(stack: Stack) -> None:
+def test_a_throttled_caller_learns_when_to_retry(stack: Stack) -> None:
     headers = response(stack, "THROTTLED")["responseParameters"]
     assert 1 <= int(headers["gatewayresponse.header.Retry-After"].strip("'")) <= 60
 
 
 @pytest.mark.parametrize("kind", ["QUOTA_EXCEEDED", "INTEGRATION_TIMEOUT"])
-def test_an_sdk_is_told_not_to_repeat_what_cannot_help_or_may_cost_twice(
-    stack: Stack, kind: str
-) -> None:
+def test_an_sdk_must_not_repeat_what_cannot_help_or_may_cost_twice(stack: Stack, kind: str) -> None:
     headers = response(stack, kind)["responseParameters"]
     assert headers["gatewayresponse.header.x-should-retry"] == "'false'"

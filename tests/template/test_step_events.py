@@ -96,26 +96,26 @@ def test_a_step_s_events_are_for_the_function_that_it_calls(folder: str, state: 
 
 
 @pytest.mark.parametrize("name", named("batch_plan"))
-def test_a_plan_is_told_its_execution_and_what_started_it(stack: Stack, name: str) -> None:
+def test_a_plan_gets_its_execution_and_what_started_it(stack: Stack, name: str) -> None:
     handed = {key.removesuffix(".$") for key in MACHINE["Plan"]["Parameters"]["Payload"]}
     event = EVENTS[name]
     assert event.keys() == handed
-    told, execution = event["input"], event["execution"].rpartition(":")[2]
-    if "detail" in told:
-        assert matches(rule(stack, "Inbox"), told)
-        assert execution.startswith(told["id"])
+    given, execution = event["input"], event["execution"].rpartition(":")[2]
+    if "detail" in given:
+        assert matches(rule(stack, "Inbox"), given)
+        assert execution.startswith(given["id"])
     else:
-        assert told == {"owner": told["owner"], "batch": execution}
+        assert given == {"owner": given["owner"], "batch": execution}
 
 
-def test_a_worker_is_first_told_what_the_map_selects() -> None:
+def test_a_worker_first_gets_what_the_map_selects() -> None:
     selected = {key.removesuffix(".$") for key in CHUNKS["ItemSelector"]}
     first = EVENTS["batch_worker/first"]
     assert first.keys() == selected
     assert first["silent_attempts"] == CHUNKS["ItemSelector"]["silent_attempts"]
 
 
-def test_a_worker_that_is_called_again_is_told_its_own_answer() -> None:
+def test_a_worker_that_is_called_again_gets_its_own_answer() -> None:
     again = EVENTS["batch_worker/again"]
     before = ChunkTask.from_event(again | {"invocations": again["invocations"] - 1})
     assert again == before.output(

@@ -20,7 +20,7 @@ def open_one() -> None:
 
 
 @pytest.fixture(scope="module")
-def somebody_else() -> Iterator[ThreadPoolExecutor]:
+def other_threads() -> Iterator[ThreadPoolExecutor]:
     """A thread that began before the test, as those of a stack do."""
     with ThreadPoolExecutor(1) as pool:
         pool.submit(int).result()
@@ -37,11 +37,11 @@ def test_a_thread_of_a_unit_test_opens_none_either() -> None:
         pool.submit(open_one).result()
 
 
-def test_threads_of_others_open_sockets_meanwhile(somebody_else: ThreadPoolExecutor) -> None:
-    somebody_else.submit(open_one).result()
+def test_threads_of_others_open_sockets_meanwhile(other_threads: ThreadPoolExecutor) -> None:
+    other_threads.submit(open_one).result()
 
     def in_a_thread_of_its_own() -> None:
         with ThreadPoolExecutor(1) as pool:
             pool.submit(open_one).result()
 
-    somebody_else.submit(in_a_thread_of_its_own).result()
+    other_threads.submit(in_a_thread_of_its_own).result()

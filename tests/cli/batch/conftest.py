@@ -34,14 +34,14 @@ _MACHINE = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
 
 
 class AtTheKeyboard(io.BytesIO):
-    """A stdin that somebody sits at."""
+    """A stdin that is a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
 @dataclass(frozen=True)
-class BatchOffice:
+class BatchCliRunner:
     """A stack that has batches and nothing else; `root` is the folder that its note is in."""
 
     root: Path
@@ -104,7 +104,7 @@ class BatchOffice:
         return held
 
     def executions(self) -> dict[str, Any]:
-        """The executions that were started: what each was told, by name."""
+        """The executions that were started: their inputs, by name."""
         machines, arn = moto().client("stepfunctions"), self.note()["BatchStateMachine"]
         found = machines.list_executions(stateMachineArn=arn)["executions"]
         asked = (machines.describe_execution(executionArn=each["executionArn"]) for each in found)
@@ -145,8 +145,8 @@ class BatchOffice:
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> BatchOffice:
-    name = f"batch-office-{next(_NUMBERS)}"
+def runner(tmp_path: Path) -> BatchCliRunner:
+    name = f"batch-runner-{next(_NUMBERS)}"
     aws = moto()
     aws.client("s3").create_bucket(Bucket=name)
     for table in (f"{name}-batches", f"{name}-clients"):
@@ -177,11 +177,11 @@ def office(tmp_path: Path) -> BatchOffice:
     }
     (tmp_path / ".relay-local.json").write_text(json.dumps(note))
     store = Store(resources["BatchesTable"], lambda: aws.client("dynamodb"))
-    return BatchOffice(tmp_path, name, store)
+    return BatchCliRunner(tmp_path, name, store)
 
 
 @pytest.fixture
-def engine(office: BatchOffice) -> Iterator[Callable[..., None]]:
+def engine(runner: BatchCliRunner) -> Iterator[Callable[..., None]]:
     """Lets a function do to the operator's next batch what the stack would do, meanwhile."""
     threads: list[threading.Thread] = []
     failures: list[BaseException] = []
@@ -189,11 +189,11 @@ def engine(office: BatchOffice) -> Iterator[Callable[..., None]]:
     def run(work: Callable[[Batch], None]) -> None:
         try:
             deadline = time.monotonic() + PATIENCE
-            while not (found := office.store.batches(names.OPERATOR, None, 1)):
+            while not (found := runner.store.batches(names.OPERATOR, None, 1)):
                 assert time.monotonic() < deadline, "no batch was submitted"
                 time.sleep(0.02)
             work(found[0])
-        except BaseException as error:  # noqa: BLE001 - told by the test's end
+        except BaseException as error:  # noqa: BLE001 - reported at the end of the test
             failures.append(error)
 
     def start(work: Callable[[Batch], None]) -> None:

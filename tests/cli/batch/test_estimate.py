@@ -1,4 +1,4 @@
-"""What a file may cost, as it is told before anything is sent."""
+"""What a file may cost, as it is shown before anything is sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.batch.conftest import BatchOffice, row
+from tests.cli.batch.conftest import BatchCliRunner, row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ PRICES = ("--price-in", "2", "--price-out", "10")
 
 
 @pytest.fixture
-def listing(office: BatchOffice) -> Iterator[Callable[..., None]]:
+def listing(runner: BatchCliRunner) -> Iterator[Callable[..., None]]:
     """Lets the stack answer GET /v1/models, to its own client key alone."""
     entries: list[dict[str, Any]] = []
 
@@ -40,14 +40,14 @@ def listing(office: BatchOffice) -> Iterator[Callable[..., None]]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        office.change_note(base_url=f"http://127.0.0.1:{server.server_port}/v1")
+        runner.change_note(base_url=f"http://127.0.0.1:{server.server_port}/v1")
         yield lambda *listed: entries.extend(listed)
         server.shutdown()
         thread.join()
 
 
-def estimate(office: BatchOffice, *rows: Any, words: tuple[str, ...] = ()) -> dict[str, str]:
-    done = office.relay("submit", office.file(*rows), "--yes", *words)
+def estimate(runner: BatchCliRunner, *rows: Any, words: tuple[str, ...] = ()) -> dict[str, str]:
+    done = runner.relay("submit", runner.file(*rows), "--yes", *words)
     assert done.exit_code == 0, done.output
     cells = (line.split(maxsplit=1) for line in done.stderr.splitlines() if line.strip())
     return {cell[0]: cell[1].strip() for cell in cells}
@@ -57,77 +57,77 @@ def with_text(number: int, length: int, **body: Any) -> dict[str, Any]:
     return row(number, messages=[{"role": "user", "content": "x" * length}], **body)
 
 
-def test_rows_and_tokens_are_added_up(office: BatchOffice) -> None:
+def test_rows_and_tokens_are_added_up(runner: BatchCliRunner) -> None:
     rows = (with_text(1, 4000), with_text(2, 4000, max_tokens=50, n=3))
-    told = estimate(office, *rows)
-    assert told["Rows"] == "2"
-    assert told["Models"] == "abliterated-model"
-    assert 2000 <= int(told["Input"].split()[1].replace(",", "")) <= 2200
-    assert told["Answers"] == "at most 250 tokens"
+    shown = estimate(runner, *rows)
+    assert shown["Rows"] == "2"
+    assert shown["Models"] == "abliterated-model"
+    assert 2000 <= int(shown["Input"].split()[1].replace(",", "")) <= 2200
+    assert shown["Answers"] == "at most 250 tokens"
 
 
-def test_an_image_counts_for_less_than_its_bytes(office: BatchOffice) -> None:
+def test_an_image_counts_for_less_than_its_bytes(runner: BatchCliRunner) -> None:
     url = f"data:image/png;base64,{'A' * 100_000}"
     part = {"type": "image_url", "image_url": {"url": url}}
-    told = estimate(office, row(1, messages=[{"role": "user", "content": [part]}]))
-    assert 0 < int(told["Input"].split()[1].replace(",", "")) < 10_000
+    shown = estimate(runner, row(1, messages=[{"role": "user", "content": [part]}]))
+    assert 0 < int(shown["Input"].split()[1].replace(",", "")) < 10_000
 
 
-def test_several_models_are_told_with_their_rows(office: BatchOffice) -> None:
-    told = estimate(office, row(1), row(2), row(3, model="abliterated-model-large"))
-    assert told["Models"] == "abliterated-model (2), abliterated-model-large (1)"
+def test_several_models_are_reported_with_their_rows(runner: BatchCliRunner) -> None:
+    shown = estimate(runner, row(1), row(2), row(3, model="abliterated-model-large"))
+    assert shown["Models"] == "abliterated-model (2), abliterated-model-large (1)"
 
 
-def test_prices_that_are_said_are_reckoned_with(office: BatchOffice) -> None:
-    told = estimate(office, with_text(1, 400_000, max_tokens=5000), words=PRICES)
+def test_prices_that_are_said_are_reckoned_with(runner: BatchCliRunner) -> None:
+    shown = estimate(runner, with_text(1, 400_000, max_tokens=5000), words=PRICES)
     # A hundred thousand tokens at $2 a million, and the little around the text.
-    assert told["Cost"] == "about $0.2001 for the input, at most $0.05 for the answers"
+    assert shown["Cost"] == "about $0.2001 for the input, at most $0.05 for the answers"
 
 
 def test_prices_are_the_listed_ones_if_the_stack_tells_them(
-    office: BatchOffice, listing: Callable[..., None]
+    runner: BatchCliRunner, listing: Callable[..., None]
 ) -> None:
     listing(LISTED)
-    office.change_note(parameters={"ProviderDialect": "openai"})
-    told = estimate(office, with_text(1, 400_000, max_tokens=5000))
-    assert told["Cost"] == "about $0.1001 for the input, at most $0.015 for the answers"
+    runner.change_note(parameters={"ProviderDialect": "openai"})
+    shown = estimate(runner, with_text(1, 400_000, max_tokens=5000))
+    assert shown["Cost"] == "about $0.1001 for the input, at most $0.015 for the answers"
 
 
 def test_a_provider_that_charges_more_than_it_lists_is_reckoned_so(
-    office: BatchOffice, listing: Callable[..., None]
+    runner: BatchCliRunner, listing: Callable[..., None]
 ) -> None:
     listing(LISTED)  # $1 and $3 a million, where the bill says $5
-    told = estimate(office, with_text(1, 400_000, max_tokens=5000))
-    assert told["Cost"] == "about $0.5003 for the input, at most $0.025 for the answers"
+    shown = estimate(runner, with_text(1, 400_000, max_tokens=5000))
+    assert shown["Cost"] == "about $0.5003 for the input, at most $0.025 for the answers"
 
 
 def test_an_answer_without_a_limit_is_as_long_as_the_model_lets_it(
-    office: BatchOffice, listing: Callable[..., None]
+    runner: BatchCliRunner, listing: Callable[..., None]
 ) -> None:
     listing(LISTED)
-    assert estimate(office, row(1, max_tokens=None, n=2))["Answers"] == "at most 2,000 tokens"
+    assert estimate(runner, row(1, max_tokens=None, n=2))["Answers"] == "at most 2,000 tokens"
 
 
-def test_what_nobody_knows_is_told_as_unknown(office: BatchOffice) -> None:
-    told = estimate(office, row(1), row(2, max_tokens=None))
-    assert told["Answers"].startswith("unknown: some rows have no limit")
-    assert told["Cost"].startswith("unknown: pass --price-in")
+def test_what_is_not_known_is_reported_as_unknown(runner: BatchCliRunner) -> None:
+    shown = estimate(runner, row(1), row(2, max_tokens=None))
+    assert shown["Answers"].startswith("unknown: some rows have no limit")
+    assert shown["Cost"].startswith("unknown: pass --price-in")
 
 
-def test_answers_of_unknown_length_leave_the_input_s_cost(office: BatchOffice) -> None:
-    told = estimate(office, row(1, max_tokens=None), words=PRICES)
-    assert told["Cost"] == "about $0.0001 for the input, unknown for the answers"
+def test_answers_of_unknown_length_leave_the_input_s_cost(runner: BatchCliRunner) -> None:
+    shown = estimate(runner, row(1, max_tokens=None), words=PRICES)
+    assert shown["Cost"] == "about $0.0001 for the input, unknown for the answers"
 
 
-def test_next_to_nothing_is_not_told_as_nothing(office: BatchOffice) -> None:
-    told = estimate(office, row(1), words=("--price-in", "0.01", "--price-out", "0"))
-    assert told["Cost"] == "about $0.0001 for the input, at most $0 for the answers"
+def test_next_to_nothing_is_not_shown_as_nothing(runner: BatchCliRunner) -> None:
+    shown = estimate(runner, row(1), words=("--price-in", "0.01", "--price-out", "0"))
+    assert shown["Cost"] == "about $0.0001 for the input, at most $0 for the answers"
 
 
 def test_the_listing_s_limits_hold_for_rows(
-    office: BatchOffice, listing: Callable[..., None]
+    runner: BatchCliRunner, listing: Callable[..., None]
 ) -> None:
     listing(LISTED | {"sampling_limits": {"temperature": {"maximum": 1}}})
-    told = office.refused("submit", office.file(row(1, temperature=1.5)), "--yes")
-    assert "body.temperature" in told
-    assert office.keys() == []
+    message = runner.refused("submit", runner.file(row(1, temperature=1.5)), "--yes")
+    assert "body.temperature" in message
+    assert runner.keys() == []

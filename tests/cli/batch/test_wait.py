@@ -22,7 +22,7 @@ from cli.aws.target_stack import local_stack
 from cli.output.progress import follow
 from cli.services.batch_client import BatchClient
 from local.aws_emulator.moto_server import moto
-from tests.cli.batch.conftest import PATIENCE, AtTheKeyboard, BatchOffice, row
+from tests.cli.batch.conftest import PATIENCE, AtTheKeyboard, BatchCliRunner, row
 from tests.support.dynamodb_proxy import AWAY, LOST, Door
 
 if TYPE_CHECKING:
@@ -45,202 +45,204 @@ CTRL_C = b"\x03"
 ANSWERS, REFUSALS = b'{"custom_id": "row-1"}\n', b'{"custom_id": "row-2"}\n'
 
 
-def well(office: BatchOffice) -> Callable[[Batch], None]:
+def well(runner: BatchCliRunner) -> Callable[[Batch], None]:
     """What becomes of a batch of one row that is answered."""
 
     def work(batch: Batch) -> None:
-        office.begin(batch, 1)
-        office.store.add_counts(batch.owner, batch.id, 1, 0)
-        office.end(batch, output=ANSWERS)
+        runner.begin(batch, 1)
+        runner.store.add_counts(batch.owner, batch.id, 1, 0)
+        runner.end(batch, output=ANSWERS)
 
     return work
 
 
-def in_part(office: BatchOffice) -> Callable[[Batch], None]:
+def in_part(runner: BatchCliRunner) -> Callable[[Batch], None]:
     """What becomes of a batch of two rows of which one fails."""
 
     def work(batch: Batch) -> None:
-        office.begin(batch, 2)
-        office.store.add_counts(batch.owner, batch.id, 1, 1)
-        office.end(batch, output=ANSWERS, errors=REFUSALS)
+        runner.begin(batch, 2)
+        runner.store.add_counts(batch.owner, batch.id, 1, 1)
+        runner.end(batch, output=ANSWERS, errors=REFUSALS)
 
     return work
 
 
-def test_answers_are_brought_home_at_the_end(office: BatchOffice, engine: Engine) -> None:
-    engine(well(office))
-    done = office.relay("submit", office.file(row(1)), "--yes", "--wait")
+def test_answers_are_brought_home_at_the_end(runner: BatchCliRunner, engine: Engine) -> None:
+    engine(well(runner))
+    done = runner.relay("submit", runner.file(row(1)), "--yes", "--wait")
     assert done.exit_code == 0, done.output
-    assert (office.root / "questions.output.jsonl").read_bytes() == ANSWERS
-    assert not (office.root / "questions.errors.jsonl").exists()
-    for words in (office.only_batch().id, "completed", "1: 1 done, 0 failed", "$0.00125"):
+    assert (runner.root / "questions.output.jsonl").read_bytes() == ANSWERS
+    assert not (runner.root / "questions.errors.jsonl").exists()
+    for words in (runner.only_batch().id, "completed", "1: 1 done, 0 failed", "$0.00125"):
         assert words in done.stdout
     assert "1/1" in done.stderr
 
 
 def test_rows_that_failed_are_a_file_and_a_status_of_1(
-    office: BatchOffice, engine: Engine, tmp_path: Path
+    runner: BatchCliRunner, engine: Engine, tmp_path: Path
 ) -> None:
     output, errors = tmp_path / "o.jsonl", tmp_path / "e.jsonl"
-    engine(in_part(office))
-    path = office.file(row(1), row(2))
-    told = office.refused("submit", path, "--yes", "--output", output, "--errors", errors)
+    engine(in_part(runner))
+    path = runner.file(row(1), row(2))
+    message = runner.refused("submit", path, "--yes", "--output", output, "--errors", errors)
     assert (output.read_bytes(), errors.read_bytes()) == (ANSWERS, REFUSALS)
-    assert "1 of 2 rows failed" in told
-    assert "e.jsonl" in told
+    assert "1 of 2 rows failed" in message
+    assert "e.jsonl" in message
 
 
-def test_a_batch_that_the_stack_refuses_is_told_line_by_line(
-    office: BatchOffice, engine: Engine
+def test_a_batch_that_the_stack_refuses_is_reported_line_by_line(
+    runner: BatchCliRunner, engine: Engine
 ) -> None:
     error = {"code": "model_not_found", "line": 7, "message": "No such model.", "param": "body"}
-    engine(lambda batch: office.refuse(batch, error))
-    done = office.relay("submit", office.file(row(1)), "--yes", "--wait")
+    engine(lambda batch: runner.refuse(batch, error))
+    done = runner.relay("submit", runner.file(row(1)), "--yes", "--wait")
     assert done.exit_code == 1
     assert "is failed" in done.stderr
     for words in ("7", "model_not_found", "No such model."):
         assert words in done.stdout
-    assert not (office.root / "questions.output.jsonl").exists()
+    assert not (runner.root / "questions.output.jsonl").exists()
 
 
 @pytest.mark.parametrize("status", ["cancelled", "expired"])
 def test_what_was_answered_before_the_end_is_brought_home(
-    office: BatchOffice, engine: Engine, status: str
+    runner: BatchCliRunner, engine: Engine, status: str
 ) -> None:
     def work(batch: Batch) -> None:
-        office.begin(batch, 2)
-        office.store.add_counts(batch.owner, batch.id, 1, 0)
-        office.end(batch, status, output=ANSWERS)
+        runner.begin(batch, 2)
+        runner.store.add_counts(batch.owner, batch.id, 1, 0)
+        runner.end(batch, status, output=ANSWERS)
 
     engine(work)
-    told = office.refused("submit", office.file(row(1), row(2)), "--yes", "--wait")
-    assert f"is {status}" in told
-    assert (office.root / "questions.output.jsonl").read_bytes() == ANSWERS
+    message = runner.refused("submit", runner.file(row(1), row(2)), "--yes", "--wait")
+    assert f"is {status}" in message
+    assert (runner.root / "questions.output.jsonl").read_bytes() == ANSWERS
 
 
 @pytest.fixture
-def door(office: BatchOffice, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+def door(runner: BatchCliRunner, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     """The way to DynamoDB, which can break."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with Door(moto().url) as door:
-        office.change_note(aws_endpoint_url=door.url)
+        runner.change_note(aws_endpoint_url=door.url)
         yield door
 
 
 def test_a_network_that_is_away_for_a_moment_ends_no_waiting(
-    office: BatchOffice, door: Door
+    runner: BatchCliRunner, door: Door
 ) -> None:
-    batch = office.batch()
+    batch = runner.batch()
 
     def fault(_operation: str) -> str | None:
         if len(door.operations) == 3:
-            office.refuse(batch, {"code": "x", "line": 1, "message": "Bad."})
+            runner.refuse(batch, {"code": "x", "line": 1, "message": "Bad."})
         return LOST if len(door.operations) in {2, 3} else None
 
     door.fault = fault
-    assert "is failed" in office.refused("results", batch.id, "--wait")
+    assert "is failed" in runner.refused("results", batch.id, "--wait")
     assert door.operations == ["GetItem"] * 4
 
 
-def test_when_aws_refuses_to_be_asked_again_the_ways_back_are_told(
-    office: BatchOffice, door: Door
+def test_when_aws_refuses_to_be_asked_again_the_ways_back_are_reported(
+    runner: BatchCliRunner, door: Door
 ) -> None:
-    batch = office.batch()
+    batch = runner.batch()
     door.fault = lambda _operation: AWAY if len(door.operations) == 2 else None
-    told = office.refused("results", batch.id, "--wait")
-    assert "InternalServerError" in told
-    assert f"relay batch show {batch.id} --local" in told
+    message = runner.refused("results", batch.id, "--wait")
+    assert "InternalServerError" in message
+    assert f"relay batch show {batch.id} --local" in message
 
 
-def test_files_that_are_there_are_replaced_if_somebody_agrees(
-    office: BatchOffice, engine: Engine
+def test_files_that_are_there_are_replaced_if_the_user_agrees(
+    runner: BatchCliRunner, engine: Engine
 ) -> None:
-    path = office.file(row(1))
+    path = runner.file(row(1))
     for kind in ("output", "errors"):
-        (office.root / f"questions.{kind}.jsonl").write_text("of an earlier batch")
-    engine(well(office))
-    office.said("submit", path, "--wait", given=AtTheKeyboard(b"y\ny\ny\n"))
-    assert (office.root / "questions.output.jsonl").read_bytes() == ANSWERS
-    assert not (office.root / "questions.errors.jsonl").exists()
+        (runner.root / f"questions.{kind}.jsonl").write_text("of an earlier batch")
+    engine(well(runner))
+    runner.said("submit", path, "--wait", given=AtTheKeyboard(b"y\ny\ny\n"))
+    assert (runner.root / "questions.output.jsonl").read_bytes() == ANSWERS
+    assert not (runner.root / "questions.errors.jsonl").exists()
 
 
 def test_answers_of_an_earlier_batch_do_not_stay_when_no_row_is_answered(
-    office: BatchOffice, engine: Engine
+    runner: BatchCliRunner, engine: Engine
 ) -> None:
     def work(batch: Batch) -> None:
-        office.begin(batch, 1)
-        office.store.add_counts(batch.owner, batch.id, 0, 1)
-        office.end(batch, errors=REFUSALS)
+        runner.begin(batch, 1)
+        runner.store.add_counts(batch.owner, batch.id, 0, 1)
+        runner.end(batch, errors=REFUSALS)
 
-    (office.root / "questions.output.jsonl").write_text("of an earlier batch")
+    (runner.root / "questions.output.jsonl").write_text("of an earlier batch")
     engine(work)
-    assert "1 of 1 rows failed" in office.refused("submit", office.file(row(1)), "--yes", "--wait")
-    assert not (office.root / "questions.output.jsonl").exists()
-    assert (office.root / "questions.errors.jsonl").read_bytes() == REFUSALS
+    assert "1 of 1 rows failed" in runner.refused("submit", runner.file(row(1)), "--yes", "--wait")
+    assert not (runner.root / "questions.output.jsonl").exists()
+    assert (runner.root / "questions.errors.jsonl").read_bytes() == REFUSALS
 
 
 @pytest.mark.parametrize(("kind", "other"), [("output", "errors"), ("errors", "output")])
 def test_a_file_that_was_named_stays_and_is_empty_if_nothing_goes_there(
-    office: BatchOffice, engine: Engine, kind: str, other: str
+    runner: BatchCliRunner, engine: Engine, kind: str, other: str
 ) -> None:
-    named = office.root / "keep.jsonl"
+    named = runner.root / "keep.jsonl"
     named.write_text("of an earlier batch")
 
     def work(batch: Batch) -> None:
-        office.begin(batch, 1)
+        runner.begin(batch, 1)
         results: dict[str, Any] = {other: ANSWERS}
-        office.end(batch, **results)
+        runner.end(batch, **results)
 
     engine(work)
-    office.said("submit", office.file(row(1)), "--yes", "--wait", f"--{kind}", named)
+    runner.said("submit", runner.file(row(1)), "--yes", "--wait", f"--{kind}", named)
     assert named.read_bytes() == b""
-    assert (office.root / f"questions.{other}.jsonl").read_bytes() == ANSWERS
+    assert (runner.root / f"questions.{other}.jsonl").read_bytes() == ANSWERS
 
 
 @pytest.mark.parametrize("option", ["--output", "--errors"])
 @pytest.mark.parametrize("way", ["itself", "around", "link"])
 def test_no_result_goes_to_the_file_of_requests(
-    office: BatchOffice, option: str, way: str, tmp_path: Path
+    runner: BatchCliRunner, option: str, way: str, tmp_path: Path
 ) -> None:
-    path = office.file(row(1))
+    path = runner.file(row(1))
     (tmp_path / "link").symlink_to(path)
     (tmp_path / "folder").mkdir()
     ways = {"itself": path, "around": tmp_path / "folder" / ".." / path.name}
     place, before = ways.get(way, tmp_path / "link"), path.read_bytes()
-    told = office.refused("submit", path, "--yes", "--wait", option, place)
-    assert "would replace the requests" in told
+    message = runner.refused("submit", path, "--yes", "--wait", option, place)
+    assert "would replace the requests" in message
     assert path.read_bytes() == before
-    assert office.keys() == []
+    assert runner.keys() == []
 
 
-def test_two_names_of_one_file_are_no_two_places(office: BatchOffice, tmp_path: Path) -> None:
+def test_two_names_of_one_file_are_no_two_places(runner: BatchCliRunner, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     places = ("--output", tmp_path / "o", "--errors", tmp_path / "folder" / ".." / "o")
-    told = office.refused("submit", office.file(row(1)), "--yes", "--wait", *places)
-    assert "name the same file" in told
-    assert office.keys() == []
+    message = runner.refused("submit", runner.file(row(1)), "--yes", "--wait", *places)
+    assert "name the same file" in message
+    assert runner.keys() == []
 
 
-def test_files_that_are_there_are_kept_where_nobody_can_agree(office: BatchOffice) -> None:
-    path, kept = office.file(row(1)), office.root / "questions.output.jsonl"
+def test_files_that_are_there_stay_without_a_terminal(runner: BatchCliRunner) -> None:
+    path, kept = runner.file(row(1)), runner.root / "questions.output.jsonl"
     kept.write_text("kept")
-    assert "--yes" in office.refused("submit", path, "--wait")
+    assert "--yes" in runner.refused("submit", path, "--wait")
     assert kept.read_text() == "kept"
-    assert office.keys() == []
+    assert runner.keys() == []
 
 
-def test_a_folder_that_is_not_there_is_told_before_anything_is_sent(office: BatchOffice) -> None:
-    absent = office.root / "absent" / "o.jsonl"
-    assert "does not exist" in office.refused(
-        "submit", office.file(row(1)), "--yes", "--output", absent
+def test_a_folder_that_is_not_there_is_reported_before_anything_is_sent(
+    runner: BatchCliRunner,
+) -> None:
+    absent = runner.root / "absent" / "o.jsonl"
+    assert "does not exist" in runner.refused(
+        "submit", runner.file(row(1)), "--yes", "--output", absent
     )
-    assert office.keys() == []
+    assert runner.keys() == []
 
 
 @pytest.fixture
-def terminal(office: BatchOffice) -> Iterator[Terminal]:
-    """A terminal where somebody has just submitted a file."""
-    words = [str(office.root), "batch", "submit", str(office.file(row(1))), "--yes", "--local"]
+def terminal(runner: BatchCliRunner) -> Iterator[Terminal]:
+    """A terminal on which a file was just submitted."""
+    words = [str(runner.root), "batch", "submit", str(runner.file(row(1))), "--yes", "--local"]
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
     process = subprocess.Popen(  # noqa: S603 - our own command line
@@ -258,32 +260,32 @@ def terminal(office: BatchOffice) -> Iterator[Terminal]:
     os.close(ours)
 
 
-def followed(office: BatchOffice, batch: Batch, *, seconds: float) -> None:
+def followed(runner: BatchCliRunner, batch: Batch, *, seconds: float) -> None:
     """Waits for a batch, with so much time between two looks at the clock."""
-    desk = BatchClient(local_stack(office.root / ".relay-local.json"))
+    client = BatchClient(local_stack(runner.root / ".relay-local.json"))
     ticks = itertools.count()
-    follow(desk, batch, clock=lambda: seconds * next(ticks))
+    follow(client, batch, clock=lambda: seconds * next(ticks))
 
 
 def test_without_a_terminal_a_line_tells_every_minute_how_far_it_is(
-    office: BatchOffice, engine: Engine, capsys: pytest.CaptureFixture[str]
+    runner: BatchCliRunner, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    batch = office.batch()
-    office.begin(batch, 4000)
-    office.store.add_counts(batch.owner, batch.id, 1200, 34)
-    engine(lambda found: office.end(found, output=ANSWERS))
-    followed(office, office.only_batch(), seconds=60)
-    told = capsys.readouterr()
-    assert told.err.splitlines()[0] == "in_progress  1,234/4,000 rows  34 failed"
-    assert told.out == ""
+    batch = runner.batch()
+    runner.begin(batch, 4000)
+    runner.store.add_counts(batch.owner, batch.id, 1200, 34)
+    engine(lambda found: runner.end(found, output=ANSWERS))
+    followed(runner, runner.only_batch(), seconds=60)
+    printed = capsys.readouterr()
+    assert printed.err.splitlines()[0] == "in_progress  1,234/4,000 rows  34 failed"
+    assert printed.out == ""
 
 
-def test_a_batch_that_ends_within_a_minute_is_told_at_its_end_alone(
-    office: BatchOffice, engine: Engine, capsys: pytest.CaptureFixture[str]
+def test_a_batch_that_ends_within_a_minute_is_reported_at_its_end_alone(
+    runner: BatchCliRunner, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    office.begin(office.batch(), 1)
-    engine(lambda found: office.end(found, output=ANSWERS))
-    followed(office, office.only_batch(), seconds=0)
+    runner.begin(runner.batch(), 1)
+    engine(lambda found: runner.end(found, output=ANSWERS))
+    followed(runner, runner.only_batch(), seconds=0)
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("completed")
 
@@ -306,32 +308,32 @@ class Terminal:
 
 
 def test_on_a_terminal_a_bar_tells_rows_as_they_get_done(
-    office: BatchOffice, terminal: Terminal
+    runner: BatchCliRunner, terminal: Terminal
 ) -> None:
     terminal.shown(b"validating")
-    batch = office.only_batch()
-    office.begin(batch, 40)
+    batch = runner.only_batch()
+    runner.begin(batch, 40)
     terminal.shown(b"0/40")
-    office.store.add_counts(batch.owner, batch.id, 29, 1)
+    runner.store.add_counts(batch.owner, batch.id, 29, 1)
     terminal.shown(b"30/40")
-    told = terminal.shown(b"1 failed")
-    office.store.add_counts(batch.owner, batch.id, 10, 0)
-    office.end(batch, output=ANSWERS, errors=REFUSALS)
-    told = terminal.shown(b"1 of 40 rows failed")
-    assert b"40/40" in told
-    assert b"rows/s" in told
+    screen = terminal.shown(b"1 failed")
+    runner.store.add_counts(batch.owner, batch.id, 10, 0)
+    runner.end(batch, output=ANSWERS, errors=REFUSALS)
+    screen = terminal.shown(b"1 of 40 rows failed")
+    assert b"40/40" in screen
+    assert b"rows/s" in screen
     assert terminal.command.wait(PATIENCE) == 1
 
 
 def test_ctrl_c_leaves_the_batch_running_and_says_how_to_come_back(
-    office: BatchOffice, terminal: Terminal
+    runner: BatchCliRunner, terminal: Terminal
 ) -> None:
     terminal.shown(b"validating")
     os.write(terminal.glass, CTRL_C)
-    told = terminal.shown(b"relay batch cancel")
+    screen = terminal.shown(b"relay batch cancel")
     assert terminal.command.wait(PATIENCE) == 130
-    batch = office.only_batch()
+    batch = runner.only_batch()
     assert batch.status == "validating"
-    assert f"relay batch show {batch.id} --local".encode() in told
-    assert f"relay batch results {batch.id} --wait --local".encode() in told
-    assert b"Traceback" not in told
+    assert f"relay batch show {batch.id} --local".encode() in screen
+    assert f"relay batch results {batch.id} --wait --local".encode() in screen
+    assert b"Traceback" not in screen

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-    from tests.cli.conftest import Office
+    from tests.cli.conftest import RelayRunner
 
 
 @dataclass(frozen=True)
@@ -69,16 +69,18 @@ class Checks:
         return str(found)
 
 
-def diagnosed(office: Office, *arguments: str) -> Checks:
-    return Checks(office.relay("doctor", "--json", *arguments))
+def diagnosed(runner: RelayRunner, *arguments: str) -> Checks:
+    return Checks(runner.relay("doctor", "--json", *arguments))
 
 
 @pytest.fixture
-def changed_resources(office: Office, changed_note: Callable[..., Office]) -> Callable[..., Office]:
-    """Makes an office some of whose resources are others, or missing."""
+def changed_resources(
+    runner: RelayRunner, changed_note: Callable[..., RelayRunner]
+) -> Callable[..., RelayRunner]:
+    """Make a runner with some resources replaced or missing."""
 
-    def change(**changes: str | None) -> Office:
-        note = json.loads((office.root / ".relay-local.json").read_text())
+    def change(**changes: str | None) -> RelayRunner:
+        note = json.loads((runner.root / ".relay-local.json").read_text())
         resources = note["resources"] | changes
         return changed_note(resources={k: v for k, v in resources.items() if v is not None})
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from local.lambda_runtime.environments import LambdaFunction
-    from tests.cli.conftest import Office
+    from tests.cli.conftest import RelayRunner
     from tests.cli.formation import Formation
 
 MODEL = "abliterated-model"
@@ -39,24 +39,24 @@ def at_account(root: Path, *arguments: str) -> Checks:
     return Checks(CliRunner().invoke(main, ["doctor", "--json", *arguments], obj=root))
 
 
-def test_a_healthy_stack_is_ok_in_a_line_for_each_check(office: Office) -> None:
-    done = office.relay("doctor")
+def test_a_healthy_stack_is_ok_in_a_line_for_each_check(runner: RelayRunner) -> None:
+    done = runner.relay("doctor")
     assert (done.exit_code, done.stderr) == (0, "")
     assert {line.split()[0] for line in done.stdout.splitlines()} == {"ok"}
     assert len(done.stdout.splitlines()) == len(NEEDS_THE_STACK | FROM_INSIDE) + 1
 
 
-def test_a_script_gets_the_same_as_json_and_nobody_a_key(office: Office) -> None:
-    checks = diagnosed(office)
+def test_a_script_gets_the_same_as_json_and_no_output_has_a_key(runner: RelayRunner) -> None:
+    checks = diagnosed(runner)
     assert checks.healthy
     assert checks.states == dict.fromkeys(["stack", *NEEDS_THE_STACK, *FROM_INSIDE], "ok")
-    assert office.stack.provider
-    for key in (office.stack.client_key, office.stack.provider.key):
+    assert runner.stack.provider
+    for key in (runner.stack.client_key, runner.stack.provider.key):
         assert key not in checks.text
 
 
-def test_a_fault_is_told_with_its_fix_and_ends_with_1(office: Office) -> None:
-    done = office.relay("doctor", "--client-key", "sk-of-somebody-else-0000000000")
+def test_a_fault_is_reported_with_its_fix_and_ends_with_1(runner: RelayRunner) -> None:
+    done = runner.relay("doctor", "--client-key", "sk-of-another-client-000000000")
     assert (done.exit_code, done.stderr) == (1, "")
     lines = done.stdout.splitlines()
     place = next(n for n, line in enumerate(lines) if line.startswith("FAIL"))
@@ -65,8 +65,8 @@ def test_a_fault_is_told_with_its_fix_and_ends_with_1(office: Office) -> None:
     assert any("not checked: it needs 'client key'" in line for line in lines)
 
 
-def test_a_local_stack_is_mended_with_what_is_on_this_machine(office: Office) -> None:
-    name, _, fix = diagnosed(office, "--client-key", "sk-of-somebody-else-0000000000").only_fault()
+def test_a_local_stack_is_mended_with_what_is_on_this_machine(runner: RelayRunner) -> None:
+    name, _, fix = diagnosed(runner, "--client-key", "sk-of-another-client-000000000").only_fault()
     assert name == "client key"
     assert "relay --local keys list" in fix
     assert "'make run' prints the first key" in fix
@@ -102,12 +102,12 @@ def test_a_deployed_stack_is_looked_at_with_its_first_key(deployed: Path) -> Non
 def test_a_key_of_the_environment_comes_before_that(
     deployed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-somebody-else-0000000000")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-another-client-000000000")
     name, says, _ = at_account(deployed).only_fault()
     assert (name, "OPENAI_API_KEY" in says) == ("client key", True)
 
 
-def test_a_stack_that_is_not_in_the_account_is_told(deployed: Path) -> None:
+def test_a_stack_that_is_not_in_the_account_is_reported(deployed: Path) -> None:
     name, says, fix = at_account(deployed, "--stack-name", "elsewhere").only_fault()
     assert (name, "no stack elsewhere" in says, "sam deploy" in fix) == ("stack", True, True)
 
@@ -122,17 +122,17 @@ def test_a_stack_that_is_not_in_the_account_is_told(deployed: Path) -> None:
         ("UPDATE_ROLLBACK_FAILED", "fail"),
     ],
 )
-def test_a_stack_is_told_by_the_state_that_cloudformation_left_it_in(
+def test_a_stack_is_reported_by_the_state_that_cloudformation_left_it_in(
     deployed: Path, formation: Formation, status: str, state: str
 ) -> None:
     formation.status = status
-    formation.outputs = {"OpenAIBaseUrl": "http://127.0.0.1:9/v1"}  # all else is quickly told
+    formation.outputs = {"OpenAIBaseUrl": "http://127.0.0.1:9/v1"}  # the rest is checked quickly
     checks = at_account(deployed)
     assert checks.states["stack"] == state
     assert status in checks.says("stack")
 
 
-def test_an_api_that_does_not_answer_is_told(changed_note: Callable[..., Office]) -> None:
+def test_an_api_that_does_not_answer_is_reported(changed_note: Callable[..., RelayRunner]) -> None:
     checks = diagnosed(changed_note(base_url="http://127.0.0.1:9/v1"))
     name, says, _ = checks.only_fault()
     assert (name, "does not answer" in says) == ("api", True)
@@ -140,8 +140,8 @@ def test_an_api_that_does_not_answer_is_told(changed_note: Callable[..., Office]
 
 
 @pytest.mark.parametrize(("seconds", "state"), [(120, "warn"), (3600, "fail")])
-def test_a_clock_that_is_wrong_is_told(
-    changed_note: Callable[..., Office], seconds: int, state: str
+def test_a_clock_that_is_wrong_is_reported(
+    changed_note: Callable[..., RelayRunner], seconds: int, state: str
 ) -> None:
     with ScriptedProvider() as api:
         date = formatdate(time.time() - seconds, usegmt=True)
@@ -153,43 +153,47 @@ def test_a_clock_that_is_wrong_is_told(
 
 
 @pytest.fixture
-def chat(office: Office) -> Iterator[LambdaFunction]:
+def chat(runner: RelayRunner) -> Iterator[LambdaFunction]:
     """The function for chat completions; how it is configured is put back afterwards."""
-    function = office.stack.functions["ChatCompletionsFunction"]
+    function = runner.stack.functions["ChatCompletionsFunction"]
     before = function.spec
     yield function
     function.spec = before
 
 
-def test_a_function_that_outlasts_api_gateway_is_told(office: Office, chat: LambdaFunction) -> None:
+def test_a_function_that_outlasts_api_gateway_is_reported(
+    runner: RelayRunner, chat: LambdaFunction
+) -> None:
     chat.spec = replace(chat.spec, timeout_seconds=910)
-    name, says, fix = diagnosed(office).only_fault()
+    name, says, fix = diagnosed(runner).only_fault()
     assert (name, "910 s, but API Gateway's is 900 s" in says) == ("time-outs", True)
     assert "POST /v1/chat/completions" in says
     assert "make run" in fix
 
 
-def test_a_patience_that_outlasts_api_gateway_is_told(office: Office, chat: LambdaFunction) -> None:
+def test_a_patience_that_outlasts_api_gateway_is_reported(
+    runner: RelayRunner, chat: LambdaFunction
+) -> None:
     patient = {**chat.spec.environment, "UPSTREAM_FIRST_BYTE_SECONDS": "400"}
     chat.spec = replace(chat.spec, environment=patient)
-    name, says, _ = diagnosed(office).only_fault()
+    name, says, _ = diagnosed(runner).only_fault()
     assert (name, "timeout is 400 s" in says) == ("time-outs", True)
 
 
 @pytest.mark.parametrize(("left", "state"), [(0, "fail"), (90_000_000, "warn"), (10**9, "ok")])
-def test_a_budget_is_told_by_what_is_left(office: Office, left: int, state: str) -> None:
+def test_a_budget_is_reported_by_what_is_left(runner: RelayRunner, left: int, state: str) -> None:
     name = f"spender-{left}"
-    made = office.json("keys", "create", name, "--budget-usd", "1")
+    made = runner.json("keys", "create", name, "--budget-usd", "1")
     spent = {"available": left, "spent": 10**9 - left, "budget": 10**9}
-    office.stack.aws("dynamodb").put_item(
-        TableName=office.stack.template.ref("ClientsTable"),
+    runner.stack.aws("dynamodb").put_item(
+        TableName=runner.stack.template.ref("ClientsTable"),
         Item={
             "pk": {"S": f"ledger#{made['client']['id']}"},
             "sk": {"S": period_at("month", time.time()).name},
             **{key: {"N": str(value)} for key, value in spent.items()},
         },
     )
-    checks = diagnosed(office, "--client-key", made["key"])
+    checks = diagnosed(runner, "--client-key", made["key"])
     assert checks.states["budget"] == state
     assert checks.states["call"] == ("fail" if left == 0 else "ok")
     if left == 0:
@@ -198,18 +202,18 @@ def test_a_budget_is_told_by_what_is_left(office: Office, left: int, state: str)
 
 
 @pytest.fixture
-def queue(office: Office) -> Iterator[str]:
-    """A queue that nobody empties."""
-    sqs = office.stack.aws("sqs")
+def queue(runner: RelayRunner) -> Iterator[str]:
+    """A queue that is not emptied."""
+    sqs = runner.stack.aws("sqs")
     url = str(sqs.create_queue(QueueName=f"left-{time.monotonic_ns()}")["QueueUrl"])
     yield url
     sqs.delete_queue(QueueUrl=url)
 
 
-def test_jobs_that_were_given_up_are_told(
-    office: Office, changed_resources: Callable[..., Office], queue: str
+def test_jobs_that_were_given_up_are_reported(
+    runner: RelayRunner, changed_resources: Callable[..., RelayRunner], queue: str
 ) -> None:
-    office.stack.aws("sqs").send_message(QueueUrl=queue, MessageBody="{}")
+    runner.stack.aws("sqs").send_message(QueueUrl=queue, MessageBody="{}")
     checks = diagnosed(changed_resources(JobsDeadLetterQueue=queue))
     name, says, fix = checks.only_fault()
     assert (name, "1 jobs failed" in says) == ("queues", True)
@@ -217,8 +221,8 @@ def test_jobs_that_were_given_up_are_told(
     assert "start-message-move-task --source-arn arn:" in fix
 
 
-def test_jobs_that_wait_for_long_are_told(
-    office: Office, changed_resources: Callable[..., Office], queue: str
+def test_jobs_that_wait_for_long_are_reported(
+    runner: RelayRunner, changed_resources: Callable[..., RelayRunner], queue: str
 ) -> None:
     name = queue.rpartition("/")[2]
     age = {
@@ -227,17 +231,17 @@ def test_jobs_that_wait_for_long_are_told(
         "Timestamp": time.time() - 60,
         "Value": 1200.0,
     }
-    cloudwatch = office.stack.aws("cloudwatch")
+    cloudwatch = runner.stack.aws("cloudwatch")
     cloudwatch.put_metric_data(Namespace="AWS/SQS", MetricData=[age])
     checks = diagnosed(changed_resources(JobsQueue=queue))
     assert checks.healthy
     assert "the oldest for 1200 s" in checks.only_fault()[1]
 
 
-def test_batches_that_died_are_told(
-    office: Office, changed_resources: Callable[..., Office]
+def test_batches_that_died_are_reported(
+    runner: RelayRunner, changed_resources: Callable[..., RelayRunner]
 ) -> None:
-    states = office.stack.aws("stepfunctions")
+    states = runner.stack.aws("stepfunctions")
     machine = states.create_state_machine(
         name=f"dies-{time.monotonic_ns()}",
         definition=json.dumps({"StartAt": "Die", "States": {"Die": {"Type": "Fail"}}}),
@@ -251,14 +255,14 @@ def test_batches_that_died_are_told(
     assert (name, "failed within a day" in says, execution in fix) == ("batches", True, True)
 
 
-def test_an_alarm_of_the_stack_that_fires_is_told_with_its_advice(
-    office: Office, changed_resources: Callable[..., Office]
+def test_an_alarm_of_the_stack_that_fires_is_reported_with_its_advice(
+    runner: RelayRunner, changed_resources: Callable[..., RelayRunner]
 ) -> None:
     alarm = {
         "MetricName": "Any", "Namespace": "Any", "Period": 60, "EvaluationPeriods": 1,
         "Threshold": 1, "Statistic": "Sum", "ComparisonOperator": "GreaterThanThreshold",
     }  # fmt: skip
-    cloudwatch = office.stack.aws("cloudwatch")
+    cloudwatch = runner.stack.aws("cloudwatch")
     for name in ("of-the-stack", "of-another"):
         cloudwatch.put_metric_alarm(AlarmName=name, AlarmDescription="Do it.", **alarm)
         cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="Too many.")
@@ -269,8 +273,8 @@ def test_an_alarm_of_the_stack_that_fires_is_told_with_its_advice(
     assert checks.only_fault() == ("alarms", "of-the-stack fires: Too many.", "Do it.")
 
 
-def test_a_stack_without_the_function_is_told_to_be_deployed(
-    changed_resources: Callable[..., Office],
+def test_a_stack_without_the_function_must_be_deployed(
+    changed_resources: Callable[..., RelayRunner],
 ) -> None:
     checks = diagnosed(changed_resources(DoctorFunction=None))
     name, says, fix = checks.only_fault()
@@ -278,16 +282,16 @@ def test_a_stack_without_the_function_is_told_to_be_deployed(
     assert checks.states["call"] == "ok"  # what can be asked from the outside is
 
 
-def test_a_function_that_breaks_off_is_told_with_its_log(
-    office: Office, changed_resources: Callable[..., Office]
+def test_a_function_that_breaks_off_is_reported_with_its_log(
+    runner: RelayRunner, changed_resources: Callable[..., RelayRunner]
 ) -> None:
-    broken = office.stack.template.ref("BatchPlanFunction")
+    broken = runner.stack.template.ref("BatchPlanFunction")
     name, says, fix = diagnosed(changed_resources(DoctorFunction=broken)).only_fault()
     assert (name, "failed" in says, ".relay-local.log" in fix) == ("inside", True, True)
 
 
-def test_what_somebody_may_not_look_at_is_not_checked_and_no_fault(
-    changed_note: Callable[..., Office],
+def test_what_the_user_may_not_read_is_not_checked_and_no_fault(
+    changed_note: Callable[..., RelayRunner],
 ) -> None:
     with ScriptedProvider() as aws:
         denied = {"__type": "AccessDeniedException", "message": "You may not."}
@@ -300,7 +304,7 @@ def test_what_somebody_may_not_look_at_is_not_checked_and_no_fault(
     assert checks.states["call"] == "ok"
 
 
-def test_options_that_contradict_each_other_are_no_diagnosis(office: Office) -> None:
-    done: Result = office.relay("doctor", "--stack-name", "x")
+def test_options_that_contradict_each_other_are_no_diagnosis(runner: RelayRunner) -> None:
+    done: Result = runner.relay("doctor", "--stack-name", "x")
     assert done.exit_code == 1
     assert "--local cannot be combined with" in done.stderr

@@ -15,11 +15,11 @@ from llm_relay.providers.settings import ProviderSettings
 if TYPE_CHECKING:
     from llm_relay.diagnostics.checklist import Finding
 
-NOBODY = "http://127.0.0.1:1/v1"
+CLOSED_PORT = "http://127.0.0.1:1/v1"
 
 
 def not_there() -> Finding:
-    settings = ProviderSettings.from_mapping({"UPSTREAM_BASE_URL": NOBODY})
+    settings = ProviderSettings.from_mapping({"UPSTREAM_BASE_URL": CLOSED_PORT})
     return base_url(probe_provider(settings, ["sk-x"], None, Deadline.after(30)))
 
 
@@ -34,7 +34,9 @@ def test_a_provider_that_is_not_there_is_mended_by_a_restart() -> None:
 
 
 def test_one_of_a_list_is_mended_in_the_list() -> None:
-    here = with_local_fix(with_list_fixes(not_there(), ProviderEntry(name="dead", base_url=NOBODY)))
+    here = with_local_fix(
+        with_list_fixes(not_there(), ProviderEntry(name="dead", base_url=CLOSED_PORT))
+    )
     assert "set base_url of 'dead' in the list" in (here.fix or "")
     assert "PROVIDERS='[...]' make run" in (here.fix or "")
     for words in ("sam deploy", "UPSTREAM_BASE_URL", "Providers"):

@@ -9,7 +9,7 @@ import pytest
 
 from local.settings import Settings
 from local.stack import Stack
-from tests.cli.conftest import Office
+from tests.cli.conftest import RelayRunner
 from tests.cli.doctor.conftest import diagnosed
 from tests.e2e.conftest import Loop
 
@@ -20,10 +20,10 @@ MODEL = "abliterated-model"
 
 
 @pytest.fixture
-def key(office: Office) -> Iterator[Callable[[str], None]]:
+def key(runner: RelayRunner) -> Iterator[Callable[[str], None]]:
     """Puts a text into the provider's secret; what was there is put back afterwards."""
-    secrets = office.stack.aws("secretsmanager")
-    arn = office.stack.template.ref("ProviderKeySecret")
+    secrets = runner.stack.aws("secretsmanager")
+    arn = runner.stack.template.ref("ProviderKeySecret")
     before = secrets.get_secret_value(SecretId=arn)["SecretString"]
     yield lambda text: secrets.put_secret_value(SecretId=arn, SecretString=text)
     secrets.put_secret_value(SecretId=arn, SecretString=before)
@@ -38,10 +38,10 @@ def key(office: Office) -> Iterator[Callable[[str], None]]:
     ],
 )
 def test_a_bad_key_is_the_one_fault_and_nothing_is_asked_with_it(
-    office: Office, key: Callable[[str], None], text: str, fault: str, words: str
+    runner: RelayRunner, key: Callable[[str], None], text: str, fault: str, words: str
 ) -> None:
     key(text)
-    checks = diagnosed(office)
+    checks = diagnosed(runner)
     name, says, fix = checks.only_fault()
     assert (name, words in says) == (fault, True)
     assert "ABLIT_KEY=" in fix
@@ -61,43 +61,43 @@ def test_a_bad_key_is_the_one_fault_and_nothing_is_asked_with_it(
     ],
 )
 def test_what_the_provider_refuses_is_the_one_fault(
-    office: Office, model: str, fault: str, words: str, advice: str
+    runner: RelayRunner, model: str, fault: str, words: str, advice: str
 ) -> None:
-    name, says, fix = diagnosed(office, "--model", model).only_fault()
+    name, says, fix = diagnosed(runner, "--model", model).only_fault()
     assert (name, words in says, advice in fix) == (fault, True, True)
 
 
-def test_a_provider_that_streams_slowly_is_well(office: Office) -> None:
-    checks = diagnosed(office, "--model", f"{MODEL}@chunk-delay=0.2")
+def test_a_provider_that_streams_slowly_is_well(runner: RelayRunner) -> None:
+    checks = diagnosed(runner, "--model", f"{MODEL}@chunk-delay=0.2")
     assert (checks.healthy, checks.faults) == (True, [])
 
 
 @pytest.fixture(scope="module")
-def whole_office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+def streaming_runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelayRunner]:
     """A stack that answers streams whole."""
     root = tmp_path_factory.mktemp("whole")
     log = root / "functions.log"
     loop, stack = Loop(), Stack(Settings(log=log, parameters={"Streaming": "off"}))
     loop.run(stack.__aenter__())
     stack.write_note(root / ".relay-local.json")
-    yield Office(stack, root, log, [])
+    yield RelayRunner(stack, root, log, [])
     loop.run(stack.__aexit__(None, None, None))
     loop.close()
 
 
-def test_streaming_that_is_off_is_told(whole_office: Office) -> None:
-    checks = diagnosed(whole_office)
+def test_streaming_that_is_off_is_reported(streaming_runner: RelayRunner) -> None:
+    checks = diagnosed(streaming_runner)
     assert checks.healthy
     name, says, fix = checks.only_fault()
     assert (name, "Streaming is off" in says) == ("streaming", True)
     assert "Streaming=shim" in fix
 
 
-def test_streams_that_are_held_back_on_the_way_are_told(
-    whole_office: Office, changed_note: Callable[..., Office]
+def test_streams_that_are_held_back_on_the_way_are_reported(
+    streaming_runner: RelayRunner, changed_note: Callable[..., RelayRunner]
 ) -> None:
-    note = (whole_office.root / ".relay-local.json").read_text()
-    office = changed_note(**json.loads(note.replace('"off"', '"shim"')))
-    name, says, fix = diagnosed(office, "--model", f"{MODEL}@chunk-delay=0.2").only_fault()
+    note = (streaming_runner.root / ".relay-local.json").read_text()
+    runner = changed_note(**json.loads(note.replace('"off"', '"shim"')))
+    name, says, fix = diagnosed(runner, "--model", f"{MODEL}@chunk-delay=0.2").only_fault()
     assert (name, "stream arrives at once" in says) == ("streaming", True)
     assert "buffers it" in fix

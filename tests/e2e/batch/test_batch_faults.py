@@ -81,7 +81,7 @@ def own_stack(loop: Loop, tmp_path: Path) -> Iterator[Running]:
 
 
 @pytest.mark.timeout(400)
-def test_every_row_is_answered_once_whatever_fails_and_whoever_is_killed(
+def test_every_row_is_answered_once_whatever_fails_or_is_killed(
     own_stack: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chance = random.Random(SEED)  # noqa: S311 - a test that can be repeated

@@ -65,7 +65,7 @@ def test_rows_that_the_provider_refuses_are_in_the_error_file(client: openai.Ope
     assert line["response"]["body"]["error"]["message"]
 
 
-def test_a_file_with_bad_lines_fails_with_their_numbers_and_asks_nobody(
+def test_a_file_with_bad_lines_fails_with_their_numbers_and_sends_no_request(
     client: openai.OpenAI, running: Running
 ) -> None:
     before = len(running.provider.calls)

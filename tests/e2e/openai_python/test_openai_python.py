@@ -58,16 +58,16 @@ def test_the_models(client: openai.OpenAI) -> None:
 
 
 def test_a_wrong_key_is_an_authentication_error(running: Running) -> None:
-    stranger = running.client(api_key="sk-relay-somebody-else-000000000000")
+    stranger = running.client(api_key="sk-relay-another-client-00000000000")
     with stranger, pytest.raises(openai.AuthenticationError) as error:
         stranger.chat.completions.create(model=MODEL, messages=MESSAGES)
     assert error.value.code == "invalid_api_key"
 
 
 def test_a_missing_key_is_an_authentication_error(client: openai.OpenAI) -> None:
-    nobody: Any = {"Authorization": openai.Omit()}
+    anonymous: Any = {"Authorization": openai.Omit()}
     with pytest.raises(openai.AuthenticationError, match="Bearer"):
-        client.responses.create(model=MODEL, input="x", extra_headers=nobody)
+        client.responses.create(model=MODEL, input="x", extra_headers=anonymous)
 
 
 @pytest.mark.parametrize("path", ["/chat/completions", "/responses", "/models", "/models/x"])
@@ -139,7 +139,7 @@ def test_a_provider_that_hangs_up_mid_stream_is_an_error_and_no_end(
     assert events[-1].type == "response.failed"
 
 
-def test_a_rotated_provider_key_is_noticed_by_nobody(running: Running) -> None:
+def test_no_caller_notices_a_rotated_provider_key(running: Running) -> None:
     secrets = boto3.client(
         "secretsmanager",
         endpoint_url=running.stack.aws_endpoint_url,

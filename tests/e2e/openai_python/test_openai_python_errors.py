@@ -72,7 +72,7 @@ def test_a_refused_provider_key_is_not_the_callers_fault(caller: Caller, stream:
 
 @whole_and_streamed
 def test_a_wrong_client_key_is_an_authentication_error(caller: Caller, stream: bool) -> None:
-    stranger = {"Authorization": "Bearer sk-relay-somebody-else-000000000000"}
+    stranger = {"Authorization": "Bearer sk-relay-another-client-00000000000"}
     error = refusal(caller, MODEL, stream=stream, extra_headers=stranger)
     assert type(error) is openai.AuthenticationError
     assert (error.status_code, error.code, error.param) == (401, "invalid_api_key", None)

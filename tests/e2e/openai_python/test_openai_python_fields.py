@@ -77,7 +77,7 @@ def test_a_stream_has_those_headers_too(caller: Caller, model: str) -> None:
     assert headers["x-request-id"]
 
 
-def test_the_limit_of_tokens_is_kept_and_told(caller: Caller) -> None:
+def test_the_limit_of_tokens_is_applied_and_reported(caller: Caller) -> None:
     limit = {caller.surface.limit: 2}
     answer = caller.create(model=MODEL, **limit, **caller.surface.asked(ASK))
     assert caller.surface.text(answer) == " ".join(TEXT.split()[:2])

@@ -78,15 +78,17 @@ def asked(callers: Callers) -> list[str]:
     return [json.loads(request.body)["user"] for request in requests]
 
 
-def unsettled(callers: Callers, told: str) -> int:
-    """What could not be charged, is still set aside, and was told of."""
-    lines = [json.loads(line) for line in told.splitlines() if "could not be charged" in line]
+def unsettled(callers: Callers, printed: str) -> int:
+    """What could not be charged, is still reserved, and was logged."""
+    lines = [json.loads(line) for line in printed.splitlines() if "could not be charged" in line]
     holds = callers.accounts.read("month").reservations
     return sum(line["cost_nanos"] for line in lines if line["hold"] in holds)
 
 
-def assert_ledger_is_right(callers: Callers, made: Iterable[Call], told: str) -> None:
+def assert_ledger_is_right(callers: Callers, made: Iterable[Call], printed: str) -> None:
     account = callers.accounts.read("month")
     nanos = {call.name: call.nanos for call in [FIRST, *made]}
     assert is_sound(account)
-    assert account.spent + unsettled(callers, told) == sum(map(nanos.__getitem__, asked(callers)))
+    assert account.spent + unsettled(callers, printed) == sum(
+        map(nanos.__getitem__, asked(callers))
+    )

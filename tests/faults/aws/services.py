@@ -54,7 +54,7 @@ def always(fault: str, operation: str) -> Callable[[], Plan]:
 
 
 def twice(fault: str, operation: str) -> Callable[[], Plan]:
-    """Have the first two tries fail; nobody gives up before the third."""
+    """Have the first two tries fail; no client gives up before the third."""
 
     def plan() -> Plan:
         planned = iter([fault, fault])

@@ -1,4 +1,4 @@
-"""Callers who judge what they are told: whole, refused, broken, cut, or not honest at all."""
+"""Callers who judge their answers: whole, refused, broken, cut, or not honest at all."""
 
 from __future__ import annotations
 
@@ -45,31 +45,31 @@ class Question:
 
     @property
     def max_cost_nanos(self) -> int:
-        """What is charged if nobody can say what it cost."""
+        """What is charged if the cost is unknown."""
         client = Client(id="c", key_id="k", budget_nanos=1)
         return admit(client, self.form.path, self.body, LISTED, ABLITERATION).max_cost_nanos
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What a caller was told, and how it takes that."""
+class CallResult:
+    """What a caller got, and how it judges that."""
 
     question: Question
     outcome: Outcome
-    why: str  # in a few words, for whoever reads a report
+    why: str  # in a few words, for a report
     seconds: float
     first_seconds: float
-    usage_is_told: bool = False
+    has_usage: bool = False
 
     @property
     def charge_nanos(self) -> int:
         """What the account has to show of it."""
         if self.outcome == Outcome.REFUSED:
             return 0
-        return self.question.cost_nanos if self.usage_is_told else self.question.max_cost_nanos
+        return self.question.cost_nanos if self.has_usage else self.question.max_cost_nanos
 
 
-async def ask(session: aiohttp.ClientSession, base_url: str, question: Question) -> Told:
+async def ask(session: aiohttp.ClientSession, base_url: str, question: Question) -> CallResult:
     """Ask once, and judge what comes."""
     started = time.monotonic()
     first_seconds, body, status = 0.0, b"", 0
@@ -85,12 +85,12 @@ async def ask(session: aiohttp.ClientSession, base_url: str, question: Question)
     except (aiohttp.ClientError, TimeoutError) as error:
         verdict = Outcome.DISHONEST, f"{type(error).__name__} after {status}", False
     seconds = time.monotonic() - started
-    outcome, why, usage_is_told = verdict
-    return Told(
+    outcome, why, has_usage = verdict
+    return CallResult(
         question=question,
         outcome=outcome,
         why=why,
         seconds=seconds,
         first_seconds=first_seconds or seconds,
-        usage_is_told=usage_is_told,
+        has_usage=has_usage,
     )

@@ -17,9 +17,9 @@ from tests.faults.catalogue import NO_FAULT, SCRIPTED
 from tests.faults.environment import BudgetedClient, session_with
 from tests.faults.fault import CHAT
 from tests.faults.fault_schedule import Deck
-from tests.faults.invariants import charged_wrong, paid_wrong, told_wrong
+from tests.faults.invariants import charged_wrong, ended_wrong, paid_wrong
 from tests.faults.judge import judged
-from tests.faults.load.callers import HANGS_SECONDS, Told, ask
+from tests.faults.load.callers import HANGS_SECONDS, CallResult, ask
 from tests.support.scripted_provider import wait_until
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 FAULTY = 0.15  # of all calls
 CLIENTS = 8  # with budgets, whom one caller in five calls for
-EVERYONE = CLIENTS + 1  # the place of all others, whose calls nobody charges
+EVERYONE = CLIENTS + 1  # the place of all others, whose calls are not charged
 ROWS = 60  # of a batch
 # What refuses a row may be waited out for an hour, which is a batch's business and not a load's.
 ROW_FAULTS = [fault for fault in SCRIPTED.values() if fault.pays and CHAT in fault.forms]
@@ -47,13 +47,13 @@ class Load:
     world: World
     seed: int
     ends: float  # on the monotonic clock
-    told: list[list[Told]] = field(default_factory=list)  # by client
+    results: list[list[CallResult]] = field(default_factory=list)  # by client
     batches: int = 0
     outcomes: Outcomes = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.clients = [BudgetedClient(self.world.stack) for _ in range(CLIENTS + 1)]
-        self.told = [[] for _ in range(EVERYONE + 1)]
+        self.results = [[] for _ in range(EVERYONE + 1)]
         for client in self.clients:
             wait_until(client.is_known, 60)
 
@@ -80,9 +80,9 @@ class Load:
             return session_with(self.world.stack.client_key)
         return self.clients[place].session()
 
-    def _note(self, place: int, told: Told) -> None:
-        self.told[place].append(told)
-        self.outcomes[told.question.fault.kind, told.outcome] += 1
+    def _note(self, place: int, result: CallResult) -> None:
+        self.results[place].append(result)
+        self.outcomes[result.question.fault.kind, result.outcome] += 1
 
     def _batches(self) -> None:
         """One batch after the other, of a client of its own."""
@@ -90,8 +90,8 @@ class Load:
         with openai.OpenAI(base_url=client.base_url, api_key=client.key) as caller:
             while time.monotonic() < self.ends:
                 rows = [deck.question(self._row_fault(deck), (CHAT,)) for _ in range(ROWS)]
-                for told in batch_of(caller, rows):
-                    self._note(CLIENTS, told)
+                for result in batch_of(caller, rows):
+                    self._note(CLIENTS, result)
                 self.batches += 1
 
     @staticmethod
@@ -100,29 +100,29 @@ class Load:
 
     def wrong(self) -> Iterator[str]:
         """What does not hold, once all calls are over."""
-        for told in self.told:
-            yield from told_wrong(told, longest_seconds=HANGS_SECONDS)
-            yield from paid_wrong(told, self.world.provider)
-        for client, told in zip(self.clients, self.told, strict=False):
+        for results in self.results:
+            yield from ended_wrong(results, longest_seconds=HANGS_SECONDS)
+            yield from paid_wrong(results, self.world.provider)
+        for client, results in zip(self.clients, self.results, strict=False):
             left = unsettled(client, self.world.stack.settings.log)
             yield from (
                 f"client {client.id} still holds {hold}" for hold, cost in left if cost is None
             )
             yield from charged_wrong(
-                told, client.account().spent + sum(cost or 0 for _, cost in left)
+                results, client.account().spent + sum(cost or 0 for _, cost in left)
             )
 
     @property
-    def sound(self) -> list[Told]:
+    def sound(self) -> list[CallResult]:
         """Calls without a fault, rows left out."""
-        callers = (*self.told[:CLIENTS], self.told[EVERYONE])
-        return [each for told in callers for each in told if each.question.fault is NO_FAULT]
+        callers = (*self.results[:CLIENTS], self.results[EVERYONE])
+        return [each for results in callers for each in results if each.question.fault is NO_FAULT]
 
 
 def unsettled(client: BudgetedClient, log: Path) -> list[tuple[str, int | None]]:
     """What is still set aside, and what the log says should have been charged for it, if it does.
 
-    Where DynamoDB is too slow for a charge, somebody can make it by hand from that.
+    Where DynamoDB is too slow for a charge, the operator can make it by hand from that.
     """
     with suppress(AssertionError):
         wait_until(lambda: client.account().reservations.keys() <= said_unsettled(log).keys(), 60)
@@ -136,8 +136,8 @@ def said_unsettled(log: Path) -> dict[str, int]:
     return {line["hold"]: line.get("cost_nanos", 0) for line in found}
 
 
-def batch_of(caller: openai.OpenAI, rows: list[Question]) -> Iterator[Told]:
-    """What is told of each row of a batch; ValueError if that is not one line."""
+def batch_of(caller: openai.OpenAI, rows: list[Question]) -> Iterator[CallResult]:
+    """The result of each row of a batch; ValueError if that is not one line."""
     started = time.monotonic()
     content = jsonl(
         {"custom_id": row.name, "method": "POST", "url": "/v1/chat/completions", "body": row.body}
@@ -152,12 +152,12 @@ def batch_of(caller: openai.OpenAI, rows: list[Question]) -> Iterator[Told]:
     for row in rows:
         response = by_name[row.name]
         body = json.dumps(response["body"]).encode()
-        outcome, why, usage_is_told = judged(CHAT, response["status_code"], body)
-        yield Told(
+        outcome, why, has_usage = judged(CHAT, response["status_code"], body)
+        yield CallResult(
             question=row,
             outcome=outcome,
             why=f"row, {why}",
             seconds=min(50, time.monotonic() - started),  # rows wait for each other
             first_seconds=0,
-            usage_is_told=usage_is_told,
+            has_usage=has_usage,
         )

@@ -54,8 +54,8 @@ def soak(console: Console, seed: int, minutes: float, callers: int) -> list[str]
         load, watch, more = loaded(folder / "load", seed, bar, minutes * 60, callers)
     show(console, f"a walk of {walk.steps} steps", walk.outcomes)
     show(console, f"load, {callers} callers and {load.batches} batches", load.outcomes)
-    console.print(percentiles("answered whole", [told.seconds for told in load.sound]))
-    streamed = [told.first_seconds for told in load.sound if told.question.form.streamed]
+    console.print(percentiles("answered whole", [result.seconds for result in load.sound]))
+    streamed = [result.first_seconds for result in load.sound if result.question.form.streamed]
     console.print(percentiles("first byte of streams", streamed))
     console.print(watch.said())
     if wrong + more:
@@ -119,7 +119,7 @@ def loaded(
 
 def over_budget(load: Load) -> Iterator[str]:
     """Too many calls that failed although they met no fault."""
-    failed = Counter(told.why for told in load.sound if told.outcome != Outcome.ANSWERED)
+    failed = Counter(result.why for result in load.sound if result.outcome != Outcome.ANSWERED)
     if failed.total() > ERROR_BUDGET * len(load.sound):
         yield f"{failed.total()} of {len(load.sound)} calls without a fault failed: {dict(failed)}"
 

@@ -119,7 +119,7 @@ BODY_FAULTS = (
     _paid("a chunk of no size", "chunked lies", _chunks(b"\r\n\r\n")),
     _paid("a chunk of less than nothing", "chunked lies", _chunks(b"-5\r\nabcde\r\n0\r\n\r\n")),
     _paid("a chunk of words", "chunked lies", _chunks(b"many\r\nbytes\r\n")),
-    _paid("a chunk longer than told", "chunked lies", _chunks(b"2\r\nabcdefg\r\n0\r\n\r\n")),
+    _paid("a chunk longer than declared", "chunked lies", _chunks(b"2\r\nabcdefg\r\n0\r\n\r\n")),
     _paid("a chunk beyond all bounds", "chunked lies", _chunks(b"f" * 40 + b"\r\nabc")),
     _paid("a chunk size of 1 MB", "chunked lies", _chunks(b"0" * MEGABYTE + b"5\r\nabcde\r\n")),
     _paid("the end too early", "chunked lies", _chunks(b"0\r\n\r\n")),

@@ -63,7 +63,7 @@ def stalls_in_handshake(connection: socket.socket) -> None:
 
 
 def has_a_stranger_s_certificate(connection: socket.socket) -> None:
-    """Show a certificate that nobody trusts."""
+    """Show an untrusted certificate."""
     _stranger().wrap_socket(connection, server_side=True)
 
 

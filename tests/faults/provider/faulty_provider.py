@@ -46,7 +46,7 @@ class FaultyProvider(ScriptedProvider):
         self._talks: set[socket.socket] = set()
         self._tls = server_context(self.certificate) if self.certificate else None
         self._greet: Greeting = self.secured
-        self._port = _reserved()  # it stays ours while nobody listens there
+        self._port = _reserved()  # it stays reserved while the server is down
         self.listen()
         return self
 

@@ -1,4 +1,4 @@
-"""Answers as bytes on a wire, by whoever wants them wrong."""
+"""Answers as bytes on a wire, which may be wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request that comes again with its Idempotency-Key: what is paid, kept and told."""
+"""A request that comes again with its Idempotency-Key: what is paid, stored and replayed."""
 
 from __future__ import annotations
 
@@ -252,11 +252,11 @@ def test_one_key_on_two_routes_is_two_keys(provider: ScriptedProvider, ask: Ask)
 
 
 @pytest.mark.parametrize("payload", [QUESTION, STREAMED_QUESTION])
-def test_of_many_calls_at_once_one_asks_and_the_others_are_told_to_wait(
+def test_of_many_calls_at_once_one_asks_and_the_others_have_to_wait(
     provider: ScriptedProvider, ask: Ask, payload: Any
 ) -> None:
-    together, told = threading.Barrier(8), threading.Barrier(2)
-    slow = {False: [told, *whole(200, COMPLETION)], True: stream(delta("a"), told, DONE)}
+    together, gate = threading.Barrier(8), threading.Barrier(2)
+    slow = {False: [gate, *whole(200, COMPLETION)], True: stream(delta("a"), gate, DONE)}
     provider.scripts = [slow["stream" in payload]]
 
     def call(_: int) -> Answered:
@@ -266,7 +266,7 @@ def test_of_many_calls_at_once_one_asks_and_the_others_are_told_to_wait(
     with ThreadPoolExecutor(8) as pool:
         calls = [pool.submit(call, number) for number in range(8)]
         wait_until(lambda: sum(map(Future.done, calls)) == 7)
-        told.wait(PATIENCE_SECONDS)
+        gate.wait(PATIENCE_SECONDS)
         all_answers = [made.result() for made in calls]
     (first,) = [answer for answer in all_answers if answer.status == 200]
     waiting = [answer for answer in all_answers if answer is not first]
@@ -279,13 +279,13 @@ def test_of_many_calls_at_once_one_asks_and_the_others_are_told_to_wait(
 def test_another_body_is_refused_while_the_first_is_under_way(
     provider: ScriptedProvider, ask: Ask
 ) -> None:
-    asked, told = threading.Event(), threading.Barrier(2)
-    provider.scripts = [[asked, told, *whole(200, COMPLETION)]]
+    asked, gate = threading.Event(), threading.Barrier(2)
+    provider.scripts = [[asked, gate, *whole(200, COMPLETION)]]
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(ask, QUESTION, **keyed())
         assert asked.wait(PATIENCE_SECONDS)
         other = ask(QUESTION | {"seed": 1}, **keyed())
-        told.wait(PATIENCE_SECONDS)
+        gate.wait(PATIENCE_SECONDS)
         assert first.result().status == 200
     assert other.error["code"] == "idempotency_key_reused"
 
@@ -321,9 +321,9 @@ def test_what_fails_by_our_own_fault_is_not_done_again(answers: Answers) -> None
 
     with pytest.raises(ZeroDivisionError):
         records.answer_once(request(), 60, broken)
-    with pytest.raises(ProviderRefused) as told:
+    with pytest.raises(ProviderRefused) as caught:
         records.answer_once(request(), 60, killed)
-    assert (told.value.status, told.value.code) == (500, "internal_error")
+    assert (caught.value.status, caught.value.code) == (500, "internal_error")
 
 
 def noise(size: int) -> str:
@@ -399,7 +399,7 @@ def test_a_provider_out_of_reach_leaves_the_key_free(
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
-    ("payload", "script", "told"),
+    ("payload", "script", "expected"),
     [
         (QUESTION, [RESET], (502, "upstream_error")),
         (QUESTION, whole(200, b"{"), (502, "upstream_error")),
@@ -408,17 +408,17 @@ def test_a_provider_out_of_reach_leaves_the_key_free(
         (STREAMED_QUESTION, [30], (504, "upstream_timeout")),
     ],
 )
-def test_a_failure_that_may_be_paid_is_told_again_and_not_risked_twice(
+def test_a_failure_that_may_be_paid_is_replayed_and_not_risked_twice(
     warm: ScriptedProvider,
     ask: Ask,
     payload: Any,
     script: Any,
-    told: tuple[int, str],
+    expected: tuple[int, str],
 ) -> None:
     warm.scripts = [script]
     first, again = ask(payload, **keyed()), ask(payload, **keyed())
     assert_same(again, first)
-    assert (again.status, again.error["code"]) == told
+    assert (again.status, again.error["code"]) == expected
     assert again.headers["x-should-retry"] == "false"
     assert len(warm.requests) == 1
 
@@ -472,7 +472,7 @@ def test_no_setting_lets_a_key_run_out_under_a_call_on_its_way(
 
 
 @pytest.mark.parametrize("away", ["ANSWERS_TABLE", "AWS_ENDPOINT_URL_DYNAMODB"])
-def test_nothing_is_asked_while_nobody_can_say_whether_it_was_before(
+def test_nothing_is_asked_while_it_is_unknown_whether_it_was_before(
     provider: ScriptedProvider,
     ask: Ask,
     environment: pytest.MonkeyPatch,

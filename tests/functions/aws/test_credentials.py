@@ -43,7 +43,9 @@ def environ(endpoint: ScriptedProvider, **more: str) -> dict[str, str]:
     }
 
 
-def test_keys_in_the_environment_are_used_and_nobody_is_asked(endpoint: ScriptedProvider) -> None:
+def test_keys_in_the_environment_are_used_and_no_endpoint_is_asked(
+    endpoint: ScriptedProvider,
+) -> None:
     found = function_credentials(environ(endpoint, **KEYS))
     assert found == Credentials(key_id="AKIDEXAMPLE", secret="hush", token=None)  # noqa: S106
     assert endpoint.requests == []
@@ -81,7 +83,7 @@ def test_no_proxy_is_asked_for_them(
 @pytest.mark.parametrize(
     "script", [whole(403, {"message": "no"}), whole(200, {"Token": "alone"}), [RESET]]
 )
-def test_an_endpoint_without_credentials_is_told_of(
+def test_an_endpoint_without_credentials_is_reported(
     endpoint: ScriptedProvider, script: list[object]
 ) -> None:
     endpoint.scripts = [script]
@@ -102,6 +104,6 @@ def test_a_secret_is_read_with_the_credentials_that_were_handed_out(
     assert request.headers["x-amz-security-token"] == "temporary"
 
 
-def test_a_secret_that_nobody_may_ask_for_is_unreadable() -> None:
+def test_a_secret_without_permission_is_unreadable() -> None:
     with pytest.raises(SecretUnreadableError, match="There are no AWS credentials"):
         SecretsManager({"AWS_REGION": "eu-west-1"}).get_text("arn")

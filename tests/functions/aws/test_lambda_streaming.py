@@ -65,7 +65,7 @@ async def test_a_stream_leaves_piece_by_piece_while_the_handler_goes_on(
 
 
 @in_loop
-async def test_a_body_that_breaks_is_told_to_lambda_by_its_type_alone(
+async def test_a_body_that_breaks_is_reported_to_lambda_by_its_type_alone(
     tmp_path: Path, version: str
 ) -> None:
     (tmp_path / "seen").touch()

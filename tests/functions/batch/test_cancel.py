@@ -86,7 +86,7 @@ def test_a_batch_that_was_never_started_frees_its_file_once_it_is_cancelled(
     assemble(started(state_machine)[f"{batch.id}-close"], Context(60, time.monotonic()))
     assert client.batches.retrieve(batch.id).status == CANCELLED
     assert client.files.delete(file_id).deleted
-    assert news.told()[0]["detail-type"] == "batch.cancelled"
+    assert news.take()[0]["detail-type"] == "batch.cancelled"
 
 
 def test_a_cancelled_batch_may_be_cancelled(

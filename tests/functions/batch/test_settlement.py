@@ -82,8 +82,8 @@ def answer(row: int) -> RowResult:
 
 
 def assemble(batch: Batch) -> int:
-    told = handler({"owner": batch.owner, "batch": batch.id}, Context(60, time.monotonic()))
-    seconds: int = told["wait_seconds"]
+    result = handler({"owner": batch.owner, "batch": batch.id}, Context(60, time.monotonic()))
+    seconds: int = result["wait_seconds"]
     return seconds
 
 

@@ -58,7 +58,7 @@ def test_what_is_no_upload_is_refused(api: BatchApi, body: bytes, param: str | N
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data", "", ";"])
-def test_what_is_no_form_is_told_what_to_send(api: BatchApi, content_type: str) -> None:
+def test_the_error_for_what_is_no_form_names_what_to_send(api: BatchApi, content_type: str) -> None:
     answer = api.ask("POST", "/files", content_type, b"{}")
     assert answer.status_code == 400
     assert "multipart/form-data" in answer.json()["error"]["message"]
@@ -91,7 +91,7 @@ def test_a_time_that_is_none_is_refused(api: BatchApi, expiry: Any, param: str) 
     assert refused.value.param == param
 
 
-def test_a_store_that_is_away_is_told_and_logged_without_contents(
+def test_a_store_that_is_away_is_reported_and_logged_without_contents(
     api: BatchApi, batch_aws: BatchAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
     batch_aws.environment.setenv("BATCH_BUCKET", "no-such-bucket")

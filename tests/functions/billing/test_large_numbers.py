@@ -116,10 +116,10 @@ def test_an_answer_that_must_be_completed_stays_json(
     provider.scripts = [whole(200, spelt(document | {"tomorrow": LARGE, "id": None}))]
     answer = ask(question, surface)
     assert answer.status == 200
-    told = strictly(answer.body)
-    assert told["id"]
-    assert told["tomorrow"] is None
-    assert told["usage"]["total_tokens"] == document["usage"]["total_tokens"]
+    replayed = strictly(answer.body)
+    assert replayed["id"]
+    assert replayed["tomorrow"] is None
+    assert replayed["usage"]["total_tokens"] == document["usage"]["total_tokens"]
 
 
 def large(event: bytes, **more: Any) -> bytes:
@@ -165,7 +165,7 @@ def test_an_event_that_must_be_completed_stays_json(
     assert first["tomorrow"] is None
 
 
-def test_a_refusal_with_one_is_told_as_json(
+def test_a_refusal_with_one_is_reported_as_json(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     provider.scripts = [whole(400, spelt({"error": {"message": "no", "code": LARGE}}))]

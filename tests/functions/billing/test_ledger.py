@@ -106,7 +106,7 @@ def test_a_cost_above_what_was_set_aside_is_charged_all_the_same(
     assert read(accounts) == (-30, 130, 0)
 
 
-def test_a_call_over_budget_is_told_what_is_left_and_when_it_resets(
+def test_a_call_over_budget_learns_what_is_left_and_when_it_resets(
     accounts: Accounts, ledger: Ledger
 ) -> None:
     usd = 10**9
@@ -115,8 +115,8 @@ def test_a_call_over_budget_is_told_what_is_left_and_when_it_resets(
     with pytest.raises(BudgetExceeded) as refusal:
         reserve(ledger, 4 * usd, 10 * usd)
     error = refusal.value
-    told = ("up to $4", "$3 is left", "budget of $10", "$2 is spent", "$5 reserved")
-    assert [words for words in told if words not in error.message] == []
+    expected = ("up to $4", "$3 is left", "budget of $10", "$2 is spent", "$5 reserved")
+    assert [words for words in expected if words not in error.message] == []
     assert "2026-11-22T00:00:00Z" in error.message
     assert error.headers()["x-should-retry"] == "false"
 
@@ -247,7 +247,7 @@ def test_without_dynamodb_calls_pass_where_the_settings_say_so(
 
 
 @pytest.mark.parametrize("fault", [AWAY, LOST])
-def test_a_cost_that_cannot_be_charged_is_logged_for_somebody_to_charge(
+def test_a_cost_that_cannot_be_charged_is_logged_for_the_operator_to_charge(
     accounts: Accounts, ledger: Ledger, fault: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     hold = reserve(ledger, 60)

@@ -1,4 +1,4 @@
-"""What is told when something ends: the event, and the webhook."""
+"""What is published when something ends: the event, and the webhook."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def hook(receiver: ScriptedProvider, secret: str = SECRET) -> Webhook:
     return Webhook(url=f"{receiver.base_url}/hook", secret=lambda: secret, pauses=(0, 0))
 
 
-def test_an_event_is_told_on_the_bus_in_openai_s_shape(news: News) -> None:
+def test_an_event_is_published_on_the_bus_in_openai_s_shape(news: News) -> None:
     publish("batch.completed", "batch_1", {"owner": "key-1"})
     publish("batch.completed", "batch_1", {"owner": "key-1"})
     publish("batch.cancelled", "batch_1", {})
-    first, again, other = news.told()
+    first, again, other = news.take()
     assert (first["source"], first["detail-type"]) == ("llm-relay", "batch.completed")
     event = first["detail"]
     assert event.keys() == {"id", "object", "created_at", "type", "data"}
@@ -65,8 +65,8 @@ def test_the_webhook_gets_the_event_as_openai_s_client_wants_it(
             client.webhooks.unwrap(request.body + b" ", request.headers)
     assert event.type == "batch.completed"
     assert event.data.id == "batch_1"
-    (told,) = news.told()
-    assert json.loads(request.body) == told["detail"]
+    (published,) = news.take()
+    assert json.loads(request.body) == published["detail"]
     assert request.headers["webhook-id"] == event.id
     assert (request.method, request.path) == ("POST", "/v1/hook")
 
@@ -139,5 +139,5 @@ def test_a_webhook_whose_secret_is_gone_does_not_keep_the_event_from_the_bus(
     environment.setenv("WEBHOOK_URL", f"{receiver.base_url}/hook")
     environment.setenv("WEBHOOK_SECRET_ARN", secret.arn + "-gone")
     publish("batch.completed", "batch_1", {})
-    assert len(news.told()) == 1
+    assert len(news.take()) == 1
     assert receiver.requests == []

@@ -91,11 +91,11 @@ def test_what_callers_do_wrong_is_no_error_rate(watch: Watch) -> None:
     assert everything_off(repeated(points, PERIOD, 3))
 
 
-def test_a_key_that_is_not_accepted_is_told_at_once(watch: Watch) -> None:
+def test_a_key_that_is_not_accepted_is_reported_at_once(watch: Watch) -> None:
     assert is_on("ProviderKeyAlarm", watch.calls(REFUSED))
 
 
-def test_a_key_that_is_not_accepted_is_told_of_batches_too(
+def test_a_key_that_is_not_accepted_is_reported_for_batches_too(
     worker_setup: WorkerSetup, capfd: pytest.CaptureFixture[str]
 ) -> None:
     worker_setup.rows_with(*["401"] * 25).run()  # as many as it takes to be sure

@@ -28,7 +28,7 @@ NO = {"error": {"message": "no", "type": "t", "code": "internal_error"}}
 FINAL = {"x_should_retry": "false"}
 
 
-def told(capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
+def logged(capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
     """The line of the one request there was."""
     (line,) = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     line.pop("ColdStart", None)  # whichever test comes first
@@ -36,25 +36,25 @@ def told(capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def told_of(
+def logged_call(
     provider: ScriptedProvider, ask: Ask, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., dict[str, Any]]:
     """Asks a question of a provider that plays a script; returns the line."""
 
-    def told_of(question: dict[str, Any], script: Script) -> dict[str, Any]:
+    def logged_call(question: dict[str, Any], script: Script) -> dict[str, Any]:
         provider.scripts = [script]
         ask(question)
-        return told(capfd)
+        return logged(capfd)
 
-    return told_of
+    return logged_call
 
 
-def test_a_call_is_told_in_one_line(
+def test_a_call_is_reported_in_one_line(
     provider: ScriptedProvider, ask: Ask, capfd: pytest.CaptureFixture[str]
 ) -> None:
     provider.scripts = [whole(500, {}), whole(200, COMPLETION, x_request_id="req_up")]
     ask(QUESTION)
-    line = told(capfd)
+    line = logged(capfd)
     expected = {
         "message": "request",
         "route": "POST /v1/chat/completions",
@@ -80,7 +80,7 @@ def test_a_call_is_measured_for_the_stack_for_its_route_and_for_its_model(
     limited = whole(429, {})
     provider.scripts = [limited, limited, whole(200, COMPLETION)]
     ask(QUESTION)
-    line = told(capfd)
+    line = logged(capfd)
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == "LlmRelay"
     assert directive["Dimensions"] == [["service"], ["service", "route"], ["service", "model"]]
@@ -96,7 +96,7 @@ def test_a_model_name_of_the_caller_s_invention_makes_no_metric_of_its_own(
 ) -> None:
     provider.scripts = [whole(400, {"error": {"message": "no", "code": "model_not_found"}})]
     ask(QUESTION | {"model": "invented"})
-    line = told(capfd)
+    line = logged(capfd)
     assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"], ["service", "route"]]
     assert "invented" not in json.dumps(line)
     assert line["code"] == "model_not_found"
@@ -117,9 +117,9 @@ def test_a_model_name_of_the_caller_s_invention_makes_no_metric_of_its_own(
     ],
 )
 def test_a_failure_is_counted_as_the_fault_of_one(
-    told_of: Callable[..., dict[str, Any]], question: dict[str, Any], script: Script, fault: str
+    logged_call: Callable[..., dict[str, Any]], question: dict[str, Any], script: Script, fault: str
 ) -> None:
-    line = told_of(question, script)
+    line = logged_call(question, script)
     assert line["Failures"] == [1]
     assert [name for name in FAULTS if name in line] == [fault]
     assert line.get("ProviderKeyRejected") == ([1] if fault == "RelayErrors" else None)
@@ -130,11 +130,11 @@ def test_a_stream_that_breaks_off_counts_as_a_failure_although_its_status_was_20
 ) -> None:
     provider.scripts = [stream(delta("a"))]
     ask(STREAMED_QUESTION)
-    line = told(capfd)
+    line = logged(capfd)
     assert (line["status"], line["code"], line["stream"]) == (200, "upstream_error", True)
 
 
-def test_a_caller_who_leaves_a_stream_is_nobody_s_fault(
+def test_a_caller_who_leaves_a_stream_is_not_a_fault(
     provider: ScriptedProvider, ask: Ask, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def leave() -> None:
@@ -143,7 +143,7 @@ def test_a_caller_who_leaves_a_stream_is_nobody_s_fault(
     provider.scripts = [stream(delta("a"), delta("b"), delta("", "stop"), DONE)]
     with pytest.raises(ConnectionError):
         ask(STREAMED_QUESTION, at_first=leave)
-    line = told(capfd)
+    line = logged(capfd)
     assert (line["code"], line["Failures"]) == ("caller_left", [1])
     assert not set(FAULTS) & set(line)
 
@@ -153,7 +153,7 @@ def test_what_was_not_asked_of_the_provider_has_no_share_in_its_times(
 ) -> None:
     ask("{")
     asked = {"Attempts", "UpstreamTime", "TimeToFirstByte", "OverheadTime"}
-    assert not asked & set(told(capfd))
+    assert not asked & set(logged(capfd))
 
 
 def test_the_line_is_what_powertools_metrics_would_have_written(
@@ -161,7 +161,7 @@ def test_the_line_is_what_powertools_metrics_would_have_written(
 ) -> None:
     figures = {"Requests": 1, "CostUsd": 0.25, "TotalTime": 7.5, "RowsPerSecond": 3}
     emit_metrics("m", {"fact": "f"}, {**figures, "Attempts": None}, {"route": "r", "model": "m"})
-    ours = told(capfd)
+    ours = logged(capfd)
     metrics = Metrics()
     for keys in ({}, {"route": "r"}, {"model": "m"}):
         metrics.add_dimensions(service="llm-relay", **keys)
@@ -170,7 +170,7 @@ def test_the_line_is_what_powertools_metrics_would_have_written(
     for name, value in figures.items():
         metrics.add_metric(name, METRIC_UNITS[name], value)
     metrics.flush_metrics()
-    theirs = told(capfd)
+    theirs = logged(capfd)
     for line in (ours, theirs):
         line["_aws"].pop("Timestamp")
         (directive,) = line["_aws"]["CloudWatchMetrics"]
@@ -185,9 +185,9 @@ def test_the_line_says_where_it_comes_from_as_powertools_logger_does(
 ) -> None:
     environment.setenv("_X_AMZN_TRACE_ID", "Root=1-2-3;Parent=4;Sampled=1")
     emit_metrics("m", {}, {"Requests": 1}, {})
-    ours = told(capfd)
+    ours = logged(capfd)
     Logger().info("m")
-    theirs = told(capfd)
+    theirs = logged(capfd)
     shared = ("level", "message", "service", "xray_trace_id")
     assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}
 
@@ -202,7 +202,7 @@ def test_a_log_level_that_silences_the_rest_leaves_the_metrics(
         emit_metrics("m", {}, {"Requests": 1}, {})
     finally:
         logger.setLevel(level)
-    assert told(capfd)["Requests"] == [1]
+    assert logged(capfd)["Requests"] == [1]
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ class Tour:
     def __init__(
         self, worker_setup: WorkerSetup, provider: ScriptedProvider, ask: Callable[..., Answered]
     ) -> None:
-        self._office = worker_setup
+        self._worker = worker_setup
         self._provider = provider
         self._ask = ask
 
@@ -84,7 +84,7 @@ class Tour:
         self._ask(*question, **more)
 
     def _on_a_budget(self) -> None:
-        self._office.world.environment.setenv("CLIENTS_TABLE", make_table(dynamodb()))
+        self._worker.world.environment.setenv("CLIENTS_TABLE", make_table(dynamodb()))
         ledger.cache_clear()
         for nanos in (10**12, 1):
             limits = {"principalId": "p", "client": CLIENT, "budget_nanos": str(nanos)}
@@ -96,10 +96,10 @@ class Tour:
         ledger.cache_clear()
 
     def _a_batch(self) -> None:
-        environment = self._office.world.environment
-        environment.setenv("UPSTREAM_BASE_URL", self._office.provider.base_url)
+        environment = self._worker.world.environment
+        environment.setenv("UPSTREAM_BASE_URL", self._worker.provider.base_url)
         relay.provider_router.cache_clear()
-        assert self._office.rows_with("200", "400", "429:30").run()["left"] == 1
+        assert self._worker.rows_with("200", "400", "429:30").run()["left"] == 1
 
 
 @pytest.fixture

@@ -102,9 +102,9 @@ def test_failures_in_a_row_open_the_circuit_and_the_first_is_left_alone(
     open_first(pair)
     assert ask() == pair.names[1]
     assert pair.asked == [FAILURES, FAILURES + 1]
-    told = circuit_of(pair, accounts)
-    assert (told["state"], told["failure_count"]) == ("OPEN", FAILURES)
-    assert told["expires_at"] > time.time()
+    circuit = circuit_of(pair, accounts)
+    assert (circuit["state"], circuit["failure_count"]) == ("OPEN", FAILURES)
+    assert circuit["expires_at"] > time.time()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Several providers: who is asked in whose place, and when nobody may be."""
+"""Several providers: which one replaces which, and when none may."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_a_stream_that_refuses_in_its_first_event_is_answered_by_the_next(pair: 
     assert b"Hi" in answer.body
 
 
-def test_a_stream_that_has_begun_is_nobody_else_s(pair: Pair) -> None:
+def test_a_stream_that_has_begun_stays_with_its_provider(pair: Pair) -> None:
     pair.first.scripts = [stream(CHUNK, CLOSE, end=False)]
     answer = ask(STREAMED_QUESTION)
     assert (answer.status, pair.asked) == (200, [1, 0])
@@ -145,7 +145,7 @@ def test_the_last_provider_is_asked_with_all_patience(pair: Pair) -> None:
     assert (ask(QUESTION).status, pair.asked) == (200, [0, 2])
 
 
-def test_a_caller_who_has_to_wait_is_told_so_by_whom(pair: Pair) -> None:
+def test_a_caller_who_has_to_wait_learns_who_asks_for_it(pair: Pair) -> None:
     pair.environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
     pair.first.scripts = [whole(429, NO, retry_after="7")]
     pair.say(second={"base_url": DOWN})
@@ -154,14 +154,14 @@ def test_a_caller_who_has_to_wait_is_told_so_by_whom(pair: Pair) -> None:
     assert answer.headers["x-relay-provider"] == pair.names[0]
 
 
-def test_the_log_names_the_provider_whose_failure_is_told(
+def test_the_log_names_the_provider_whose_failure_is_returned(
     pair: Pair, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pair.first.scripts = pair.second.scripts = [whole(503, NO, retry_after="600")]
     answer = ask(QUESTION)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    told = [line["provider"] for line in lines if line.get("message") == "request"]
-    assert [answer.headers["x-relay-provider"]] == told == [pair.names[0]]
+    logged = [line["provider"] for line in lines if line.get("message") == "request"]
+    assert [answer.headers["x-relay-provider"]] == logged == [pair.names[0]]
 
 
 @pytest.mark.parametrize("most", ["1", "3"])
@@ -179,7 +179,7 @@ def test_each_key_of_a_provider_is_tried_before_the_next_is_asked(
     assert len({request.headers["authorization"] for request in pair.first.requests}) == 5
 
 
-def test_when_none_answers_the_first_one_s_failure_is_told(pair: Pair) -> None:
+def test_when_none_answers_the_first_one_s_failure_is_returned(pair: Pair) -> None:
     pair.environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
     pair.first.scripts = [whole(503, NO | {"error": {"message": "the first is down"}})]
     pair.second.scripts = [whole(404, NO_MODEL)]
@@ -204,7 +204,7 @@ def test_a_provider_that_has_not_got_the_model_is_passed_over(pair: Pair) -> Non
     assert (ask(QUESTION).status, pair.asked) == (200, [1, 2])
 
 
-def test_a_model_that_none_has_is_not_found_and_nobody_is_asked(pair: Pair) -> None:
+def test_a_model_that_none_has_is_not_found_and_no_provider_is_asked(pair: Pair) -> None:
     pair.say({"models": {"a": "a"}}, {"models": {"b": "b"}})
     answer = ask(QUESTION)
     assert (answer.status, answer.error["code"], pair.asked) == (404, "model_not_found", [0, 0])
@@ -291,7 +291,7 @@ def test_a_provider_without_a_price_is_none_for_a_client_with_a_budget(
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("said", "reason"),
     [
         ("[{", "not JSON"),
         ("[]", "at least one provider"),
@@ -305,11 +305,11 @@ def test_a_provider_without_a_price_is_none_for_a_client_with_a_budget(
         ('[{"name": "a", "base_url": "https://a"}, {"name": "a", "base_url": "https://b"}]', "two"),
     ],
 )
-def test_a_list_that_is_wrong_is_said_to_be_so(pair: Pair, said: str, told: str) -> None:
+def test_a_list_that_is_wrong_is_said_to_be_so(pair: Pair, said: str, reason: str) -> None:
     pair.environment.setenv("PROVIDERS", said)
     answer = ask(QUESTION)
     assert (answer.status, answer.error["code"]) == (500, "internal_error")
-    assert told in answer.error["message"]
+    assert reason in answer.error["message"]
 
 
 def test_the_doctor_looks_at_every_provider(pair: Pair) -> None:

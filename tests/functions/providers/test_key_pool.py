@@ -192,7 +192,7 @@ def test_when_all_keys_are_busy_the_one_that_is_free_soonest_is_waited_for(
     assert keys_sent(provider) == [A, B, A]
 
 
-def test_busy_keys_do_not_make_for_more_attempts_and_the_shortest_wait_is_told(
+def test_busy_keys_do_not_make_for_more_attempts_and_the_shortest_wait_is_returned(
     provider: ScriptedProvider, ask: Callable[..., Answered], secret: Secret
 ) -> None:
     secret.put(several(A, B, C, D))
@@ -231,7 +231,7 @@ def test_a_second_key_is_no_reason_to_repeat_what_may_have_been_answered(
     assert len(provider.requests) == 1
 
 
-def test_no_key_is_in_what_a_caller_or_the_log_is_told(
+def test_no_key_is_in_an_answer_or_the_log(
     provider: ScriptedProvider,
     ask: Callable[..., Answered],
     secret: Secret,
@@ -240,8 +240,8 @@ def test_no_key_is_in_what_a_caller_or_the_log_is_told(
     secret.put(several(A, B))
     provider.scripts = [DEAD]
     answer = ask(QUESTION)
-    told = f"{answer.body!r} {answer.headers} {''.join(capsys.readouterr())}"
-    assert [key for key in (A, B) if key in told] == []
+    shown = f"{answer.body!r} {answer.headers} {''.join(capsys.readouterr())}"
+    assert [key for key in (A, B) if key in shown] == []
 
 
 def test_a_retired_key_is_back_after_its_time() -> None:

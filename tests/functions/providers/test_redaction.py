@@ -56,25 +56,25 @@ def canary(provider: ScriptedProvider, secret: Secret) -> None:
     secret.put(KEY)
 
 
-def without_key(told: Any) -> str:
-    text = json.dumps(told)
+def without_key(document: Any) -> str:
+    text = json.dumps(document)
     assert KEY not in text
     assert "Not with [key]." in text
     return text
 
 
 @pytest.mark.parametrize("answer", [*REFUSALS, stream(EVENT + DONE)])
-def test_a_refusal_that_quotes_the_key_is_told_without_it(
+def test_a_refusal_that_quotes_the_key_is_reported_without_it(
     provider: ScriptedProvider, ask: Callable[..., Answered], answer: Script
 ) -> None:
     provider.scripts = [answer]
-    told = ask(STREAMED_QUESTION)
-    assert told.status >= 400
-    without_key(told.json())
+    refusal = ask(STREAMED_QUESTION)
+    assert refusal.status >= 400
+    without_key(refusal.json())
 
 
 @pytest.mark.parametrize("answer", REFUSALS)
-def test_a_refusal_of_a_batch_s_row_is_told_without_the_key(
+def test_a_refusal_of_a_batch_s_row_is_reported_without_the_key(
     provider: ScriptedProvider, answer: Script
 ) -> None:
     provider.scripts = [answer]
@@ -95,7 +95,7 @@ def test_a_refusal_of_a_batch_s_row_is_told_without_the_key(
         ("responses", STREAMED_INPUT, CREATED + frame(FAILED)),
     ],
 )
-def test_a_failure_in_the_midst_of_a_stream_is_told_without_the_key(
+def test_a_failure_in_the_midst_of_a_stream_is_reported_without_the_key(
     provider: ScriptedProvider,
     ask: Callable[..., Answered],
     surface: str,
@@ -108,7 +108,7 @@ def test_a_failure_in_the_midst_of_a_stream_is_told_without_the_key(
     without_key([json.loads(line) for line in lines if line != "[DONE]"])
 
 
-def test_an_error_nested_without_end_is_told_as_far_as_anyone_reads(
+def test_an_error_nested_without_end_is_reported_as_far_as_anyone_reads(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     deep = b"[" * 400 + b"]" * 400

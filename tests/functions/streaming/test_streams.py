@@ -154,7 +154,7 @@ def test_silences_count_one_by_one_however_many_comments_fill_them(
     assert body.replace(b": keep-alive\n\n", b"") == expected
 
 
-def test_a_silence_that_is_too_long_is_told_though_comments_fill_it(
+def test_a_silence_that_is_too_long_is_reported_though_comments_fill_it(
     environment: pytest.MonkeyPatch, provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     environment.setenv("UPSTREAM_IDLE_SECONDS", "1")
@@ -212,7 +212,7 @@ def test_a_provider_that_goes_on_with_comments_after_the_end_is_not_waited_for(
         ({"message": "x"}, 502),
     ],
 )
-def test_an_error_as_the_first_event_is_told_by_the_status(
+def test_an_error_as_the_first_event_is_reported_by_the_status(
     provider: ScriptedProvider, ask: Callable[..., Answered], error: Any, status: int
 ) -> None:
     provider.scripts = [stream(b": hi\n\n", frame({"error": error}) + DONE)]

@@ -46,8 +46,8 @@ def test_the_provider_is_connected_to_while_secrets_manager_is_asked(
     ask: Callable[..., Answered],
     environment: pytest.MonkeyPatch,
 ) -> None:
-    told = Barrier(2)
-    with ScriptedProvider([[told, *whole(200, {"SecretString": "ak"})]]) as secrets:
+    gate = Barrier(2)
+    with ScriptedProvider([[gate, *whole(200, {"SecretString": "ak"})]]) as secrets:
         environment.setenv("AWS_ENDPOINT_URL", secrets.base_url.removesuffix("/v1"))
         provider.scripts = [whole(200, COMPLETION)]
         with ThreadPoolExecutor(1) as pool:
@@ -55,7 +55,7 @@ def test_the_provider_is_connected_to_while_secrets_manager_is_asked(
             try:
                 wait_until(lambda: provider.connections == 1)
             finally:
-                told.wait(PATIENCE_SECONDS)
+                gate.wait(PATIENCE_SECONDS)
             assert answer.result().status == 200
     assert provider.connections == 1
 
@@ -91,7 +91,7 @@ def test_a_connection_that_failed_ahead_is_tried_again_by_the_call() -> None:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
         transport = transport_of(f"http://127.0.0.1:{port}/v1")
-        transport.preconnect()  # refused, as nobody listens yet
+        transport.preconnect()  # refused, as no server listens yet
         transport.wait_for_preconnect(PATIENCE_SECONDS)
         unused.listen()
         with ThreadPoolExecutor(1) as pool:
@@ -104,7 +104,7 @@ def test_a_connection_that_failed_ahead_is_tried_again_by_the_call() -> None:
 
 
 class TlsProvider:
-    """A provider that shakes hands when it is told to."""
+    """A provider that shakes hands on command."""
 
     def __init__(self, certified: certificate.Certificate) -> None:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -172,7 +172,7 @@ def seconds_until_too_late(transport: HttpTransport, seconds: float) -> float:
 
 
 def test_what_opening_ahead_took_is_not_had_again_by_the_call(tls_provider: TlsProvider) -> None:
-    tls_provider.transport.preconnect()  # nobody shakes hands
+    tls_provider.transport.preconnect()  # no handshake happens
     assert seconds_until_too_late(tls_provider.transport, 2) < 3.5
 
 

@@ -102,7 +102,7 @@ def test_events_of_an_answer_without_chunks_or_length_are_passed_on_as_they_come
     assert answer.body == EVENTS
 
 
-def test_an_answer_that_was_compressed_though_nobody_asked_for_it_is_read(
+def test_an_answer_that_was_compressed_without_request_is_read(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     body = gzip.compress(EVENTS)

@@ -106,7 +106,7 @@ async def started_by(stack: Stack, key: str, content: bytes) -> list[dict[str, A
 
 
 @in_loop
-async def test_an_object_uploaded_in_parts_is_told_once(tmp_path: Path) -> None:
+async def test_an_object_uploaded_in_parts_is_reported_once(tmp_path: Path) -> None:
     async with batch_stack(tmp_path) as stack:
         [event] = await started_by(stack, "inbox/parts.json", b"[]")
     assert event["reason"] == "CompleteMultipartUpload"
@@ -129,8 +129,8 @@ def test_the_same_upload_may_come_once_more() -> None:
 
 def test_a_completion_that_could_not_be_sent_is_one_when_it_comes_again() -> None:
     uploads = MultipartUploads()
-    told = [uploads.is_put(of_parts(), each) for each in ("put", "put", "done", "done", "done")]
-    assert told == [True, True, False, False, False]
+    results = [uploads.is_put(of_parts(), each) for each in ("put", "put", "done", "done", "done")]
+    assert results == [True, True, False, False, False]
 
 
 def test_what_was_put_or_deleted_is_no_upload() -> None:

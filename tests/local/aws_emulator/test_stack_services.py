@@ -75,12 +75,12 @@ async def test_an_api_tells_which_function_answers_a_route_and_how_long_it_waits
 ) -> None:
     async with small_stack(tmp_path) as stack:
         ask = stack.aws("apigateway").get_resources
-        told = await asyncio.to_thread(ask, restApiId=stack.template.ref("Api"), embed=["methods"])
+        found = await asyncio.to_thread(ask, restApiId=stack.template.ref("Api"), embed=["methods"])
         route = stack.template.document["Resources"]["Api"]["Properties"]["Body"]["paths"]
-        assert {each["path"] for each in told["items"]} == {*route}
+        assert {each["path"] for each in found["items"]} == {*route}
         integrations = [
             method["methodIntegration"]
-            for each in told["items"]
+            for each in found["items"]
             for method in each["resourceMethods"].values()
         ]
         echo = stack.template.attribute("EchoFunction", "Arn")

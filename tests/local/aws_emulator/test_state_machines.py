@@ -55,7 +55,7 @@ async def test_an_object_in_the_inbox_starts_an_execution_and_others_do_not(tmp_
 
 
 @in_loop
-async def test_the_end_of_an_execution_is_told_with_its_input(tmp_path: Path) -> None:
+async def test_the_end_of_an_execution_is_reported_with_its_input(tmp_path: Path) -> None:
     async with batch_stack(tmp_path) as stack:
         execution = await start(stack, {"id": "a", "do": "stay"})
         await until((tmp_path / "begun-a").exists)

@@ -47,8 +47,8 @@ def watching(tmp_path_factory: pytest.TempPathFactory) -> Template:
 
 def alarms_in_moto(watching: Template) -> dict[str, dict[str, Any]]:
     names = {watching.ref(name): name for name in watching.ids("AWS::CloudWatch::Alarm")}
-    told = moto().client("cloudwatch").describe_alarms(AlarmNames=[*names])["MetricAlarms"]
-    return {names[each["AlarmName"]]: each for each in told}
+    alarms = moto().client("cloudwatch").describe_alarms(AlarmNames=[*names])["MetricAlarms"]
+    return {names[each["AlarmName"]]: each for each in alarms}
 
 
 def test_alarms_are_there_and_quiet(watching: Template) -> None:

@@ -119,7 +119,7 @@ async def test_a_process_that_ends_is_a_function_error_and_is_replaced(
 
 @both_runtimes
 @in_loop
-async def test_an_import_error_is_told_to_every_caller(tmp_path: Path, runtime: str) -> None:
+async def test_an_import_error_is_reported_to_every_caller(tmp_path: Path, runtime: str) -> None:
     async with function(tmp_path, BROKEN, runtime=runtime) as running:
         errors = await asyncio.gather(failure(running), failure(running))
     assert all("there_is_no_such_module" in error.message for error in errors)

@@ -37,7 +37,7 @@ def emf(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out.strip()
 
 
-def told(log: Log) -> list[tuple[str, tuple[float, ...]]]:
+def taken(log: Log) -> list[tuple[str, tuple[float, ...]]]:
     return [(each.name, each.values) for each in log.read_new()]
 
 
@@ -59,15 +59,15 @@ def test_what_powertools_prints_is_read_with_unit_dimensions_and_time(
     assert times.seconds == json.loads(emf)["_aws"]["Timestamp"] / 1000
 
 
-def test_each_line_is_told_once_and_only_when_it_is_whole(tmp_path: Path, emf: str) -> None:
+def test_each_line_is_reported_once_and_only_when_it_is_whole(tmp_path: Path, emf: str) -> None:
     path = tmp_path / "log"
     path.write_text(f"{emf}\n{emf[:50]}")
     log = Log(path)
-    assert len(told(log)) == 2
-    assert told(log) == []
+    assert len(taken(log)) == 2
+    assert taken(log) == []
     with path.open("a") as end:
         end.write(f"{emf[50:]}\n")
-    assert len(told(log)) == 2
+    assert len(taken(log)) == 2
 
 
 def test_lines_of_processes_that_wrote_at_the_same_time_are_all_read(
@@ -75,7 +75,7 @@ def test_lines_of_processes_that_wrote_at_the_same_time_are_all_read(
 ) -> None:
     path = tmp_path / "log"
     path.write_text(f'{emf}{{"level": "INFO"}}{emf}\n\n\n')
-    assert len(told(Log(path))) == 4
+    assert len(taken(Log(path))) == 4
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_lines_of_processes_that_wrote_at_the_same_time_are_all_read(
 def test_what_is_not_in_the_format_is_left_alone(tmp_path: Path, emf: str, line: str) -> None:
     path = tmp_path / "log"
     path.write_text(f"{line}\n{emf}\n")
-    assert len(told(Log(path))) == 2
+    assert len(taken(Log(path))) == 2
 
 
 def test_a_value_counts_once_however_many_sets_of_dimensions_it_has(

@@ -78,7 +78,7 @@ def test_a_faulty_responses_request_is_refused_by_name(
     assert response.json()["error"]["param"] == param
 
 
-def test_an_unknown_model_is_told_which_there_are(provider: ProviderCaller) -> None:
+def test_the_error_for_an_unknown_model_lists_the_known_ones(provider: ProviderCaller) -> None:
     error = provider.chat(model="gpt-4o").json()["error"]
     assert error["code"] == "model_not_found"
     assert "abliterated-model-large-v2" in error["message"]

@@ -50,10 +50,10 @@ def test_reasoning_is_streamed_as_the_switch_says(
 def test_a_refusal_is_streamed_under_its_own_names(provider: ProviderCaller) -> None:
     for stream, done in (("full", 1), ("minimal", 0)):
         response = provider.responses(f"refuses;responses-stream={stream}", stream=True)
-        told = names(response)
-        assert told.count("response.refusal.delta") == 4
-        assert told.count("response.refusal.done") == done
-        assert "response.output_text.delta" not in told
+        streamed = names(response)
+        assert streamed.count("response.refusal.delta") == 4
+        assert streamed.count("response.refusal.done") == done
+        assert "response.output_text.delta" not in streamed
 
 
 @pytest.mark.parametrize("stream", ["full", "minimal"])

@@ -33,10 +33,10 @@ PLACES = {
 
 def test_every_alarm_tells_the_topic_of_its_coming_and_going() -> None:
     topic = [template().ref("AlarmTopic")]
-    told = [
+    notified = [
         each[actions] for each in alarms().values() for actions in ("AlarmActions", "OKActions")
     ]
-    assert [actions for actions in told if actions != topic] == []
+    assert [actions for actions in notified if actions != topic] == []
 
 
 def test_silence_is_no_alarm() -> None:
@@ -51,8 +51,10 @@ def test_no_alarm_watches_more_than_cloudwatch_lets_it() -> None:
 def test_the_guide_tells_what_alarms_cost() -> None:
     paid = {name: len(alarm_metrics(each)) for name, each in alarms().items()}
     with_cost = sum(paid.values())
-    told = f"each of the {with_cost - paid['CostAlarm']} metrics that they watch ({with_cost} with"
-    assert told in (ROOT / "docs" / "operate.md").read_text()
+    listed = (
+        f"each of the {with_cost - paid['CostAlarm']} metrics that they watch ({with_cost} with"
+    )
+    assert listed in (ROOT / "docs" / "operate.md").read_text()
 
 
 def test_the_guide_has_a_chapter_for_each_alarm() -> None:
@@ -94,7 +96,7 @@ def test_alarms_travel_encrypted_with_a_key_that_cloudwatch_may_use(stack: Stack
         ({"AlarmEmail": "a@example.com"}, {"CostAlarm"}),
     ],
 )
-def test_alarms_are_there_when_somebody_is_to_be_told(
+def test_alarms_exist_with_an_address_to_notify(
     parameters: dict[str, str], left_out: set[str]
 ) -> None:
     read = template(**parameters)

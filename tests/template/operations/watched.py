@@ -104,6 +104,6 @@ def queries() -> dict[str, str]:
     }
 
 
-def _metric(told: Json) -> Metric:
-    dimensions = frozenset((each["Name"], each["Value"]) for each in told["Dimensions"])
-    return Metric(told["Namespace"], told["MetricName"], dimensions)
+def _metric(listed: Json) -> Metric:
+    dimensions = frozenset((each["Name"], each["Value"]) for each in listed["Dimensions"])
+    return Metric(listed["Namespace"], listed["MetricName"], dimensions)

@@ -16,7 +16,7 @@ PROVIDER_KEY_VARIABLES = ["ABLIT_KEY", "ABLITERATION_API_KEY"]
 
 
 def readers(stack: Stack) -> dict[str, Any]:
-    """The provider's secret, as each function that may read it is told it."""
+    """The provider's secret, as the environment of each function that may read it names it."""
     return {
         name: statement["Resource"]
         for name in stack.functions
@@ -46,14 +46,14 @@ def test_a_reader_of_the_key_may_do_nothing_else_with_secrets(stack: Stack) -> N
 
 
 @pytest.mark.parametrize(("created", "secret"), [(True, OWN_SECRET), (False, GIVEN_SECRET)])
-def test_a_reader_is_told_and_allowed_one_and_the_same_secret(
+def test_a_reader_names_and_may_read_one_and_the_same_secret(
     stack: Stack, created: bool, secret: dict[str, str]
 ) -> None:
     conditions = {"CreatesProviderKeySecret": created}
     for name, resource in readers(stack).items():
-        told = stack.environment(name)["PROVIDER_KEY_SECRET_ARN"]
+        named = stack.environment(name)["PROVIDER_KEY_SECRET_ARN"]
         _, names = choose(resource, conditions)["Fn::Sub"]
-        assert choose(told, conditions) == secret
+        assert choose(named, conditions) == secret
         assert list(names.values()) == [secret]
 
 

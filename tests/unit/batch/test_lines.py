@@ -157,7 +157,7 @@ def test_good_rows_are_shown_as_they_pass() -> None:
         (row(body=BODY | {"max_tokens": 0}), "invalid_request", "body.max_tokens"),
     ],
 )
-def test_a_bad_line_is_told_by_number_code_and_place(
+def test_a_bad_line_is_reported_by_number_code_and_place(
     line: bytes, code: str, param: str | None
 ) -> None:
     assert errors(row("good"), b"", line, row("good too")) == [(3, code, param)]
@@ -173,7 +173,7 @@ def test_a_custom_id_that_comes_again_names_both_lines() -> None:
     assert "line 1." in found.errors[0]["message"]
 
 
-def test_the_first_row_tells_the_endpoint_where_nobody_else_does() -> None:
+def test_the_first_row_sets_the_endpoint_if_nothing_else_does() -> None:
     body = {"model": "m-1", "input": "Hello"}
     checker = RowChecker()
     found = errors(row("a", url=RESPONSES, body=body), row("b"), checker=checker)
@@ -181,7 +181,7 @@ def test_the_first_row_tells_the_endpoint_where_nobody_else_does() -> None:
     assert checker.url == RESPONSES
 
 
-def test_an_endpoint_that_nobody_serves_is_refused() -> None:
+def test_an_endpoint_that_is_not_served_is_refused() -> None:
     embeddings = row(url="/v1/embeddings")
     assert errors(embeddings, checker=RowChecker()) == [(1, "invalid_url", "url")]
 

@@ -65,7 +65,7 @@ def rows_in(s3: FlakyS3) -> list[int]:
 
 
 @pytest.mark.parametrize("fault", ["before", "after"])
-def test_a_write_that_fails_is_made_again_and_told_once(fault: str) -> None:
+def test_a_write_that_fails_is_made_again_and_reported_once(fault: str) -> None:
     s3, written = FlakyS3([fault]), list[int]()
     writer = writer_to(s3, written)
     writer.add(result(1))

@@ -48,14 +48,14 @@ def page(tmp_path: Path, text: str = TEXT, *, in_full: bool = True) -> Page:
     return Page(path=path, plots="plots", in_full=in_full)
 
 
-@pytest.mark.parametrize("told", PAGES, ids=lambda told: told.path.name)
-def test_a_page_tells_what_the_last_results_hold(told: Page) -> None:
-    assert told.path.read_text() == told.filled(last_results()), (
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.name)
+def test_a_page_tells_what_the_last_results_hold(page: Page) -> None:
+    assert page.path.read_text() == page.filled(last_results()), (
         "make it so with: .venv/bin/python -m bench --write-readme"
     )
 
 
-def test_every_figure_is_told_with_its_target_and_whether_it_is_met(
+def test_every_figure_is_reported_with_its_target_and_whether_it_is_met(
     tmp_path: Path, results: dict[str, Any]
 ) -> None:
     text = page(tmp_path).filled(results)
@@ -77,7 +77,7 @@ def test_only_what_is_between_the_markers_changes(tmp_path: Path, results: dict[
     assert page(tmp_path, text).filled(results) == text
 
 
-def test_without_results_nothing_is_told(tmp_path: Path) -> None:
+def test_without_results_nothing_is_reported(tmp_path: Path) -> None:
     assert "stale" not in page(tmp_path).filled(None)
 
 
@@ -85,7 +85,7 @@ def test_a_quick_run_changes_no_page(tmp_path: Path, results: dict[str, Any]) ->
     assert page(tmp_path).filled(results | {"quick": True}) == TEXT
 
 
-def test_a_page_without_a_place_for_results_is_told_of(tmp_path: Path) -> None:
+def test_a_page_without_a_place_for_results_is_reported(tmp_path: Path) -> None:
     with pytest.raises(LookupError, match=r"page\.md"):
         page(tmp_path, "# Title\n").filled(None)
 

@@ -20,14 +20,14 @@ def test_a_key_of_no_client_has_no_limits(authorizer: dict[str, str] | None) -> 
 
 
 def test_a_client_is_what_the_authorizer_says() -> None:
-    told = {
+    given = {
         "client": "0123456789ab",
         "budget_nanos": "5000000000",
         "budget_per": "month",
         "models": "a,org/b",
         "max_output_tokens": "100",
     }
-    assert caller(told) == Client(
+    assert caller(given) == Client(
         id="0123456789ab",
         key_id="key-1",
         budget_nanos=5 * 10**9,

@@ -63,8 +63,8 @@ def shown(status: str) -> dict[str, object]:
 def test_a_response_shows_its_answer_once_it_has_ended() -> None:
     assert shown("completed") == {"status": "completed", "output": [1], "usage": {}, "model": "m"}
     for status in ("queued", "in_progress", "cancelled"):
-        told = shown(status)
-        assert (told["status"], told["output"], told["usage"]) == (status, [], None)
+        document = shown(status)
+        assert (document["status"], document["output"], document["usage"]) == (status, [], None)
 
 
 def test_the_same_question_in_another_order_is_the_same_job() -> None:

@@ -36,7 +36,7 @@ class FixedWindows:
         reset = self.ends - now
         if self.requests > LIMIT:
             return 429, {"retry-after": f"{reset:.3f}"}
-        return 200, told(LIMIT - self.requests, reset)
+        return 200, limit_headers(LIMIT - self.requests, reset)
 
 
 @dataclass
@@ -52,10 +52,10 @@ class Bucket:
         if self.left < 1:
             return 429, {"retry-after": f"{(1 - self.left) * SECONDS / LIMIT:.3f}"}
         self.left -= 1
-        return 200, told(int(self.left), (LIMIT - self.left) * SECONDS / LIMIT)
+        return 200, limit_headers(int(self.left), (LIMIT - self.left) * SECONDS / LIMIT)
 
 
-def told(left: int, reset: float) -> dict[str, str]:
+def limit_headers(left: int, reset: float) -> dict[str, str]:
     return {
         "x-ratelimit-limit-requests": str(LIMIT),
         "x-ratelimit-remaining-requests": str(left),

@@ -14,7 +14,7 @@ from llm_relay.providers.model_catalog import ModelCatalog
 
 
 class Clock:
-    """A time that passes when told to."""
+    """A clock that the test moves."""
 
     seconds = 1000.0
 

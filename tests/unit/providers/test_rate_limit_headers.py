@@ -11,9 +11,9 @@ from llm_relay.providers.rate_limit.headers import RateLimitStatus, parse_rate_l
 
 
 def headers(reset: str = "30", **more: object) -> dict[str, str]:
-    told = {"limit-requests": 100, "remaining-requests": 40, "reset-requests": reset}
+    limits = {"limit-requests": 100, "remaining-requests": 40, "reset-requests": reset}
     named = {name.replace("_", "-"): value for name, value in more.items()}
-    return {f"x-ratelimit-{name}": str(value) for name, value in (told | named).items()}
+    return {f"x-ratelimit-{name}": str(value) for name, value in (limits | named).items()}
 
 
 def remaining(status: RateLimitStatus | None) -> int:

@@ -118,7 +118,7 @@ def test_rows_are_spread_over_the_limits_of_all_keys_and_of_their_model_alone() 
     assert limits.spacing_seconds("other") == 5
 
 
-def test_limits_of_models_that_nobody_asked_for_lately_are_forgotten() -> None:
+def test_limits_of_models_without_recent_calls_are_forgotten() -> None:
     limits = RateLimitTracker(lambda: 0.0)
     first = limits.window("k", "m0")
     for number in range(1, 65):

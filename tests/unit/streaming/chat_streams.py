@@ -25,5 +25,5 @@ def passed(*events: dict[str, Any] | bytes, wants_usage: bool = False) -> bytes:
     return out + (stream.closing_frames() or b"")
 
 
-def told(stream: bytes) -> list[Any]:
+def decoded(stream: bytes) -> list[Any]:
     return [json.loads(payload) for payload in payloads(stream) if payload != b"[DONE]"]

@@ -48,7 +48,7 @@ def passed(*events: Event | bytes) -> bytes:
     return out
 
 
-def told(stream: bytes) -> list[Any]:
+def decoded(stream: bytes) -> list[Any]:
     return [json.loads(payload) for payload in payloads(stream) if payload != b"[DONE]"]
 
 

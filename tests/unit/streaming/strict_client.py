@@ -34,7 +34,7 @@ class StrictClient:
         assert len({item["id"] for item in self.output}) == len(self.output)
 
     def texts(self, kind: str, name: str) -> list[str]:
-        """Return the texts of all items of a kind, as their deltas told them."""
+        """Return the texts of all items of a kind, as their deltas sent them."""
         parts = [part for item in self.output if item["type"] == kind for part in _parts(item)]
         return [part[name] for part in parts if name in part]
 
@@ -60,11 +60,11 @@ class StrictClient:
             assert event["output_index"] == len(self.output)
             self.output.append(item)
             return
-        told = self.output[event["output_index"]]
+        known = self.output[event["output_index"]]
         for name in ("id", "type", "call_id"):
-            assert told.get(name) == item.get(name)
-        assert "is_done" not in told
-        told["is_done"] = True
+            assert known.get(name) == item.get(name)
+        assert "is_done" not in known
+        known["is_done"] = True
 
     def _take_part(self, event: Event, name: str, verb: str) -> None:
         item = self._item(event)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llm_relay.streaming.chat import ChatNormalizer
 from llm_relay.streaming.sse import DONE, FrameBuffer, encode_event, without_harmful_lines
-from tests.unit.streaming.chat_streams import HEAD, USAGE, chunk, passed, told
+from tests.unit.streaming.chat_streams import HEAD, USAGE, chunk, decoded, passed
 from tests.unit.streaming.sdk import client_that_gets
 
 WHOLE: list[dict[str, Any]] = [
@@ -41,22 +41,22 @@ def test_usage_that_was_not_asked_for_is_kept_to_ourselves() -> None:
 
 
 @pytest.mark.parametrize("end", [[DONE], []])
-def test_usage_that_came_with_text_is_told_apart_when_asked_for(end: list[bytes]) -> None:
+def test_usage_that_came_with_text_is_sent_apart_when_asked_for(end: list[bytes]) -> None:
     out = passed(*WHOLE[:-1], chunk({}, "stop", usage=USAGE), *end, wants_usage=True)
     assert out.endswith(DONE)
-    assert told(out)[-1] == COUNT
+    assert decoded(out)[-1] == COUNT
 
 
 @pytest.mark.parametrize("name", ["id", "object", "created", "model"])
 def test_a_chunk_gets_the_fields_it_lacks(name: str) -> None:
     bare = [{k: v for k, v in each.items() if k != name} for each in WHOLE]
-    chunks = told(passed(*bare, DONE))
+    chunks = decoded(passed(*bare, DONE))
     assert all(each[name] for each in chunks)
     assert len({str(each[name]) for each in chunks}) == 1
 
 
 def test_a_choice_gets_the_fields_it_lacks() -> None:
-    (only,) = told(passed(HEAD | {"choices": [{"delta": {"content": "x"}}]}))
+    (only,) = decoded(passed(HEAD | {"choices": [{"delta": {"content": "x"}}]}))
     assert only == chunk({"content": "x"})
 
 
@@ -86,7 +86,7 @@ def test_an_error_event_of_any_form_makes_the_official_client_raise(error: Any) 
     "count", [{"usage": USAGE}, HEAD | {"usage": USAGE}, COUNT | {"choices": None}]
 )
 def test_a_usage_that_lacks_its_chunk_gets_it(count: dict[str, Any]) -> None:
-    assert told(passed(*WHOLE, count, DONE, wants_usage=True))[-1] == COUNT
+    assert decoded(passed(*WHOLE, count, DONE, wants_usage=True))[-1] == COUNT
     assert passed(*WHOLE, count, DONE) == b"".join([*map(encode_event, WHOLE), DONE])
 
 
@@ -114,7 +114,7 @@ def test_a_choice_that_never_came_is_missed() -> None:
 
 def test_nulls_are_filled_as_if_the_fields_were_missing() -> None:
     choice = {"index": None, "delta": None, "finish_reason": None}
-    first, second = told(passed(WHOLE[2], dict.fromkeys(HEAD) | {"choices": [choice, None]}))
+    first, second = decoded(passed(WHOLE[2], dict.fromkeys(HEAD) | {"choices": [choice, None]}))
     assert second == chunk({})
     assert first == WHOLE[2]
 
@@ -183,7 +183,7 @@ FIELDS = st.sampled_from(["id", "choices", "usage", "error", "model", "type", "c
 def test_no_chunks_whatsoever_break_the_stream(chunks: list[Any]) -> None:
     stream = ChatNormalizer("m", wants_usage=True)
     out = b"".join(stream.normalize(encode_event(each)) for each in chunks)
-    told(out + (stream.closing_frames() or b""))
+    decoded(out + (stream.closing_frames() or b""))
 
 
 @given(
@@ -203,7 +203,7 @@ def test_however_a_stream_is_split_no_delta_is_lost_or_reordered(
     buffer, stream = FrameBuffer(), ChatNormalizer("m", wants_usage=False)
     chunks = [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
     out = b"".join(stream.normalize(without_harmful_lines(buffer.feed(each))) for each in chunks)
-    assert all(each.keys() >= HEAD.keys() for each in told(out))
+    assert all(each.keys() >= HEAD.keys() for each in decoded(out))
     messages: Any = [{"role": "user", "content": "x"}]
     with client_that_gets(out) as client:
         read = client.chat.completions.create(model="m", messages=messages, stream=True)

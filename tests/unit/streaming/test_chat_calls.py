@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from llm_relay.streaming.sse import DONE
-from tests.unit.streaming.chat_streams import HEAD, chunk, passed, told
+from tests.unit.streaming.chat_streams import HEAD, chunk, decoded, passed
 from tests.unit.streaming.sdk import client_that_gets
 
 
@@ -35,9 +35,9 @@ REST = [{"function": {"arguments": ":1}"}}, {"function": {"arguments": ":2}"}}]
         [[ONE], [TWO], [{"id": "c1"} | REST[0]], [{"id": "c2"} | REST[1]]],
     ],
 )
-def test_calls_without_an_index_are_told_apart_by_their_ids(fragments: Any, index: Any) -> None:
+def test_calls_without_an_index_are_distinguished_by_their_ids(fragments: Any, index: Any) -> None:
     deltas = [{"tool_calls": [index | call for call in calls]} for calls in fragments]
-    # The helper puts ids together as well: told once, they stay what they are.
+    # The helper puts ids together as well: sent once, they stay what they are.
     assert [(name, text) for _, name, text in calls_in(*deltas)] == [
         ("f", '{"a":1}'),
         ("g", '{"b":2}'),
@@ -45,10 +45,10 @@ def test_calls_without_an_index_are_told_apart_by_their_ids(fragments: Any, inde
 
 
 def test_calls_of_different_choices_are_counted_apart() -> None:
-    def told_in(choice: int, call: Any) -> Any:
+    def sent_in(choice: int, call: Any) -> Any:
         return HEAD | {"choices": [{"index": choice, "delta": {"tool_calls": [call]}}]}
 
-    out = told(passed(told_in(0, ONE), told_in(1, TWO)))
+    out = decoded(passed(sent_in(0, ONE), sent_in(1, TWO)))
     assert [e["choices"][0]["delta"]["tool_calls"][0]["index"] for e in out] == [0, 0]
 
 

@@ -16,6 +16,7 @@ from tests.unit.streaming.response_streams import (
     COMPLETED,
     CREATED,
     USAGE,
+    decoded,
     deltas,
     full,
     helper_on,
@@ -24,7 +25,6 @@ from tests.unit.streaming.response_streams import (
     passed,
     place,
     search,
-    told,
     without,
 )
 
@@ -38,7 +38,7 @@ def test_a_whole_stream_passes_byte_for_byte() -> None:
 
 
 def test_the_documented_three_events_become_the_full_sequence() -> None:
-    events = told(passed(*minimal("Hel", "lo")))
+    events = decoded(passed(*minimal("Hel", "lo")))
     assert [e["type"].removeprefix("response.") for e in events] == [
         "created",
         "in_progress",
@@ -89,14 +89,14 @@ def test_whatever_a_stream_lacks_the_official_helper_gets_its_text(events: Any) 
 def test_usage_gets_the_details_that_the_types_require() -> None:
     events = minimal("x")
     events[-1]["response"]["usage"] = {"input_tokens": 3, "output_tokens": 2}
-    assert told(passed(*events))[-1]["response"]["usage"] == USAGE
+    assert decoded(passed(*events))[-1]["response"]["usage"] == USAGE
 
 
 def test_what_the_provider_adds_is_kept() -> None:
     events = minimal("x")
     events[-1]["remaining_credits"] = 7
     events[-1]["response"]["estimated_cost_usd"] = 0.5
-    last = told(passed(*events))[-1]
+    last = decoded(passed(*events))[-1]
     assert (last["remaining_credits"], last["response"]["estimated_cost_usd"]) == (7, 0.5)
 
 
@@ -105,7 +105,7 @@ def test_an_incomplete_response_says_so() -> None:
     events[-1]["type"] = "response.incomplete"
     why = {"incomplete_details": {"reason": "max_output_tokens"}}
     events[-1]["response"] |= why | {"status": "incomplete"}
-    last = told(passed(*events))[-1]
+    last = decoded(passed(*events))[-1]
     assert last["type"] == "response.incomplete"
     assert last["response"]["output"][0]["status"] == "incomplete"
     assert last["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
@@ -115,7 +115,7 @@ def test_a_failure_after_some_text_keeps_the_text_and_the_count() -> None:
     stream = ResponsesNormalizer(BODY, ABLITERATION)
     for each in full("Hel", "lo")[:6]:
         stream.normalize(encode_event(each, each["type"]))
-    (failed,) = told(stream.failure_frames(UpstreamFailed("It broke off.")))
+    (failed,) = decoded(stream.failure_frames(UpstreamFailed("It broke off.")))
     assert (failed["type"], failed["sequence_number"]) == ("response.failed", 6)
     assert failed["response"]["id"] == "resp_1"
     assert failed["response"]["error"]["message"] == "It broke off."
@@ -129,9 +129,9 @@ def test_an_event_of_tomorrow_passes() -> None:
     assert frame in passed(*events[:4], frame)
 
 
-def test_a_created_that_comes_after_a_search_is_not_told_again() -> None:
+def test_a_created_that_comes_after_a_search_is_not_sent_again() -> None:
     """The provider's pages have the search first, then the model's own stream."""
-    events = told(passed(*search(0), CREATED, *deltas("output_text", "Hi"), COMPLETED))
+    events = decoded(passed(*search(0), CREATED, *deltas("output_text", "Hi"), COMPLETED))
     assert [e["type"] for e in events].count("response.created") == 1
     assert len({e["response"]["id"] for e in events if "response" in e}) == 1
     with helper_on(passed(*search(0), CREATED, *message(0, "Hi"), COMPLETED)) as stream:
@@ -159,12 +159,12 @@ def test_done_before_the_end_is_held_back_since_clients_read_no_further() -> Non
         stream.normalize(encode_event(each, each["type"]))
     assert stream.normalize(b"data: [DONE]\n\n") == b""
     assert stream.closing_frames() is None
-    assert told(stream.failure_frames(UpstreamFailed("Cut.")))[-1]["type"] == "response.failed"
+    assert decoded(stream.failure_frames(UpstreamFailed("Cut.")))[-1]["type"] == "response.failed"
 
 
 def test_numbering_goes_on_after_deltas_that_passed_unchanged() -> None:
     events = without(full(*"Hello"), "output_text.done", "content_part.done", "output_item.done")
-    numbers = [e["sequence_number"] for e in told(passed(*events))]
+    numbers = [e["sequence_number"] for e in decoded(passed(*events))]
     assert numbers == list(range(len(full(*"Hello"))))
 
 
@@ -174,7 +174,7 @@ def at_once(events: list[dict[str, Any]], separators: tuple[str, str] = (",", ":
     stream = ResponsesNormalizer(BODY, ABLITERATION)
     out = stream.normalize(b"".join(frames))
     assert stream.invalid_event is None
-    return told(out)
+    return decoded(out)
 
 
 PIECES = ["a", "100 %", "", '"\\\n', "é", "%(piece)b", "😀", "b", "c"]
@@ -203,7 +203,7 @@ DELTA = {"type": "response.output_text.delta"}
     ],
 )
 def test_deltas_passed_many_at_once_become_what_they_become_one_by_one(events: Any) -> None:
-    assert at_once(events) == at_once(events, (",", " : ")) == told(passed(*events))
+    assert at_once(events) == at_once(events, (",", " : ")) == decoded(passed(*events))
 
 
 @pytest.mark.parametrize(
@@ -221,8 +221,8 @@ def test_an_error_event_that_clients_know_passes_as_it_is(error: dict[str, Any])
     assert (stream.failure_code, stream.refusal) == ("provider_error", None)
 
 
-def test_an_event_that_only_its_name_shows_to_be_an_error_is_told_as_one() -> None:
+def test_an_event_that_only_its_name_shows_to_be_an_error_is_sent_as_one() -> None:
     stream = ResponsesNormalizer(BODY, ABLITERATION)
     error = {"type": "server_error", "message": "It broke"}
-    assert told(stream.normalize(encode_event(error, "error"))) == [{"error": error}]
+    assert decoded(stream.normalize(encode_event(error, "error"))) == [{"error": error}]
     assert stream.refusal == error

@@ -11,10 +11,10 @@ from tests.unit.streaming.response_streams import (
     CREATED,
     Event,
     call,
+    decoded,
     deltas,
     helper_on,
     passed,
-    told,
     without,
 )
 from tests.unit.streaming.strict_client import StrictClient
@@ -42,7 +42,7 @@ def test_a_call_arrives_whole_under_openai_s_names(
         events = [e | {"type": e["type"].replace(*new).replace(*end)} for e in events]
     if not placed:
         events = without(without(events, name="item_id"), name="output_index")
-    out = told(passed(CREATED, *events, COMPLETED))
+    out = decoded(passed(CREATED, *events, COMPLETED))
     client = StrictClient(out)
     (only,) = client.final["output"]
     assert (only["name"], only["arguments"]) == ("look_up", '{"a":1}')
@@ -54,7 +54,7 @@ def test_a_call_arrives_whole_under_openai_s_names(
 
 def test_a_call_is_announced_with_the_id_that_comes_late() -> None:
     early = [*arguments('{"a"', name="f"), *arguments(":1}")]
-    out = told(passed(CREATED, *early, call_done(call_id="call_9"), COMPLETED))
+    out = decoded(passed(CREATED, *early, call_done(call_id="call_9"), COMPLETED))
     client = StrictClient(out)
     assert client.output[0]["call_id"] == client.final["output"][0]["call_id"] == "call_9"
     assert client.texts("function_call", "arguments") == ['{"a":1}']
@@ -63,25 +63,25 @@ def test_a_call_is_announced_with_the_id_that_comes_late() -> None:
 def test_an_announced_call_without_its_id_waits_for_it() -> None:
     events = call(0, '{"a"', ":1}")
     events[0]["item"]["call_id"] = None
-    client = StrictClient(told(passed(CREATED, *events, COMPLETED)))
+    client = StrictClient(decoded(passed(CREATED, *events, COMPLETED)))
     assert client.output[0]["call_id"] == "call_1"
 
 
-def test_calls_known_only_by_their_call_id_are_told_apart() -> None:
+def test_calls_known_only_by_their_call_id_are_distinguished() -> None:
     one, two = {"call_id": "c1", "name": "f"}, {"call_id": "c2", "name": "f"}
     pieces = [*arguments('{"a"', **one), *arguments('{"b"', **two), *arguments(":1}", **one)]
-    out = told(passed(CREATED, *pieces, *arguments(":2}", **two), COMPLETED))
+    out = decoded(passed(CREATED, *pieces, *arguments(":2}", **two), COMPLETED))
     assert StrictClient(out).texts("function_call", "arguments") == ['{"a":1}', '{"b":2}']
 
 
 def test_a_call_that_ends_under_two_names_is_one_call() -> None:
     ended = {"type": "response.function_call.arguments.done", "arguments": "{}"}
     events = [*arguments("{}"), ended, call_done(call_id="call_9", arguments="{}")]
-    client = StrictClient(told(passed(CREATED, *events, COMPLETED)))
+    client = StrictClient(decoded(passed(CREATED, *events, COMPLETED)))
     assert client.texts("function_call", "arguments") == ["{}"]
 
 
-def test_calls_that_are_only_told_at_their_end_are_two() -> None:
+def test_calls_that_are_only_sent_at_their_end_are_two() -> None:
     events = [call_done(arguments='{"a":1}'), call_done(arguments='{"b":2}')]
-    client = StrictClient(told(passed(CREATED, *events, COMPLETED)))
+    client = StrictClient(decoded(passed(CREATED, *events, COMPLETED)))
     assert client.texts("function_call", "arguments") == ['{"a":1}', '{"b":2}']

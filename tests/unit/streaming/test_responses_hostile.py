@@ -1,4 +1,4 @@
-"""Responses streams that nobody should send: never a crash, never a text lost or told twice."""
+"""Responses streams that violate the protocol: never a crash, never a text lost or sent twice."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.unit.streaming.response_streams import (
     COMPLETED,
     Event,
     call,
+    decoded,
     full,
     helper_on,
     message,
@@ -26,7 +27,6 @@ from tests.unit.streaming.response_streams import (
     search,
     stream_of,
     summary,
-    told,
     without,
 )
 from tests.unit.streaming.strict_client import StrictClient
@@ -71,13 +71,13 @@ def nulled(events: list[Event], names: set[str]) -> list[Event]:
     extra=EXTRA,
 )
 @settings(deadline=None, max_examples=300)
-def test_whatever_a_stream_lacks_each_text_is_told_once_where_a_strict_client_takes_it(
+def test_whatever_a_stream_lacks_each_text_is_sent_once_where_a_strict_client_takes_it(
     missing: tuple[str, ...], field: str, nulls: set[str], at_zero: bool, extra: Event
 ) -> None:
     events = nulled(without(RICH, *missing, name=field), nulls)
     if at_zero:
         events = [e | {"output_index": 0} if "output_index" in e else e for e in events]
-    client = StrictClient(told(passed(*(extra | e for e in events))))
+    client = StrictClient(decoded(passed(*(extra | e for e in events))))
     assert client.is_consistent
     assert client.texts("message", "text") == ["Hello"]
     assert client.texts("message", "refusal") == ["No."]
@@ -92,7 +92,7 @@ def test_whatever_else_is_in_a_whole_stream_it_passes_byte_for_byte(extra: Event
     assert passed(*frames) == b"".join(frames)
 
 
-@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # of fields nobody reads
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # of unused fields
 @given(st.lists(st.tuples(st.sampled_from(KINDS), st.dictionaries(FIELDS, JSON)), max_size=8))
 @settings(deadline=None)
 def test_no_events_whatsoever_break_the_stream_or_a_strict_client(
@@ -100,7 +100,7 @@ def test_no_events_whatsoever_break_the_stream_or_a_strict_client(
 ) -> None:
     typed = [{"type": f"response.{kind}"} | fields for kind, fields in events]
     out = passed(*typed, COMPLETED)
-    StrictClient(told(out))
+    StrictClient(decoded(out))
     with helper_on(out) as helper:
         assert helper.get_final_response().status == "completed"
 
@@ -121,7 +121,7 @@ def test_however_a_stream_is_split_no_delta_is_lost_or_reordered(
     buffer, stream = FrameBuffer(), ResponsesNormalizer(BODY, ABLITERATION)
     chunks = [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
     out = b"".join(stream.normalize(without_harmful_lines(buffer.feed(chunk))) for chunk in chunks)
-    deltas = [e["delta"] for e in told(out) if e["type"] == "response.output_text.delta"]
+    deltas = [e["delta"] for e in decoded(out) if e["type"] == "response.output_text.delta"]
     assert "".join(deltas) == "".join(pieces)
     with helper_on(out) as helper:
         assert helper.get_final_response().output_text == "".join(pieces)

@@ -13,6 +13,7 @@ from tests.unit.streaming.response_streams import (
     HEAD,
     Event,
     call,
+    decoded,
     deltas,
     full,
     helper_on,
@@ -24,7 +25,6 @@ from tests.unit.streaming.response_streams import (
     search,
     stream_of,
     summary,
-    told,
     without,
 )
 from tests.unit.streaming.strict_client import StrictClient
@@ -50,7 +50,7 @@ def test_a_whole_stream_of_any_items_passes_byte_for_byte(items: Any) -> None:
     assert passed(*frames) == b"".join(frames)
 
 
-def test_calls_that_are_told_in_turns_pass_byte_for_byte() -> None:
+def test_calls_that_are_sent_in_turns_pass_byte_for_byte() -> None:
     one, two = call(0, "1", "2"), call(1, "3", "4", item_id="fc_2", call_id="call_2")
     mixed = [each for pair in zip(one, two, strict=True) for each in pair]
     whole = stream_of(one, two)
@@ -71,21 +71,21 @@ def test_calls_that_are_told_in_turns_pass_byte_for_byte() -> None:
 def test_a_text_without_any_place_gets_its_item_and_its_part(
     kind: str, item: str, name: str
 ) -> None:
-    client = StrictClient(told(passed(CREATED, *deltas(kind, "H", "m."), COMPLETED)))
+    client = StrictClient(decoded(passed(CREATED, *deltas(kind, "H", "m."), COMPLETED)))
     assert client.texts(item, name) == ["Hm."]
     assert client.final["output"][0]["type"] == item
 
 
 def test_texts_in_turns_stay_apart() -> None:
     turns = [*deltas("reasoning_text", "H"), *deltas("output_text", "a")] * 2
-    client = StrictClient(told(passed(CREATED, *turns, COMPLETED)))
+    client = StrictClient(decoded(passed(CREATED, *turns, COMPLETED)))
     assert client.texts("reasoning", "text") == ["HH"]
     assert client.texts("message", "text") == ["aa"]
 
 
 def test_reasoning_that_the_provider_tells_as_text_of_its_own_item_stays_reasoning() -> None:
     odd = [e | {"part": {"type": "output_text"}} if "part" in e else e for e in reasoning(0, "Hm.")]
-    client = StrictClient(told(passed(CREATED, *odd, *message(1, "Hi"), COMPLETED)))
+    client = StrictClient(decoded(passed(CREATED, *odd, *message(1, "Hi"), COMPLETED)))
     assert [item["type"] for item in client.output] == ["reasoning", "message"]
     assert client.texts("message", "text") == ["Hi"]
 
@@ -94,9 +94,9 @@ def test_a_search_without_any_place_gets_its_item() -> None:
     bare = without([without([each], name="item_id")[0] for each in search(0)], name="output_index")
     items = [e | {"item": {"type": "web_search_call"}} if "item" in e else e for e in bare]
     for events in (items, items[1:-1]):
-        told_events = told(passed(CREATED, *events, *deltas("output_text", "Hi"), COMPLETED))
-        client = StrictClient(told_events)
-        assert kinds(told_events) == ["web_search_call", "message"]
+        sent_events = decoded(passed(CREATED, *events, *deltas("output_text", "Hi"), COMPLETED))
+        client = StrictClient(sent_events)
+        assert kinds(sent_events) == ["web_search_call", "message"]
         assert client.final["output"][0]["status"] == "completed"
 
 
@@ -108,23 +108,23 @@ def test_a_search_without_any_place_gets_its_item() -> None:
         [call(0, '{"a"', ":1}"), call(0, '{"b"', ":2}", item_id="fc_2", call_id="call_2")],
     ],
 )
-def test_items_that_all_claim_the_same_place_are_told_apart(items: Any) -> None:
-    client = StrictClient(told(passed(*stream_of(*items))))
-    for was_told, item in zip(client.output, items, strict=True):
+def test_items_that_all_claim_the_same_place_are_distinguished(items: Any) -> None:
+    client = StrictClient(decoded(passed(*stream_of(*items))))
+    for sent, item in zip(client.output, items, strict=True):
         done = item[-1]["item"]
-        assert was_told == done | {"status": "in_progress", "is_done": True}
+        assert sent == done | {"status": "in_progress", "is_done": True}
 
 
 @pytest.mark.parametrize("index", [None, 7, "x"])
-def test_a_part_with_a_place_of_its_own_is_told_where_it_can_stand(index: Any) -> None:
+def test_a_part_with_a_place_of_its_own_is_sent_where_it_can_stand(index: Any) -> None:
     events = [e | {"content_index": index} if "content_index" in e else e for e in full("a", "b")]
-    assert StrictClient(told(passed(*events))).texts("message", "text") == ["ab"]
+    assert StrictClient(decoded(passed(*events))).texts("message", "text") == ["ab"]
 
 
 def test_a_second_part_is_announced() -> None:
     more = deltas("output_text", "X", item_id="msg_1", output_index=0, content_index=1)
     events = full("Hello")
-    out = told(passed(*events[:5], *more, *events[5:-2], COMPLETED))
+    out = decoded(passed(*events[:5], *more, *events[5:-2], COMPLETED))
     assert StrictClient(out).texts("message", "text") == ["Hello", "X"]
 
 
@@ -132,7 +132,7 @@ def test_a_second_part_is_announced() -> None:
 def test_a_response_that_lists_its_output_tells_no_text_twice(first: Any) -> None:
     output = [item[-1]["item"] for item in [*first, message(1, "Hello")]]
     completed = COMPLETED | {"response": HEAD | {"output": output}}
-    client = StrictClient(told(passed(CREATED, *deltas("output_text", "Hel", "lo"), completed)))
+    client = StrictClient(decoded(passed(CREATED, *deltas("output_text", "Hel", "lo"), completed)))
     assert client.texts("message", "text") == ["Hello"]
     assert {item["type"] for item in client.final["output"]} == {item["type"] for item in output}
     assert len(client.final["output"]) == len(output)
@@ -142,7 +142,7 @@ def test_the_ids_that_were_announced_hold_to_the_end() -> None:
     events = full("Hello")
     for each in (events[-2]["item"], events[-1]["response"]["output"][0]):
         each["id"] = "msg_other"
-    client = StrictClient(told(passed(*events)))
+    client = StrictClient(decoded(passed(*events)))
     assert [item["id"] for item in client.final["output"]] == ["msg_1"]
 
 
@@ -150,17 +150,17 @@ def test_the_ids_that_were_announced_hold_to_the_end() -> None:
 def test_a_late_or_repeated_announcement_makes_no_second_item(at: int) -> None:
     _, _, added, *_ = events = full("Hel", "lo")
     for rest in (events, [e for e in events if e is not added]):
-        out = told(passed(*rest[:at], added, *rest[at:]))
+        out = decoded(passed(*rest[:at], added, *rest[at:]))
         assert kinds(out) == ["message"]
         assert StrictClient(out).texts("message", "text") == ["Hello"]
 
 
 @pytest.mark.parametrize("name", ["id", "status", "content", "arguments", "summary", "role"])
 @pytest.mark.parametrize("value", [None, 7, "x", ["x"]])
-def test_items_with_a_field_that_is_none_are_told_all_the_same(name: str, value: Any) -> None:
+def test_items_with_a_field_that_is_none_are_sent_all_the_same(name: str, value: Any) -> None:
     events = stream_of(*RICH)
     odd = [e | {"item": e["item"] | {name: value}} if "item" in e else e for e in events]
-    client = StrictClient(told(passed(*odd)))
+    client = StrictClient(decoded(passed(*odd)))
     assert "Hello" in client.texts("message", "text")
     assert client.texts("function_call", "arguments")[:2] == ['{"a":1}', '{"b":2}']
 
@@ -176,14 +176,14 @@ def test_a_content_that_is_a_bare_text_is_one() -> None:
     item = {"type": "message", "content": "Hello"}
     for kind in ("added", "done"):
         event_of_it = {"type": f"response.output_item.{kind}", "item": item}
-        client = StrictClient(told(passed(CREATED, event_of_it, COMPLETED)))
+        client = StrictClient(decoded(passed(CREATED, event_of_it, COMPLETED)))
         assert client.texts("message", "text") == ["Hello"]
 
 
 def test_annotations_of_a_short_stream_are_in_its_item() -> None:
     cited = {"type": "url_citation", "url": "https://example.com"}
     noted = {"type": "response.output_text.annotation.added", "annotation": cited}
-    out = told(passed(CREATED, *deltas("output_text", "Hi"), noted, COMPLETED))
+    out = decoded(passed(CREATED, *deltas("output_text", "Hi"), noted, COMPLETED))
     client = StrictClient(out)
     assert client.final["output"][0]["content"][0]["annotations"] == [cited]
     assert [e["annotation_index"] for e in out if "annotation" in e] == [0]

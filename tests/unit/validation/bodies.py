@@ -174,7 +174,7 @@ def refusal(check: Check, body: dict[str, Any]) -> BadRequest:
 
 
 def refused_properly(check: Check, body: dict[str, Any], missing: set[str]) -> None:
-    """Check a body; whatever is refused must be told as a caller can understand it."""
+    """Check a body; a refusal must be one that a caller can understand."""
     try:
         check(body)
     except BadRequest as error:

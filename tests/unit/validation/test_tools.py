@@ -133,13 +133,13 @@ def test_tools_of_a_response_that_a_provider_can_take_pass(body: dict[str, Any])
     check_responses_tools(body)
 
 
-def test_a_choice_of_no_tool_is_told_which_there_are() -> None:
+def test_the_error_for_a_choice_of_no_tool_lists_the_tools() -> None:
     body = nested(name="other") | {"tool_choice": NAMED}
     message = refusal(check_chat_tools, body).message
     assert message.endswith("'get_weather', which is none of the tools: other.")
 
 
-def test_a_choice_among_many_tools_is_told_some_of_them() -> None:
+def test_the_error_for_a_choice_among_many_tools_lists_some() -> None:
     many = [{"type": "function", "name": f"tool_{number}"} for number in range(500)]
     body = {"tools": many, "tool_choice": {"type": "function", "name": "none_of_them"}}
     assert len(refusal(check_responses_tools, body).message) < 400

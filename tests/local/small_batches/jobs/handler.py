@@ -16,7 +16,7 @@ def handler(event: dict[str, Any], context: object) -> Any:
     if "raise" in bodies:
         raise ValueError("as asked")
     if "nonsense" in bodies:
-        return {"batchItemFailures": [{"itemIdentifier": "of nobody"}]}
+        return {"batchItemFailures": [{"itemIdentifier": "unknown"}]}
     while "stay" in bodies and not (SCRATCH / "go").exists():
         time.sleep(0.01)
     with (SCRATCH / "jobs-done").open("a") as notes:
