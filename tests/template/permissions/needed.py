@@ -118,8 +118,8 @@ CALLS: Mapping[str, list[Needed]] = {
         *CIRCUITS,
         *ACCOUNTS,
         Needed("dynamodb:GetItem", "ClientsTable", "ledger#*", "batch/worker/budget.py"),
-        Needed("s3:GetObject", "BatchBucket", "files/*", "batch/worker/rows.py"),
-        Needed("s3:GetObject", "BatchBucket", "inbox/*", "batch/worker/rows.py"),
+        Needed("s3:GetObject", "BatchBucket", "files/*", "batch/worker/provider_call.py"),
+        Needed("s3:GetObject", "BatchBucket", "inbox/*", "batch/worker/provider_call.py"),
         MAY_LIST,
         Needed("s3:GetObject", "BatchBucket", "batches/*/parts/*", "batch/worker/recovery.py"),
         Needed("s3:PutObject", "BatchBucket", "batches/*/parts/*", "batch/worker/part_writer.py"),
@@ -129,8 +129,8 @@ CALLS: Mapping[str, list[Needed]] = {
     ],
     "BatchAssembleFunction": [
         *ANNOUNCES,
-        Needed("s3:GetObject", "BatchBucket", "files/*", "batch/finalize/unprocessed_rows.py"),
-        Needed("s3:GetObject", "BatchBucket", "inbox/*", "batch/finalize/unprocessed_rows.py"),
+        Needed("s3:GetObject", "BatchBucket", "files/*", "batch/finalize/merge.py"),
+        Needed("s3:GetObject", "BatchBucket", "inbox/*", "batch/finalize/merge.py"),
         MAY_LIST,
         Needed("s3:GetObject", "BatchBucket", "batches/*/manifest.json", "batch/finalize/merge.py"),
         Needed("s3:GetObject", "BatchBucket", "batches/*/parts/*", "batch/model/parts.py"),
@@ -159,7 +159,7 @@ CALLS: Mapping[str, list[Needed]] = {
         ),
         Needed("dynamodb:GetItem", "BatchesTable", "batches#*", "batch/finalize/assemble.py"),
         Needed("dynamodb:UpdateItem", "BatchesTable", "batches#*", "batch/finalize/assemble.py"),
-        Needed("dynamodb:UpdateItem", "BatchesTable", "files#*", "batch/finalize/statuses.py"),
+        Needed("dynamodb:UpdateItem", "BatchesTable", "files#*", "batch/finalize/assemble.py"),
         Needed("dynamodb:Query", "BatchesTable", "chunks#*", "batch/model/leases.py"),
         Needed(
             "dynamodb:UpdateItem", "BatchesTable", "chunks#*", "batch/model/leases.py", IF_KILLED

@@ -1,21 +1,51 @@
-"""Merges the parts of all results into the output and the error file."""
+"""Writes the output and the error file from all parts, with the rows that were not run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from llm_relay.batch.finalize.compaction import chunk_number, current_parts, unique_results
-from llm_relay.batch.finalize.unprocessed_rows import Reason, unprocessed_rows
+from llm_relay.batch.finalize.compaction import current_parts, unique_results
+from llm_relay.batch.model.lines import InputChanged, read_chunk
 from llm_relay.batch.model.manifest import Chunk, parse_manifest
-from llm_relay.batch.model.names import ERRORS, OUTPUT, manifest_key, results_key
-from llm_relay.batch.model.parts import Part, ResultTotals, read_parts
+from llm_relay.batch.model.names import (
+    ERRORS,
+    OUTPUT,
+    manifest_key,
+    results_key,
+    row_request_id,
+)
+from llm_relay.batch.model.parts import ResultTotals
+from llm_relay.batch.model.record import CANCELLING, Batch, Document
+from llm_relay.batch.model.store import store
+from llm_relay.core.json_codec import compact, parse_object
 
 if TYPE_CHECKING:
     from llm_relay.aws.s3 import Bucket
-    from llm_relay.batch.model.record import Batch, Document
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why rows were not run."""
+
+    code: str
+    message: str
+
+
+CANCELLED = Reason("batch_cancelled", "The batch was cancelled before this row was run.")
+EXPIRED = Reason(
+    "batch_expired",
+    "The batch's 24 hours were over before this row was run. Submit it in a new batch.",
+)
+INTERRUPTED = Reason(
+    "batch_failed", "The batch failed before this row was run. Submit it in a new batch."
+)
+INPUT_CHANGED = Reason(
+    "input_changed",
+    "The input file was replaced or deleted before this row was run, so its custom_id is "
+    "unknown. Submit the rows whose custom_id is in neither result file in a new batch, and do "
+    "not change its file until the batch has ended.",
+)
 
 
 class AlreadyFinalized(Exception):  # noqa: N818 - not an error
@@ -42,39 +72,61 @@ class BatchTotals(ResultTotals):
         }
 
 
-def merge(bucket: Bucket, batch: Batch, is_open: Callable[[], bool]) -> BatchTotals:
+def merge(bucket: Bucket, batch: Batch) -> BatchTotals:
     """Write the two files, unless they are empty, and return their totals.
 
-    AlreadyFinalized if `is_open` returns False once all is written, before the files appear. No
-    file appears on a failure.
+    No file appears on a failure, nor on AlreadyFinalized.
     """
-    totals = BatchTotals()
+    totals, is_done = BatchTotals(), bytearray(batch.total)
     with (
         bucket.writer(results_key(batch, OUTPUT), skip_empty=True) as output,
         bucket.writer(results_key(batch, ERRORS), skip_empty=True) as errors,
     ):
-        for chunk, parts in _parts_by_chunk(bucket, batch):
-            is_done = bytearray(chunk.rows)
-            for result in unique_results(chunk, parts, is_done):
-                (output if result.is_answer else errors).write(result.line)
-                totals.add(result)
-            if 0 in is_done:
-                totals.reason, lines = unprocessed_rows(bucket, batch, chunk, is_done)
-                errors.write(b"".join(lines))
-                totals.unprocessed += len(lines)
+        for result in unique_results(bucket, current_parts(bucket, batch), is_done):
+            (output if result.is_answer else errors).write(result.line)
+            totals.add(result)
+        if 0 in is_done:
+            for chunk in parse_manifest(bucket.get(manifest_key(batch.id))):
+                errors.write(_unprocessed_lines(bucket, batch, chunk, is_done, totals))
         totals.output_bytes, totals.error_bytes = output.bytes, errors.bytes
-        if not is_open():
+        current = store().batch(batch.owner, batch.id)
+        if current is None or current.status != batch.status:  # its input may be deleted since
             raise AlreadyFinalized
     return totals
 
 
-def _parts_by_chunk(bucket: Bucket, batch: Batch) -> Iterator[tuple[Chunk, Iterable[Part]]]:
-    parts = read_parts(bucket, current_parts(bucket, batch))
-    groups = groupby(parts, key=lambda part: chunk_number(part[0]))
-    number, group = next(groups, (None, iter(())))
-    for chunk in parse_manifest(bucket.get(manifest_key(batch.id))):
-        if number == chunk.number:
-            yield chunk, group
-            number, group = next(groups, (None, iter(())))
-        else:
-            yield chunk, ()
+def _unprocessed_lines(
+    bucket: Bucket, batch: Batch, chunk: Chunk, is_done: bytearray, totals: BatchTotals
+) -> bytes:
+    """Return error lines for the rows of a chunk that were not run, and count them."""
+    rows = range(chunk.first_row, chunk.first_row + chunk.rows)
+    custom_ids = {row: None for row in rows if not is_done[row]}
+    if not custom_ids:
+        return b""
+    reason = _reason_of(batch)
+    try:
+        for line in read_chunk(bucket, batch, chunk):
+            if line.row in custom_ids:
+                custom_ids[line.row] = (parse_object(line.text) or {}).get("custom_id")
+    except InputChanged:
+        custom_ids = dict.fromkeys(custom_ids)
+        reason = INPUT_CHANGED if reason is INTERRUPTED else reason
+    totals.unprocessed += len(custom_ids)
+    totals.reason = reason
+    return b"".join(_error_line(batch, row, name, reason) for row, name in custom_ids.items())
+
+
+def _reason_of(batch: Batch) -> Reason:
+    if batch.status == CANCELLING:
+        return CANCELLED
+    return EXPIRED if batch.times["finalizing_at"] >= batch.expires_at else INTERRUPTED
+
+
+def _error_line(batch: Batch, row: int, custom_id: str | None, reason: Reason) -> bytes:
+    line = {
+        "id": row_request_id(batch.id, row),
+        "custom_id": custom_id,
+        "response": None,
+        "error": asdict(reason),
+    }
+    return compact(line) + b"\n"

@@ -7,30 +7,29 @@ import time
 from typing import TYPE_CHECKING
 
 from llm_relay.batch.model.names import ERRORS, OUTPUT, results_key
+from llm_relay.batch.model.store import bucket, store
 from llm_relay.notifications.event_bridge import publish
 
 if TYPE_CHECKING:
-    from llm_relay.aws.s3 import Bucket
     from llm_relay.batch.model.record import Batch
-    from llm_relay.batch.model.store import Store
 
 _PUBLISHED_AT = "announced_at"
 
 
-def publish_end(store: Store, bucket: Bucket, batch: Batch) -> None:
+def publish_end(batch: Batch) -> None:
     """Publish that a batch has ended unless that is done; a retry may publish it again."""
     if _PUBLISHED_AT in batch.times:
         return
     document = batch.document()
     # Beside the results, for users of the inbox, who may have access to the bucket alone.
-    bucket.put(f"{batch.results}batch.json", json.dumps(document, indent=2).encode())
+    bucket().put(f"{batch.results}batch.json", json.dumps(document, indent=2).encode())
     data = {
         "owner": batch.owner,
         "request_counts": document["request_counts"],
-        "input": f"s3://{bucket.name}/{batch.input_key}",
+        "input": f"s3://{bucket().name}/{batch.input_key}",
     }
     for kind, file_id in ((OUTPUT, batch.output_file_id), (ERRORS, batch.error_file_id)):
-        data[kind] = f"s3://{bucket.name}/{results_key(batch, kind)}" if file_id else None
+        data[kind] = f"s3://{bucket().name}/{results_key(batch, kind)}" if file_id else None
     publish(f"batch.{batch.status}", batch.id, data)
     times = {_PUBLISHED_AT: int(time.time())}
-    store.update_batch(batch.owner, batch.id, {batch.status}, times)
+    store().update_batch(batch.owner, batch.id, {batch.status}, times)

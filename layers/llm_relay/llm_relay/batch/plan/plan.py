@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
 from llm_relay.api.relay import provider_router
 from llm_relay.batch.finalize.notify import publish_end
-from llm_relay.batch.finalize.unprocessed_rows import INPUT_CHANGED
 from llm_relay.batch.model.execution import batch_reference, run_step
 from llm_relay.batch.model.lines import read_blocks, read_lines
 from llm_relay.batch.model.manifest import format_manifest
@@ -20,18 +21,25 @@ from llm_relay.batch.model.record import FAILED, IN_PROGRESS, VALIDATING, Batch,
 from llm_relay.batch.model.row_check import InvalidLine, ProviderRules, RowChecker
 from llm_relay.batch.model.store import bucket, store
 from llm_relay.batch.plan.file_check import ROWS_PER_CHUNK, FileReport, check_file
-from llm_relay.batch.plan.model_listing import ModelListing
+from llm_relay.core.deadline import Deadline
+from llm_relay.core.defaults import objects_in
+from llm_relay.core.errors import ProviderRefused, RelayError
+from llm_relay.providers.client import AttemptTracker
+
+if TYPE_CHECKING:
+    from llm_relay.providers.provider import Provider
 
 PLANNED, DUPLICATE, STOPPED = "planned", "duplicate", "stopped"
 
 _DEFAULT_WORKERS = "10"
+_LISTING_TIMEOUT_SECONDS = 30.0
 _FILE_DELETED = InvalidLine(
     "file_not_found",
     "The input file was deleted. Upload it again and create a new batch.",
     "input_file_id",
 )
 _FILE_REPLACED = InvalidLine(
-    INPUT_CHANGED.code,
+    "input_changed",
     "The file was replaced or deleted before it was read, and no row was run. The file that "
     "replaced it is a batch of its own.",
     "input_file_id",
@@ -61,7 +69,7 @@ def _outcome(batch: Batch) -> str:
     if batch.status == VALIDATING:
         batch = _validate(batch)
     if batch.status == FAILED:
-        publish_end(store(), bucket(), batch)
+        publish_end(batch)
         return FAILED
     return PLANNED if batch.status == IN_PROGRESS else STOPPED
 
@@ -88,12 +96,38 @@ def _checker(batch: Batch) -> RowChecker:
     rules = [
         ProviderRules(
             dialect=provider.dialect,
-            listed=ModelListing(provider, is_needed=is_needed).entry,
+            listed=_listed(provider, is_needed=is_needed),
             serves=provider.model_name,
         )
         for provider in provider_router()
     ]
     return RowChecker(batch.endpoint or None, client=batch.client, providers=rules)
+
+
+def _listed(provider: Provider, *, is_needed: bool) -> Callable[[str], Document | None]:
+    """Return a function that returns the entry of a model in the provider's list, if it has one.
+
+    The list is fetched at most once. If it is needed and cannot be fetched, the function raises
+    that error each time, unless the provider has no list.
+    """
+
+    @cache
+    def fetch() -> dict[str, Document] | RelayError:
+        deadline = Deadline.after(_LISTING_TIMEOUT_SECONDS)
+        try:
+            listing = provider.catalog.listing(deadline, AttemptTracker())
+        except RelayError as error:
+            has_none = isinstance(error, ProviderRefused) and error.status == HTTPStatus.NOT_FOUND
+            return error if is_needed and not has_none else {}
+        return {str(entry.get("id")): entry for entry in objects_in(listing, "data")}
+
+    def entry(model: str) -> Document | None:
+        entries = fetch()
+        if isinstance(entries, RelayError):
+            raise entries
+        return entries.get(provider.model_name(model) or model)
+
+    return entry
 
 
 def _check(batch: Batch, checker: RowChecker) -> tuple[FileReport, str | None]:
