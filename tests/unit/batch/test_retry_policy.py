@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from llm_relay.batch.worker.chunk_task import OUT_OF_TIME, StopReason
-from llm_relay.batch.worker.provider_call import FailureClass, classify_failure
 from llm_relay.batch.worker.retry_policy import (
     DOWN_AFTER,
     MAX_ROW_ATTEMPTS,
+    FailureClass,
     RetryPolicy,
+    classify_failure,
 )
 from llm_relay.batch.worker.rows import Row
 from llm_relay.core.errors import (
@@ -34,7 +35,7 @@ def refused(status: int, **headers: str) -> ProviderRefused:
 
 
 def row(number: int = 0, **more: Any) -> Row:
-    return Row(row=number, custom_id="r", body={}, bytes=1, max_cost_nanos=0, **more)
+    return Row(row=number, custom_id="r", model="m", bytes=1, max_cost_nanos=0, **more)
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,9 @@ from typing import Protocol
 import pytest
 
 from llm_relay.batch.worker.concurrency import ConcurrencyLimiter, RatePacer
-from llm_relay.batch.worker.rows import Row
 from llm_relay.providers.rate_limit.tracker import RateLimitTracker
 
 LIMIT, SECONDS = 120, 60.0
-ROW = Row(row=0, custom_id="a", body={"model": "m"}, bytes=1, max_cost_nanos=0)
 ANSWER_SECONDS, ROWS_AT_ONCE = 1.5, 32
 
 
@@ -94,7 +92,7 @@ class Worker:
     def __init__(self, world: Simulation) -> None:
         self._world = world
         self._limits = RateLimitTracker(lambda: world.clock)
-        self._pacer = RatePacer(lambda _row: self._limits.spacing_seconds("m"))
+        self._pacer = RatePacer()
         self._limiter = ConcurrencyLimiter(ROWS_AT_ONCE)
         self._paused_until = 0.0
         self._in_progress: list[tuple[float, float, int, int, dict[str, str]]] = []
@@ -111,7 +109,7 @@ class Worker:
         return min(max(first, now), now + 0.05)
 
     def _ask(self, now: float) -> None:
-        self._pacer.on_start(ROW, now)
+        self._pacer.on_start(now, self._limits.spacing_seconds("m"))
         number = self._limits.window("k", "m").count_request()
         status, headers = self._world.provider.asked(now)
         self._world.statuses.append(status)

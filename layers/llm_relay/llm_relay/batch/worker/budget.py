@@ -6,12 +6,12 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from llm_relay.aws.dynamodb import Table
 from llm_relay.batch.model.leases import Lease, Leases, RowsReservation
+from llm_relay.batch.model.result_lines import response_model
 from llm_relay.batch.worker.rows import ReservedRows, Row
 from llm_relay.billing.budget_periods import period_at
 from llm_relay.billing.ledger import ledger, settle_reservation
@@ -45,10 +45,6 @@ class BudgetReservations:
         self._size = ROWS_PER_RESERVATION
         self.unsettled: set[ReservedRows] = set()
         self.settled_count = 0
-
-    @cached_property
-    def _accounts(self) -> Table:
-        return Table(os.environ["CLIENTS_TABLE"])
 
     @property
     def has_unwritten_rows(self) -> bool:
@@ -91,8 +87,6 @@ class BudgetReservations:
 
     def settle_abandoned(self, results: dict[int, list[RowResult]]) -> None:
         """Settle the reservations of crashed workers, by the results of each attempt."""
-        from llm_relay.batch.model.result_lines import response_model  # noqa: PLC0415 - after a crash only
-
         for abandoned in self._lease.reservations.values():
             rows = ReservedRows(reservation=abandoned)
             for each in results.get(abandoned.attempt, ()):
@@ -105,7 +99,7 @@ class BudgetReservations:
         now = time.time()
         period = period_at(self._client.budget_per, now).name
         with _ledger_errors():
-            item = self._accounts.get(account_key(self._client.id, period))
+            item = _accounts().get(account_key(self._client.id, period))
         return bool(item) and parse_account(item or {}).reserved(now) > 0
 
     def _reserve(self, rows: list[Row]) -> RowsReservation | None:
@@ -136,8 +130,12 @@ class BudgetReservations:
         reservation = rows.reservation
         cost = sum(counts["cost_nanos"] for counts in usage.values())
         updates = [_usage_update(reservation, model, counts) for model, counts in usage.items()]
-        settle_reservation(self._accounts, reservation, cost, *updates)
+        settle_reservation(_accounts(), reservation, cost, *updates)
         self._leases.remove_reservation(self._lease, reservation.name)
+
+
+def _accounts() -> Table:
+    return Table(os.environ["CLIENTS_TABLE"])
 
 
 @contextmanager

@@ -63,7 +63,7 @@ class ChunkRunner:
             self._in_progress += 1
             totals = self.recorder.totals
             totals.max_concurrency = max(totals.max_concurrency, self._in_progress)
-            self.pacer.on_start(row, time.monotonic())
+            self.pacer.on_start(time.monotonic(), row.spacing_seconds())
             pool.submit(self._run_row, row)
 
     def _may_start(self) -> bool:

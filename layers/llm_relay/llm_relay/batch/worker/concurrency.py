@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from statistics import median
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from llm_relay.batch.worker.rows import Row
 
 INITIAL_LIMIT = 4
 # A median of fewer latencies would be chance.
@@ -106,12 +101,11 @@ def limiter_for(batch_id: str, max_limit: int, *, provider_is_silent: bool) -> C
 
 
 class RatePacer:
-    """Spreads the starts of rows over time; `interval` returns the seconds to leave after one."""
+    """Spreads the starts of rows over time."""
 
-    def __init__(self, interval: Callable[[Row], float]) -> None:
-        self._interval = interval
+    def __init__(self) -> None:
         self.next_start = float("-inf")
 
-    def on_start(self, row: Row, now: float) -> None:
+    def on_start(self, now: float, spacing_seconds: float) -> None:
         """Move the next start behind a row that starts now."""
-        self.next_start = max(self.next_start, now - _BURST_SECONDS) + self._interval(row)
+        self.next_start = max(self.next_start, now - _BURST_SECONDS) + spacing_seconds

@@ -7,11 +7,11 @@ import queue
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.api.relay import provider_router
+from llm_relay.api.relay import LISTING_TIMEOUT_SECONDS, provider_router
 from llm_relay.aws.s3 import Bucket
 from llm_relay.batch.model.leases import Lease, Leases
 from llm_relay.batch.model.names import part_key
@@ -23,18 +23,11 @@ from llm_relay.batch.worker.chunk_task import LEASE_LOST, ChunkTask, StopReason,
 from llm_relay.batch.worker.concurrency import RatePacer, limiter_for
 from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
 from llm_relay.batch.worker.part_writer import PartWriter
-from llm_relay.batch.worker.provider_call import (
-    ProviderCall,
-    admit_row,
-    load_provider_key,
-    row_interval,
-)
+from llm_relay.batch.worker.provider_call import ProviderCall, read_rows
 from llm_relay.batch.worker.recovery import read_progress, settle_chunk
-from llm_relay.batch.worker.report import report_invocation
 from llm_relay.batch.worker.result_recorder import ResultRecorder
 from llm_relay.batch.worker.retry_policy import RetryPolicy
 from llm_relay.batch.worker.row_queue import RowQueue
-from llm_relay.batch.worker.rows import read_rows, unprocessed_lines
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.error_log import log_internal_error
 
@@ -73,76 +66,78 @@ def _run(task: ChunkTask, deadline: Deadline) -> dict[str, Any]:
     # Read only now: a batch ends by a change of its status before the search for leases.
     batch = store().batch(task.owner, task.batch)
     if batch and batch.status == IN_PROGRESS and batch.expires_at > time.time():
-        return WorkerInvocation(task, batch, leases, lease, deadline).run()
+        return _Invocation(task, batch, leases, lease, deadline).run()
     if batch and lease.reservations:
         settle_chunk(Bucket(os.environ["BATCH_BUCKET"]), batch, task.chunk, leases, lease)
     leases.release(lease)
     return output(left=0, wait_seconds=0)
 
 
-class WorkerInvocation:
+@dataclass(eq=False)
+class _Invocation:
     """Runs one leased chunk until the deadline."""
 
-    def __init__(
-        self, task: ChunkTask, batch: Batch, leases: Leases, lease: Lease, deadline: Deadline
-    ) -> None:
-        self._task = task
-        self._batch = batch
-        self._leases = leases
-        self._lease = lease
-        self._deadline = deadline
+    task: ChunkTask
+    batch: Batch
+    leases: Leases
+    lease: Lease
+    deadline: Deadline
+
+    def __post_init__(self) -> None:
         self._started = time.monotonic()
         self._bucket = Bucket(os.environ["BATCH_BUCKET"])
         self._events: Events = queue.SimpleQueue()
-        self._reservations = BudgetReservations(batch.client, leases, lease, deadline.remaining())
-        self._retry_policy = RetryPolicy(task.silent_attempts)
+        seconds = self.deadline.remaining()
+        self._reservations = BudgetReservations(self.batch.client, self.leases, self.lease, seconds)
+        self._retry_policy = RetryPolicy(self.task.silent_attempts)
         # At most half of the time is left to rows in progress.
-        max_seconds = provider_router().settings.first_byte_seconds
-        self._row_seconds = min(max_seconds, deadline.remaining() / 2)
+        self._row_seconds = min(provider_router().settings.first_byte_seconds, seconds / 2)
 
     def run(self) -> dict[str, Any]:
         """Run rows until done or stopped, clean up, and return the output of the function."""
         with ExitStack() as cleanup:  # in reverse order
-            heartbeat = LeaseHeartbeat(self._leases, self._lease, store(), self._batch.owner)
+            heartbeat = LeaseHeartbeat(self.leases, self.lease, store(), self.batch.owner)
             cleanup.callback(heartbeat.close)
-            before = read_progress(self._bucket, self._task.chunk, self._lease)
+            before = read_progress(self._bucket, self.task.chunk, self.lease)
             heartbeat.set_counts(before.completed, before.failed)
             self._reservations.settle_abandoned(before.results)
             writer = self._writer(heartbeat)
-            recorder = ResultRecorder(self._batch.id, writer, heartbeat, self._reservations, before)
-            last_start = Deadline(self._deadline.at - self._row_seconds)
-            stop = StopSignal(self._batch, self._lease, heartbeat, last_start)
-            is_careful = self._lease.crash_count >= CAREFUL_CRASHES
+            recorder = ResultRecorder(self.batch, writer, heartbeat, self._reservations, before)
+            last_start = Deadline(self.deadline.at - self._row_seconds)
+            stop = StopSignal(self.batch, self.lease, heartbeat, last_start)
+            is_careful = self.lease.crash_count >= CAREFUL_CRASHES
             threads = 1 if is_careful else int(os.environ.get("BATCH_CONCURRENCY", "128"))
             runner = self._runner(recorder, stop, threads)
             cleanup.callback(recorder.close)
             cleanup.callback(runner.handle_events)
-            cleanup.callback(writer.close, Deadline(self._deadline.at + CLOSING_SECONDS / 2))
+            cleanup.callback(writer.close, Deadline(self.deadline.at + CLOSING_SECONDS / 2))
             cleanup.callback(runner.handle_events)
-            load_provider_key()
+            # Load the key of the first provider, before many threads need it at once.
+            listing_deadline = Deadline.after(LISTING_TIMEOUT_SECONDS)
+            next(iter(provider_router())).model_entry("", listing_deadline)
             runner.run(threads)
         return self._output(LEASE_LOST if writer.dropped_results else stop.reason, recorder)
 
     def _writer(self, heartbeat: LeaseHeartbeat) -> PartWriter:
         return PartWriter(
             self._bucket,
-            partial(part_key, self._lease.batch, self._lease.chunk, self._lease.attempt),
+            partial(part_key, self.lease.batch, self.lease.chunk, self.lease.attempt),
             may_write=heartbeat.is_valid,
             is_lost=lambda: heartbeat.is_lost,
             on_written=self._events.put,
         )
 
     def _runner(self, recorder: ResultRecorder, stop: StopSignal, threads: int) -> ChunkRunner:
-        batch, policy = self._batch, self._retry_policy
-        lines = unprocessed_lines(self._bucket, batch, self._task.chunk, recorder.previous.done)
-        rows = read_rows(lines, batch.id, partial(admit_row, batch), recorder.record_invalid)
-        is_silent = self._task.silent_attempts > 0
+        batch, policy = self.batch, self._retry_policy
+        done, on_invalid = recorder.previous.done, recorder.record_invalid
+        rows = read_rows(self._bucket, batch, self.task.chunk, done, on_invalid)
+        is_silent = self.task.silent_attempts > 0
         return ChunkRunner(
             rows=RowQueue(rows, self._reservations, recorder, policy, stop),
             provider_call=ProviderCall(batch, self._row_seconds),
             recorder=recorder,
             limiter=limiter_for(batch.id, threads, provider_is_silent=is_silent),
-            pacer=RatePacer(row_interval),
+            pacer=RatePacer(),
             retry_policy=policy,
             events=self._events,
             stop=stop,
@@ -150,22 +145,16 @@ class WorkerInvocation:
 
     def _output(self, stop: StopReason | None, recorder: ResultRecorder) -> dict[str, Any]:
         if stop:
-            until_expiry = max(1, self._batch.expires_at - int(time.time()))
+            until_expiry = max(1, self.batch.expires_at - int(time.time()))
             stop = replace(stop, wait_seconds=min(stop.wait_seconds, until_expiry))
         is_over = stop is None or stop.ends_chunk or stop.gives_up
         left = 0 if is_over else recorder.left
-        report_invocation(
-            batch=self._batch,
-            chunk=self._task.chunk.number,
-            totals=recorder.totals,
-            left=left,
-            stop=stop,
-            failure=self._retry_policy.last_failure if stop else None,
-            seconds=time.monotonic() - self._started,
-        )
+        failure = self._retry_policy.last_failure if stop else None
+        seconds = time.monotonic() - self._started
+        recorder.report(self.task.chunk.number, left, stop, failure, seconds)
         has_response = self._retry_policy.provider_responded
-        silent_attempts = 0 if has_response else self._task.silent_attempts + 1
+        silent_attempts = 0 if has_response else self.task.silent_attempts + 1
         wait_seconds = stop.wait_seconds if stop else 0
-        return self._task.output(
+        return self.task.output(
             left=left, wait_seconds=wait_seconds, silent_attempts=silent_attempts
         )

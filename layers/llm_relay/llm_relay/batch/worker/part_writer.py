@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from llm_relay.batch.model.parts import RowResult, format_part
@@ -18,6 +19,7 @@ FLUSH_SECONDS = 0.5
 _FLUSH_BYTES = 8 * 1024 * 1024
 
 
+@dataclass(eq=False)
 class PartWriter:
     """Groups results into parts; `on_written` gets them once they are stored.
 
@@ -25,28 +27,23 @@ class PartWriter:
     are dropped once `is_lost` is true: the other worker produces them again.
     """
 
-    def __init__(
-        self,
-        bucket: Bucket,
-        key_of: Callable[[int], str],
-        may_write: Callable[[], bool],
-        is_lost: Callable[[], bool],
-        on_written: Callable[[list[RowResult]], None],
-    ) -> None:
-        self._bucket = bucket
-        self._key_of = key_of
-        self._may_write = may_write
-        self._is_lost = is_lost
-        self._on_written = on_written
-        self._lock = threading.Lock()
-        self._pending: list[RowResult] = []
-        self._pending_bytes = 0
-        self._unconfirmed: list[RowResult] = []  # of a part whose write has failed
-        self._parts = 0
-        self.is_failing = False
-        self.dropped_results = False
-        self._is_closing = False
-        self._wake = threading.Event()
+    bucket: Bucket
+    key_of: Callable[[int], str]
+    may_write: Callable[[], bool]
+    is_lost: Callable[[], bool]
+    on_written: Callable[[list[RowResult]], None]
+    is_failing: bool = False
+    dropped_results: bool = False
+    _pending: list[RowResult] = field(default_factory=list)
+    _pending_bytes: int = 0
+    _unconfirmed: list[RowResult] = field(default_factory=list)  # of a part whose write has failed
+    _parts: int = 0
+    _is_closing: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _wake: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        """Start the thread."""
         self._thread = threading.Thread(target=self._run, name="part-writer", daemon=True)
         self._thread.start()
 
@@ -82,7 +79,7 @@ class PartWriter:
             return self._flush()
         except Exception as error:  # noqa: BLE001 - retried, at last by close()
             self.is_failing = True
-            log_internal_error(error, self._key_of(self._parts))
+            log_internal_error(error, self.key_of(self._parts))
             return False
 
     def _flush(self) -> bool:
@@ -90,13 +87,13 @@ class PartWriter:
         with self._lock:  # a failed write is repeated unchanged, as it may have been stored
             if not self._unconfirmed:
                 self._unconfirmed, self._pending, self._pending_bytes = self._pending, [], 0
-        if self._unconfirmed and self._is_lost():
+        if self._unconfirmed and self.is_lost():
             self.dropped_results, self._unconfirmed = True, []
-        if not self._unconfirmed or not self._may_write():
+        if not self._unconfirmed or not self.may_write():
             return False
-        self._bucket.put_if_absent(self._key_of(self._parts), format_part(self._unconfirmed))
+        self.bucket.put_if_absent(self.key_of(self._parts), format_part(self._unconfirmed))
         self._parts += 1
         self.is_failing = False
         written, self._unconfirmed = self._unconfirmed, []
-        self._on_written(written)
+        self.on_written(written)
         return True

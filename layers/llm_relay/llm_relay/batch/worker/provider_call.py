@@ -1,30 +1,28 @@
-"""The providers as the rows of a batch use them: admission, completion calls, listed models."""
+"""Reads the rows of a chunk, as the providers accept them, and calls a provider for each."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import Enum
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.api.relay import LISTING_TIMEOUT_SECONDS, provider_router
+from llm_relay.batch.model.lines import read_chunk
 from llm_relay.batch.model.names import row_request_id
+from llm_relay.batch.model.result_lines import error_result
+from llm_relay.batch.model.row_check import InvalidLine, parse_row
+from llm_relay.batch.worker.rows import Row
 from llm_relay.billing.admission import Admission, admit, merge_admissions
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import (
     POSSIBLY_BILLED,
-    DeadlineExceeded,
+    BadRequest,
     InternalError,
-    ProviderKeyMissing,
-    ProviderKeyRejected,
-    ProviderRefused,
+    PricesUnavailable,
     RelayError,
-    UpstreamUnreachable,
 )
-from llm_relay.core.http_status import is_retryable
 from llm_relay.endpoints.endpoint import Endpoint, endpoint_at
 from llm_relay.providers.client import AttemptTracker
 from llm_relay.providers.completion import Completion, CompletionCall
@@ -32,37 +30,11 @@ from llm_relay.providers.dialects.translation import Translation
 from llm_relay.validation import model_limits
 
 if TYPE_CHECKING:
+    from llm_relay.aws.s3 import Bucket
+    from llm_relay.batch.model.manifest import Chunk
+    from llm_relay.batch.model.parts import RowResult
     from llm_relay.batch.model.record import Batch
-    from llm_relay.batch.worker.rows import Row
     from llm_relay.providers.provider import Provider
-
-
-# Any other row would fail as well; 402 is about the operator's credits with the provider.
-_PROVIDER_FAILURES = (ProviderKeyMissing, ProviderKeyRejected, UpstreamUnreachable)
-
-
-class FailureClass(Enum):
-    """What a failure is about."""
-
-    FINAL = "final"  # a retry would not help, or may be billed twice
-    ROW = "row"  # may pass; a row that keeps failing is given up
-    LOAD = "load"  # too many rows at once
-    PROVIDER = "provider"  # no row can be answered now
-
-
-def classify_failure(failure: RelayError) -> FailureClass:
-    """Return what a failure is about."""
-    status = failure.status
-    if isinstance(failure, _PROVIDER_FAILURES) or status == HTTPStatus.PAYMENT_REQUIRED:
-        return FailureClass.PROVIDER
-    if isinstance(failure, DeadlineExceeded):
-        return FailureClass.ROW
-    if not isinstance(failure, ProviderRefused) or not is_retryable(status):
-        return FailureClass.FINAL
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return FailureClass.LOAD
-    is_final = failure.headers().get("x-should-retry") == "false"
-    return FailureClass.FINAL if is_final else FailureClass.ROW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +79,45 @@ class ProviderCall:
         )
 
 
-def load_provider_key() -> None:
-    """Load the key of the first provider, before many threads need it at once."""
-    next(iter(provider_router())).model_entry("", Deadline.after(LISTING_TIMEOUT_SECONDS))
+def read_rows(
+    bucket: Bucket,
+    batch: Batch,
+    chunk: Chunk,
+    done: bytearray,
+    on_invalid: Callable[[RowResult], None],
+) -> Iterator[Row]:
+    """Yield the rows of a chunk that are not done and may run; `on_invalid` gets the others.
+
+    Raises PricesUnavailable, or InputChanged.
+    """
+    for line in read_chunk(bucket, batch, chunk):
+        if done[line.row - chunk.first_row]:
+            continue
+        custom_id = None
+        try:
+            row = parse_row(line)
+            custom_id = row.custom_id
+            admission = _admit(batch, row.body)
+        except PricesUnavailable:
+            raise  # temporary: the next invocation reads the row again
+        except InvalidLine as invalid:
+            failure: RelayError = BadRequest(invalid.message, param=invalid.param)
+        except RelayError as error:
+            failure = error
+        else:
+            yield Row(
+                row=line.row,
+                custom_id=custom_id,
+                model=str(row.body.get("model")),
+                bytes=len(line.text),
+                max_cost_nanos=admission.max_cost_nanos,
+                bodies=admission.bodies,
+            )
+            continue
+        on_invalid(error_result(batch.id, line.row, custom_id, failure))
 
 
-def admit_row(batch: Batch, body: dict[str, Any]) -> Admission:
+def _admit(batch: Batch, body: dict[str, Any]) -> Admission:
     """Return a row's request as its client may send it, for each provider that accepts it.
 
     Raises a RelayError if no provider accepts it.
@@ -130,18 +135,6 @@ def admit_row(batch: Batch, body: dict[str, Any]) -> Admission:
         return admit(client, endpoint.path, body, entry, provider.dialect)
 
     return merge_admissions(provider_router().accepting(model, admit_at))
-
-
-def listed_model(completion: Completion, requested_model: str) -> Mapping[str, Any] | None:
-    """Return the provider's catalog entry of the model that has answered, if there is one."""
-    provider = provider_router().named(completion.provider)
-    deadline = Deadline.after(LISTING_TIMEOUT_SECONDS)
-    return provider.answer_entry(completion.model, requested_model, deadline)
-
-
-def row_interval(row: Row) -> float:
-    """Return the seconds to leave after a row, by the provider with the most capacity left."""
-    return min(each.client.rate_limits.spacing_seconds(row.model) for each in row.bodies)
 
 
 def _endpoint_of(batch: Batch) -> Endpoint:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from llm_relay.batch.model.leases import Lease, Leases, chunks_with_reservations
 from llm_relay.batch.model.manifest import Chunk, parse_manifest
 from llm_relay.batch.model.names import manifest_key, parts_prefix
-from llm_relay.batch.model.parts import RowResult, parse_part, read_parts
+from llm_relay.batch.model.parts import ResultTotals, RowResult, parse_part, read_parts
 from llm_relay.batch.worker.budget import BudgetReservations
 
 if TYPE_CHECKING:
@@ -19,13 +19,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, kw_only=True)
-class ChunkProgress:
-    """Which rows of a chunk are done; the first result of a row counts."""
+class ChunkProgress(ResultTotals):
+    """The first results of the rows of a chunk that are done."""
 
     done: bytearray  # one byte per row
-    completed: int = 0
-    failed: int = 0
-    # By attempt, for the attempts that have left reservations.
+    # All results, by attempt, for the attempts that have left reservations.
     results: dict[int, list[RowResult]] = field(default_factory=dict)
 
     @property
@@ -40,20 +38,16 @@ def read_progress(bucket: Bucket, chunk: Chunk, lease: Lease) -> ChunkProgress:
     unsettled_attempts = {each.attempt for each in lease.reservations.values()}
     progress = ChunkProgress(done=bytearray(chunk.rows))
     for key, text in read_parts(bucket, bucket.keys(prefix)):
-        attempt = int(key.removeprefix(prefix).partition("-")[0])
         results = list(parse_part(text))
-        _count(progress, results, chunk.first_row)
+        for result in results:
+            index = result.row - chunk.first_row
+            if not progress.done[index]:
+                progress.done[index] = 1
+                progress.add(result)
+        attempt = int(key.removeprefix(prefix).partition("-")[0])
         if attempt in unsettled_attempts:
             progress.results.setdefault(attempt, []).extend(results)
     return progress
-
-
-def _count(progress: ChunkProgress, results: list[RowResult], first_row: int) -> None:
-    for each in results:
-        if not progress.done[each.row - first_row]:
-            progress.done[each.row - first_row] = 1
-            progress.completed += each.is_answer
-            progress.failed += not each.is_answer
 
 
 def settle_chunk(bucket: Bucket, batch: Batch, chunk: Chunk, leases: Leases, lease: Lease) -> None:

@@ -1,24 +1,29 @@
-"""Records the results of an invocation: prices, writes and counts them, and settles their cost."""
+"""Records the results of an invocation: prices, writes, settles, counts and reports them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from llm_relay.api.relay import LISTING_TIMEOUT_SECONDS, provider_router
 from llm_relay.batch.model.parts import ResultTotals, RowResult
 from llm_relay.batch.model.result_lines import error_result, success_result
-from llm_relay.batch.worker.provider_call import Outcome, listed_model
-from llm_relay.billing.money import nanos_from_usd
+from llm_relay.billing.money import nanos_from_usd, usd_from_nanos
 from llm_relay.billing.prices import with_cost
+from llm_relay.core.deadline import Deadline
 from llm_relay.core.error_log import log_internal_error
+from llm_relay.core.errors import ProviderKeyRejected, RelayError
+from llm_relay.observability.metrics import emit_metrics
 
 if TYPE_CHECKING:
+    from llm_relay.batch.model.record import Batch
     from llm_relay.batch.worker.budget import BudgetReservations
+    from llm_relay.batch.worker.chunk_task import StopReason
     from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
     from llm_relay.batch.worker.part_writer import PartWriter
+    from llm_relay.batch.worker.provider_call import Outcome
     from llm_relay.batch.worker.recovery import ChunkProgress
     from llm_relay.batch.worker.rows import ReservedRows, Row
-    from llm_relay.core.errors import RelayError
     from llm_relay.providers.completion import Completion
 
 
@@ -34,7 +39,7 @@ class InvocationTotals(ResultTotals):
 class ResultRecorder:
     """Records the results of an invocation; `previous` is the progress of earlier workers."""
 
-    batch_id: str
+    batch: Batch
     writer: PartWriter
     heartbeat: LeaseHeartbeat
     reservations: BudgetReservations
@@ -58,14 +63,14 @@ class ResultRecorder:
         row, completion = outcome.row, outcome.completion
         if completion:
             cost = self._cost_of(completion, row)
-            result = success_result(self.batch_id, row.row, row.custom_id, completion, cost)
+            result = success_result(self.batch.id, row.row, row.custom_id, completion, cost)
             self._write(row, result, completion.model or row.model)
         elif outcome.failure:
             self.reject(row, outcome.failure, row.max_cost_nanos if outcome.may_be_billed else 0)
 
     def reject(self, row: Row, failure: RelayError, cost_nanos: int = 0) -> None:
         """Record a row as failed."""
-        result = error_result(self.batch_id, row.row, row.custom_id, failure, cost_nanos)
+        result = error_result(self.batch.id, row.row, row.custom_id, failure, cost_nanos)
         self._write(row, result, row.model)
 
     def record_invalid(self, result: RowResult) -> None:
@@ -89,11 +94,52 @@ class ResultRecorder:
         for reserved in list(self.reservations.unsettled):
             self._settle(reserved)
 
+    def report(
+        self,
+        chunk: int,
+        left: int,
+        stop: StopReason | None,
+        failure: RelayError | None,
+        seconds: float,
+    ) -> None:
+        """Write the log and metrics line of the invocation."""
+        totals, cost_usd = self.totals, usd_from_nanos(self.totals.cost_nanos)
+        rows = totals.completed + totals.failed
+        facts = {
+            "batch": self.batch.id,
+            "client": self.batch.client.key_id,
+            "chunk": chunk,
+            "completed": totals.completed,
+            "failed": totals.failed,
+            "left": left,
+            "tokens_in": totals.tokens_in,
+            "tokens_out": totals.tokens_out,
+            "cost_usd": cost_usd,
+            "stopped": stop.reason if stop else None,
+            "wait_seconds": stop.wait_seconds if stop else None,
+            "seconds": round(seconds, 3),
+        }
+        metrics = {
+            "RowsCompleted": totals.completed,
+            "RowsFailed": totals.failed,
+            "RowsLeft": left,
+            "RowsPerSecond": round(rows / seconds, 3) if seconds else None,
+            "MaxConcurrency": totals.max_concurrency,
+            "RateLimited": totals.rate_limited,
+            "TokensIn": totals.tokens_in,
+            "TokensOut": totals.tokens_out,
+            "CostUsd": cost_usd,
+            "WorkerDuration": round(seconds * 1000, 1),
+            "ProviderKeyRejected": 1 if isinstance(failure, ProviderKeyRejected) else None,
+        }
+        known = {name: fact for name, fact in facts.items() if fact is not None}
+        emit_metrics("batch chunk", known, metrics, {"route": "batch worker"})
+
     def _settle(self, reserved: ReservedRows) -> None:
         try:
             self.reservations.settle(reserved)
         except Exception as error:  # noqa: BLE001 - the lease keeps it for the next worker
-            log_internal_error(error, self.batch_id)
+            log_internal_error(error, self.batch.id)
 
     def _write(self, row: Row, result: RowResult, model: str) -> None:
         if row.reserved:
@@ -104,5 +150,7 @@ class ResultRecorder:
         """Return the reported cost, the cost at list price, or else the reserved cost."""
         usage = completion.usage
         if usage.cost_usd is None and usage.tokens_in is not None:
-            usage = with_cost(usage, listed_model(completion, row.model))
+            provider = provider_router().named(completion.provider)
+            deadline = Deadline.after(LISTING_TIMEOUT_SECONDS)
+            usage = with_cost(usage, provider.answer_entry(completion.model, row.model, deadline))
         return row.max_cost_nanos if usage.cost_usd is None else nanos_from_usd(usage.cost_usd)

@@ -5,11 +5,21 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
+from enum import Enum, auto
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from llm_relay.batch.worker.chunk_task import OUT_OF_TIME, StopReason
-from llm_relay.batch.worker.provider_call import FailureClass, classify_failure
-from llm_relay.core.errors import POSSIBLY_BILLED, ProviderKeyMissing, ProviderRefused, RelayError
+from llm_relay.core.errors import (
+    POSSIBLY_BILLED,
+    DeadlineExceeded,
+    ProviderKeyMissing,
+    ProviderKeyRejected,
+    ProviderRefused,
+    RelayError,
+    UpstreamUnreachable,
+)
+from llm_relay.core.http_status import is_retryable
 from llm_relay.providers.retry_policy import retry_after_seconds
 
 if TYPE_CHECKING:
@@ -31,6 +41,18 @@ _FIRST_BACKOFF_SECONDS = 0.5
 _MAX_BACKOFF_SECONDS = 8.0
 _FIRST_WAIT_SECONDS = 15
 _MAX_WAIT_SECONDS = 900
+
+# Any other row would fail as well; 402 is about the operator's credits with the provider.
+_PROVIDER_FAILURES = (ProviderKeyMissing, ProviderKeyRejected, UpstreamUnreachable)
+
+
+class FailureClass(Enum):
+    """What a failure is about."""
+
+    FINAL = auto()  # a retry would not help, or may be billed twice
+    ROW = auto()  # may pass; a row that keeps failing is given up
+    LOAD = auto()  # too many rows at once
+    PROVIDER = auto()  # no row can be answered now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,3 +172,18 @@ def _retry_after(failure: RelayError) -> float:
 def _jittered(failures: int) -> float:
     ceiling = min(_MAX_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2 ** min(failures - 1, 10))
     return random.uniform(ceiling / 4, ceiling)  # noqa: S311 - not for cryptography
+
+
+def classify_failure(failure: RelayError) -> FailureClass:
+    """Return what a failure is about."""
+    status = failure.status
+    if isinstance(failure, _PROVIDER_FAILURES) or status == HTTPStatus.PAYMENT_REQUIRED:
+        return FailureClass.PROVIDER
+    if isinstance(failure, DeadlineExceeded):
+        return FailureClass.ROW
+    if not isinstance(failure, ProviderRefused) or not is_retryable(status):
+        return FailureClass.FINAL
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return FailureClass.LOAD
+    is_final = failure.headers().get("x-should-retry") == "false"
+    return FailureClass.FINAL if is_final else FailureClass.ROW

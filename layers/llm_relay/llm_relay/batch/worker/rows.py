@@ -1,28 +1,16 @@
-"""The unprocessed rows of a chunk, read from the input file."""
+"""The rows of a chunk in progress, and the reservations that they share."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.batch.model.lines import Line, read_chunk
-from llm_relay.batch.model.result_lines import error_result
-from llm_relay.batch.model.row_check import InvalidLine, parse_row
-from llm_relay.core.errors import BadRequest, PricesUnavailable, RelayError
-
 if TYPE_CHECKING:
-    from llm_relay.aws.s3 import Bucket
     from llm_relay.batch.model.leases import RowsReservation
-    from llm_relay.batch.model.manifest import Chunk
     from llm_relay.batch.model.parts import RowResult
-    from llm_relay.batch.model.record import Batch
-    from llm_relay.billing.admission import Admission
     from llm_relay.providers.provider import Provider
-
-
-Document = dict[str, Any]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -52,59 +40,15 @@ class Row:
 
     row: int  # counted from 0 over the whole file
     custom_id: str
-    body: Document
+    model: str  # as requested
     bytes: int  # of its line
     max_cost_nanos: int  # the most it may cost; 0 without a budget
     # The body for each provider that accepts the row, in the order of preference.
-    bodies: Mapping[Provider, Document] = field(default_factory=dict)
+    bodies: Mapping[Provider, dict[str, Any]] = field(default_factory=dict)
     reserved: ReservedRows | None = None  # None without a budget
     failures: int = 0  # refusals of this row itself
     successes_before: int = 0  # of other rows, when this one first failed
 
-    @property
-    def model(self) -> str:
-        """The model that the row requests."""
-        return str(self.body.get("model"))
-
-
-def read_rows(
-    lines: Iterable[Line],
-    batch_id: str,
-    admit: Callable[[Document], Admission],
-    on_invalid: Callable[[RowResult], None],
-) -> Iterator[Row]:
-    """Yield the rows that may run; pass the results of the others to `on_invalid`.
-
-    Raises PricesUnavailable, or InputChanged.
-    """
-    for line in lines:
-        custom_id = None
-        try:
-            row = parse_row(line)
-            custom_id = row.custom_id
-            admission = admit(row.body)
-        except InvalidLine as invalid:
-            failure: RelayError = BadRequest(invalid.message, param=invalid.param)
-        except PricesUnavailable:
-            raise  # temporary: the next invocation reads the row again
-        except RelayError as error:
-            failure = error
-        else:
-            yield Row(
-                row=line.row,
-                custom_id=custom_id,
-                body=admission.body,
-                bytes=len(line.text),
-                max_cost_nanos=admission.max_cost_nanos,
-                bodies=admission.bodies,
-            )
-            continue
-        on_invalid(error_result(batch_id, line.row, custom_id, failure))
-
-
-def unprocessed_lines(
-    bucket: Bucket, batch: Batch, chunk: Chunk, done: bytearray
-) -> Iterator[Line]:
-    """Return the lines of a chunk whose rows are not done; raises InputChanged while read."""
-    lines = read_chunk(bucket, batch, chunk)
-    return (line for line in lines if not done[line.row - chunk.first_row])
+    def spacing_seconds(self) -> float:
+        """Return the seconds to leave after it, by the provider with the most capacity left."""
+        return min(each.client.rate_limits.spacing_seconds(self.model) for each in self.bodies)
