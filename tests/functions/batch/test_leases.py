@@ -53,7 +53,7 @@ def test_a_lease_that_has_lapsed_lives_again_if_no_other_worker_had_the_chunk(
 ) -> None:
     work = worker_setup.rows_with("200")
     heartbeat = _heartbeat(work, _lapsed(work))
-    heartbeat.set_counts(1, 0)
+    heartbeat.counts = (1, 0)
     assert not heartbeat.is_valid()
     wait_until(lambda: heartbeat.is_valid() or heartbeat.is_lost)
     heartbeat.close()
@@ -68,7 +68,7 @@ def test_a_lease_that_has_lapsed_is_lost_if_the_batch_may_have_been_put_together
 ) -> None:
     work = worker_setup.rows_with("200", status=status)
     heartbeat = _heartbeat(work, _lapsed(work))
-    heartbeat.set_counts(1, 0)
+    heartbeat.counts = (1, 0)
     heartbeat.close()
     assert heartbeat.is_lost
     assert not heartbeat.is_valid()
@@ -100,9 +100,7 @@ def _lapsed(work: ChunkRun) -> Lease:
 
 
 def _heartbeat(work: ChunkRun, lease: Lease) -> LeaseHeartbeat:
-    return LeaseHeartbeat(
-        leases=Leases(work.world.table), lease=lease, store=work.world.store, owner=work.batch.owner
-    )
+    return LeaseHeartbeat(leases=Leases(work.world.table), lease=lease, owner=work.batch.owner)
 
 
 def _until(work: ChunkRun) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
@@ -17,6 +18,8 @@ from tests.support.scripted_provider import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
 
 
 @dataclass
@@ -51,11 +54,11 @@ def writer_to(
     may_write: Callable[[], bool] = lambda: True,
     is_lost: Callable[[], bool] = lambda: False,
 ) -> PartWriter:
+    heartbeat = SimpleNamespace(is_valid=may_write, is_lost=is_lost())
     return PartWriter(
         Bucket("b", lambda: s3),
         lambda number: f"part-{number}",
-        may_write,
-        is_lost,
+        cast("LeaseHeartbeat", heartbeat),
         lambda results: written.extend(each.row for each in results),
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llm_relay.batch.worker.chunk_task import OUT_OF_TIME, StopReason
+from llm_relay.batch.worker.chunk_task import OUT_OF_TIME, Row, StopReason
 from llm_relay.batch.worker.retry_policy import (
     DOWN_AFTER,
     MAX_ROW_ATTEMPTS,
@@ -14,7 +14,6 @@ from llm_relay.batch.worker.retry_policy import (
     RetryPolicy,
     classify_failure,
 )
-from llm_relay.batch.worker.rows import Row
 from llm_relay.core.errors import (
     BadRequest,
     BudgetExceeded,

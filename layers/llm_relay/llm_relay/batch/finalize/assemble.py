@@ -10,14 +10,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from llm_relay.batch.finalize.compaction import compact_parts
-from llm_relay.batch.finalize.merge import (
-    EXPIRED,
-    INPUT_CHANGED,
-    INTERRUPTED,
-    AlreadyFinalized,
-    BatchTotals,
-    merge,
-)
+from llm_relay.batch.finalize.merge import EXPIRED, AlreadyFinalized, BatchTotals, merge
 from llm_relay.batch.finalize.notify import publish_end
 from llm_relay.batch.model import record
 from llm_relay.batch.model.execution import BatchReference, batch_reference, run_step
@@ -28,11 +21,6 @@ from llm_relay.batch.model.store import bucket, store
 from llm_relay.batch.worker.recovery import settle_remaining
 from llm_relay.core.deadline import Deadline
 
-_NO_ROW_RUN = "The batch failed before any of its rows was run. Submit the file again."
-_INPUT_CHANGED = (
-    "The input file was replaced or deleted before any of its rows was run. Submit it again, and "
-    "do not change it until its batch has ended."
-)
 _NOT_PLANNED = (
     "The check of the file could not be completed. Submit it again; if that fails too, split it."
 )
@@ -49,20 +37,13 @@ def assemble(event: Mapping[str, Any], seconds: float) -> Document:
 
 
 def _assemble(reference: BatchReference, deadline: Deadline) -> Document:
-    batch = _batch_of(reference)
-    wait_seconds = _end(batch, deadline) if batch else 0
-    return reference.document() | {"wait_seconds": wait_seconds}
-
-
-def _batch_of(reference: BatchReference) -> Batch | None:
-    """Return the batch to finalize; None if there is none, or another execution runs it."""
     if reference.inbox_object:  # the failed execution may not have registered it
         reference.inbox_object.register(store())
-    batch = store().batch(reference.owner, reference.batch)
+    batch, wait_seconds = store().batch(reference.owner, reference.batch), 0
     # An execution that failed before its first step has not claimed its batch.
-    if reference.execution and batch and batch.execution not in (None, reference.execution):
-        return None
-    return batch
+    if batch and (not reference.execution or batch.execution in (None, reference.execution)):
+        wait_seconds = _end(batch, deadline)
+    return reference.document() | {"wait_seconds": wait_seconds}
 
 
 def _end(batch: Batch, deadline: Deadline) -> int:
@@ -83,7 +64,7 @@ def _stop(batch: Batch) -> Batch:
     """Return the batch in a status in which workers start no more rows."""
     now = int(time.time())
     if batch.status == record.VALIDATING:
-        errors = [error_entry(INTERRUPTED.code, _NOT_PLANNED)]
+        errors = [error_entry("batch_failed", _NOT_PLANNED)]
         times = {"failed_at": now}
         batch = _update(batch, record.FAILED, times, errors=errors, error_count=1)
     if batch.status == record.IN_PROGRESS:
@@ -94,8 +75,7 @@ def _stop(batch: Batch) -> Batch:
 def _prepare(batch: Batch, deadline: Deadline) -> int:
     """Settle and compact the results; return in how many seconds to continue, 0 if all is done."""
     now = time.time()
-    until = leased_until(os.environ["BATCHES_TABLE"], batch.id, now)
-    if until:
+    if until := leased_until(os.environ["BATCHES_TABLE"], batch.id, now):
         return max(1, until - int(now))
     if not batch.total:  # cancelled before its rows were counted: none was run
         return 0
@@ -117,11 +97,9 @@ def _finalize(batch: Batch) -> Batch:
         "usage": totals.usage(),
         "cost_nanos": totals.cost_nanos,
     }
-    if status == record.FAILED:
-        is_input_changed = totals.reason is INPUT_CHANGED
-        reason = INPUT_CHANGED if is_input_changed else INTERRUPTED
-        message = _INPUT_CHANGED if is_input_changed else _NO_ROW_RUN
-        values |= {"errors": [error_entry(reason.code, message)], "error_count": 1}
+    if status == record.FAILED and (reason := totals.reason):
+        errors = [error_entry(reason.code, reason.batch_message)]
+        values |= {"errors": errors, "error_count": 1}
     _log(batch, status, totals, time.monotonic() - started)
     return _update(batch, status, {f"{status}_at": now}, **values)
 

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm_relay.batch.finalize.compaction import current_parts, unique_results
 from llm_relay.batch.model.lines import InputChanged, read_chunk
 from llm_relay.batch.model.manifest import Chunk, parse_manifest
-from llm_relay.batch.model.names import (
-    ERRORS,
-    OUTPUT,
-    manifest_key,
-    results_key,
-    row_request_id,
-)
+from llm_relay.batch.model.names import ERRORS, OUTPUT, manifest_key, results_key, row_request_id
 from llm_relay.batch.model.parts import ResultTotals
 from llm_relay.batch.model.record import CANCELLING, Batch, Document
 from llm_relay.batch.model.store import store
@@ -30,6 +24,7 @@ class Reason:
 
     code: str
     message: str
+    batch_message: str = ""  # if no row was run
 
 
 CANCELLED = Reason("batch_cancelled", "The batch was cancelled before this row was run.")
@@ -38,13 +33,17 @@ EXPIRED = Reason(
     "The batch's 24 hours were over before this row was run. Submit it in a new batch.",
 )
 INTERRUPTED = Reason(
-    "batch_failed", "The batch failed before this row was run. Submit it in a new batch."
+    "batch_failed",
+    "The batch failed before this row was run. Submit it in a new batch.",
+    "The batch failed before any of its rows was run. Submit the file again.",
 )
 INPUT_CHANGED = Reason(
     "input_changed",
     "The input file was replaced or deleted before this row was run, so its custom_id is "
     "unknown. Submit the rows whose custom_id is in neither result file in a new batch, and do "
     "not change its file until the batch has ended.",
+    "The input file was replaced or deleted before any of its rows was run. Submit it again, and "
+    "do not change it until its batch has ended.",
 )
 
 
@@ -113,20 +112,15 @@ def _unprocessed_lines(
         reason = INPUT_CHANGED if reason is INTERRUPTED else reason
     totals.unprocessed += len(custom_ids)
     totals.reason = reason
-    return b"".join(_error_line(batch, row, name, reason) for row, name in custom_ids.items())
+    error = {"code": reason.code, "message": reason.message}
+    lines = (
+        {"id": row_request_id(batch.id, row), "custom_id": name, "response": None, "error": error}
+        for row, name in custom_ids.items()
+    )
+    return b"".join(compact(line) + b"\n" for line in lines)
 
 
 def _reason_of(batch: Batch) -> Reason:
     if batch.status == CANCELLING:
         return CANCELLED
     return EXPIRED if batch.times["finalizing_at"] >= batch.expires_at else INTERRUPTED
-
-
-def _error_line(batch: Batch, row: int, custom_id: str | None, reason: Reason) -> bytes:
-    line = {
-        "id": row_request_id(batch.id, row),
-        "custom_id": custom_id,
-        "response": None,
-        "error": asdict(reason),
-    }
-    return compact(line) + b"\n"

@@ -52,14 +52,13 @@ def check_file(
     checker: RowChecker,
     rows_per_chunk: int = ROWS_PER_CHUNK,
     on_row: Callable[[Line, BatchRow], None] | None = None,
-    max_rows: int = MAX_ROWS,
 ) -> FileReport:
     """Check every line; `on_row` is called with the valid ones."""
     report = FileReport()
-    with closing(CustomIds()) as custom_ids:
+    with closing(_CustomIds()) as custom_ids:
         for line in lines:
-            if report.rows >= max_rows:
-                why = f"A batch has at most {max_rows:,} requests. Split the file at this line."
+            if report.rows >= MAX_ROWS:
+                why = f"A batch has at most {MAX_ROWS:,} requests. Split the file at this line."
                 report.add_error(InvalidLine("too_many_requests", why), line.number)
                 break
             report.rows += 1
@@ -75,8 +74,7 @@ def check_file(
             if on_row:
                 on_row(line, row)
     if not report.rows:
-        why = "The file has no requests. Write one per line."
-        report.add_error(InvalidLine("empty_file", why))
+        report.add_error(InvalidLine("empty_file", "The file has no requests. Write one per line."))
     return report
 
 
@@ -85,14 +83,12 @@ def _add_to_chunk(chunks: list[Chunk], line: Line, rows_per_chunk: int) -> None:
     last = chunks[-1] if chunks else None
     if last and last.rows < rows_per_chunk and line.end - last.start <= _MAX_CHUNK_BYTES:
         chunks[-1] = replace(last, end=line.end, rows=last.rows + 1)
-    else:
-        chunk = Chunk(
-            number=len(chunks), start=line.start, end=line.end, first_row=line.row, rows=1
-        )
-        chunks.append(chunk)
+        return
+    chunk = Chunk(number=len(chunks), start=line.start, end=line.end, first_row=line.row, rows=1)
+    chunks.append(chunk)
 
 
-class CustomIds:
+class _CustomIds:
     """The custom ids of a file, with their line numbers."""
 
     def __init__(self) -> None:
@@ -103,7 +99,6 @@ class CustomIds:
         self._database.execute("BEGIN")
 
     def close(self) -> None:
-        """Delete all of them."""
         self._database.close()
 
     def add(self, custom_id: str, line: int) -> None:

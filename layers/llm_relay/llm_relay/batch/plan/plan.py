@@ -29,9 +29,6 @@ from llm_relay.providers.client import AttemptTracker
 if TYPE_CHECKING:
     from llm_relay.providers.provider import Provider
 
-PLANNED, DUPLICATE, STOPPED = "planned", "duplicate", "stopped"
-
-_DEFAULT_WORKERS = "10"
 _LISTING_TIMEOUT_SECONDS = 30.0
 _FILE_DELETED = InvalidLine(
     "file_not_found",
@@ -59,9 +56,9 @@ def _plan(execution: str, event: Mapping[str, Any]) -> Document:
     manifest = {
         "bucket": bucket().name,
         "key": manifest_key(reference.batch),
-        "concurrency": int(os.environ.get("BATCH_WORKERS", _DEFAULT_WORKERS)),
+        "concurrency": int(os.environ.get("BATCH_WORKERS", "10")),
     }
-    outcome = _outcome(batch) if batch else DUPLICATE
+    outcome = _outcome(batch) if batch else "duplicate"
     return reference.document() | {"outcome": outcome, "manifest": manifest}
 
 
@@ -71,7 +68,7 @@ def _outcome(batch: Batch) -> str:
     if batch.status == FAILED:
         publish_end(batch)
         return FAILED
-    return PLANNED if batch.status == IN_PROGRESS else STOPPED
+    return "planned" if batch.status == IN_PROGRESS else "stopped"
 
 
 def _validate(batch: Batch) -> Batch:
@@ -92,23 +89,18 @@ def _validate(batch: Batch) -> Batch:
 
 
 def _checker(batch: Batch) -> RowChecker:
-    is_needed = batch.client.budget_nanos is not None
     rules = [
-        ProviderRules(
-            dialect=provider.dialect,
-            listed=_listed(provider, is_needed=is_needed),
-            serves=provider.model_name,
-        )
-        for provider in provider_router()
+        ProviderRules(dialect=each.dialect, listed=_listed(each, batch), serves=each.model_name)
+        for each in provider_router()
     ]
     return RowChecker(batch.endpoint or None, client=batch.client, providers=rules)
 
 
-def _listed(provider: Provider, *, is_needed: bool) -> Callable[[str], Document | None]:
-    """Return a function that returns the entry of a model in the provider's list, if it has one.
+def _listed(provider: Provider, batch: Batch) -> Callable[[str], Document | None]:
+    """Return a function that looks a model up in the provider's list, fetched on first use.
 
-    The list is fetched at most once. If it is needed and cannot be fetched, the function raises
-    that error each time, unless the provider has no list.
+    If a budget needs the list and it cannot be fetched, the function raises that error each time,
+    unless the provider has no list.
     """
 
     @cache
@@ -118,7 +110,7 @@ def _listed(provider: Provider, *, is_needed: bool) -> Callable[[str], Document 
             listing = provider.catalog.listing(deadline, AttemptTracker())
         except RelayError as error:
             has_none = isinstance(error, ProviderRefused) and error.status == HTTPStatus.NOT_FOUND
-            return error if is_needed and not has_none else {}
+            return {} if has_none or batch.client.budget_nanos is None else error
         return {str(entry.get("id")): entry for entry in objects_in(listing, "data")}
 
     def entry(model: str) -> Document | None:

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 from llm_relay.aws.dynamodb import Table
 from llm_relay.batch.model.leases import Lease, Leases, RowsReservation
 from llm_relay.batch.model.result_lines import response_model
-from llm_relay.batch.worker.rows import ReservedRows, Row
+from llm_relay.batch.worker.chunk_task import ReservedRows, Row
 from llm_relay.billing.budget_periods import period_at
 from llm_relay.billing.ledger import ledger, settle_reservation
-from llm_relay.billing.ledger_account import Reservation, account_key, parse_account
-from llm_relay.billing.ledger_updates import Update, usage_update
+from llm_relay.billing.ledger_account import account_key, parse_account
+from llm_relay.billing.ledger_updates import usage_update
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import BudgetExceeded, LedgerUnavailable
 from llm_relay.core.usage import Usage
 
 if TYPE_CHECKING:
-    from collections import Counter, deque
+    from collections import deque
 
     from llm_relay.batch.model.parts import RowResult
     from llm_relay.core.client import Client
@@ -54,8 +54,7 @@ class BudgetReservations:
     def reserve(self, pending: deque[Row]) -> list[Row]:
         """Take the next pending rows and reserve their cost.
 
-        Raises BudgetExceeded if the budget is too small for one row, LedgerUnavailable or
-        LeaseLost.
+        Raises BudgetExceeded if not even one row fits, LedgerUnavailable or LeaseLost.
         """
         if self._client.budget_nanos is None:
             return [pending.popleft() for _ in range(len(pending))]
@@ -81,25 +80,16 @@ class BudgetReservations:
     def settle(self, rows: ReservedRows) -> None:
         """Charge what the rows have cost and release the rest; does nothing a second time."""
         if rows in self.unsettled:
-            self._settle(rows.reservation, rows.usage)
+            _settle(self._leases, self._lease, rows)
             self.unsettled.discard(rows)
             self.settled_count += 1
 
-    def settle_abandoned(self, results: dict[int, list[RowResult]]) -> None:
-        """Settle the reservations of crashed workers, by the results of each attempt."""
-        for abandoned in self._lease.reservations.values():
-            rows = ReservedRows(reservation=abandoned)
-            for each in results.get(abandoned.attempt, ()):
-                if abandoned.first_row <= each.row <= abandoned.last_row:
-                    rows.add_result(each, response_model(each.line) or abandoned.model)
-            self._settle(abandoned, rows.usage)
-
     def others_have_reservations(self) -> bool:
         """Return whether other calls of the client may still release some of the budget."""
-        now = time.time()
+        now, accounts = time.time(), Table(os.environ["CLIENTS_TABLE"])
         period = period_at(self._client.budget_per, now).name
         with _ledger_errors():
-            item = _accounts().get(account_key(self._client.id, period))
+            item = accounts.get(account_key(self._client.id, period))
         return bool(item) and parse_account(item or {}).reserved(now) > 0
 
     def _reserve(self, rows: list[Row]) -> RowsReservation | None:
@@ -115,27 +105,37 @@ class BudgetReservations:
             last_row=rows[-1].row,
             model=rows[0].model,
         )
-        is_recorded = False
         try:
             with _ledger_errors():
                 is_recorded = self._leases.add_reservation(self._lease, reserved)
-        finally:
             if not is_recorded:
-                ledger().release(reservation)
-        if not is_recorded:
-            raise LeaseLost
+                raise LeaseLost
+        except BaseException:
+            ledger().release(reservation)
+            raise
         return reserved
 
-    def _settle(self, rows: RowsReservation, usage: dict[str, Counter[str]]) -> None:
-        reservation = rows.reservation
-        cost = sum(counts["cost_nanos"] for counts in usage.values())
-        updates = [_usage_update(reservation, model, counts) for model, counts in usage.items()]
-        settle_reservation(_accounts(), reservation, cost, *updates)
-        self._leases.remove_reservation(self._lease, reservation.name)
+
+def settle_abandoned(leases: Leases, lease: Lease, results: dict[int, list[RowResult]]) -> None:
+    """Settle the reservations of crashed workers, by the results of each attempt."""
+    for abandoned in lease.reservations.values():
+        rows = ReservedRows(reservation=abandoned)
+        for each in results.get(abandoned.attempt, ()):
+            if abandoned.first_row <= each.row <= abandoned.last_row:
+                rows.add_result(each, response_model(each.line) or abandoned.model)
+        _settle(leases, lease, rows)
 
 
-def _accounts() -> Table:
-    return Table(os.environ["CLIENTS_TABLE"])
+def _settle(leases: Leases, lease: Lease, rows: ReservedRows) -> None:
+    reservation, now = rows.reservation.reservation, time.time()
+    cost, updates = 0, []
+    for model, counts in rows.usage.items():
+        cost += counts["cost_nanos"]
+        tokens = Usage(tokens_in=counts["tokens_in"], tokens_out=counts["tokens_out"])
+        values = (counts["cost_nanos"], tokens, model, now)
+        updates.append(usage_update(reservation, *values, requests=counts["requests"]))
+    settle_reservation(Table(os.environ["CLIENTS_TABLE"]), reservation, cost, *updates)
+    leases.remove_reservation(lease, reservation.name)
 
 
 @contextmanager
@@ -147,9 +147,3 @@ def _ledger_errors() -> Iterator[None]:
         raise LedgerUnavailable(
             "The client's budget could not be read, so nothing was asked."
         ) from None
-
-
-def _usage_update(reservation: Reservation, model: str, counts: Counter[str]) -> Update:
-    usage = Usage(tokens_in=counts["tokens_in"], tokens_out=counts["tokens_out"])
-    cost, requests = counts["cost_nanos"], counts["requests"]
-    return usage_update(reservation, cost, usage, model, time.time(), requests=requests)

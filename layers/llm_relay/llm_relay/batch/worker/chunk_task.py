@@ -1,26 +1,30 @@
-"""The input and the output of one worker invocation, and why it stops."""
+"""The task of one worker invocation: its input and output, its rows, and why it stops."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.batch.model.leases import LEASE_SECONDS, Lease
+from llm_relay.batch.model.leases import LEASE_SECONDS, Lease, RowsReservation
 from llm_relay.batch.model.manifest import Chunk
 
 if TYPE_CHECKING:
+    from llm_relay.batch.model.parts import RowResult
     from llm_relay.batch.model.record import Batch
     from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
     from llm_relay.core.deadline import Deadline
+    from llm_relay.core.errors import RelayError
+    from llm_relay.providers.completion import Completion
+    from llm_relay.providers.provider import Provider
 
 # A Step Functions execution may have 25,000 events, and an invocation adds nine. Invocations
 # beyond this number wait long enough to fit into the rest of a day.
 QUICK_INVOCATIONS = 500
 SLOW_INVOCATION_SECONDS = 45
-# Consecutive crashes of workers after which a chunk ends.
-MAX_CRASHES = 6
+MAX_CRASHES = 6  # consecutive crashes of workers after which a chunk ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,52 @@ class ChunkTask:
             wait_seconds = max(wait_seconds, SLOW_INVOCATION_SECONDS)
         after = replace(self, invocations=count, silent_attempts=silent_attempts)
         return asdict(after) | {"left": left, "wait_seconds": wait_seconds}
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class ReservedRows:
+    """Rows that share a reservation, and the usage of those that are written."""
+
+    reservation: RowsReservation
+    unwritten: int = 0
+    usage: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # by model
+
+    def add_result(self, result: RowResult, model: str) -> bool:
+        """Add a written row; return whether it was the last one."""
+        self.unwritten -= 1
+        if result.is_answer or result.cost_nanos:
+            self.usage[model].update(
+                requests=1,
+                cost_nanos=result.cost_nanos,
+                tokens_in=result.tokens_in,
+                tokens_out=result.tokens_out,
+            )
+        return not self.unwritten
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Row:
+    """One row until its result is recorded."""
+
+    row: int  # counted from 0 over the whole file
+    custom_id: str
+    model: str  # as requested
+    bytes: int  # of its line
+    max_cost_nanos: int  # the most it may cost; 0 without a budget
+    # The body for each provider that accepts the row, in the order of preference.
+    bodies: Mapping[Provider, dict[str, Any]] = field(default_factory=dict)
+    reserved: ReservedRows | None = None  # None without a budget
+    failures: int = 0  # refusals of this row itself
+    successes_before: int = 0  # of other rows, when this one first failed
+    # Of the last call; times are on the monotonic clock.
+    started: float = 0.0
+    ended: float = 0.0
+    result: Completion | RelayError | None = None
+    may_be_billed: bool = False  # although it failed
+
+    def spacing_seconds(self) -> float:
+        """Return the seconds to leave after it, by the provider with the most capacity left."""
+        return min(each.client.rate_limits.spacing_seconds(self.model) for each in self.bodies)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from statistics import median
 
 INITIAL_LIMIT = 4
@@ -16,9 +17,6 @@ _IMPROVED = 0.75
 # Rows due within this time start together, so that the runner does not wake for each.
 _BURST_SECONDS = 0.25
 
-# The limiter of the batch that this environment ran last.
-_limiters: dict[tuple[str, int], ConcurrencyLimiter] = {}
-
 
 class ConcurrencyLimiter:
     """A limit that grows while the provider answers quickly and halves when it is overloaded.
@@ -27,9 +25,13 @@ class ConcurrencyLimiter:
     clock, passed in by the caller.
     """
 
-    def __init__(self, max_limit: int, initial: int = INITIAL_LIMIT) -> None:
+    def __init__(self, max_limit: int) -> None:
         self._max_limit = max(1, max_limit)
-        self._limit = float(min(initial, self._max_limit))
+        self.restart(INITIAL_LIMIT)
+
+    def restart(self, limit: int) -> None:
+        """Start again at this limit, without the latencies so far."""
+        self._limit = float(min(limit, self._max_limit))
         self._is_starting = True  # the limit doubles with each round trip
         self._halved_at = float("-inf")
         self._latencies: list[float] = []
@@ -88,16 +90,10 @@ class ConcurrencyLimiter:
             self._best_latency, self._is_slow = latency, False
 
 
-def limiter_for(batch_id: str, max_limit: int, *, provider_is_silent: bool) -> ConcurrencyLimiter:
-    """Return the limiter of the batch's previous chunk here, or a new one.
-
-    After silence it starts with one row, as calls that break off may be billed.
-    """
-    key = (batch_id, max_limit)
-    known = None if provider_is_silent else _limiters.get(key)
-    _limiters.clear()  # other batches may have slower rows
-    initial = 1 if provider_is_silent else INITIAL_LIMIT
-    return _limiters.setdefault(key, known or ConcurrencyLimiter(max_limit, initial))
+@lru_cache(maxsize=1)  # other batches may have slower rows
+def limiter_for(_batch_id: str, max_limit: int) -> ConcurrencyLimiter:
+    """Return the limiter of the batch's previous chunk here, or a new one."""
+    return ConcurrencyLimiter(max_limit)
 
 
 class RatePacer:

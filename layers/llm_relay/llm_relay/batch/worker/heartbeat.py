@@ -7,11 +7,11 @@ import time
 from typing import TYPE_CHECKING
 
 from llm_relay.batch.model.record import IN_PROGRESS
+from llm_relay.batch.model.store import store
 from llm_relay.core.error_log import log_internal_error
 
 if TYPE_CHECKING:
     from llm_relay.batch.model.leases import Lease, Leases
-    from llm_relay.batch.model.store import Store
 
 HEARTBEAT_SECONDS = 2.0
 
@@ -19,13 +19,13 @@ HEARTBEAT_SECONDS = 2.0
 class LeaseHeartbeat:
     """Keeps one lease until it is closed."""
 
-    def __init__(self, leases: Leases, lease: Lease, store: Store, owner: str) -> None:
+    def __init__(self, leases: Leases, lease: Lease, owner: str) -> None:
         self._leases = leases
         self._lease = lease
-        self._store = store
         self._owner = owner
         self._valid_until = lease.valid_until
-        self._counts = self._reported = (lease.completed, lease.failed)
+        # How many rows of the chunk are written, by all workers so far: completed, and failed.
+        self.counts = self._reported = (lease.completed, lease.failed)
         self.batch_in_progress = True  # otherwise it is cancelled, or has ended
         self.is_lost = False
         self._closed = threading.Event()
@@ -35,10 +35,6 @@ class LeaseHeartbeat:
     def is_valid(self) -> bool:
         """Return whether no other worker can have the chunk; may be true again after a renewal."""
         return time.monotonic() < self._valid_until
-
-    def set_counts(self, completed: int, failed: int) -> None:
-        """Set how many rows of the chunk are written, by all workers so far."""
-        self._counts = (completed, failed)
 
     def close(self) -> None:
         """Report the last counts and release the lease."""
@@ -59,7 +55,7 @@ class LeaseHeartbeat:
                 log_internal_error(error, self._lease.batch)
 
     def _renew(self) -> None:
-        counts = self._counts
+        counts = self.counts
         valid_until = self._leases.renew(self._lease, *counts)
         if valid_until and self.is_valid():
             self._valid_until = valid_until
@@ -75,6 +71,6 @@ class LeaseHeartbeat:
 
     def _report(self, counts: tuple[int, int]) -> None:
         completed, failed = (new - old for new, old in zip(counts, self._reported, strict=True))
-        batch = self._store.add_counts(self._owner, self._lease.batch, completed, failed)
+        batch = store().add_counts(self._owner, self._lease.batch, completed, failed)
         self._reported = counts
         self.batch_in_progress = bool(batch and batch.status == IN_PROGRESS)

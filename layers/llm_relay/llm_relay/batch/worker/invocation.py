@@ -3,41 +3,35 @@
 from __future__ import annotations
 
 import os
-import queue
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llm_relay.api.relay import LISTING_TIMEOUT_SECONDS, provider_router
-from llm_relay.aws.s3 import Bucket
 from llm_relay.batch.model.leases import Lease, Leases
 from llm_relay.batch.model.names import part_key
 from llm_relay.batch.model.record import IN_PROGRESS, Batch
-from llm_relay.batch.model.store import store
-from llm_relay.batch.worker.budget import BudgetReservations
-from llm_relay.batch.worker.chunk_runner import ChunkRunner
+from llm_relay.batch.model.store import bucket, store
+from llm_relay.batch.worker.budget import BudgetReservations, settle_abandoned
+from llm_relay.batch.worker.chunk_runner import ChunkRunner, Events
 from llm_relay.batch.worker.chunk_task import LEASE_LOST, ChunkTask, StopReason, StopSignal
-from llm_relay.batch.worker.concurrency import RatePacer, limiter_for
+from llm_relay.batch.worker.concurrency import limiter_for
 from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
 from llm_relay.batch.worker.part_writer import PartWriter
-from llm_relay.batch.worker.provider_call import ProviderCall, read_rows
-from llm_relay.batch.worker.recovery import read_progress, settle_chunk
+from llm_relay.batch.worker.recovery import read_progress
 from llm_relay.batch.worker.result_recorder import ResultRecorder
 from llm_relay.batch.worker.retry_policy import RetryPolicy
 from llm_relay.batch.worker.row_queue import RowQueue
+from llm_relay.batch.worker.rows import endpoint_of, read_rows
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.error_log import log_internal_error
+from llm_relay.providers.completion import CompletionCall
 
-if TYPE_CHECKING:
-    from llm_relay.batch.worker.chunk_runner import Events
-
-# Of the function's time, reserved to write and count the last results.
-CLOSING_SECONDS = 10.0
-# Consecutive crashes of workers after which rows run one at a time.
-CAREFUL_CRASHES = 3
+CLOSING_SECONDS = 10.0  # of the function's time, reserved to write and count the last results
+CAREFUL_CRASHES = 3  # consecutive crashes of workers after which rows run one at a time
 
 
 class ChunkFailed(Exception):  # noqa: N818 - Step Functions shows this name to the operator
@@ -45,10 +39,7 @@ class ChunkFailed(Exception):  # noqa: N818 - Step Functions shows this name to 
 
 
 def run_chunk(event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """Run rows of a chunk for at most so many seconds; return the input of the next invocation.
-
-    Raises ChunkFailed.
-    """
+    """Run rows for at most so many seconds; return the next invocation's input, or ChunkFailed."""
     task = ChunkTask.from_event(event)
     try:
         return _run(task, Deadline.after(seconds - CLOSING_SECONDS))
@@ -68,7 +59,7 @@ def _run(task: ChunkTask, deadline: Deadline) -> dict[str, Any]:
     if batch and batch.status == IN_PROGRESS and batch.expires_at > time.time():
         return _Invocation(task, batch, leases, lease, deadline).run()
     if batch and lease.reservations:
-        settle_chunk(Bucket(os.environ["BATCH_BUCKET"]), batch, task.chunk, leases, lease)
+        settle_abandoned(leases, lease, read_progress(bucket(), task.chunk, lease).results)
     leases.release(lease)
     return output(left=0, wait_seconds=0)
 
@@ -85,8 +76,8 @@ class _Invocation:
 
     def __post_init__(self) -> None:
         self._started = time.monotonic()
-        self._bucket = Bucket(os.environ["BATCH_BUCKET"])
-        self._events: Events = queue.SimpleQueue()
+        self._bucket = bucket()
+        self._events = Events()
         seconds = self.deadline.remaining()
         self._reservations = BudgetReservations(self.batch.client, self.leases, self.lease, seconds)
         self._retry_policy = RetryPolicy(self.task.silent_attempts)
@@ -96,12 +87,13 @@ class _Invocation:
     def run(self) -> dict[str, Any]:
         """Run rows until done or stopped, clean up, and return the output of the function."""
         with ExitStack() as cleanup:  # in reverse order
-            heartbeat = LeaseHeartbeat(self.leases, self.lease, store(), self.batch.owner)
+            heartbeat = LeaseHeartbeat(self.leases, self.lease, self.batch.owner)
             cleanup.callback(heartbeat.close)
             before = read_progress(self._bucket, self.task.chunk, self.lease)
-            heartbeat.set_counts(before.completed, before.failed)
-            self._reservations.settle_abandoned(before.results)
-            writer = self._writer(heartbeat)
+            heartbeat.counts = (before.completed, before.failed)
+            settle_abandoned(self.leases, self.lease, before.results)
+            key_of = partial(part_key, self.lease.batch, self.lease.chunk, self.lease.attempt)
+            writer = PartWriter(self._bucket, key_of, heartbeat, self._events.put)
             recorder = ResultRecorder(self.batch, writer, heartbeat, self._reservations, before)
             last_start = Deadline(self.deadline.at - self._row_seconds)
             stop = StopSignal(self.batch, self.lease, heartbeat, last_start)
@@ -112,32 +104,25 @@ class _Invocation:
             cleanup.callback(runner.handle_events)
             cleanup.callback(writer.close, Deadline(self.deadline.at + CLOSING_SECONDS / 2))
             cleanup.callback(runner.handle_events)
-            # Load the key of the first provider, before many threads need it at once.
-            listing_deadline = Deadline.after(LISTING_TIMEOUT_SECONDS)
-            next(iter(provider_router())).model_entry("", listing_deadline)
+            # Loads the key of the first provider, before many threads need it at once.
+            first_provider = next(iter(provider_router()))
+            first_provider.model_entry("", Deadline.after(LISTING_TIMEOUT_SECONDS))
             runner.run(threads)
         return self._output(LEASE_LOST if writer.dropped_results else stop.reason, recorder)
 
-    def _writer(self, heartbeat: LeaseHeartbeat) -> PartWriter:
-        return PartWriter(
-            self._bucket,
-            partial(part_key, self.lease.batch, self.lease.chunk, self.lease.attempt),
-            may_write=heartbeat.is_valid,
-            is_lost=lambda: heartbeat.is_lost,
-            on_written=self._events.put,
-        )
-
     def _runner(self, recorder: ResultRecorder, stop: StopSignal, threads: int) -> ChunkRunner:
         batch, policy = self.batch, self._retry_policy
-        done, on_invalid = recorder.previous.done, recorder.record_invalid
+        done, on_invalid = recorder.previous.done, recorder.writer.add
         rows = read_rows(self._bucket, batch, self.task.chunk, done, on_invalid)
-        is_silent = self.task.silent_attempts > 0
+        limiter = limiter_for(batch.id, threads)
+        if self.task.silent_attempts:
+            limiter.restart(1)  # calls that break off may be billed
         return ChunkRunner(
             rows=RowQueue(rows, self._reservations, recorder, policy, stop),
-            provider_call=ProviderCall(batch, self._row_seconds),
+            completion_call=CompletionCall(provider_router(), endpoint_of(batch)),
+            row_seconds=self._row_seconds,
             recorder=recorder,
-            limiter=limiter_for(batch.id, threads, provider_is_silent=is_silent),
-            pacer=RatePacer(),
+            limiter=limiter,
             retry_policy=policy,
             events=self._events,
             stop=stop,
@@ -153,8 +138,8 @@ class _Invocation:
         seconds = time.monotonic() - self._started
         recorder.report(self.task.chunk.number, left, stop, failure, seconds)
         has_response = self._retry_policy.provider_responded
-        silent_attempts = 0 if has_response else self.task.silent_attempts + 1
-        wait_seconds = stop.wait_seconds if stop else 0
         return self.task.output(
-            left=left, wait_seconds=wait_seconds, silent_attempts=silent_attempts
+            left=left,
+            wait_seconds=stop.wait_seconds if stop else 0,
+            silent_attempts=0 if has_response else self.task.silent_attempts + 1,
         )

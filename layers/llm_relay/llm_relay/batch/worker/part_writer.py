@@ -13,6 +13,7 @@ from llm_relay.core.error_log import log_internal_error
 
 if TYPE_CHECKING:
     from llm_relay.aws.s3 import Bucket
+    from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
     from llm_relay.core.deadline import Deadline
 
 FLUSH_SECONDS = 0.5
@@ -23,14 +24,13 @@ _FLUSH_BYTES = 8 * 1024 * 1024
 class PartWriter:
     """Groups results into parts; `on_written` gets them once they are stored.
 
-    Nothing is written while `may_write` is false, as another worker may have the chunk. Results
-    are dropped once `is_lost` is true: the other worker produces them again.
+    Nothing is written while the lease is not valid, as another worker may have the chunk. Results
+    are dropped once the lease is lost: the other worker produces them again.
     """
 
     bucket: Bucket
     key_of: Callable[[int], str]
-    may_write: Callable[[], bool]
-    is_lost: Callable[[], bool]
+    heartbeat: LeaseHeartbeat
     on_written: Callable[[list[RowResult]], None]
     is_failing: bool = False
     dropped_results: bool = False
@@ -87,9 +87,9 @@ class PartWriter:
         with self._lock:  # a failed write is repeated unchanged, as it may have been stored
             if not self._unconfirmed:
                 self._unconfirmed, self._pending, self._pending_bytes = self._pending, [], 0
-        if self._unconfirmed and self.is_lost():
+        if self._unconfirmed and self.heartbeat.is_lost:
             self.dropped_results, self._unconfirmed = True, []
-        if not self._unconfirmed or not self.may_write():
+        if not self._unconfirmed or not self.heartbeat.is_valid():
             return False
         self.bucket.put_if_absent(self.key_of(self._parts), format_part(self._unconfirmed))
         self._parts += 1

@@ -10,7 +10,7 @@ from llm_relay.batch.model.leases import Lease, Leases, chunks_with_reservations
 from llm_relay.batch.model.manifest import Chunk, parse_manifest
 from llm_relay.batch.model.names import manifest_key, parts_prefix
 from llm_relay.batch.model.parts import ResultTotals, RowResult, parse_part, read_parts
-from llm_relay.batch.worker.budget import BudgetReservations
+from llm_relay.batch.worker.budget import settle_abandoned
 
 if TYPE_CHECKING:
     from llm_relay.aws.s3 import Bucket
@@ -25,11 +25,6 @@ class ChunkProgress(ResultTotals):
     done: bytearray  # one byte per row
     # All results, by attempt, for the attempts that have left reservations.
     results: dict[int, list[RowResult]] = field(default_factory=dict)
-
-    @property
-    def left(self) -> int:
-        """How many rows have no result."""
-        return len(self.done) - self.completed - self.failed
 
 
 def read_progress(bucket: Bucket, chunk: Chunk, lease: Lease) -> ChunkProgress:
@@ -50,12 +45,6 @@ def read_progress(bucket: Bucket, chunk: Chunk, lease: Lease) -> ChunkProgress:
     return progress
 
 
-def settle_chunk(bucket: Bucket, batch: Batch, chunk: Chunk, leases: Leases, lease: Lease) -> None:
-    """Charge what crashed workers have written of a leased chunk that runs no more rows."""
-    progress = read_progress(bucket, chunk, lease)
-    BudgetReservations(batch.client, leases, lease, seconds=0).settle_abandoned(progress.results)
-
-
 def settle_remaining(bucket: Bucket, batch: Batch, deadline: Deadline) -> int:
     """Charge what crashed workers have written of a batch that runs no more rows.
 
@@ -64,18 +53,14 @@ def settle_remaining(bucket: Bucket, batch: Batch, deadline: Deadline) -> int:
     if batch.client.budget_nanos is None:
         return 0
     table = os.environ["BATCHES_TABLE"]
-    unsettled = chunks_with_reservations(table, batch.id)
-    if not unsettled:
-        return 0
-    leases = Leases(table)
-    for chunk in parse_manifest(bucket.get(manifest_key(batch.id))):
-        if chunk.number not in unsettled:
-            continue
-        lease = leases.acquire(batch.id, chunk.number)
+    leases, chunks = Leases(table), parse_manifest(bucket.get(manifest_key(batch.id)))
+    for number in sorted(chunks_with_reservations(table, batch.id)):
+        lease = leases.acquire(batch.id, number)
         if isinstance(lease, int):  # its worker finds that the batch has ended, and settles as well
             return lease
         try:
-            settle_chunk(bucket, batch, chunk, leases, lease)
+            results = read_progress(bucket, chunks[number], lease).results
+            settle_abandoned(leases, lease, results)
         finally:
             leases.release(lease)
         if not deadline.remaining():

@@ -18,21 +18,11 @@ from llm_relay.observability.metrics import emit_metrics
 if TYPE_CHECKING:
     from llm_relay.batch.model.record import Batch
     from llm_relay.batch.worker.budget import BudgetReservations
-    from llm_relay.batch.worker.chunk_task import StopReason
+    from llm_relay.batch.worker.chunk_task import ReservedRows, Row, StopReason
     from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
     from llm_relay.batch.worker.part_writer import PartWriter
-    from llm_relay.batch.worker.provider_call import Outcome
     from llm_relay.batch.worker.recovery import ChunkProgress
-    from llm_relay.batch.worker.rows import ReservedRows, Row
     from llm_relay.providers.completion import Completion
-
-
-@dataclass(slots=True, kw_only=True)
-class InvocationTotals(ResultTotals):
-    """The totals of an invocation's written results, and how its rows have run."""
-
-    rate_limited: int = 0  # responses with status 429
-    max_concurrency: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -44,7 +34,9 @@ class ResultRecorder:
     heartbeat: LeaseHeartbeat
     reservations: BudgetReservations
     previous: ChunkProgress
-    totals: InvocationTotals = field(default_factory=InvocationTotals)
+    totals: ResultTotals = field(default_factory=ResultTotals)  # of written results
+    rate_limited: int = 0  # responses with status 429
+    max_concurrency: int = 0
     # What a result is charged to once it is written, by row: the reservation, and the model.
     _charged_to: dict[int, tuple[ReservedRows, str]] = field(default_factory=dict)
 
@@ -56,26 +48,22 @@ class ResultRecorder:
     @property
     def left(self) -> int:
         """How many rows of the chunk have no result."""
-        return self.previous.left - self.totals.completed - self.totals.failed
+        return len(self.previous.done) - sum(self.heartbeat.counts)
 
-    def record(self, outcome: Outcome) -> None:
+    def record(self, row: Row) -> None:
         """Record the completion or the failure of a row."""
-        row, completion = outcome.row, outcome.completion
-        if completion:
+        completion = row.result
+        if isinstance(completion, RelayError):
+            self.reject(row, completion, row.max_cost_nanos if row.may_be_billed else 0)
+        elif completion:
             cost = self._cost_of(completion, row)
             result = success_result(self.batch.id, row.row, row.custom_id, completion, cost)
             self._write(row, result, completion.model or row.model)
-        elif outcome.failure:
-            self.reject(row, outcome.failure, row.max_cost_nanos if outcome.may_be_billed else 0)
 
     def reject(self, row: Row, failure: RelayError, cost_nanos: int = 0) -> None:
         """Record a row as failed."""
         result = error_result(self.batch.id, row.row, row.custom_id, failure, cost_nanos)
         self._write(row, result, row.model)
-
-    def record_invalid(self, result: RowResult) -> None:
-        """Record a line that is no valid row."""
-        self.writer.add(result)
 
     def on_written(self, results: list[RowResult]) -> None:
         """Count stored results and settle reservations whose rows are all stored."""
@@ -84,7 +72,7 @@ class ResultRecorder:
             reserved, model = self._charged_to.pop(result.row, (None, ""))
             if reserved and reserved.add_result(result, model):
                 self._settle(reserved)
-        self.heartbeat.set_counts(
+        self.heartbeat.counts = (
             self.previous.completed + self.totals.completed,
             self.previous.failed + self.totals.failed,
         )
@@ -124,8 +112,8 @@ class ResultRecorder:
             "RowsFailed": totals.failed,
             "RowsLeft": left,
             "RowsPerSecond": round(rows / seconds, 3) if seconds else None,
-            "MaxConcurrency": totals.max_concurrency,
-            "RateLimited": totals.rate_limited,
+            "MaxConcurrency": self.max_concurrency,
+            "RateLimited": self.rate_limited,
             "TokensIn": totals.tokens_in,
             "TokensOut": totals.tokens_out,
             "CostUsd": cost_usd,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
-from llm_relay.batch.worker.chunk_task import OUT_OF_TIME, StopReason
+from llm_relay.batch.worker.chunk_task import OUT_OF_TIME, Row, StopReason
 from llm_relay.core.errors import (
     POSSIBLY_BILLED,
     DeadlineExceeded,
@@ -21,9 +20,6 @@ from llm_relay.core.errors import (
 )
 from llm_relay.core.http_status import is_retryable
 from llm_relay.providers.retry_policy import retry_after_seconds
-
-if TYPE_CHECKING:
-    from llm_relay.batch.worker.rows import Row
 
 MAX_ROW_ATTEMPTS = 5
 # Consecutive failures of different rows that mean that the provider is down,
@@ -96,10 +92,13 @@ class RetryPolicy:
         is_down = is_down or isinstance(failure, ProviderKeyMissing)  # looked up again later
         stop = self.provider_down(failure) if is_down else None
         if failure_class is FailureClass.LOAD:
-            return self._on_rate_limit(failure, stop)
+            return replace(self._on_rate_limit(failure, stop), reduces_concurrency=True)
         if failure_class is FailureClass.FINAL:
-            return RetryDecision(is_final=True, reduces_concurrency=self._is_trend(), stop=stop)
-        return self._on_temporary_failure(row, failure, stop)
+            decision = RetryDecision(is_final=True, stop=stop)
+        else:
+            decision = self._on_temporary_failure(row, failure, stop)
+        is_trend = self._consecutive_failures >= TREND_AFTER
+        return replace(decision, reduces_concurrency=is_trend)
 
     def provider_down(self, failure: RelayError) -> StopReason:
         """Return the stop for a provider that answers no row."""
@@ -120,18 +119,12 @@ class RetryPolicy:
         is_down = timed_out_silently or gave_up_too_early
         return self.provider_down(self.last_failure) if is_down else stop
 
-    def _is_trend(self) -> bool:
-        return self._consecutive_failures >= TREND_AFTER
-
     def _on_rate_limit(self, failure: RelayError, stop: StopReason | None) -> RetryDecision:
         pause = _retry_after(failure)
         if pause > MAX_PAUSE_SECONDS:
-            stop = self._stop("rate_limited", self._extended(pause))
-            return RetryDecision(reduces_concurrency=True, stop=stop)
+            return RetryDecision(stop=self._stop("rate_limited", self._extended(pause)))
         pause = max(pause, min(MAX_PAUSE_SECONDS, _jittered(self._consecutive_failures)))
-        return RetryDecision(
-            retry_seconds=pause, pause_seconds=pause, reduces_concurrency=True, stop=stop
-        )
+        return RetryDecision(retry_seconds=pause, pause_seconds=pause, stop=stop)
 
     def _on_temporary_failure(
         self, row: Row, failure: RelayError, stop: StopReason | None
@@ -144,10 +137,10 @@ class RetryPolicy:
             is_alone = self._successes == row.successes_before
             is_its_fault = not is_alone or self._silent_attempts >= ROW_SILENT_ATTEMPTS
             if is_its_fault and classify_failure(failure) is FailureClass.ROW:
-                return RetryDecision(is_final=True, reduces_concurrency=self._is_trend())
+                return RetryDecision(is_final=True)
             stop = self.provider_down(failure) if is_alone else None
         seconds = min(_MAX_BACKOFF_SECONDS, max(_jittered(row.failures), _retry_after(failure)))
-        return RetryDecision(retry_seconds=seconds, reduces_concurrency=self._is_trend(), stop=stop)
+        return RetryDecision(retry_seconds=seconds, stop=stop)
 
     def _on_response(self) -> None:
         self.provider_responded, self._consecutive_failures, self._silent_attempts = True, 0, 0

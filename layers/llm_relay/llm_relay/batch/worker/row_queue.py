@@ -11,32 +11,21 @@ from typing import TYPE_CHECKING
 
 from llm_relay.batch.model.lines import InputChanged
 from llm_relay.batch.worker.budget import BudgetReservations, LeaseLost
-from llm_relay.batch.worker.chunk_task import INPUT_CHANGED, LEASE_LOST, StopSignal
+from llm_relay.batch.worker.chunk_task import INPUT_CHANGED, LEASE_LOST, Row, StopSignal
 from llm_relay.core.error_log import log_internal_error
-from llm_relay.core.errors import (
-    BudgetExceeded,
-    InternalError,
-    LedgerUnavailable,
-    PricesUnavailable,
-    RelayError,
-)
+from llm_relay.core.errors import BudgetExceeded, InternalError, LedgerUnavailable, RelayError
 
 if TYPE_CHECKING:
     from llm_relay.batch.worker.result_recorder import ResultRecorder
     from llm_relay.batch.worker.retry_policy import RetryPolicy
-    from llm_relay.batch.worker.rows import Row
 
-# While other calls of the client have reserved the rest of its budget.
-BUDGET_WAIT_SECONDS = 30
-# While DynamoDB does not accept the cost of rows.
-SETTLE_WAIT_SECONDS = 5
+BUDGET_WAIT_SECONDS = 30  # while other calls of the client have reserved the rest of its budget
+SETTLE_WAIT_SECONDS = 5  # while DynamoDB does not accept the cost of rows
 # Limits of the rows that are read ahead; a single row may have 8 MiB.
 _PENDING_ROWS = 256
 _PENDING_BYTES = 16 * 1024 * 1024
-# Of rows that are ready, in progress or to retry.
-_MAX_BYTES = 64 * 1024 * 1024
-# Rejections for an exceeded budget before the runner handles events again.
-_MAX_REJECTIONS = 50
+_MAX_BYTES = 64 * 1024 * 1024  # of rows that are ready, in progress or to retry
+_MAX_REJECTIONS = 50  # for an exceeded budget, before the runner handles events again
 
 
 @dataclass(slots=True, eq=False)
@@ -96,7 +85,7 @@ class RowQueue:
                 pending_bytes += row.bytes
         except InputChanged:
             self.stop.reason = INPUT_CHANGED
-        except PricesUnavailable as unavailable:
+        except RelayError as unavailable:  # the prices
             self.stop.reason = self.retry_policy.provider_down(unavailable)
         except Exception as error:  # noqa: BLE001 - rows in progress must still be recorded
             log_internal_error(error, "rows")
