@@ -10,9 +10,9 @@ from seeds import custom_ids
 
 from llm_relay.batch.model import names
 from llm_relay.batch.model.execution import batch_reference
-from llm_relay.batch.model.manifest import parse_manifest
-from llm_relay.batch.model.parts import parse_part
-from llm_relay.jobs.queue_job import result_key
+from llm_relay.batch.model.input_file import parse_manifest
+from llm_relay.batch.model.results import parse_part
+from llm_relay.jobs.job_types import result_key
 
 if TYPE_CHECKING:
     from sample_events import Case, Json

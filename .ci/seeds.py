@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from sample_events import EVENTS, Json, cases
 
-from llm_relay.batch.api.multipart import parse_form
+from llm_relay.batch.api.uploads import parse_form
 from llm_relay.batch.model import names
 from llm_relay.batch.model.execution import batch_reference
-from llm_relay.batch.model.manifest import Chunk, format_manifest
-from llm_relay.batch.model.parts import RowResult, format_part
+from llm_relay.batch.model.input_file import Chunk, format_manifest
 from llm_relay.batch.model.record import CANCELLING, IN_PROGRESS, VALIDATING, Batch
+from llm_relay.batch.model.results import RowResult, format_part
 from llm_relay.core.client import Client
 
 if TYPE_CHECKING:

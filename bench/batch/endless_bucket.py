@@ -16,9 +16,9 @@ from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 from bench.batch.rows import ROW_BYTES, row
-from llm_relay.batch.model.manifest import Chunk, parse_manifest
+from llm_relay.batch.model.input_file import Chunk, parse_manifest
 from llm_relay.batch.model.names import part_key
-from llm_relay.batch.model.parts import RowResult, format_part
+from llm_relay.batch.model.results import RowResult, format_part
 
 ROWS_PER_PART = 64  # what half a second brings of 128 rows of a second
 KEYS_PER_PAGE = 1000

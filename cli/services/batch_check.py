@@ -10,7 +10,7 @@ from cli.output.batch_tables import show_errors
 from cli.output.progress import bytes_bar
 from cli.output.tables import counted
 from cli.services.batch_estimate import Estimate, Prices
-from llm_relay.batch.model.lines import Line, read_blocks, read_lines
+from llm_relay.batch.model.input_file import Line, read_blocks, read_lines
 from llm_relay.batch.model.row_check import BatchRow, ProviderRules, RowChecker
 from llm_relay.batch.plan.file_check import check_file
 from llm_relay.core.client import Client

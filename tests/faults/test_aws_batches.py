@@ -14,7 +14,7 @@ from functions.batch_plan.handler import handler as plan
 from functions.job_worker.handler import handler as hand_over
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.aws.s3 import s3
-from llm_relay.batch.model.manifest import Chunk, parse_manifest
+from llm_relay.batch.model.input_file import Chunk, parse_manifest
 from llm_relay.batch.model.names import manifest_key
 from llm_relay.billing.ledger import ledger
 from tests.faults.aws.calls import MESSAGES

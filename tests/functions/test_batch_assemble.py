@@ -20,8 +20,8 @@ from llm_relay.batch.finalize.merge import merge
 from llm_relay.batch.model.execution import StepFailed
 from llm_relay.batch.model.leases import Leases
 from llm_relay.batch.model.names import parts_prefix, row_request_id
-from llm_relay.batch.model.parts import RowResult, format_part
 from llm_relay.batch.model.record import CANCELLING, IN_PROGRESS, VALIDATING, Batch
+from llm_relay.batch.model.results import RowResult, format_part
 from llm_relay.core.deadline import Deadline
 from tests.functions.conftest import Context
 from tests.support.batch_environment import CHAT

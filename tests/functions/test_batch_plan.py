@@ -10,8 +10,7 @@ import pytest
 
 from functions.batch_plan.handler import handler
 from llm_relay.batch.model.execution import StepFailed
-from llm_relay.batch.model.lines import read_lines
-from llm_relay.batch.model.manifest import parse_manifest
+from llm_relay.batch.model.input_file import parse_manifest, read_lines
 from llm_relay.batch.model.record import CANCELLED, CANCELLING, VALIDATING, Batch
 from llm_relay.core.client import Client
 from tests.support.batch_environment import CHAT, OWNER

@@ -13,8 +13,8 @@ from llm_relay.api import relay
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.batch.model import names
 from llm_relay.batch.model.leases import Leases, leased_until
-from llm_relay.batch.model.parts import RowResult, format_part
 from llm_relay.batch.model.record import IN_PROGRESS
+from llm_relay.batch.model.results import RowResult, format_part
 from llm_relay.core.deadline import Deadline
 from tests.functions.conftest import PROVIDER_KEY
 from tests.support.batch_environment import batch_aws

@@ -16,7 +16,7 @@ from llm_relay.api.relay import provider_router
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.jobs import leases
 from llm_relay.jobs.job import ROUTE
-from llm_relay.jobs.queue_job import QueueJob
+from llm_relay.jobs.job_types import QueueJob
 from llm_relay.jobs.worker import STORE_RESERVE_SECONDS
 from llm_relay.observability.call_record import CallRecord
 from tests.support.dynamodb_proxy import UNHEARD, Door

@@ -11,8 +11,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.aws.secrets_manager import secret_error
-from llm_relay.batch.api.multipart import parse_form
-from llm_relay.batch.model.lines import read_lines
+from llm_relay.batch.api.uploads import parse_form
+from llm_relay.batch.model.input_file import read_lines
 from llm_relay.batch.model.row_check import RowChecker
 from llm_relay.batch.plan.file_check import MAX_REPORTED_ERRORS, check_file
 from llm_relay.core.errors import BadRequest, ProviderKeyMissing

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from llm_relay.api.api_gateway import parse_event
 from llm_relay.api.client_context import client_of
 from llm_relay.api.idempotency.records import idempotency_key
-from llm_relay.batch.api.pagination import parse_after, parse_limit
+from llm_relay.batch.api.routes import parse_after, parse_limit
 from llm_relay.batch.model.names import is_file_id
 from llm_relay.billing.estimate import max_input_tokens
 from llm_relay.core.errors import BadRequest

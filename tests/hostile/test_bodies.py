@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llm_relay.batch.model.lines import Line
+from llm_relay.batch.model.input_file import Line
 from llm_relay.batch.model.row_check import InvalidLine, RowChecker
 from tests.support.payloads import COMPLETION, INPUT, QUESTION, RESPONSE
 from tests.support.scripted_provider import ScriptedProvider, whole

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llm_relay.batch.api.multipart import parse_form
+from llm_relay.batch.api.uploads import parse_form
 from llm_relay.core.errors import BadRequest
 
 if TYPE_CHECKING:

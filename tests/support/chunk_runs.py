@@ -13,10 +13,10 @@ import pytest
 from functions.batch_worker.handler import handler
 from llm_relay.api import relay
 from llm_relay.batch.model import names
+from llm_relay.batch.model.input_file import Chunk
 from llm_relay.batch.model.leases import Lease, Leases
-from llm_relay.batch.model.manifest import Chunk
-from llm_relay.batch.model.parts import RowResult, parse_part
 from llm_relay.batch.model.record import IN_PROGRESS
+from llm_relay.batch.model.results import RowResult, parse_part
 from tests.functions.conftest import Context
 from tests.support.batch_environment import batch_aws
 from tests.support.failing_provider import FailingProvider, rows

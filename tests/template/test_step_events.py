@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from llm_relay.batch.api.multipart import parse_form
+from llm_relay.batch.api.uploads import parse_form
 from llm_relay.batch.model.execution import batch_reference
 from llm_relay.batch.model.names import manifest_key
 from llm_relay.batch.worker.chunk_task import ChunkTask

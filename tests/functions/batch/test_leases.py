@@ -12,7 +12,7 @@ import pytest
 from llm_relay.aws.s3 import s3
 from llm_relay.batch.model import names
 from llm_relay.batch.model.leases import Leases
-from llm_relay.batch.model.parts import RowResult, format_part
+from llm_relay.batch.model.results import RowResult, format_part
 from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
 from tests.support.batch_environment import batch_aws
 from tests.support.chunk_runs import worker_setup

@@ -11,11 +11,11 @@ import pytest
 from functions.batch_assemble.handler import handler
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.batch.model.execution import StepFailed
+from llm_relay.batch.model.input_file import Chunk, format_manifest
 from llm_relay.batch.model.leases import Lease, Leases, RowsReservation
-from llm_relay.batch.model.manifest import Chunk, format_manifest
 from llm_relay.batch.model.names import manifest_key, part_key
-from llm_relay.batch.model.parts import RowResult, format_part
 from llm_relay.batch.model.record import CANCELLING, IN_PROGRESS, Batch
+from llm_relay.batch.model.results import RowResult, format_part
 from llm_relay.batch.worker.recovery import settle_remaining
 from llm_relay.billing.ledger import ledger
 from llm_relay.core.deadline import Deadline

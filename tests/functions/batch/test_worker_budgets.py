@@ -11,8 +11,7 @@ import pytest
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.batch.model import names
 from llm_relay.batch.model.leases import Leases, RowsReservation
-from llm_relay.batch.model.parts import RowResult, format_part
-from llm_relay.batch.model.result_lines import success_result
+from llm_relay.batch.model.results import RowResult, format_part, success_result
 from llm_relay.billing.admission import admit
 from llm_relay.billing.ledger import ledger
 from llm_relay.core.client import Client

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llm_relay.api import relay
-from llm_relay.batch.model.manifest import Chunk
+from llm_relay.batch.model.input_file import Chunk
 from llm_relay.core.deadline import Deadline
 from tests.support.batch_environment import batch_aws
 from tests.support.chunk_runs import worker_setup

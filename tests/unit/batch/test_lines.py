@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_relay.batch.model.lines import MAX_LINE_BYTES, Line, read_blocks, read_lines
+from llm_relay.batch.model.input_file import MAX_LINE_BYTES, Line, read_blocks, read_lines
 from llm_relay.batch.model.row_check import BatchRow, ProviderRules, RowChecker
 from llm_relay.batch.plan import file_check
 from llm_relay.batch.plan.file_check import MAX_ERRORS, FileReport, check_file

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_relay.batch.api.multipart import parse_form, safe_file_name
+from llm_relay.batch.api.uploads import parse_form, safe_file_name
 from llm_relay.core.errors import BadRequest
 
 KIND = 'multipart/form-data; charset=utf-8; boundary="a b"'

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_relay.batch.api.pagination import paginate
+from llm_relay.batch.api.routes import paginate
 from llm_relay.batch.model.record import StoredFile
 
 

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from llm_relay.aws.s3 import Bucket
-from llm_relay.batch.model.parts import RowResult, parse_part
+from llm_relay.batch.model.results import RowResult, parse_part
 from llm_relay.batch.worker.part_writer import PartWriter
 from llm_relay.core.deadline import Deadline
 from tests.support.scripted_provider import wait_until

@@ -6,7 +6,6 @@ import pytest
 
 from llm_relay.aws.s3 import Bucket
 from llm_relay.core.answer import HttpAnswer, error_answer
-from llm_relay.core.client import Client
 from llm_relay.core.errors import (
     BudgetExceeded,
     InternalError,
@@ -19,8 +18,8 @@ from llm_relay.core.errors import (
     UpstreamUnreachable,
 )
 from llm_relay.jobs.job import MAX_BACKOFF_SECONDS, backoff_seconds, is_temporary
-from llm_relay.jobs.queue_job import QueueJob
-from llm_relay.jobs.response_store import BackgroundResponse
+from llm_relay.jobs.job_types import QueueJob
+from llm_relay.jobs.response_store import shown_document
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 503])
@@ -53,11 +52,8 @@ def test_pauses_grow_up_to_a_quarter_of_an_hour() -> None:
 
 
 def shown(status: str) -> dict[str, object]:
-    client = Client(id="", key_id="k")
-    response = BackgroundResponse(
-        id="resp_1", owner="k", client=client, created_at=0, expires_at=1, status=status
-    )
-    return response.to_document({"status": "completed", "output": [1], "usage": {}, "model": "m"})
+    stored = {"status": "completed", "output": [1], "usage": {}, "model": "m"}
+    return shown_document(stored, status)
 
 
 def test_a_response_shows_its_answer_once_it_has_ended() -> None:

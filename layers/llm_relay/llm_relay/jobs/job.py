@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 import secrets
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
@@ -16,17 +17,15 @@ from llm_relay.api.request_handling import handle_request
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.http_status import is_retryable
 from llm_relay.jobs import leases
-from llm_relay.jobs.items import integer_in, string_in
-from llm_relay.jobs.leases import CANCELLED, QUEUED, UNFINISHED
+from llm_relay.jobs.leases import CANCELLED, QUEUED, UNFINISHED, Record
 from llm_relay.notifications.event_bridge import publish
 from llm_relay.providers.retry_policy import retry_after_seconds
 
 if TYPE_CHECKING:
-    from llm_relay.aws.dynamodb import Item
     from llm_relay.core.answer import HttpAnswer
     from llm_relay.core.client import Client
     from llm_relay.core.deadline import Deadline
-    from llm_relay.endpoints.endpoint import Endpoint
+    from llm_relay.jobs.job_types import Job
     from llm_relay.observability.call_record import CallRecord
 
 ROUTE = "SQS job"
@@ -36,39 +35,6 @@ _MAX_DOUBLINGS = 10  # reach the maximum
 _STORE_RETRY_SECONDS = 1.0
 
 
-class Job(Protocol):
-    """What differs between an operator's job and a background response."""
-
-    kind: str  # prefix of its events: "job" or "response"
-    id: str
-    key: Item  # of its lease
-    digest: str | None = None  # of its content, if the message itself has it
-    fails_at_last_delivery: bool = False  # ends with a temporary failure at the last delivery
-
-    def client(self, item: Item) -> Client:
-        """Return the client whose budget pays for the job with that lease."""
-
-    def request(self) -> tuple[Endpoint, bytes]:
-        """Return the endpoint and the body of the request; a RelayError if it is invalid."""
-
-    def stored_status(self) -> str | None:
-        """Return the status of a result that an earlier, interrupted invocation stored."""
-
-    def store(self, answer: HttpAnswer) -> str:
-        """Store the result; return the job's final status."""
-
-    def event_data(self) -> dict[str, Any]:
-        """Return the data of the job's event, besides its id."""
-
-    def discard_answer(self) -> None:
-        """Remove the answer to a job that was cancelled meanwhile."""
-        return
-
-    def delete_objects(self) -> None:
-        """Delete the objects of a job that was deleted meanwhile."""
-        return
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """One delivery of one message."""
@@ -76,7 +42,7 @@ class Delivery:
     expires_at: int  # when its lease does, in Unix seconds
     deadline: Deadline  # of the provider's answer
     number: int  # from 1
-    is_last: bool  # before the message goes to the dead-letter queue
+    is_final: bool  # a temporary failure ends the job
     holder: str = field(default_factory=lambda: secrets.token_hex(8))  # of the lease
 
 
@@ -90,19 +56,19 @@ class PostponeError(Exception):  # noqa: N818
 
 def run_job(job: Job, delivery: Delivery) -> None:
     """Run an unfinished job; PostponeError if it has to be delivered again."""
-    is_acquired, item = leases.acquire(job.key, delivery.holder, delivery.expires_at, job.digest)
-    if item is None or 0 < integer_in(item, "expires_at") <= time.time():
+    is_acquired, record = leases.acquire(job.key, delivery.holder, delivery.expires_at, job.digest)
+    if record is None or record.get("expires_at", math.inf) <= time.time():
         return
     if not is_acquired:
-        _on_not_acquired(job, item)
+        _on_not_acquired(job, record)
         return
-    stored = job.stored_status() if integer_in(item, "deliveries") > 1 else None
-    status = stored or _call_and_store(job, item, delivery)
-    was_held, item = leases.set_status(job.key, delivery.holder, status)
-    if item is None:
+    stored = job.stored_status() if record["deliveries"] > 1 else None
+    status = stored or _call_and_store(job, record, delivery)
+    _, record = leases.set_status(job.key, delivery.holder, status)
+    if record is None:
         job.delete_objects()
         return
-    _publish_end(job, status if was_held else string_in(item, "status"))
+    _publish_end(job, record["status"])
 
 
 def backoff_seconds(deliveries: int) -> float:
@@ -117,9 +83,9 @@ def is_temporary(answer: HttpAnswer) -> bool:
     return is_retryable(answer.status) and answer.headers.get("x-should-retry") != "false"
 
 
-def _call_and_store(job: Job, item: Item, delivery: Delivery) -> str:
-    answer = _call(job, job.client(item), delivery.deadline)
-    if is_temporary(answer) and not (job.fails_at_last_delivery and delivery.is_last):
+def _call_and_store(job: Job, record: Record, delivery: Delivery) -> str:
+    answer = _call(job, job.client(record), delivery.deadline)
+    if is_temporary(answer) and not delivery.is_final:
         leases.set_status(job.key, delivery.holder, QUEUED)
         retry_after = retry_after_seconds(answer.headers) or 0.0
         raise PostponeError(max(retry_after, backoff_seconds(delivery.number)))
@@ -142,15 +108,15 @@ def _call(job: Job, client: Client, deadline: Deadline) -> HttpAnswer:
     return handle_request(request, work)
 
 
-def _on_not_acquired(job: Job, item: Item) -> None:
+def _on_not_acquired(job: Job, record: Record) -> None:
     """Postpone a job that another delivery runs; publish the end of a finished one."""
-    if job.digest is not None and string_in(item, "digest") != job.digest:
+    if job.digest is not None and record["digest"] != job.digest:
         # Postponed until it is in the dead-letter queue; dropped as a duplicate it would be lost.
         Logger().warning("a job's id was used before with other content", extra={"job": job.id})
         raise PostponeError(0)
-    status = string_in(item, "status")
+    status = record["status"]
     if status in UNFINISHED:
-        raise PostponeError(integer_in(item, "until") + 1 - time.time())
+        raise PostponeError(record["until"] + 1 - time.time())
     _publish_end(job, status)  # the delivery that finished it may have failed to
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Any
 
 from llm_relay.aws.dynamodb import Item, Table
-from llm_relay.jobs.items import set_expression, update_item
+from llm_relay.batch.model.codec import build_update, decode_item, set_expression
 
 QUEUED = "queued"
 IN_PROGRESS = "in_progress"
@@ -19,6 +20,8 @@ CANCELLED = "cancelled"
 UNFINISHED = frozenset({QUEUED, IN_PROGRESS})
 # Longer than SQS keeps a message, so that a late one finds the job's end.
 RETENTION_SECONDS = 30 * 86_400
+
+Record = dict[str, Any]  # the attributes of a job
 
 # The SDK may repeat an update whose reply was lost; then the holder is this delivery.
 _IS_FREE = (
@@ -33,28 +36,33 @@ def jobs_table() -> Table:
     return Table(os.environ["BATCHES_TABLE"])
 
 
+def update_record(
+    key: Item, change: str, values: Record, condition: str | None = None
+) -> tuple[bool, Record | None]:
+    """Return whether the condition was met, and the current record; None if there is none."""
+    done, item = jobs_table().update(build_update(key, change, values, condition))
+    return done, decode_item(item) if item else None
+
+
 def acquire(
     key: Item, holder: str, expires_at: int, digest: str | None
-) -> tuple[bool, Item | None]:
-    """Return whether the holder has the job now, and its current item; None if there is none.
+) -> tuple[bool, Record | None]:
+    """Return whether the holder has the job now, and its record; None if there is none.
 
-    The lease expires at a Unix time in seconds. With a digest of the job's content, a missing item
-    is created, and one with another digest is not acquired.
+    The lease expires at a Unix time in seconds. With a digest of the job's content, a missing
+    record is created, and one with another digest is not acquired.
     """
     now = int(time.time())
-    sets: dict[str, str | int]
-    sets = {"status": IN_PROGRESS, "until": expires_at, "holder": holder}
+    sets: Record = {"status": IN_PROGRESS, "until": expires_at, "holder": holder}
     if digest is not None:
         sets |= {"digest": digest, "ttl": now + RETENTION_SECONDS}
     change = f"{set_expression(sets)} ADD #deliveries :one"
     values = sets | {"queued": QUEUED, "in_progress": IN_PROGRESS, "now": now, "one": 1}
-    condition = _IS_FREE if digest is None else _IS_FREE_WITH_DIGEST
-    return jobs_table().update(update_item(key, change, values, condition))
+    return update_record(key, change, values, _IS_FREE if digest is None else _IS_FREE_WITH_DIGEST)
 
 
-def set_status(key: Item, holder: str, status: str) -> tuple[bool, Item | None]:
-    """Give a held job a status and end the lease; return whether it was held, and its item."""
-    change = set_expression(["status", "until"])
-    states = {"status": status, "in_progress": IN_PROGRESS, "holder": holder}
-    values: dict[str, str | int] = {**states, "until": 0}
-    return jobs_table().update(update_item(key, change, values, _IS_HELD))
+def set_status(key: Item, holder: str, status: str) -> tuple[bool, Record | None]:
+    """Give a held job a status and end the lease; return whether it was held, and its record."""
+    sets: Record = {"status": status, "until": 0}
+    values = sets | {"in_progress": IN_PROGRESS, "holder": holder}
+    return update_record(key, set_expression(sets), values, _IS_HELD)

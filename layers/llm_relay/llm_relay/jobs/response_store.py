@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm_relay.aws.s3 import Bucket
+from llm_relay.batch.model.codec import decode_item, set_expression
+from llm_relay.batch.model.names import owner_id
 from llm_relay.core.client import Client, parse_client
 from llm_relay.core.json_codec import compact
-from llm_relay.jobs.items import integer_in, set_expression, string_in, update_item
-from llm_relay.jobs.leases import CANCELLED, IN_PROGRESS, QUEUED, RETENTION_SECONDS, jobs_table
+from llm_relay.jobs import leases
+from llm_relay.jobs.leases import CANCELLED, IN_PROGRESS, QUEUED, Record
 from llm_relay.streaming.responses.required_fields import complete_response
 
 if TYPE_CHECKING:
@@ -22,25 +23,13 @@ if TYPE_CHECKING:
 # Statuses in which a response shows the provider's answer; in all others it has no output.
 ANSWERED = frozenset({"completed", "incomplete", "failed"})
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackgroundResponse:
-    """One background response; times are Unix seconds."""
-
-    id: str
-    owner: str
-    client: Client  # with its budget and models as they were at the request
-    created_at: int
-    expires_at: int
-    status: str = QUEUED
-
-    def to_document(self, stored: Document) -> Document:
-        """Return the response as it is now; `stored` is its document in the bucket."""
-        return stored if self.status in ANSWERED else without_answer(stored, self.status)
+_DEFAULT_LIFETIME_SECONDS = "86400"
 
 
-def without_answer(document: Document, status: str) -> Document:
-    """Return a response without the provider's answer, which may have been stored already."""
+def shown_document(document: Document, status: str) -> Document:
+    """Return a response in a status; its stored document may have the answer already."""
+    if status in ANSWERED:
+        return document
     names = {*complete_response({}, {}), "background"}
     bare = {name: document[name] for name in document if name in names}
     empty: Document = {"output": [], "usage": None, "error": None, "incomplete_details": None}
@@ -57,38 +46,42 @@ def record_key(owner: str, response_id: str) -> Item:
     return {"pk": {"S": f"responses#{owner}"}, "sk": {"S": response_id}}
 
 
-def add(response: BackgroundResponse, request: Document, document: Document) -> None:
-    """Store a new response: its request, its document and its record."""
-    _bucket().put(_request_key(response.owner, response.id), compact(request))
-    write_document(response.owner, response.id, document)
-    values: dict[str, str | int] = {
-        "status": response.status,
-        "client": json.dumps(response.client.document()),
-        "created_at": response.created_at,
-        "expires_at": response.expires_at,
-        "ttl": response.expires_at + RETENTION_SECONDS,
+def add(client: Client, request: Document, document: Document) -> None:
+    """Store a new response: its request, its document and its record.
+
+    The record has the client with its budget and models as they are now.
+    """
+    owner, response_id, created_at = owner_id(client), document["id"], document["created_at"]
+    lifetime = int(os.environ.get("RESPONSE_SECONDS") or _DEFAULT_LIFETIME_SECONDS)
+    _bucket().put(_request_key(owner, response_id), compact(request))
+    write_document(owner, response_id, document)
+    values: Record = {
+        "status": document["status"],
+        "client": json.dumps(client.document()),
+        "created_at": created_at,
+        "expires_at": created_at + lifetime,
+        "ttl": created_at + lifetime + leases.RETENTION_SECONDS,
     }
-    key = record_key(response.owner, response.id)
-    jobs_table().update(update_item(key, set_expression(values), values))
+    leases.update_record(record_key(owner, response_id), set_expression(values), values)
 
 
-def find(owner: str, response_id: str) -> BackgroundResponse | None:
-    """Return a response as it is now; None if it does not exist or has expired."""
-    return _parse(jobs_table().get(record_key(owner, response_id)))
+def find_status(owner: str, response_id: str) -> str | None:
+    """Return the status of a response; None if it does not exist or has expired."""
+    item = leases.jobs_table().get(record_key(owner, response_id))
+    return _status_in(decode_item(item)) if item else None
 
 
-def cancel(owner: str, response_id: str) -> BackgroundResponse | None:
-    """Cancel an unfinished response; return the response as it is then."""
+def cancel(owner: str, response_id: str) -> str | None:
+    """Cancel an unfinished response; return the status of a response, as `find_status` does."""
     values = {"status": CANCELLED, "queued": QUEUED, "in_progress": IN_PROGRESS}
-    key, change = record_key(owner, response_id), set_expression(["status"])
-    condition = "#status IN (:queued, :in_progress)"
-    _, item = jobs_table().update(update_item(key, change, values, condition))
-    return _parse(item)
+    key, is_unfinished = record_key(owner, response_id), "#status IN (:queued, :in_progress)"
+    _, record = leases.update_record(key, set_expression(["status"]), values, is_unfinished)
+    return _status_in(record) if record else None
 
 
 def delete_record(owner: str, response_id: str) -> None:
     """Delete a response's record."""
-    jobs_table().delete(record_key(owner, response_id))
+    leases.jobs_table().delete(record_key(owner, response_id))
 
 
 def delete_objects(owner: str, response_id: str) -> None:
@@ -113,9 +106,9 @@ def write_document(owner: str, response_id: str, document: Document) -> None:
     _bucket().put(document_key(owner, response_id), compact(document))
 
 
-def client_in(item: Item) -> Client:
+def client_in(record: Record) -> Client:
     """Return the client of a record."""
-    return parse_client(json.loads(string_in(item, "client")))
+    return parse_client(json.loads(record["client"]))
 
 
 def _bucket() -> Bucket:
@@ -126,14 +119,6 @@ def _request_key(owner: str, response_id: str) -> str:
     return f"responses/{owner}/{response_id}.request.json"
 
 
-def _parse(item: Item | None) -> BackgroundResponse | None:
-    if item is None or integer_in(item, "expires_at") <= time.time():
-        return None
-    return BackgroundResponse(
-        id=string_in(item, "sk"),
-        owner=string_in(item, "pk").partition("#")[2],
-        client=client_in(item),
-        created_at=integer_in(item, "created_at"),
-        expires_at=integer_in(item, "expires_at"),
-        status=string_in(item, "status"),
-    )
+def _status_in(record: Record) -> str | None:
+    status: str = record["status"]
+    return status if record["expires_at"] > time.time() else None

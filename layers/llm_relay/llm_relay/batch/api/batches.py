@@ -6,23 +6,13 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llm_relay.api.client_context import client_of
 from llm_relay.api.idempotency.records import IDEMPOTENCY_HEADER, idempotency_key
+from llm_relay.batch.api import routes, submit
 from llm_relay.batch.api.checks import check_batch, expiry_seconds
 from llm_relay.batch.api.files import find_file
-from llm_relay.batch.api.pagination import is_valid_id, paginate, parse_after, parse_limit
-from llm_relay.batch.api.routes import Route, owner_id, path_id, serve
-from llm_relay.batch.api.submit import (
-    batch_not_found,
-    cancel,
-    is_stranded,
-    start,
-    step_functions,
-    submit,
-)
 from llm_relay.batch.model import names
 from llm_relay.batch.model.record import WINDOW_SECONDS, Batch, Document
 from llm_relay.batch.model.store import store
@@ -42,14 +32,14 @@ _IDEMPOTENCY_KEY_SECONDS = 86_400
 
 def serve_batches(request: ApiRequest) -> HttpAnswer:
     """Answer a request under /v1/batches."""
-    return serve(_ROUTES, request)
+    return routes.serve(_ROUTES, request)
 
 
-def create_batch(request: ApiRequest) -> Document:
+def _create(request: ApiRequest) -> Document:
     """Create and start a batch, once per Idempotency-Key."""
     fields = body_object(request.body())
     check_batch(fields)
-    created_at, owner = time.time(), owner_id(request)
+    created_at, owner = time.time(), routes.owner_id(request)
     batch_id = names.new_id("batch_", now=created_at)
     if IDEMPOTENCY_HEADER not in request.headers:
         return _submit(_new_batch(request, fields, batch_id, int(created_at)))
@@ -64,33 +54,37 @@ def create_batch(request: ApiRequest) -> Document:
     return _submit(batch, is_repeatable=True)
 
 
-def list_batches(request: ApiRequest) -> Document:
-    """Return a page of the caller's batches, newest first."""
-    owner, query = owner_id(request), request.query
-    return paginate(
+def _list(request: ApiRequest) -> Document:
+    owner, query = routes.owner_id(request), request.query
+    return routes.paginate(
         lambda after, limit: [_started(batch) for batch in store().batches(owner, after, limit)],
-        parse_after(query, lambda batch_id: store().batch(owner, batch_id) is not None),
-        parse_limit(query, _MAX_LISTED, _DEFAULT_LISTED),
+        routes.parse_after(query, lambda batch_id: store().batch(owner, batch_id) is not None),
+        routes.parse_limit(query, _MAX_LISTED, _DEFAULT_LISTED),
     )
 
 
-def retrieve_batch(request: ApiRequest) -> Document:
-    """Return a batch as it is now."""
+def _retrieve(request: ApiRequest) -> Document:
     batch_id = _batch_id(request)
-    batch = store().batch(owner_id(request), batch_id)
+    batch = store().batch(routes.owner_id(request), batch_id)
     if batch is None:
-        raise batch_not_found(batch_id)
+        raise submit.batch_not_found(batch_id)
     return _started(batch).document()
 
 
-def cancel_batch(request: ApiRequest) -> Document:
-    """End a batch with the results it has."""
-    owner, batch_id = owner_id(request), _batch_id(request)
-    return cancel(store(), step_functions(), _state_machine(), owner, batch_id).document()
+def _cancel(request: ApiRequest) -> Document:
+    batch_id = _batch_id(request)
+    return submit.cancel(store(), *_state_machine(), routes.owner_id(request), batch_id).document()
+
+
+def _batch_id(request: ApiRequest) -> str:
+    batch_id = routes.path_id(request)
+    if not routes.is_valid_id(batch_id):
+        raise submit.batch_not_found(batch_id)
+    return batch_id
 
 
 def _new_batch(request: ApiRequest, fields: Document, batch_id: str, created_at: int) -> Batch:
-    owner = owner_id(request)
+    owner = routes.owner_id(request)
     file = find_file(owner, fields["input_file_id"], "input_file_id")
     if file.purpose != "batch":
         refuse("input_file_id", "must be a file that was uploaded with the purpose 'batch'.")
@@ -104,7 +98,6 @@ def _new_batch(request: ApiRequest, fields: Document, batch_id: str, created_at:
         results=names.batch_prefix(batch_id),
         created_at=created_at,
         expires_at=created_at + WINDOW_SECONDS,
-        completion_window=fields["completion_window"],
         metadata=fields.get("metadata"),
         results_seconds=expiry_seconds(fields, "output_expires_after"),
     )
@@ -115,12 +108,8 @@ def _first_request(
 ) -> Document:
     """Return the id and the time of the batch from the first request with the key."""
     digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
-    values = {
-        "batch": batch_id,
-        "created_at": created_at,
-        "request": digest,
-        "ttl": created_at + _IDEMPOTENCY_KEY_SECONDS,
-    }
+    ttl = created_at + _IDEMPOTENCY_KEY_SECONDS
+    values = {"batch": batch_id, "created_at": created_at, "request": digest, "ttl": ttl}
     first = store().put_key(owner, key, values)
     if first["request"] != digest:
         raise IdempotencyKeyReused(
@@ -130,35 +119,28 @@ def _first_request(
 
 
 def _submit(batch: Batch, *, is_repeatable: bool = False) -> Document:
-    return submit(
-        store(), step_functions(), _state_machine(), batch, is_repeatable=is_repeatable
-    ).document()
+    stored = submit.submit(store(), *_state_machine(), batch, is_repeatable=is_repeatable)
+    return stored.document()
 
 
 def _started(batch: Batch) -> Batch:
     """Return the batch, after starting it if it is stranded."""
-    if is_stranded(batch):
+    if submit.is_stranded(batch):
         try:
-            start(step_functions(), _state_machine(), batch)
+            submit.start(*_state_machine(), batch)
         except Exception as error:  # noqa: BLE001 - the next request for it tries again
             log_internal_error(error, batch.id)
     return batch
 
 
-def _state_machine() -> str:
-    return os.environ["STATE_MACHINE_ARN"]
+def _state_machine() -> tuple[Any, str]:
+    """Return the client of Step Functions and the ARN of the state machine."""
+    return submit.step_functions(), os.environ["STATE_MACHINE_ARN"]
 
 
-def _batch_id(request: ApiRequest) -> str:
-    batch_id = path_id(request)
-    if not is_valid_id(batch_id):
-        raise batch_not_found(batch_id)
-    return batch_id
-
-
-_ROUTES: Mapping[str, Route] = {
-    "POST /v1/batches": create_batch,
-    "GET /v1/batches": list_batches,
-    "GET /v1/batches/{id}": retrieve_batch,
-    "POST /v1/batches/{id}/cancel": cancel_batch,
+_ROUTES = {
+    "POST /v1/batches": _create,
+    "GET /v1/batches": _list,
+    "GET /v1/batches/{id}": _retrieve,
+    "POST /v1/batches/{id}/cancel": _cancel,
 }

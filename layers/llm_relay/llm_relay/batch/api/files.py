@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from llm_relay.batch.api.pagination import is_valid_id, paginate, parse_after, parse_limit
-from llm_relay.batch.api.routes import Route, owner_id, path_id, serve
+from llm_relay.batch.api import routes
 from llm_relay.batch.api.uploads import create_file
 from llm_relay.batch.model.names import is_file_id
 from llm_relay.batch.model.record import ENDED, Document, StoredFile
@@ -29,30 +28,28 @@ _MAX_BATCH_SECONDS = 2 * 86_400
 
 def serve_files(request: ApiRequest) -> HttpAnswer:
     """Answer a request under /v1/files."""
-    return serve(_ROUTES, request)
+    return routes.serve(_ROUTES, request)
 
 
-def list_files(request: ApiRequest) -> Document:
-    """Return a page of the caller's files, by default newest first."""
+def _list(request: ApiRequest) -> Document:
     query, now = request.query, time.time()
     order, purpose = query.get("order", "desc"), query.get("purpose")
     if order not in ("asc", "desc"):
         refuse("order", "must be 'asc' or 'desc'.")
-    owner = owner_id(request)
-    return paginate(
+    owner = routes.owner_id(request)
+    return routes.paginate(
         lambda after, limit: store().files(owner, after, limit, oldest_first=order == "asc"),
-        parse_after(query, is_file_id),
-        parse_limit(query, _MAX_LISTED, _MAX_LISTED),
+        routes.parse_after(query, is_file_id),
+        routes.parse_limit(query, _MAX_LISTED, _MAX_LISTED),
         lambda file: not file.is_expired(now) and purpose in (None, "", file.purpose),
     )
 
 
-def retrieve_file(request: ApiRequest) -> Document:
-    """Return the record of a file."""
+def _retrieve(request: ApiRequest) -> Document:
     return _file_in_path(request).document()
 
 
-def delete_file(request: ApiRequest) -> Document:
+def _delete(request: ApiRequest) -> Document:
     """Delete a file and its content; FileInUse if a batch reads it."""
     file = _file_in_path(request)
     if file.purpose == "batch" and (batch_id := _batch_that_reads(file)):
@@ -67,7 +64,7 @@ def delete_file(request: ApiRequest) -> Document:
     return {"id": file.id, "object": "file", "deleted": True}
 
 
-def retrieve_content(request: ApiRequest) -> HttpAnswer:
+def _retrieve_content(request: ApiRequest) -> HttpAnswer:
     """Redirect the caller to a file's content."""
     file = _file_in_path(request)
     try:
@@ -83,14 +80,14 @@ def retrieve_content(request: ApiRequest) -> HttpAnswer:
 
 def find_file(owner: str, file_id: str, param: str) -> StoredFile:
     """Return an owner's file; FileNotFound names the parameter."""
-    file = store().file(owner, file_id) if is_valid_id(file_id) else None
+    file = store().file(owner, file_id) if routes.is_valid_id(file_id) else None
     if file is None:
         raise _file_not_found(file_id, param)
     return file
 
 
 def _file_in_path(request: ApiRequest) -> StoredFile:
-    return find_file(owner_id(request), path_id(request), "file_id")
+    return find_file(routes.owner_id(request), routes.path_id(request), "file_id")
 
 
 def _file_not_found(file_id: str, param: str) -> FileNotFound:
@@ -114,10 +111,10 @@ def _batch_that_reads(file: StoredFile) -> str | None:
     return None
 
 
-_ROUTES: Mapping[str, Route] = {
+_ROUTES: Mapping[str, routes.Route] = {
     "POST /v1/files": create_file,
-    "GET /v1/files": list_files,
-    "GET /v1/files/{id}": retrieve_file,
-    "DELETE /v1/files/{id}": delete_file,
-    "GET /v1/files/{id}/content": retrieve_content,
+    "GET /v1/files": _list,
+    "GET /v1/files/{id}": _retrieve,
+    "DELETE /v1/files/{id}": _delete,
+    "GET /v1/files/{id}/content": _retrieve_content,
 }

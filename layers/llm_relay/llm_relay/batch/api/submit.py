@@ -9,15 +9,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.aws.boto3_client import boto3_client
-from llm_relay.batch.model.record import (
-    CANCELLABLE,
-    CANCELLED,
-    CANCELLING,
-    FAILED,
-    VALIDATING,
-    Batch,
-    error_entry,
-)
+from llm_relay.batch.model import record
+from llm_relay.batch.model.record import Batch, error_entry
 from llm_relay.core.errors import BatchesUnavailable, BatchNotCancellable, BatchNotFound
 
 if TYPE_CHECKING:
@@ -35,36 +28,42 @@ def step_functions() -> Any:
 
 
 def submit(
-    store: Store,
-    client: Any,
-    state_machine_arn: str,
-    batch: Batch,
-    *,
-    is_repeatable: bool = False,
+    store: Store, client: Any, state_machine_arn: str, batch: Batch, *, is_repeatable: bool = False
 ) -> Batch:
     """Store a batch and start it; return it as it is now. Repeating this is harmless.
 
-    BatchesUnavailable if it cannot be started. One that the same request can start later stays
-    as it is; any other is stored as failed and never runs.
+    BatchesUnavailable if it cannot be started. If `is_repeatable`, the same request can start it
+    later, so it stays as it is; otherwise it is stored as failed and never runs.
     """
     stored = batch if store.add(batch) else store.batch(batch.owner, batch.id) or batch
-    if stored.status == VALIDATING:
+    if stored.status == record.VALIDATING:
         try:
             start(client, state_machine_arn, batch)
         except Exception as error:
-            raise _not_started(store, batch, is_repeatable=is_repeatable) from error
+            if is_repeatable:
+                raise _startable_later(batch) from error
+            raise _failed(store, batch) from error
     return stored
 
 
 def is_stranded(batch: Batch) -> bool:
     """Tell whether a batch was stored and not started: the process that did so may have died."""
     is_old = time.time() >= batch.created_at + _STARTED_WITHIN_SECONDS
-    return batch.status == VALIDATING and batch.execution is None and is_old
+    return batch.status == record.VALIDATING and batch.execution is None and is_old
 
 
-def start(client: Any, state_machine_arn: str, batch: Batch) -> None:
-    """Start the execution of a batch; harmless if it was started before."""
-    _start(client, state_machine_arn, batch.id, _reference(batch))
+def start(client: Any, state_machine_arn: str, batch: Batch, *, close: bool = False) -> None:
+    """Start the execution of a batch, or the one that closes it; harmless if it was started before.
+
+    An execution that closes a batch runs no rows, and finalizes it.
+    """
+    reference = {"owner": batch.owner, "batch": batch.id}
+    with suppress(client.exceptions.ExecutionAlreadyExists):
+        client.start_execution(
+            stateMachineArn=state_machine_arn,
+            name=f"{batch.id}-close" if close else batch.id,
+            input=json.dumps(reference | ({"close": True} if close else {})),
+        )
 
 
 def cancel(store: Store, client: Any, state_machine_arn: str, owner: str, batch_id: str) -> Batch:
@@ -73,19 +72,20 @@ def cancel(store: Store, client: Any, state_machine_arn: str, owner: str, batch_
     BatchNotFound, or BatchNotCancellable if it has ended or is being finalized.
     """
     times = {"cancelling_at": int(time.time())}
-    _, batch = store.update_batch(owner, batch_id, CANCELLABLE, times, status=CANCELLING)
+    _, batch = store.update_batch(
+        owner, batch_id, record.CANCELLABLE, times, status=record.CANCELLING
+    )
     if batch is None:
         raise batch_not_found(batch_id)
-    if batch.status == CANCELLING:
+    if batch.status == record.CANCELLING:
         # Also on a repeat: the first call may have failed after it changed the record.
         executions = state_machine_arn.replace(":stateMachine:", ":execution:")
         execution = batch.execution or f"{executions}:{batch_id}"
         # It may not have been started, or was deleted 90 days after its end.
         with suppress(client.exceptions.ExecutionDoesNotExist):
             client.stop_execution(executionArn=execution, cause="The batch was cancelled.")
-        document = {**_reference(batch), "close": True}
-        _start(client, state_machine_arn, f"{batch_id}-close", document)
-    elif batch.status != CANCELLED:
+        start(client, state_machine_arn, batch, close=True)
+    elif batch.status != record.CANCELLED:
         raise BatchNotCancellable(
             f"A batch with the status '{batch.status}' cannot be cancelled. Its files have its "
             "results and their cost."
@@ -101,40 +101,23 @@ def batch_not_found(batch_id: str) -> BatchNotFound:
     )
 
 
-def _not_started(store: Store, batch: Batch, *, is_repeatable: bool) -> BatchesUnavailable:
-    """Return the error for a batch that could not be started.
+def _startable_later(batch: Batch) -> BatchesUnavailable:
+    return BatchesUnavailable(
+        f"The batch {batch.id} is stored, but could not be started. Repeat the request with the "
+        "same Idempotency-Key to start it, or cancel it: otherwise it is started when it is "
+        "retrieved or listed after five minutes."
+    )
 
-    A batch that the same request can start later is left as it is, as an earlier one may have
-    started it. Any other is stored as failed.
-    """
-    if is_repeatable:
-        return BatchesUnavailable(
-            f"The batch {batch.id} is stored, but could not be started. Repeat the request with "
-            "the same Idempotency-Key to start it, or cancel it: otherwise it is started when it "
-            "is retrieved or listed after five minutes."
-        )
+
+def _failed(store: Store, batch: Batch) -> BatchesUnavailable:
     message = "The batch could not be started. No row was run. Submit it again."
+    values = {"errors": [error_entry("not_started", message)], "error_count": 1}
     # If it was started nevertheless, its first step finds it failed and ends.
+    times = {"failed_at": int(time.time())}
     store.update_batch(
-        batch.owner,
-        batch.id,
-        {VALIDATING},
-        {"failed_at": int(time.time())},
-        status=FAILED,
-        errors=[error_entry("not_started", message)],
-        error_count=1,
+        batch.owner, batch.id, {record.VALIDATING}, times, status=record.FAILED, **values
     )
     return BatchesUnavailable(
         f"The batch {batch.id} could not be started, and none of its rows was run. Submit it "
         "again; if that fails too, check whether Step Functions is reachable."
     )
-
-
-def _reference(batch: Batch) -> dict[str, Any]:
-    return {"owner": batch.owner, "batch": batch.id}
-
-
-def _start(client: Any, state_machine_arn: str, name: str, document: dict[str, Any]) -> None:
-    text = json.dumps(document)
-    with suppress(client.exceptions.ExecutionAlreadyExists):
-        client.start_execution(stateMachineArn=state_machine_arn, name=name, input=text)

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from llm_relay.batch.model.manifest import parse_manifest
+from llm_relay.batch.model.input_file import parse_manifest
 from llm_relay.batch.model.names import batch_prefix, manifest_key, part_key
-from llm_relay.batch.model.parts import RowResult, format_part, parse_part, read_parts
+from llm_relay.batch.model.results import RowResult, format_part, parse_part, read_parts
 
 if TYPE_CHECKING:
     from llm_relay.aws.s3 import Bucket

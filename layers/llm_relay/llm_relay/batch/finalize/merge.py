@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm_relay.batch.finalize.compaction import current_parts, unique_results
-from llm_relay.batch.model.lines import InputChanged, read_chunk
-from llm_relay.batch.model.manifest import Chunk, parse_manifest
+from llm_relay.batch.model.input_file import Chunk, InputChanged, parse_manifest, read_chunk
 from llm_relay.batch.model.names import ERRORS, OUTPUT, manifest_key, results_key, row_request_id
-from llm_relay.batch.model.parts import ResultTotals
 from llm_relay.batch.model.record import CANCELLING, Batch, Document
+from llm_relay.batch.model.results import ResultTotals
 from llm_relay.batch.model.store import store
 from llm_relay.core.json_codec import compact, parse_object
 

@@ -1,38 +1,13 @@
-"""Converts records to DynamoDB items and back."""
+"""Converts values to DynamoDB attributes and back, and builds updates of items."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from llm_relay.batch.model.record import Batch, StoredFile
-from llm_relay.core.client import parse_client
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llm_relay.aws.dynamodb import Item, Update
-
-Record = TypeVar("Record", Batch, StoredFile)
-
-
-def record_values(record: Batch | StoredFile) -> dict[str, Any]:
-    """Return the attributes that are stored of a record."""
-    values = dataclasses.asdict(record)
-    if isinstance(record, Batch):
-        values["client"] = record.client.document()
-    return values
-
-
-def decode_record(kind: type[Record], item: Item) -> Record:
-    """Return the record in an item; attributes that the record does not have are ignored."""
-    values = decode_item(item)
-    names = {each.name for each in dataclasses.fields(kind)}
-    known = {name: value for name, value in values.items() if name in names}
-    if kind is Batch:
-        known["client"] = parse_client(known["client"])
-        known["errors"] = tuple(known["errors"])
-    return kind(**known)
 
 
 def encode_item(values: Mapping[str, Any]) -> Item:
@@ -48,15 +23,30 @@ def decode_item(item: Item) -> dict[str, Any]:
     return {name: _decode(attribute) for name, attribute in item.items()}
 
 
+def set_expression(paths: Iterable[str]) -> str:
+    """Return the expression that sets attributes, or members of maps, to the values of a name."""
+    return "SET " + ", ".join(f"#{path.replace('.', '.#')} = {_value_name(path)}" for path in paths)
+
+
 def build_update(
-    key: Item, expression: str, condition: str, values: Mapping[str, Any] | None = None
+    key: Item, expression: str, values: Mapping[str, Any], condition: str | None = None
 ) -> Update:
-    """Return an update; `#name` in its expressions is the attribute `name`."""
-    update = {"Key": key, "UpdateExpression": expression, "ConditionExpression": condition}
-    names = re.findall(r"#(\w+)", expression + condition)
-    update["ExpressionAttributeNames"] = {f"#{name}": name for name in names}
-    update["ExpressionAttributeValues"] = encode_item(values or {})
-    return update
+    """Return an update; its expressions have `#name` for attributes and `:name` for values."""
+    update = {
+        "Key": key,
+        "UpdateExpression": expression,
+        "ExpressionAttributeNames": {
+            f"#{name}": name for name in re.findall(r"#(\w+)", f"{expression} {condition}")
+        },
+        "ExpressionAttributeValues": encode_item(
+            {_value_name(path): value for path, value in values.items()}
+        ),
+    }
+    return update | ({"ConditionExpression": condition} if condition else {})
+
+
+def _value_name(path: str) -> str:
+    return f":{path.replace('.', '_')}"
 
 
 def _decode(attribute: Mapping[str, Any]) -> Any:

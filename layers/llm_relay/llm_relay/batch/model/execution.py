@@ -9,14 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from llm_relay.batch.model import record
 from llm_relay.batch.model.names import INBOX, OPERATOR, OUTBOX, new_id
-from llm_relay.batch.model.record import (
-    WINDOW_SECONDS,
-    Batch,
-    Document,
-    StoredFile,
-    retention_seconds,
-)
+from llm_relay.batch.model.record import Batch, Document, StoredFile
 from llm_relay.core.client import Client
 from llm_relay.core.error_log import log_internal_error
 
@@ -30,63 +25,55 @@ class StepFailed(Exception):  # noqa: N818 - Step Functions shows this name to t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxObject:
-    """An object from S3's event; a repeated event gives the same ids."""
+    """An object from S3's event and the id of its batch; a repeated event gives the same id."""
 
     key: str
     size: int
-    version: str  # differs between objects that were put under the same key
     etag: str | None  # in quotation marks, as requests have it
-    created_at: float  # seconds since the epoch
+    batch_id: str
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> InboxObject:
         """Return the object of S3's "Object Created" event, as EventBridge delivers it."""
         found = event["detail"]["object"]
+        key, etag = found["key"], found.get("etag")
+        version = found.get("sequencer") or etag or ""  # another object may have had the same key
+        created_at = datetime.fromisoformat(event["time"]).timestamp()
         return cls(
-            key=found["key"],
+            key=key,
             size=int(found.get("size", 0)),
-            version=found.get("sequencer") or found.get("etag", ""),
-            etag=f'"{found["etag"]}"' if found.get("etag") else None,
-            created_at=datetime.fromisoformat(event["time"]).timestamp(),
+            etag=f'"{etag}"' if etag else None,
+            batch_id=new_id("batch_", f"{key} {version}", created_at),
         )
-
-    @property
-    def batch_id(self) -> str:
-        """The id of its batch."""
-        return new_id("batch_", f"{self.key} {self.version}", self.created_at)
 
     def register(self, store: Store) -> None:
         """Add the records of the file and its batch unless they exist; ignore folders."""
-        if self.key.startswith(INBOX) and not self.key.endswith("/"):
-            file = self._file()
-            store.add(file)
-            store.add(self._batch(file))
-
-    def _file(self) -> StoredFile:
-        now = int(time.time())
-        return StoredFile(
+        if not self.key.startswith(INBOX) or self.key.endswith("/"):
+            return
+        now, path = int(time.time()), self.key.removeprefix(INBOX).removesuffix(".jsonl")
+        file = StoredFile(
             id=self.batch_id.replace("batch_", "file-", 1),
             owner=OPERATOR,
             filename=self.key.rpartition("/")[2],
             bytes=self.size,
             key=self.key,
             created_at=now,
-            expires_at=now + retention_seconds(),
+            expires_at=now + record.retention_seconds(),
         )
-
-    def _batch(self, file: StoredFile) -> Batch:
-        path = self.key.removeprefix(INBOX).removesuffix(".jsonl")
-        return Batch(
-            id=self.batch_id,
-            owner=OPERATOR,
-            client=Client(id="", key_id=OPERATOR),
-            endpoint="",  # the plan takes it from the first row
-            input_file_id=file.id,
-            input_key=self.key,
-            input_etag=self.etag,
-            results=f"{OUTBOX}{path}/{self.batch_id}/",
-            created_at=file.created_at,
-            expires_at=file.created_at + WINDOW_SECONDS,
+        store.add(file)
+        store.add(
+            Batch(
+                id=self.batch_id,
+                owner=OPERATOR,
+                client=Client(id="", key_id=OPERATOR),
+                endpoint="",  # the plan takes it from the first row
+                input_file_id=file.id,
+                input_key=self.key,
+                input_etag=self.etag,
+                results=f"{OUTBOX}{path}/{self.batch_id}/",
+                created_at=now,
+                expires_at=now + record.WINDOW_SECONDS,
+            )
         )
 
 

@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from llm_relay.aws.dynamodb import Item, Table, Update, dynamodb
-from llm_relay.batch.model.codec import build_update, decode_item
+from llm_relay.aws.dynamodb import Item, Table
+from llm_relay.batch.model.codec import build_update, decode_item, set_expression
 from llm_relay.batch.model.store import RECORD_TTL_SECONDS
 from llm_relay.billing.ledger_account import Reservation
 
 LEASE_SECONDS = 15
 # Upper bound on the clock difference between two machines.
 _SKEW_SECONDS = 1.0
+
+# The SDK may repeat an update whose reply was lost; then the holder is this worker.
+_IS_FREE = "attribute_not_exists(#until) OR #until <= :now OR #holder = :holder"
+# The fields of a RowsReservation and of its Reservation that are stored.
+_ROWS_FIELDS = ("attempt", "first_row", "last_row", "model")
+_RESERVATION_FIELDS = ("client", "period", "day", "nanos", "expires_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +55,27 @@ class Lease:
 
 
 class Leases:
-    """The leases of all batches; `client` creates the DynamoDB client."""
+    """The leases of all batches."""
 
-    def __init__(self, table: str, client: Callable[[], Any] = dynamodb) -> None:
-        self._table = Table(table, client)
+    def __init__(self, table: str) -> None:
+        self._table = Table(table)
 
     def acquire(self, batch_id: str, chunk: int) -> Lease | int:
         """Return the lease, or the seconds until another worker's lease expires."""
         now, valid_until = int(time.time()), _valid_until()
         holder = secrets.token_hex(8)
-        done, item = self._table.update(_acquire_update(_key(batch_id, chunk), holder, now))
+        values = {"until": now + LEASE_SECONDS, "holder": holder, "ttl": now + RECORD_TTL_SECONDS}
+        change = set_expression(values) + (
+            ", #generation = if_not_exists(#generation, :zero) + :one"
+            # Counted before the crash; reset when the worker releases the lease.
+            ", #deaths = if_not_exists(#deaths, :zero) + :one"
+            ", #holds = if_not_exists(#holds, :none)"
+            ", #completed = if_not_exists(#completed, :zero)"
+            ", #failed = if_not_exists(#failed, :zero)"
+        )
+        values |= {"now": now, "zero": 0, "one": 1, "none": {}}
+        update = build_update(_key(batch_id, chunk), change, values, _IS_FREE)
+        done, item = self._table.update(update)
         stored = decode_item(item or {})
         if not done:
             return max(1, int(stored["until"]) - now)
@@ -80,26 +97,26 @@ class Leases:
         An expired lease can be renewed unless another worker has acquired the chunk since.
         """
         valid_until, until = _valid_until(), int(time.time()) + LEASE_SECONDS
-        values = {":until": until, ":completed": completed, ":failed": failed}
-        change = "SET #until = :until, #completed = :completed, #failed = :failed"
-        return valid_until if self._update(lease, change, values) else None
+        values = {"until": until, "completed": completed, "failed": failed}
+        return valid_until if self._update(lease, set_expression(values), values) else None
 
     def release(self, lease: Lease) -> None:
         """Free the chunk for other workers and reset its crash count."""
-        self._update(lease, "SET #until = :zero, #deaths = :zero", {":zero": 0})
+        values = {"until": 0, "deaths": 0}
+        self._update(lease, set_expression(values), values)
 
     def add_reservation(self, lease: Lease, rows: RowsReservation) -> bool:
         """Record a reservation in the lease; return False if the lease is lost."""
-        change = f"SET #holds.#{rows.reservation.name} = :rows"
-        return self._update(lease, change, {":rows": _encode(rows)})
+        values = {f"holds.{rows.reservation.name}": _encode(rows)}
+        return self._update(lease, set_expression(values), values)
 
     def remove_reservation(self, lease: Lease, name: str) -> None:
         """Remove a settled reservation from the lease."""
         self._update(lease, f"REMOVE #holds.#{name}", {})
 
-    def _update(self, lease: Lease, change: str, values: dict[str, Any]) -> bool:
-        key, values = _key(lease.batch, lease.chunk), values | {":holder": lease.holder}
-        return self._table.update(build_update(key, change, "#holder = :holder", values))[0]
+    def _update(self, lease: Lease, change: str, values: Mapping[str, Any]) -> bool:
+        key, values = _key(lease.batch, lease.chunk), {**values, "holder": lease.holder}
+        return self._table.update(build_update(key, change, values, "#holder = :holder"))[0]
 
 
 def leased_until(table: str, batch_id: str, now: float) -> int:
@@ -114,60 +131,17 @@ def chunks_with_reservations(table: str, batch_id: str) -> set[int]:
     return {int(item["sk"]["S"]) for item in items if item["holds"]["M"]}
 
 
-def _acquire_update(key: Item, holder: str, now: int) -> Update:
-    return build_update(
-        key,
-        "SET #until = :until, #holder = :holder, #ttl = :ttl, "
-        "#generation = if_not_exists(#generation, :zero) + :one, "
-        # Counted before the crash; reset when the worker releases the lease.
-        "#deaths = if_not_exists(#deaths, :zero) + :one, "
-        "#holds = if_not_exists(#holds, :none), "
-        "#completed = if_not_exists(#completed, :zero), "
-        "#failed = if_not_exists(#failed, :zero)",
-        # The SDK may repeat an update whose reply was lost; then the holder is this worker.
-        "attribute_not_exists(#until) OR #until <= :now OR #holder = :holder",
-        {
-            ":until": now + LEASE_SECONDS,
-            ":now": now,
-            ":ttl": now + RECORD_TTL_SECONDS,
-            ":zero": 0,
-            ":one": 1,
-            ":holder": holder,
-            ":none": {},
-        },
-    )
-
-
 def _encode(rows: RowsReservation) -> dict[str, Any]:
-    reservation = rows.reservation
-    return {
-        "client": reservation.client,
-        "period": reservation.period,
-        "day": reservation.day,
-        "nanos": reservation.nanos,
-        "until": reservation.expires_at,
-        "generation": rows.attempt,
-        "first_row": rows.first_row,
-        "last_row": rows.last_row,
-        "model": rows.model,
-    }
+    values = {name: getattr(rows.reservation, name) for name in _RESERVATION_FIELDS}
+    values |= {name: getattr(rows, name) for name in _ROWS_FIELDS}
+    values["until"], values["generation"] = values.pop("expires_at"), values.pop("attempt")
+    return values
 
 
 def _decode(name: str, stored: Mapping[str, Any]) -> RowsReservation:
-    return RowsReservation(
-        reservation=Reservation(
-            name=name,
-            expires_at=stored["until"],
-            client=stored["client"],
-            period=stored["period"],
-            day=stored["day"],
-            nanos=stored["nanos"],
-        ),
-        attempt=stored["generation"],
-        first_row=stored["first_row"],
-        last_row=stored["last_row"],
-        model=stored["model"],
-    )
+    values = {**stored, "expires_at": stored["until"], "attempt": stored["generation"]}
+    reservation = Reservation(name=name, **{each: values[each] for each in _RESERVATION_FIELDS})
+    return RowsReservation(reservation=reservation, **{each: values[each] for each in _ROWS_FIELDS})
 
 
 def _valid_until() -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from llm_relay.batch.model.record import Batch
+    from llm_relay.core.client import Client
 
 INBOX = "inbox/"
 OUTBOX = "outbox/"
@@ -29,6 +30,11 @@ def new_id(prefix: str, seed: str | None = None, now: float | None = None) -> st
     milliseconds = int((time.time() if now is None else now) * 1000)
     tail = hashlib.sha256(seed.encode()).hexdigest() if seed else secrets.token_hex()
     return f"{prefix}{milliseconds:0{_TIME_DIGITS}x}{tail[:_RANDOM_CHARACTERS]}"
+
+
+def owner_id(client: Client) -> str:
+    """Return the owner of a client's records, which stays the same when its key is rotated."""
+    return client.id or client.key_id
 
 
 def upload_key(owner: str, file_id: str) -> str:

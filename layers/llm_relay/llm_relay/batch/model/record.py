@@ -126,9 +126,9 @@ def error_entry(
 
 
 def retention_seconds(requested: int | None = None, days: int | None = None) -> int:
-    """Return the lifetime of a file: as requested, and at most that of the bucket's objects.
+    """Return the lifetime of a file: as requested, but at most `days`.
 
-    The bucket's is `days`, or by default the environment's CONTENT_RETENTION_DAYS.
+    The default of `days`, the lifetime of the bucket's objects, is CONTENT_RETENTION_DAYS.
     """
     limit = (days or int(os.environ.get("CONTENT_RETENTION_DAYS", "30"))) * 86_400
     return min(requested or limit, limit)

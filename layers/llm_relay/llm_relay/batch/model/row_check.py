@@ -23,7 +23,7 @@ from llm_relay.validation import model_limits
 from llm_relay.validation.fields import short
 
 if TYPE_CHECKING:
-    from llm_relay.batch.model.lines import Line
+    from llm_relay.batch.model.input_file import Line
     from llm_relay.core.client import Client
 
     # Returns the entry of a model in the provider's list, if it has one.
@@ -153,24 +153,21 @@ def _parse_object(line: Line) -> dict[str, Any]:
     try:
         document = parse(line.text)
     except UnicodeDecodeError:
-        raise InvalidLine(
-            "invalid_utf8", "The line is not UTF-8. Save the file as UTF-8."
-        ) from None
+        why = "The line is not UTF-8. Save the file as UTF-8."
+        raise InvalidLine("invalid_utf8", why) from None
     except UnsafeJsonError as error:
         raise InvalidLine("invalid_json_line", f"The line {error}.") from None
     except ValueError:
         why = f"The line is not valid JSON. Send one object per line, such as {_EXAMPLE}."
         raise InvalidLine("invalid_json_line", why) from None
     if not isinstance(document, dict):
-        raise InvalidLine(
-            "invalid_json_line", f"The line must be a JSON object, such as {_EXAMPLE}."
-        )
+        why = f"The line must be a JSON object, such as {_EXAMPLE}."
+        raise InvalidLine("invalid_json_line", why)
     return document
 
 
 def _reject_field(document: Mapping[str, Any], name: str, expected: str) -> NoReturn:
-    is_given = document.get(name) is not None
-    code = f"invalid_{name}" if is_given else "missing_required_parameter"
-    raise InvalidLine(
-        code, f"'{name}' {'must be' if is_given else 'is missing. Send'} {expected}.", name
-    )
+    if document.get(name) is None:
+        why = f"'{name}' is missing. Send {expected}."
+        raise InvalidLine("missing_required_parameter", why, name)
+    raise InvalidLine(f"invalid_{name}", f"'{name}' must be {expected}.", name)

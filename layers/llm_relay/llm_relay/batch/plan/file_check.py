@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.batch.model.manifest import Chunk
+from llm_relay.batch.model.input_file import Chunk
 from llm_relay.batch.model.record import error_entry
 from llm_relay.batch.model.row_check import BatchRow, InvalidLine, RowChecker
 from llm_relay.validation.fields import short
 
 if TYPE_CHECKING:
-    from llm_relay.batch.model.lines import Line
+    from llm_relay.batch.model.input_file import Line
 
 MAX_ROWS = 1_000_000
 ROWS_PER_CHUNK = 2_000

@@ -14,8 +14,7 @@ from aws_lambda_powertools import Logger
 from llm_relay.api.relay import provider_router
 from llm_relay.batch.finalize.notify import publish_end
 from llm_relay.batch.model.execution import batch_reference, run_step
-from llm_relay.batch.model.lines import read_blocks, read_lines
-from llm_relay.batch.model.manifest import format_manifest
+from llm_relay.batch.model.input_file import format_manifest, read_blocks, read_lines
 from llm_relay.batch.model.names import manifest_key
 from llm_relay.batch.model.record import FAILED, IN_PROGRESS, VALIDATING, Batch, Document
 from llm_relay.batch.model.row_check import InvalidLine, ProviderRules, RowChecker

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from llm_relay.aws.dynamodb import Table
 from llm_relay.batch.model.leases import Lease, Leases, RowsReservation
-from llm_relay.batch.model.result_lines import response_model
+from llm_relay.batch.model.results import RowResult, response_model
 from llm_relay.batch.worker.chunk_task import ReservedRows, Row
 from llm_relay.billing.budget_periods import period_at
 from llm_relay.billing.ledger import ledger, settle_reservation
@@ -24,7 +24,6 @@ from llm_relay.core.usage import Usage
 if TYPE_CHECKING:
     from collections import deque
 
-    from llm_relay.batch.model.parts import RowResult
     from llm_relay.core.client import Client
 
 ROWS_PER_RESERVATION = 256

@@ -17,7 +17,7 @@ from llm_relay.core.errors import POSSIBLY_BILLED, InternalError, RelayError
 from llm_relay.providers.client import AttemptTracker
 
 if TYPE_CHECKING:
-    from llm_relay.batch.model.parts import RowResult
+    from llm_relay.batch.model.results import RowResult
     from llm_relay.batch.worker.chunk_task import Row, StopSignal
     from llm_relay.batch.worker.result_recorder import ResultRecorder
     from llm_relay.batch.worker.retry_policy import RetryPolicy

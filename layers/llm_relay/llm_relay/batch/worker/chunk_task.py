@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from llm_relay.batch.model.input_file import Chunk
 from llm_relay.batch.model.leases import LEASE_SECONDS, Lease, RowsReservation
-from llm_relay.batch.model.manifest import Chunk
 
 if TYPE_CHECKING:
-    from llm_relay.batch.model.parts import RowResult
     from llm_relay.batch.model.record import Batch
+    from llm_relay.batch.model.results import RowResult
     from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
     from llm_relay.core.deadline import Deadline
     from llm_relay.core.errors import RelayError

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from llm_relay.batch.model.parts import RowResult, format_part
+from llm_relay.batch.model.results import RowResult, format_part
 from llm_relay.core.error_log import log_internal_error
 
 if TYPE_CHECKING:

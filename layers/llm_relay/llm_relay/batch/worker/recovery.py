@@ -6,10 +6,10 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from llm_relay.batch.model.input_file import Chunk, parse_manifest
 from llm_relay.batch.model.leases import Lease, Leases, chunks_with_reservations
-from llm_relay.batch.model.manifest import Chunk, parse_manifest
 from llm_relay.batch.model.names import manifest_key, parts_prefix
-from llm_relay.batch.model.parts import ResultTotals, RowResult, parse_part, read_parts
+from llm_relay.batch.model.results import ResultTotals, RowResult, parse_part, read_parts
 from llm_relay.batch.worker.budget import settle_abandoned
 
 if TYPE_CHECKING:

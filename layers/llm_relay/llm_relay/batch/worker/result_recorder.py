@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from llm_relay.api.relay import LISTING_TIMEOUT_SECONDS, provider_router
-from llm_relay.batch.model.parts import ResultTotals, RowResult
-from llm_relay.batch.model.result_lines import error_result, success_result
+from llm_relay.batch.model.results import ResultTotals, RowResult, error_result, success_result
 from llm_relay.billing.money import nanos_from_usd, usd_from_nanos
 from llm_relay.billing.prices import with_cost
 from llm_relay.core.deadline import Deadline

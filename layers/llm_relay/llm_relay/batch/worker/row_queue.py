@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from llm_relay.batch.model.lines import InputChanged
+from llm_relay.batch.model.input_file import InputChanged
 from llm_relay.batch.worker.budget import BudgetReservations, LeaseLost
 from llm_relay.batch.worker.chunk_task import INPUT_CHANGED, LEASE_LOST, Row, StopSignal
 from llm_relay.core.error_log import log_internal_error

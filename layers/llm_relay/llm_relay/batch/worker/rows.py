@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.api.relay import LISTING_TIMEOUT_SECONDS, provider_router
-from llm_relay.batch.model.lines import read_chunk
-from llm_relay.batch.model.result_lines import error_result
+from llm_relay.batch.model.input_file import read_chunk
+from llm_relay.batch.model.results import error_result
 from llm_relay.batch.model.row_check import InvalidLine, parse_row
 from llm_relay.batch.worker.chunk_task import Row
 from llm_relay.billing.admission import Admission, admit, merge_admissions
@@ -19,9 +19,9 @@ from llm_relay.validation import model_limits
 
 if TYPE_CHECKING:
     from llm_relay.aws.s3 import Bucket
-    from llm_relay.batch.model.manifest import Chunk
-    from llm_relay.batch.model.parts import RowResult
+    from llm_relay.batch.model.input_file import Chunk
     from llm_relay.batch.model.record import Batch
+    from llm_relay.batch.model.results import RowResult
     from llm_relay.providers.provider import Provider
 
 

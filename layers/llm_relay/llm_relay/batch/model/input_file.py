@@ -1,16 +1,18 @@
-"""Splits a JSONL file into lines with their positions, in constant memory."""
+"""The JSONL file of a batch: its lines, read in constant memory, and its chunks of rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from llm_relay.core.json_codec import compact
 
 if TYPE_CHECKING:
     from _typeshed import SupportsRead
 
     from llm_relay.aws.s3 import Bucket
-    from llm_relay.batch.model.manifest import Chunk
     from llm_relay.batch.model.record import Batch
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
@@ -37,17 +39,41 @@ class Line:
     is_too_long: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """The rows of one worker: bytes `start` to `end` (not included) of the file."""
+
+    number: int
+    start: int
+    end: int
+    first_row: int  # counted from 0 over the whole file, without blank lines
+    rows: int
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Chunk:
+        """Return the chunk in an entry of the manifest, or in a worker's input."""
+        return cls(**{name: int(document[name]) for name in cls.__slots__})
+
+
+def format_manifest(chunks: Iterable[Chunk]) -> bytes:
+    """Return the chunks as a JSON list, the format of Step Functions' ItemReader."""
+    return compact([asdict(chunk) for chunk in chunks])
+
+
+def parse_manifest(text: bytes) -> list[Chunk]:
+    """Return the chunks of a manifest."""
+    return [Chunk.from_document(each) for each in json.loads(text)]
+
+
 def read_blocks(source: SupportsRead[bytes]) -> Iterator[bytes]:
     """Return the content of an open file or S3 object in blocks of a megabyte."""
     return iter(lambda: source.read(_BLOCK_BYTES), b"")
 
 
-def read_lines(
-    blocks: Iterable[bytes], *, start: int = 0, first_row: int = 0, first_number: int = 1
-) -> Iterator[Line]:
+def read_lines(blocks: Iterable[bytes], *, start: int = 0, first_row: int = 0) -> Iterator[Line]:
     """Yield the lines of a file, or of the part of it that begins at byte `start`."""
     row, end = first_row, start
-    for number, (text, length) in enumerate(_split(blocks), first_number):
+    for number, (text, length) in enumerate(_split(blocks), 1):
         begin, end = end, end + length
         if begin == 0 and text.startswith(_BYTE_ORDER_MARK):
             begin, text = len(_BYTE_ORDER_MARK), text[len(_BYTE_ORDER_MARK) :]  # noqa: PLW2901
