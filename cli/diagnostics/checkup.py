@@ -17,7 +17,7 @@ from cli.diagnostics.http_checks import HttpChecks
 from cli.diagnostics.stack_checks import alarms, batches, queues, stack_status
 from cli.diagnostics.timeouts import time_outs
 from llm_relay.diagnostics.checklist import Checklist, Finding, fail, not_checked, ok
-from llm_relay.diagnostics.list_fixes import IN_LIST
+from llm_relay.diagnostics.inspection import IN_LIST
 from llm_relay.diagnostics.provider_findings import SET_KEY, SET_URL
 
 MAY_NOT = ("AccessDenied", "AuthorizationError", "UnauthorizedOperation")

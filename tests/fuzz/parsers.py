@@ -23,7 +23,7 @@ from llm_relay.providers.refusal import error_object, refusal_of
 from llm_relay.streaming.chat import ChatNormalizer
 from llm_relay.streaming.responses.normalizer import ResponsesNormalizer
 from llm_relay.streaming.sse import FrameBuffer, split_frames, without_harmful_lines
-from llm_relay.transport.body_framing import BodyFraming, ChunkedFraming, PlainFraming
+from llm_relay.transport.body_reader import BodyFraming, ChunkedFraming, PlainFraming
 from llm_relay.validation.fields import body_object
 from tests.support.sse_payloads import payloads
 

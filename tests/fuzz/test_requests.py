@@ -42,7 +42,7 @@ def sent(endpoint: Endpoint, dialect: Dialect, body: dict[str, Any]) -> dict[str
     """A request as the provider gets it."""
     translation = Translation(dialect, json.dumps(body).encode(), body)
     endpoint.translate(translation)
-    return body_object(translation.result().text)
+    return body_object(translation.text)
 
 
 def check(endpoint: Endpoint, dialect: Dialect, body: dict[str, Any]) -> None:

@@ -68,9 +68,9 @@ def pair(environment: pytest.MonkeyPatch, accounts: Accounts, aws: str) -> Itera
         for provider, arn, word in zip((first, second), arns, ("first", "second"), strict=True):
             entry = {"name": f"{word}-{number}", "base_url": provider.base_url, "secret_arn": arn}
             found.entries.append(entry)
-        circuit_breaker.reset_circuit_breakers()
+        circuit_breaker.circuit_store.cache_clear()
         found.say()
         yield found
-        circuit_breaker.reset_circuit_breakers()
+        circuit_breaker.circuit_store.cache_clear()
         relay.provider_router.cache_clear()
     client.close()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from cli.diagnostics.checkup import with_local_fix
 from llm_relay.core.deadline import Deadline
-from llm_relay.diagnostics.list_fixes import with_list_fixes
+from llm_relay.diagnostics.inspection import with_list_fixes
 from llm_relay.diagnostics.provider_findings import base_url
 from llm_relay.diagnostics.provider_probe import probe_provider
-from llm_relay.providers.provider_list import ProviderEntry
-from llm_relay.providers.settings import ProviderSettings
+from llm_relay.providers.settings import ProviderSettings, provider_settings
 
 if TYPE_CHECKING:
     from llm_relay.diagnostics.checklist import Finding
@@ -34,9 +34,9 @@ def test_a_provider_that_is_not_there_is_mended_by_a_restart() -> None:
 
 
 def test_one_of_a_list_is_mended_in_the_list() -> None:
-    here = with_local_fix(
-        with_list_fixes(not_there(), ProviderEntry(name="dead", base_url=CLOSED_PORT))
-    )
+    entries = json.dumps([{"name": "dead", "base_url": CLOSED_PORT}])
+    [listed] = provider_settings({"PROVIDERS": entries})
+    here = with_local_fix(with_list_fixes(not_there(), listed))
     assert "set base_url of 'dead' in the list" in (here.fix or "")
     assert "PROVIDERS='[...]' make run" in (here.fix or "")
     for words in ("sam deploy", "UPSTREAM_BASE_URL", "Providers"):

@@ -43,7 +43,7 @@ UNPRICED = LISTED | {"pricing": None}
 def name(entries: list[dict[str, Any]], environment: pytest.MonkeyPatch) -> None:
     environment.setenv("PROVIDERS", json.dumps(entries))
     relay.provider_router.cache_clear()
-    circuit_breaker.reset_circuit_breakers()
+    circuit_breaker.circuit_store.cache_clear()
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def first(
         entries = [{"name": n, "base_url": u} for n, u in zip(names, urls, strict=True)]
         name(entries, worker_setup.world.environment)
         yield provider
-        circuit_breaker.reset_circuit_breakers()
+        circuit_breaker.circuit_store.cache_clear()
 
 
 def answered_by(work: ChunkRun) -> list[tuple[int, str]]:

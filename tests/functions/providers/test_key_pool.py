@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from llm_relay.providers.key_pool import RETIRED_SECONDS, KeyPool
+from llm_relay.providers.settings import ProviderSettings
 from tests.support.payloads import COMPLETION, QUESTION
 from tests.support.scripted_provider import RESET, Script, whole
 
@@ -244,10 +245,15 @@ def test_no_key_is_in_an_answer_or_the_log(
     assert [key for key in (A, B) if key in shown] == []
 
 
+def pool_of(*keys: str, clock: Callable[[], float] = time.monotonic) -> KeyPool:
+    pool = KeyPool(ProviderSettings.from_mapping({}), lambda: None, clock)
+    pool.keys = [*keys]
+    return pool
+
+
 def test_a_retired_key_is_back_after_its_time() -> None:
     now = [1000.0]
-    pool = KeyPool(lambda: now[0])
-    pool.keys = [A, B]
+    pool = pool_of(A, B, clock=lambda: now[0])
     pool.retire(A)
     now[0] += RETIRED_SECONDS - 1
     assert pool.active() == [B]
@@ -256,8 +262,7 @@ def test_a_retired_key_is_back_after_its_time() -> None:
 
 
 def test_a_key_stays_retired_when_the_secret_is_read_again() -> None:
-    pool = KeyPool()
-    pool.keys = [A, B]
+    pool = pool_of(A, B)
     pool.retire(A)
     pool.keys = [C, A]
     assert pool.active() == [C]

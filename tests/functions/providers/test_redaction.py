@@ -12,7 +12,7 @@ from llm_relay.core.deadline import Deadline
 from llm_relay.core.errors import ProviderRefused
 from llm_relay.endpoints.chat import ChatCompletions
 from llm_relay.providers.client import AttemptTracker
-from llm_relay.providers.completion import CompletionCall
+from llm_relay.providers.completion import complete
 from tests.support.payloads import (
     CREATED,
     DONE,
@@ -78,11 +78,10 @@ def test_a_refusal_of_a_batch_s_row_is_reported_without_the_key(
     provider: ScriptedProvider, answer: Script
 ) -> None:
     provider.scripts = [answer]
-    completion_call = CompletionCall(relay.provider_router(), ChatCompletions())
+    router, deadline = relay.provider_router(), Deadline.after(30)
+    bodies = {router.named(None): QUESTION}
     with pytest.raises(ProviderRefused) as caught:
-        completion_call.call(
-            {relay.provider_router().named(None): QUESTION}, Deadline.after(30), AttemptTracker()
-        )
+        complete(router, ChatCompletions(), bodies, deadline, AttemptTracker())
     without_key(caught.value.body())
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llm_relay.providers.error_hints import with_hint
+from llm_relay.providers.refusal import with_hint
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.errors import UpstreamFailed
 from llm_relay.providers.client import AttemptTracker
-from llm_relay.providers.model_catalog import ModelCatalog
+from llm_relay.providers.provider import ModelCatalog
 
 
 class Clock:

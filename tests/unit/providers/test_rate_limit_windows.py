@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from llm_relay.providers.rate_limit.tracker import RateLimitTracker
-from llm_relay.providers.rate_limit.window import RateLimitWindow
+from llm_relay.providers.rate_limit.tracker import RateLimitTracker, RateLimitWindow
 
 
 class Clock:

@@ -8,11 +8,8 @@ from email.utils import format_datetime
 import pytest
 
 from llm_relay.core.http_status import is_retryable
-from llm_relay.providers.retry_policy import (
-    MAX_BACKOFF_SECONDS,
-    retry_after_seconds,
-    wait_seconds,
-)
+from llm_relay.providers.client import MAX_BACKOFF_SECONDS, wait_seconds
+from llm_relay.providers.rate_limit.headers import retry_after_seconds
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_relay.providers.settings import ProviderKeySettings, ProviderSettings
+from llm_relay.providers.settings import ProviderSettings
 from llm_relay.transport.settings import with_version
 
 
@@ -45,6 +45,6 @@ def test_a_number_that_is_none_is_a_value_error() -> None:
 
 def test_a_key_in_the_environment_is_not_even_read_outside_sam_local() -> None:
     environ = {"PROVIDER_KEY_SECRET_ARN": "arn", "ABLIT_KEY": "ak_x"}
-    assert ProviderKeySettings.from_mapping(environ).key_for_sam_local is None
-    local = ProviderKeySettings.from_mapping(environ | {"AWS_SAM_LOCAL": "true"})
+    assert ProviderSettings.from_mapping(environ).key_for_sam_local is None
+    local = ProviderSettings.from_mapping(environ | {"AWS_SAM_LOCAL": "true"})
     assert local.key_for_sam_local == "ak_x"

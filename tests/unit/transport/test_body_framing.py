@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llm_relay.transport.body_framing import ChunkedFraming, PlainFraming
+from llm_relay.transport.body_reader import ChunkedFraming, PlainFraming
 
 if TYPE_CHECKING:
-    from llm_relay.transport.body_framing import BodyFraming
+    from llm_relay.transport.body_reader import BodyFraming
 
 FIRST, SECOND = b'data: {"a":1}\n\n', b"5\r\nnot a size\r\n\r\n0\r\n\r\n"
 CHUNKS = b"F\r\n%b\r\n%x;a=b\r\n%b\r\n" % (FIRST, len(SECOND), SECOND)

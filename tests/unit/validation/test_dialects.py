@@ -71,7 +71,7 @@ def send(endpoint: Endpoint, body: dict[str, Any]) -> bytes:
     for streamed in (b'data: {"id": "x"}\n\n', b"data: [DONE]\n\n"):
         endpoint.watch(body, OPENAI).normalize(streamed)
     json.dumps(endpoint.whole({"choices": [{}], "output": [{}]}, body))
-    return translation.result().text
+    return translation.text
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_what_a_strict_dialect_refuses_is_passed_on_as_it_came(fields: dict[str,
     endpoint.check_details(body, OPENAI)
     translation = Translation(OPENAI, b"as it came", body)
     endpoint.translate(translation)
-    assert translation.result().text == b"as it came"
+    assert translation.text == b"as it came"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ from llm_relay.core.errors import InternalError
 from llm_relay.core.json_codec import compact
 from llm_relay.providers.completion import parse_completion
 from llm_relay.providers.refusal import forwarded_headers
-from llm_relay.providers.router import ProviderRouter, router_from
+from llm_relay.providers.router import ProviderRouter
+from llm_relay.providers.settings import provider_settings
 from llm_relay.streaming.streaming_body import StreamingBody
 from llm_relay.transport.http_transport import HttpReply, HttpRequest
 from llm_relay.validation import model_limits
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from llm_relay.core.usage import Usage
     from llm_relay.endpoints.endpoint import Endpoint
     from llm_relay.observability.call_record import CallRecord
-    from llm_relay.providers.dialects.translation import TranslatedRequest
+    from llm_relay.providers.dialects.translation import Translation
     from llm_relay.providers.provider import Provider
 
 # Reserved from the function's time, to answer when the provider takes all the rest.
@@ -55,7 +56,7 @@ Document = dict[str, Any]
 def provider_router() -> ProviderRouter:
     """Return the providers of this environment, made on first use."""
     try:
-        return router_from(os.environ)
+        return ProviderRouter(provider_settings(os.environ))
     except ValueError as error:
         raise InternalError(
             f"The relay's settings are wrong: {error}. The operator of this endpoint must fix them."
@@ -75,7 +76,7 @@ class Relay:
         self._settings = provider_router().settings
         self._first_byte_deadline = deadline.within(self._settings.first_byte_seconds)
         self._model = ""  # as requested
-        self._requests: dict[Provider, tuple[TranslatedRequest, Document]] = {}
+        self._requests: dict[Provider, tuple[Translation, Document]] = {}
 
     def answer(self, text: bytes) -> HttpAnswer:
         """Return the provider's answer; a RelayError if there is none."""

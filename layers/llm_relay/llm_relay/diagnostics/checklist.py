@@ -41,13 +41,12 @@ class Checklist:
 
     def run(self, name: str, check: Callable[[], Finding], *required: str) -> None:
         """Run a check, unless one that it requires did not pass."""
-        failed = next((other for other in required if not self.passed(other)), None)
-        self.findings[name] = not_checked(f"it needs '{failed}'") if failed else check()
-
-    def passed(self, name: str) -> bool:
-        """Tell whether a check passed, with or without a warning; one that was not run has."""
-        finding = self.findings.get(name)
-        return finding is None or finding.state in (OK, WARN)
+        found = self.findings
+        failed = (
+            each for each in required if each in found and found[each].state not in (OK, WARN)
+        )
+        missing = next(failed, None)
+        found[name] = not_checked(f"it needs '{missing}'") if missing else check()
 
     def document(self) -> dict[str, Any]:
         """Return all findings as JSON; a stack with warnings is healthy."""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from llm_relay.core.defaults import object_in, text_in
 from llm_relay.diagnostics.checklist import Finding, fail, not_checked, ok, warn
 from llm_relay.diagnostics.measurements import WARN_SKEW_SECONDS, clock_skew, describe_skew
-from llm_relay.providers.error_hints import with_hint
+from llm_relay.providers.refusal import with_hint
 
 if TYPE_CHECKING:
     from llm_relay.diagnostics.provider_probe import ProbeResult, ProviderProbe
@@ -34,8 +34,9 @@ def base_url(probe: ProviderProbe) -> Finding:
     if statuses <= _NOT_FOUND and not knows_models:
         fix = f"The base URL is the part before /chat/completions, usually up to /v1. {SET_URL}"
         return fail(f"{url} answers {min(statuses)}: there is no such API.", fix)
-    if all(_is_not_from_api(answer) for answer in answers):
-        return _not_an_api(url, answers[0])
+    faults = [_not_an_api(url, answer) for answer in answers]
+    if faults[0] and all(faults):
+        return faults[0]
     if urlsplit(url).scheme != "https" and urlsplit(url).hostname not in _LOOPBACK:
         return warn(f"{url} is not https: others can read the key in transit.", SET_URL)
     return ok(f"{url} answers in {answers[0].seconds * 1000:.0f} ms")
@@ -77,7 +78,7 @@ def model(probe: ProviderProbe) -> Finding:
     """Check that the model exists, is open to the key, and answers."""
     if probe.model is None:
         return fail("No model is named, and the provider lists none.", "Name one with --model.")
-    entry = next((each for each in probe.models if each.get("id") == probe.model), {})
+    entry = next((each for each in probe.listing.models if each.get("id") == probe.model), {})
     access = object_in(entry, "access")
     if access.get("locked") is True or access.get("available") is False:
         missing = ", ".join(map(str, access.get("missing_requirements") or [])) or "not reported"
@@ -161,17 +162,17 @@ def _numbers(results: list[ProbeResult], status: int) -> list[str]:
     return [str(number) for number, each in enumerate(results, 1) if each.status == status]
 
 
-def _is_not_from_api(answer: ProbeResult) -> bool:
-    is_empty = answer.is_success and not answer.document and answer.timing is None
-    is_redirect = HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST
-    return is_empty or is_redirect or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-
-
-def _not_an_api(url: str, answer: ProbeResult) -> Finding:
+def _not_an_api(url: str, answer: ProbeResult) -> Finding | None:
+    """Return why an answer does not come from a working API; None if it may."""
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         says = f"{url} answers with a server error ({answer.status}). {answer.error_message}"
         return fail(says, "Look at the provider's status page, and try again later.")
-    kind = "a redirect" if answer.status != HTTPStatus.OK else "no JSON, as a web site does"
+    if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
+        kind = "a redirect"
+    elif answer.is_success and not answer.document and answer.timing is None:
+        kind = "no JSON, as a web site does"
+    else:
+        return None
     return fail(f"{url} answers with {kind} ({answer.status}).", f"It is not an API. {SET_URL}")
 
 
@@ -182,6 +183,6 @@ def _limit_fix(answer: ProbeResult) -> str:
 
 
 def _other_models(probe: ProviderProbe) -> str:
-    names = [name for each in probe.models if (name := text_in(each, "id")) != probe.model]
+    names = [name for each in probe.listing.models if (name := text_in(each, "id")) != probe.model]
     listed = f" Listed are {', '.join(names[:_MAX_MODELS_IN_FIX])}." if names else ""
     return f"Name another one with --model.{listed}"

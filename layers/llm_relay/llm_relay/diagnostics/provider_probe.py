@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llm_relay.core.defaults import Document, objects_in, text_in
 from llm_relay.core.errors import RelayError
@@ -17,8 +17,7 @@ from llm_relay.diagnostics.measurements import StreamTiming, measure_stream
 from llm_relay.endpoints.chat import ChatCompletions
 from llm_relay.providers.dialects.dialect import DEFAULT_MODELS, Dialect
 from llm_relay.providers.dialects.translation import Translation
-from llm_relay.providers.redaction import redact
-from llm_relay.providers.refusal import error_object
+from llm_relay.providers.refusal import error_object, redact
 from llm_relay.transport.http_transport import HttpReply, HttpRequest, HttpTransport
 
 if TYPE_CHECKING:
@@ -60,6 +59,11 @@ class ProbeResult:
         """Whether the provider refuses the model and nothing else."""
         return self.error.get("param") == "model" or "model" in self.error_message.lower()
 
+    @property
+    def models(self) -> list[Document]:
+        """The models in an answer that lists them."""
+        return objects_in(self.document, "data") if self.is_success else []
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderProbe:
@@ -75,11 +79,6 @@ class ProviderProbe:
         """All requests that were answered, with any status."""
         return [result for result in (self.listing, *self.chats) if result.status]
 
-    @property
-    def models(self) -> list[Document]:
-        """The provider's list of models, empty if it has none."""
-        return _models_in(self.listing)
-
 
 def probe_provider(
     settings: ProviderSettings, keys: list[str], model: str | None, deadline: Deadline
@@ -87,7 +86,9 @@ def probe_provider(
     """Send all requests; only the first if the provider cannot be reached."""
     transport, dialect = HttpTransport(settings.transport), settings.dialect
     listing = _list_models(transport, keys, deadline)
-    listed = filter(None, (text_in(entry, "id") for entry in _models_in(listing)))
+    listed = filter(None, (text_in(entry, "id") for entry in listing.models))
+    if names := settings.models:
+        model = names.get(model or "") or next(iter(names.values()))
     model = model or DEFAULT_MODELS.get(dialect.name) or next(listed, None)
     chats: list[ProbeResult] = []
     if model is not None and listing.status:
@@ -108,10 +109,6 @@ def small_chat_body(model: str, *, stream: bool) -> Document:
     }
 
 
-def _models_in(listing: ProbeResult) -> list[Document]:
-    return objects_in(listing.document, "data") if listing.is_success else []
-
-
 def _list_models(transport: HttpTransport, keys: list[str], deadline: Deadline) -> ProbeResult:
     """Return the first answer to a key that is accepted, or else the last one."""
     request = HttpRequest(method="GET", path="/models")
@@ -127,7 +124,7 @@ def _chat_request(dialect: Dialect, model: str) -> HttpRequest:
     translation = Translation(dialect, json.dumps(body).encode(), body)
     endpoint = ChatCompletions()
     endpoint.translate(translation)
-    text = translation.result().text
+    text = translation.text
     return HttpRequest(method="POST", path=endpoint.path, body=text, accept="text/event-stream")
 
 
@@ -140,22 +137,16 @@ def _send(
         with closing(transport.send(request, key, deadline)) as reply:
             seconds = time.monotonic() - started
             result = ProbeResult(status=reply.status, headers=reply.headers, seconds=seconds)
-            return replace(result, **_read(reply, key, deadline, started))
-    except RelayError as error:
-        return replace(result, failure=error.message)
-
-
-def _read(reply: HttpReply, key: str, deadline: Deadline, started: float) -> dict[str, Any]:
-    if reply.content_type == "text/event-stream":
-        return {"timing": measure_stream(_pieces(reply, deadline), started)}
-    text = reply.read_all(deadline, _MAX_BODY_BYTES)
-    content = {"document": parse_object(text) or {}, "error": error_object(text) or {}}
-    return {name: redact(each, key) for name, each in content.items()}
+            if reply.content_type == "text/event-stream":
+                return replace(result, timing=measure_stream(_pieces(reply, deadline), started))
+            text = reply.read_all(deadline, _MAX_BODY_BYTES)
+            document, error = parse_object(text) or {}, error_object(text) or {}
+            return replace(result, document=redact(document, key), error=redact(error, key))
+    except RelayError as failure:
+        return replace(result, failure=failure.message)
 
 
 def _pieces(reply: HttpReply, deadline: Deadline) -> Iterator[bytes]:
-    try:
+    with suppress(TimeoutError):  # the pieces so far suffice
         while piece := reply.read(deadline.remaining()):
             yield piece
-    except TimeoutError:
-        return  # the pieces so far suffice

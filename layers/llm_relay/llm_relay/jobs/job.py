@@ -19,7 +19,7 @@ from llm_relay.core.http_status import is_retryable
 from llm_relay.jobs import leases
 from llm_relay.jobs.leases import CANCELLED, QUEUED, UNFINISHED, Record
 from llm_relay.notifications.event_bridge import publish
-from llm_relay.providers.retry_policy import retry_after_seconds
+from llm_relay.providers.rate_limit.headers import retry_after_seconds
 
 if TYPE_CHECKING:
     from llm_relay.core.answer import HttpAnswer

@@ -12,153 +12,123 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.circuit_breaker import (
-    CircuitBreakerConfig,
-    CircuitBreakerOpenError,
-    CircuitState,
-    CircuitTransition,
-    circuit_breaker,
-)
-from aws_lambda_powertools.utilities.circuit_breaker.persistence import (
-    CircuitBreakerDynamoDBPersistence,
-)
-from aws_lambda_powertools.utilities.circuit_breaker.persistence.base import (
-    CircuitBreakerExistingLockError,
-)
+from aws_lambda_powertools.utilities import circuit_breaker as powertools
+from aws_lambda_powertools.utilities.circuit_breaker import persistence
 
 from llm_relay.aws.boto3_client import boto3_client
+from llm_relay.core import errors
 from llm_relay.core.error_log import log_internal_error
-from llm_relay.core.errors import (
-    ProviderKeyMissing,
-    ProviderKeyRejected,
-    ProviderRefused,
-    RelayError,
-    UpstreamFailed,
-    UpstreamTimedOut,
-    UpstreamUnreachable,
-)
-
-if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.circuit_breaker.persistence.record import (
-        CircuitStateRecord,
-    )
 
 T = TypeVar("T")
-
 PARTITION = "circuits"
 FAILURES = 5  # in a row, in one function instance
 OPEN_SECONDS = 30
 CACHE_SECONDS = 10
 _DYNAMODB_TIMEOUT_SECONDS = 1  # after which calls go on as if all circuits were closed
 _PROVIDER_FAILURES = (
-    ProviderKeyMissing,
-    ProviderKeyRejected,
-    UpstreamFailed,
-    UpstreamTimedOut,
-    UpstreamUnreachable,
+    errors.ProviderKeyMissing,
+    errors.ProviderKeyRejected,
+    errors.UpstreamFailed,
+    errors.UpstreamTimedOut,
+    errors.UpstreamUnreachable,
 )
+_Record = persistence.record.CircuitStateRecord
+CircuitOpenError = powertools.CircuitBreakerOpenError
 _CREATION_LOCK = threading.Lock()  # boto3 cannot create clients in several threads at once
 
 
-@runtime_checkable
-class StreamedAnswer(Protocol):
-    """A streamed body, which reports its outcome if no event had arrived when it was returned."""
-
-    is_silent: bool
-    on_outcome: Callable[[RelayError | None], None] | None
-
-
-class CircuitOpenError(Exception):
-    """The provider has failed repeatedly and is not called for now."""
-
-
-class _ProviderFailedError(Exception):
-    """Wraps a failure that counts against the provider."""
-
-    def __init__(self, failure: RelayError) -> None:
-        super().__init__(failure.code)
-        self.failure = failure
-
-
 class _UndecidedError(Exception):
-    """Wraps a stream without an event so far, which counts neither way."""
-
-    def __init__(self, answer: Any) -> None:
-        super().__init__()
-        self.answer = answer
+    """Carries an answer whose stream has no event so far, which counts neither way."""
 
 
-_CONFIG = CircuitBreakerConfig(
+class _Config(powertools.CircuitBreakerConfig):
+    def counts_as_failure(self, exception: Exception) -> bool:
+        """Return whether a failure counts against the provider, which being busy does not."""
+        if isinstance(exception, errors.ProviderRefused):
+            is_out_of_credits = exception.status == HTTPStatus.PAYMENT_REQUIRED
+            return is_out_of_credits or exception.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        return isinstance(exception, _PROVIDER_FAILURES)
+
+
+_CONFIG = _Config(
     failure_threshold=FAILURES,
     recovery_timeout=OPEN_SECONDS,
     success_threshold=1,
-    handled_exceptions=_ProviderFailedError,
     local_cache_max_age=CACHE_SECONDS,
 )
 
 
-class CircuitBreakers:
-    """The circuit breakers of all providers, by provider name."""
-
-    def __init__(self, store: CircuitBreakerDynamoDBPersistence) -> None:
-        self._store = store
-
-    def call(self, name: str, work: Callable[[], T]) -> T:
-        """Do the work and count its outcome; CircuitOpenError if the circuit is open."""
-        protected = circuit_breaker(
-            name=name, persistence_store=self._store, on_transition=_log_change, config=_CONFIG
-        )(partial(_classified, work))
-        try:
-            answer: T | ProviderRefused = protected()
-        except CircuitBreakerOpenError:
-            raise CircuitOpenError from None
-        except _ProviderFailedError as error:
-            raise error.failure from None
-        except _UndecidedError as undecided:
-            answer = undecided.answer
-            undecided.answer.body.on_outcome = partial(self._count_outcome, name)
-        if isinstance(answer, ProviderRefused):
-            raise answer
-        return answer
-
-    def is_closed(self, name: str) -> bool:
-        """Return whether a provider's circuit is closed, as far as is known."""
-        self._store.configure(_CONFIG, name)
-        return self._store.get_state(name).state == CircuitState.CLOSED
-
-    def _count_outcome(self, name: str, failure: RelayError | None) -> None:
-        def outcome() -> None:
-            if failure:
-                raise failure
-
-        with suppress(CircuitOpenError, RelayError):
-            self.call(name, outcome)
+def call_if_closed(name: str, work: Callable[[], T]) -> T:
+    """Do the work and count its outcome; CircuitOpenError if the circuit is open."""
+    protected = powertools.circuit_breaker(
+        name=name, persistence_store=_store(), on_transition=_log_change, config=_CONFIG
+    )(partial(_classified, work))
+    try:
+        answer: T | errors.ProviderRefused = protected()
+    except _UndecidedError as undecided:
+        [silent_answer] = undecided.args
+        silent_answer.body.on_outcome = partial(_count_outcome, name)
+        answer = silent_answer
+    if isinstance(answer, errors.ProviderRefused):
+        raise answer
+    return answer
 
 
-class _CircuitStore(CircuitBreakerDynamoDBPersistence):
+def is_closed(name: str) -> bool:
+    """Return whether a provider's circuit is closed, as far as is known."""
+    store = _store()
+    store.configure(_CONFIG, name)
+    return store.get_state(name).state == powertools.CircuitState.CLOSED
+
+
+def _classified(work: Callable[[], T]) -> T | errors.ProviderRefused:
+    """Return what shows that the provider works; raise what shows otherwise, or nothing."""
+    try:
+        answer = work()
+    except errors.ProviderRefused as refusal:
+        if _CONFIG.counts_as_failure(refusal):
+            raise
+        return refusal
+    if getattr(getattr(answer, "body", None), "is_silent", False):
+        raise _UndecidedError(answer)
+    return answer
+
+
+def _count_outcome(name: str, failure: errors.RelayError | None) -> None:
+    """Count the outcome of a stream that had no event when it was returned."""
+
+    def outcome() -> None:
+        if failure:
+            raise failure
+
+    with suppress(CircuitOpenError, errors.RelayError):
+        call_if_closed(name, outcome)
+
+
+def _log_change(change: powertools.CircuitTransition) -> None:
+    fields = {"provider": change.circuit_name, "circuit": str(change.to_state)}
+    Logger().warning("circuit", extra=fields)
+
+
+class _CircuitStore(persistence.CircuitBreakerDynamoDBPersistence):
     """Shares circuits; without DynamoDB, each function instance uses its own."""
 
-    def _get_record(self, name: str) -> CircuitStateRecord | None:
+    def _get_record(self, name: str) -> _Record | None:
         with _logged_failures():
             return super()._get_record(name)
         return None  # as a closed circuit, which is cached for CACHE_SECONDS
 
-    def _put_record(
-        self,
-        record: CircuitStateRecord,
-        condition: str | None = None,
-        expected_opened_at: int | None = None,
-    ) -> None:
+    def _put_record(self, record: _Record, *args: Any, **kwargs: Any) -> None:
         with _logged_failures():
-            super()._put_record(record, condition, expected_opened_at)
+            super()._put_record(record, *args, **kwargs)
             return
-        if condition:  # it is unknown which instance may try the provider again
-            raise CircuitBreakerExistingLockError
+        if args or kwargs:  # a condition: it is unknown which instance may try the provider again
+            raise persistence.base.CircuitBreakerExistingLockError
 
-    def _update_record(self, record: CircuitStateRecord) -> None:
+    def _update_record(self, record: _Record) -> None:
         with _logged_failures():
             super()._update_record(record)
 
@@ -168,25 +138,20 @@ def _logged_failures() -> Iterator[None]:
     """Log and suppress failures of DynamoDB: calls go on whatever the reason."""
     try:
         yield
-    except CircuitBreakerExistingLockError:
+    except persistence.base.CircuitBreakerExistingLockError:
         raise
     except Exception as error:  # noqa: BLE001
         log_internal_error(error, PARTITION)
 
 
-def circuit_breakers() -> CircuitBreakers:
-    """Return the circuit breakers of this environment, created on first use."""
+def _store() -> _CircuitStore:
     with _CREATION_LOCK:
-        return _create()
-
-
-def reset_circuit_breakers() -> None:
-    """Create them anew on the next use."""
-    _create.cache_clear()
+        return circuit_store()
 
 
 @lru_cache(maxsize=1)
-def _create() -> CircuitBreakers:
+def circuit_store() -> _CircuitStore:
+    """Return the store of this environment, made on first use."""
     client = boto3_client(
         "dynamodb",
         connect_timeout=_DYNAMODB_TIMEOUT_SECONDS,
@@ -194,42 +159,11 @@ def _create() -> CircuitBreakers:
         retries={"mode": "standard", "total_max_attempts": 1},
         max_pool_connections=50,
     )
-    return CircuitBreakers(
-        _CircuitStore(
-            table_name=os.environ["CLIENTS_TABLE"],
-            key_attr="pk",
-            sort_key_attr="sk",
-            static_pk_value=PARTITION,
-            expiry_attr="expires_at",
-            boto3_client=client,
-        )
+    return _CircuitStore(
+        table_name=os.environ["CLIENTS_TABLE"],
+        key_attr="pk",
+        sort_key_attr="sk",
+        static_pk_value=PARTITION,
+        expiry_attr="expires_at",
+        boto3_client=client,
     )
-
-
-def _classified(work: Callable[[], T]) -> T | ProviderRefused:
-    """Return what shows that the provider works; raise what shows otherwise, or nothing."""
-    try:
-        answer = work()
-    except RelayError as failure:
-        if _is_provider_failure(failure):
-            raise _ProviderFailedError(failure) from None
-        if isinstance(failure, ProviderRefused):
-            return failure
-        raise  # nothing was sent
-    body = getattr(answer, "body", None)
-    if isinstance(body, StreamedAnswer) and body.is_silent:
-        raise _UndecidedError(answer)
-    return answer
-
-
-def _is_provider_failure(failure: RelayError) -> bool:
-    """Return whether a failure counts against the provider, which being busy does not."""
-    if isinstance(failure, ProviderRefused):
-        is_out_of_credits = failure.status == HTTPStatus.PAYMENT_REQUIRED
-        return is_out_of_credits or failure.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return isinstance(failure, _PROVIDER_FAILURES)
-
-
-def _log_change(change: CircuitTransition) -> None:
-    fields = {"provider": change.circuit_name, "circuit": str(change.to_state)}
-    Logger().warning("circuit", extra=fields)

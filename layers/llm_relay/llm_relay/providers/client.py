@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
-from llm_relay.core.errors import (
-    DeadlineExceeded,
-    ProviderRefused,
-    RelayError,
-    UpstreamUnreachable,
-)
-from llm_relay.providers.key_pool import KeySelection, ProviderKeys
+from llm_relay.core.errors import DeadlineExceeded, ProviderRefused, RelayError, UpstreamUnreachable
+from llm_relay.providers.key_pool import KeyPool, KeySelection
+from llm_relay.providers.rate_limit.headers import retry_after_seconds
 from llm_relay.providers.rate_limit.tracker import RateLimitTracker
 from llm_relay.providers.refusal import read_refusal
-from llm_relay.providers.retry_policy import wait_seconds
+from llm_relay.transport.http_transport import HttpTransport
 
 if TYPE_CHECKING:
     from llm_relay.core.deadline import Deadline
     from llm_relay.providers.settings import ProviderSettings
-    from llm_relay.transport.http_transport import HttpReply, HttpRequest, HttpTransport
+    from llm_relay.transport.http_transport import HttpReply, HttpRequest
 
+FIRST_BACKOFF_SECONDS = 0.5
+MAX_BACKOFF_SECONDS = 8.0
 T = TypeVar("T")
 
 
@@ -49,37 +49,25 @@ class AttemptTracker:
 class ProviderClient:
     """Calls one provider with its keys and retries."""
 
-    def __init__(
-        self, name: str, settings: ProviderSettings, transport: HttpTransport, keys: ProviderKeys
-    ) -> None:
-        self.name = name
-        self.settings = settings
+    def __init__(self, settings: ProviderSettings) -> None:
         self.rate_limits = RateLimitTracker()
-        self._transport = transport
-        self._keys = keys
+        self._settings = settings
+        self._transport = HttpTransport(settings.transport)
+        self._keys = KeyPool(settings, self._transport.preconnect)
 
     def call(
-        self,
-        request: HttpRequest,
-        deadline: Deadline,
-        tracker: AttemptTracker,
-        *,
-        retry: bool = True,
+        self, request: HttpRequest, deadline: Deadline, tracker: AttemptTracker, retry: bool = True
     ) -> HttpReply:
         """Return a 2xx reply, which the caller closes; RelayError if there is none.
 
         Without `retry`, each key is used once at most: another provider can be called.
         """
-        tracker.provider = self.name
-        max_attempts = self.settings.max_attempts if retry else 0
+        tracker.provider = self._settings.name
+        max_attempts = self._settings.max_attempts if retry else 0
         return tracker.timed(lambda: self._call(request, deadline, tracker, max_attempts))
 
     def _call(
-        self,
-        request: HttpRequest,
-        deadline: Deadline,
-        tracker: AttemptTracker,
-        max_attempts: int,
+        self, request: HttpRequest, deadline: Deadline, tracker: AttemptTracker, max_attempts: int
     ) -> HttpReply:
         keys, before = KeySelection(self._keys), tracker.attempts
         while True:
@@ -108,10 +96,8 @@ class ProviderClient:
         limit.learn(number, reply.status, reply.headers)
         if HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
             return reply
-        try:
+        with closing(reply):
             raise read_refusal(reply, key, deadline)
-        finally:
-            reply.close()
 
     def _pause(
         self, failure: RelayError, attempts: int, max_attempts: int, deadline: Deadline
@@ -119,8 +105,15 @@ class ProviderClient:
         """Wait before the next attempt, or raise the failure if there is none."""
         headers = failure.headers()
         seconds = wait_seconds(attempts, headers)
-        max_seconds = min(self.settings.max_wait_seconds, deadline.remaining())
+        max_seconds = min(self._settings.max_wait_seconds, deadline.remaining())
         is_refused = headers.get("x-should-retry") == "false"
         if attempts >= max_attempts or seconds >= max_seconds or is_refused:
             raise failure
         time.sleep(seconds)
+
+
+def wait_seconds(attempts: int, headers: Mapping[str, str]) -> float:
+    """Return the pause after that many attempts: full jitter, but at least Retry-After."""
+    ceiling = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (attempts - 1))
+    jitter = random.uniform(0, ceiling)  # noqa: S311 - spreads callers, guards nothing
+    return max(jitter, retry_after_seconds(headers) or 0.0)

@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from llm_relay.core.errors import UpstreamFailed
 from llm_relay.core.json_codec import compact, parse_object
 from llm_relay.core.usage import Usage, usage_of
-from llm_relay.providers.redaction import redact
-from llm_relay.providers.refusal import refusal_in_success
+from llm_relay.providers.refusal import redact, refusal_in_success
 from llm_relay.transport.http_transport import HttpReply, HttpRequest
 
 if TYPE_CHECKING:
     from llm_relay.core.deadline import Deadline
+    from llm_relay.core.defaults import Document
     from llm_relay.providers.client import AttemptTracker
     from llm_relay.providers.dialects.translation import Translation
     from llm_relay.providers.provider import Provider
     from llm_relay.providers.router import ProviderRouter
 
-_ANSWER_FIELDS = ("choices", "output", "data")
-
-Document = dict[str, Any]
+_ANSWER_FIELDS = {"choices", "output", "data"}
 
 
 class CompletionEndpoint(Protocol):
@@ -51,45 +49,43 @@ class Completion:
     provider: str | None = None  # the name of the one that answered, if there are several
 
 
-class CompletionCall:
-    """Calls one endpoint of the providers."""
+def complete(
+    providers: ProviderRouter,
+    endpoint: CompletionEndpoint,
+    bodies: Mapping[Provider, Document],
+    deadline: Deadline,
+    tracker: AttemptTracker,
+) -> Completion:
+    """Return the answer of the first provider that has one; RelayError if none has.
 
-    def __init__(self, providers: ProviderRouter, endpoint: CompletionEndpoint) -> None:
-        self._providers = providers
-        self._endpoint = endpoint
+    Each provider gets its own body; those with an exhausted rate limit come last.
+    """
 
-    def call(
-        self, bodies: Mapping[Provider, Document], deadline: Deadline, tracker: AttemptTracker
-    ) -> Completion:
-        """Return the answer of the first provider that has one; RelayError if none has.
+    def call(provider: Provider, retry: bool) -> Completion:
+        body = bodies[provider]
+        text = provider.translate(endpoint.translate, compact(body), body).text
+        request = HttpRequest(method="POST", path=endpoint.path, model=body["model"], body=text)
+        with closing(provider.client.call(request, deadline, tracker, retry=retry)) as reply:
+            content = tracker.timed(lambda: reply.read_all(deadline))
+        completion = parse_completion(endpoint, reply, content, body, tracker.key)
+        return replace(completion, provider=provider.name if providers.are_many else None)
 
-        Each provider gets its own body; those with an exhausted rate limit come last.
-        """
+    def is_exhausted(provider: Provider) -> bool:
+        return provider.client.rate_limits.is_exhausted(bodies[provider]["model"])
 
-        def call(provider: Provider, retry: bool) -> Completion:
-            body = bodies[provider]
-            request = HttpRequest(
-                method="POST",
-                path=self._endpoint.path,
-                model=_model(body),
-                body=provider.translate(self._endpoint.translate, compact(body), body).text,
-            )
-            with closing(provider.client.call(request, deadline, tracker, retry=retry)) as reply:
-                content = tracker.timed(lambda: reply.read_all(deadline))
-            completion = parse_completion(self._endpoint, reply, content, body, tracker.key)
-            return replace(completion, provider=provider.name if self._providers.are_many else None)
-
-        def is_exhausted(provider: Provider) -> bool:
-            return provider.client.rate_limits.is_exhausted(_model(bodies[provider]))
-
-        return self._providers.first_answer(sorted(bodies, key=is_exhausted), call)
+    return providers.first_answer(sorted(bodies, key=is_exhausted), call)
 
 
 def parse_completion(
     endpoint: CompletionEndpoint, reply: HttpReply, content: bytes, body: Document, key: str
 ) -> Completion:
     """Return the provider's answer, completed; RelayError if it is invalid or a refusal."""
-    answered = _parse_answer(content, key)
+    answered = parse_object(content)
+    if answered is None:
+        raise UpstreamFailed("The provider's answer is not a JSON object.")
+    error = answered.get("error")
+    if isinstance(error, dict) and not _ANSWER_FIELDS & answered.keys():
+        raise refusal_in_success(redact(error, key))
     document = endpoint.whole(answered, body)
     return Completion(
         status=reply.status,
@@ -99,17 +95,3 @@ def parse_completion(
         model=document["model"] if isinstance(document["model"], str) else None,
         provider_request_id=reply.headers.get("x-request-id"),
     )
-
-
-def _parse_answer(content: bytes, key: str) -> Document:
-    document = parse_object(content)
-    if document is None:
-        raise UpstreamFailed("The provider's answer is not a JSON object.")
-    error = document.get("error")
-    if isinstance(error, dict) and not any(name in document for name in _ANSWER_FIELDS):
-        raise refusal_in_success(redact(error, key))
-    return document
-
-
-def _model(body: Document) -> str:
-    return str(body.get("model"))

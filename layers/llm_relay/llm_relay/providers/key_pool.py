@@ -12,10 +12,10 @@ from llm_relay.aws.secrets_manager import SecretsManager, SecretUnreadableError
 from llm_relay.core.errors import ProviderKeyMissing, ProviderKeyRejected, ProviderRefused
 from llm_relay.core.http_status import is_retryable
 from llm_relay.core.json_codec import parse_object
-from llm_relay.providers.retry_policy import retry_after_seconds
+from llm_relay.providers.rate_limit.headers import retry_after_seconds
 
 if TYPE_CHECKING:
-    from llm_relay.providers.settings import ProviderKeySettings
+    from llm_relay.providers.settings import ProviderSettings
 
 CACHE_SECONDS = 300
 REFRESH_SECONDS = 30  # after a refresh without a new key, to spare Secrets Manager
@@ -24,28 +24,45 @@ _NEVER = float("-inf")
 
 
 class KeyPool:
-    """Keys that are used in rotation; a refused key is retired for RETIRED_SECONDS."""
+    """The keys in a provider's secret: rotated, retired if refused, read again if none is left."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        settings: ProviderSettings,
+        before_first_read: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.keys: list[str] = []  # a retired key stays retired when they are replaced
+        self._settings = settings
+        self._before_first_read = before_first_read
+        self._clock = clock
         self._rotations = 0
         self._retired_at: dict[str, float] = {}
-
-    def active(self) -> list[str]:
-        """Return the keys that are not retired."""
-        since = self._clock() - RETIRED_SECONDS
-        return [key for key in self.keys if self._retired_at.get(key, _NEVER) <= since]
+        self._secrets_manager: SecretsManager | None = None
+        self._lock = threading.Lock()  # of many threads that need the key, one reads it
+        self._read_at = _NEVER
+        self._refreshed_at = _NEVER
+        self._failed_at = _NEVER
 
     def rotate(self) -> list[str]:
         """Return the active keys, with another one first each time.
 
         If all are retired, return the one retired first: the provider may accept it again.
+        Raises ProviderKeyMissing if there are none.
         """
+        if self._settings.key_for_sam_local:
+            self.keys = keys_in(self._settings.key_for_sam_local)
+        else:
+            self._read(max_age_seconds=CACHE_SECONDS)
         keys = self.active() or [min(self.keys, key=self._retired_at.__getitem__)]
         first = self._rotations % len(keys)
         self._rotations += 1
         return keys[first:] + keys[:first]
+
+    def active(self) -> list[str]:
+        """Return the keys that are not retired."""
+        since = self._clock() - RETIRED_SECONDS
+        return [key for key in self.keys if self._retired_at.get(key, _NEVER) <= since]
 
     def retire(self, key: str) -> None:
         """Stop using a key for RETIRED_SECONDS."""
@@ -55,49 +72,25 @@ class KeyPool:
         """Use a retired key again."""
         self._retired_at.pop(key, None)
 
-
-class ProviderKeys:
-    """The keys in the provider's secret, cached and read again when none is accepted."""
-
-    def __init__(
-        self, settings: ProviderKeySettings, before_first_read: Callable[[], None] | None = None
-    ) -> None:
-        self.pool = KeyPool()
-        self._settings = settings
-        self._before_first_read = before_first_read
-        self._secrets_manager: SecretsManager | None = None
-        self._lock = threading.Lock()  # of many threads that need the key, one reads it
-        self._read_at = _NEVER
-        self._refreshed_at = _NEVER
-        self._failed_at = _NEVER
-
-    def rotate(self) -> list[str]:
-        """Return the keys for one call; ProviderKeyMissing if there are none."""
-        if self._settings.key_for_sam_local:
-            self.pool.keys = keys_in(self._settings.key_for_sam_local)
-        else:
-            self._read(max_age_seconds=CACHE_SECONDS)
-        return self.pool.rotate()
-
     def refresh(self) -> list[str]:
         """Return new keys in the secret; none if it was read without success a moment ago."""
-        now = time.monotonic()
+        now = self._clock()
         if self._settings.key_for_sam_local or now - self._refreshed_at < REFRESH_SECONDS:
             return []
         self._refreshed_at = now
         self._read(max_age_seconds=0)
-        keys = self.pool.active()
+        keys = self.active()
         if keys:
             self._refreshed_at = _NEVER  # a secret that changes may soon change again
         return keys
 
     def _read(self, *, max_age_seconds: float) -> None:
         with self._lock:
-            now, is_first = time.monotonic(), self._read_at == _NEVER
+            now, is_first = self._clock(), self._read_at == _NEVER
             just_failed = not is_first and now - self._failed_at < REFRESH_SECONDS
             if just_failed or now - self._read_at < max_age_seconds:
                 return
-            if is_first and self._before_first_read:
+            if is_first:
                 self._before_first_read()
             try:
                 self._secrets_manager = self._secrets_manager or SecretsManager()
@@ -109,18 +102,18 @@ class ProviderKeys:
                         "the secret that the stack's output ProviderKeySecretId names; under "
                         "`sam local`, give it as ABLIT_KEY in the file for --env-vars."
                     ) from None
-                self._failed_at = time.monotonic()
+                self._failed_at = self._clock()
                 return  # keep the old keys
-            self.pool.keys = keys_in(secret)
-            self._read_at = time.monotonic()
+            self.keys = keys_in(secret)
+            self._read_at = self._clock()
 
 
 class KeySelection:
     """The keys that one call may use, and how it goes on when one is refused."""
 
-    def __init__(self, keys: ProviderKeys) -> None:
-        self._keys = keys
-        self._untried = keys.rotate()  # with the current one first
+    def __init__(self, pool: KeyPool) -> None:
+        self._pool = pool
+        self._untried = pool.rotate()  # with the current one first
         self._limited: dict[str, ProviderRefused] = {}
         self._forbidden: str | None = None
 
@@ -148,9 +141,9 @@ class KeySelection:
         raise refusal
 
     def _on_unauthorized(self) -> ProviderRefused | None:
-        self._keys.pool.retire(self._untried.pop(0))
+        self._pool.retire(self._untried.pop(0))
         if not self._untried and not self._limited:
-            self._untried = self._keys.refresh()
+            self._untried = self._pool.refresh()
         if not self._untried and not self._limited:
             raise ProviderKeyRejected(
                 "The provider does not accept the key that is stored for it; your own key is "
@@ -161,12 +154,12 @@ class KeySelection:
     def _on_forbidden(self, refusal: ProviderRefused) -> ProviderRefused | None:
         """Try one other key; if it is refused too, the request is at fault and no key."""
         if self._forbidden:
-            self._keys.pool.restore(self._forbidden)
+            self._pool.restore(self._forbidden)
             raise refusal
         if not self._untried[1:] and not self._limited:
             raise refusal
         self._forbidden = self._untried.pop(0)
-        self._keys.pool.retire(self._forbidden)
+        self._pool.retire(self._forbidden)
         return self._next()
 
     def _next(self) -> ProviderRefused | None:
@@ -183,13 +176,12 @@ class KeySelection:
 
 def keys_in(secret: Any) -> list[str]:
     """Return the keys in a secret: its text, or `api_keys` or `api_key` of a JSON object."""
-    text = secret if isinstance(secret, str) else ""
-    found: Any = [text]
-    if text.lstrip().startswith("{"):
-        document = parse_object(text) or {}
-        found = document.get("api_keys", [document.get("api_key")])
-    values = found if isinstance(found, list) else []
-    stripped = [value.strip() for value in values if isinstance(value, str)]
+    values: Any = [secret]
+    if isinstance(secret, str) and secret.lstrip().startswith("{"):
+        document = parse_object(secret) or {}
+        values = document.get("api_keys", [document.get("api_key")])
+    texts = values if isinstance(values, list) else []
+    stripped = [text.strip() for text in texts if isinstance(text, str)]
     keys = [key for key in stripped if key and key.isascii() and key.isprintable()]
     if not keys:
         raise ProviderKeyMissing(

@@ -1,32 +1,40 @@
-"""All providers, in the order in which they are called."""
+"""All providers in their order, and when the next one is called after a failure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, TypeVar
 
-from llm_relay.core.errors import ModelNotFound, RelayError, most_relevant
-from llm_relay.providers.client import AttemptTracker, ProviderClient
-from llm_relay.providers.key_pool import ProviderKeys
+from llm_relay.core import errors
+from llm_relay.core.http_status import is_retryable
 from llm_relay.providers.provider import Provider
-from llm_relay.providers.settings import ProviderKeySettings, ProviderSettings
-from llm_relay.transport.http_transport import HttpTransport
 
 if TYPE_CHECKING:
     from llm_relay.core.deadline import Deadline
+    from llm_relay.core.defaults import Document
+    from llm_relay.providers.client import AttemptTracker
+    from llm_relay.providers.settings import ProviderSettings
 
 T = TypeVar("T")
-DEFAULT_NAME = "default"  # of a provider that is not in a list
-Document = dict[str, Any]
+
+_MODEL_NOT_FOUND = "model_not_found"
+_NOTHING_SENT = (
+    errors.BadRequest,  # a field that the dialect does not support
+    errors.DeadlineExceeded,
+    errors.ProviderKeyMissing,
+    errors.ProviderKeyRejected,
+    errors.UpstreamUnreachable,
+)
 
 
 class ProviderRouter:
     """The providers; the first is called as long as it answers."""
 
-    def __init__(self, providers: Sequence[Provider]) -> None:
-        self._providers = tuple(providers)
-        # Timeouts and retries are the same for all of them.
-        self.settings: ProviderSettings = providers[0].client.settings
+    def __init__(self, settings: Sequence[ProviderSettings]) -> None:
+        self._providers = tuple(map(Provider, settings))
+        self.settings = settings[0]  # timeouts and retries are the same for all
 
     def __iter__(self) -> Iterator[Provider]:
         """Iterate over the providers in their order."""
@@ -53,26 +61,22 @@ class ProviderRouter:
                 continue
             try:
                 accepted[provider] = accept(provider)
-            except RelayError as refusal:
+            except errors.RelayError as refusal:
                 refusals.append(refusal)
         if accepted:
             return accepted
-        raise most_relevant(refusals) if refusals else model_not_found(model)
+        raise errors.most_relevant(refusals) if refusals else model_not_found(model)
 
     def first_answer(self, providers: Sequence[Provider], call: Callable[[Provider, bool], T]) -> T:
-        """Return the first provider's answer, as long as no call can be charged twice.
+        """Return the answer of the first provider that has one; RelayError if it is final.
 
         `call` gets a provider and whether to retry, rather than to leave it to another provider.
         """
-        if not self.are_many:
-            return call(providers[0], True)
-        from llm_relay.providers.failover import first_answer  # noqa: PLC0415 - for several alone
-
-        return first_answer(providers, call)
+        return _call_in_turn(providers, call) if self.are_many else call(providers[0], True)
 
     def list_models(self, deadline: Deadline, tracker: AttemptTracker) -> Document:
         """Return the models that can be requested; RelayError if no provider lists any."""
-        if not (self.are_many or self._providers[0].has_model_names):
+        if not (self.are_many or self._providers[0].settings.models):
             return self._providers[0].catalog.listing(deadline, tracker)
         models: dict[str, Document] = {}
         failures = []
@@ -82,7 +86,7 @@ class ProviderRouter:
             try:
                 for entry in provider.list_models(share, tracker, retry=not self.are_many):
                     models.setdefault(str(entry.get("id")), entry)  # the first provider's counts
-            except RelayError as failure:
+            except errors.RelayError as failure:
                 failures.append(failure)
         if failures and not models:
             raise failures[0]
@@ -90,32 +94,56 @@ class ProviderRouter:
         return {"object": "list", "data": list(models.values())}
 
 
-def router_from(environ: Mapping[str, str]) -> ProviderRouter:
-    """Return the providers that the environment names; ValueError if it is invalid."""
-    settings = ProviderSettings.from_mapping(environ)
-    keys = ProviderKeySettings.from_mapping(environ)
-    if not environ.get("PROVIDERS"):
-        return ProviderRouter([Provider(_client(DEFAULT_NAME, settings, keys))])
-    from llm_relay.providers.provider_list import parse_provider_list  # noqa: PLC0415 - for lists
+def _call_in_turn(providers: Sequence[Provider], call: Callable[[Provider, bool], T]) -> T:
+    """Call the next provider when one fails, as long as no call can be charged twice.
 
-    return ProviderRouter(
-        [
-            Provider(
-                _client(each.name, each.settings(settings), each.key_settings(keys)), each.models
-            )
-            for each in parse_provider_list(environ["PROVIDERS"])
-        ]
-    )
+    Providers with an open circuit are called last, not left out: refusing a call helps no caller.
+    """
+    from llm_relay.providers import circuit_breaker  # noqa: PLC0415 - imports boto3
+
+    closed = (each for each in reversed(providers) if circuit_breaker.is_closed(each.name))
+    retried = next(closed, providers[-1])  # no other one with a closed circuit follows it
+    failures: list[errors.RelayError] = []
+    queue = [(provider, True) for provider in providers]
+    for provider, must_be_closed in queue:  # to which those with an open circuit are appended
+        attempt = partial(call, provider, provider is retried)
+        try:
+            if must_be_closed:
+                return circuit_breaker.call_if_closed(provider.name, attempt)
+            return attempt()
+        except circuit_breaker.CircuitOpenError:
+            queue.append((provider, False))
+        except errors.RelayError as failure:
+            failure.provider = provider.name
+            if not _can_fail_over(failure):
+                raise
+            failures.append(failure)
+    raise min(failures, key=_rank)
 
 
-def model_not_found(model: str) -> ModelNotFound:
+def _can_fail_over(failure: errors.RelayError) -> bool:
+    """Return whether another provider may be called: this one cannot have charged anything."""
+    if isinstance(failure, _NOTHING_SENT):
+        return True
+    if not isinstance(failure, errors.ProviderRefused):
+        return False
+    if failure.status in (HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.TOO_MANY_REQUESTS):
+        return True
+    may_retry = failure.headers().get("x-should-retry") != "false"
+    return failure.code == _MODEL_NOT_FOUND or (is_retryable(failure.status) and may_retry)
+
+
+def _rank(failure: errors.RelayError) -> int:
+    """Order failures by relevance: a wait is reported first, then the first provider's failure."""
+    if failure.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return 0
+    is_about_request = isinstance(failure, errors.BadRequest) or failure.code == _MODEL_NOT_FOUND
+    return 2 if is_about_request else 1
+
+
+def model_not_found(model: str) -> errors.ModelNotFound:
     """Return the error for a model that no provider has."""
-    return ModelNotFound(
+    return errors.ModelNotFound(
         f"The provider has no model {model!r:.100}. GET /v1/models lists the available models.",
         param="model",
     )
-
-
-def _client(name: str, settings: ProviderSettings, keys: ProviderKeySettings) -> ProviderClient:
-    transport = HttpTransport(settings.transport)
-    return ProviderClient(name, settings, transport, ProviderKeys(keys, transport.preconnect))

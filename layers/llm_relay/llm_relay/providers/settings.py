@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from llm_relay.providers.dialects.dialect import Dialect, dialect_named
-from llm_relay.transport.settings import TransportSettings
+from llm_relay.providers.dialects.dialect import DIALECTS, Dialect, dialect_named
+from llm_relay.transport.settings import NO_CREDENTIALS, TransportSettings, with_version
+
+_REQUIRED_FIELDS = ("name", "base_url")
+_FIELDS = {*_REQUIRED_FIELDS, "secret_arn", "dialect", "models"}
+_TEXT_FIELDS = {  # what each must match, and the same in words
+    "name": (r"[a-z0-9][a-z0-9-]{0,31}", "1 to 32 lower-case letters, digits and dashes"),
+    "base_url": (
+        r"(?i:https?)://[^\s/?#@:][^\s/?#@]*([/?#]\S*)?",
+        f"a URL such as https://api.example.com/v1, and {NO_CREDENTIALS}",
+    ),
+    "secret_arn": (r"arn:aws[a-z-]*:secretsmanager:.+", "the ARN of a secret, or be left out"),
+    "dialect": ("|".join(DIALECTS), f"one of {', '.join(DIALECTS)}"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSettings:
-    """How a provider is reached and retried."""
+    """How a provider is reached and retried, and which models it serves."""
 
+    name: str = "default"
+    is_listed: bool = False  # in the operator's list of providers
     transport: TransportSettings
     dialect: Dialect
+    models: Mapping[str, str] = field(default_factory=dict)  # our name -> its own; {}: any model
+    secret_arn: str  # the name of a secret, never the secret
+    key_for_sam_local: str | None = field(repr=False)  # from the environment
     first_byte_seconds: float  # timeout for an answer, retries included
     max_attempts: int
     max_wait_seconds: float  # a longer Retry-After is passed on to the caller
@@ -22,10 +42,13 @@ class ProviderSettings:
 
     @classmethod
     def from_mapping(cls, environ: Mapping[str, str]) -> ProviderSettings:
-        """Read the settings; ValueError for an invalid number, base URL or dialect."""
+        """Read the settings of a single provider; ValueError for an invalid one."""
+        key = environ.get("ABLIT_KEY") or environ.get("ABLITERATION_API_KEY")
         return cls(
             transport=TransportSettings.from_mapping(environ),
             dialect=dialect_named(environ.get("PROVIDER_DIALECT", "abliteration")),
+            secret_arn=environ.get("PROVIDER_KEY_SECRET_ARN", ""),
+            key_for_sam_local=key if environ.get("AWS_SAM_LOCAL") else None,
             first_byte_seconds=float(environ.get("UPSTREAM_FIRST_BYTE_SECONDS", "280")),
             max_attempts=int(environ.get("UPSTREAM_MAX_ATTEMPTS", "3")),
             max_wait_seconds=float(environ.get("UPSTREAM_LONGEST_WAIT_SECONDS", "20")),
@@ -38,18 +61,54 @@ class ProviderSettings:
         return max(self.first_byte_seconds, self.transport.read_idle_seconds)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderKeySettings:
-    """Where the provider's key is stored."""
+def provider_settings(environ: Mapping[str, str]) -> list[ProviderSettings]:
+    """Return the settings of each provider, in order; ValueError if the environment is invalid."""
+    settings, listed = ProviderSettings.from_mapping(environ), environ.get("PROVIDERS")
+    return _parse_list(listed, settings) if listed else [settings]
 
-    secret_arn: str  # the name of a secret, never the secret
-    key_for_sam_local: str | None
 
-    @classmethod
-    def from_mapping(cls, environ: Mapping[str, str]) -> ProviderKeySettings:
-        """Read the settings; a key in the environment is used under `sam local` only."""
-        key = environ.get("ABLIT_KEY") or environ.get("ABLITERATION_API_KEY")
-        return cls(
-            secret_arn=environ.get("PROVIDER_KEY_SECRET_ARN", ""),
-            key_for_sam_local=key if environ.get("AWS_SAM_LOCAL") else None,
-        )
+def _parse_list(text: str, defaults: ProviderSettings) -> list[ProviderSettings]:
+    try:
+        entries = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"Providers is not JSON: {error}") from None
+    if not isinstance(entries, list) or not entries:
+        raise ValueError("Providers must be a JSON array of at least one provider")
+    found = [
+        _parse_entry(entry, f"Providers[{index}]", defaults) for index, entry in enumerate(entries)
+    ]
+    names = [each.name for each in found]
+    if duplicates := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"Providers has two providers of the name {min(duplicates)}")
+    return found
+
+
+def _parse_entry(entry: Any, path: str, defaults: ProviderSettings) -> ProviderSettings:
+    _check_entry(entry, path)
+    settings = replace(
+        defaults,
+        name=entry["name"],
+        is_listed=True,
+        transport=replace(defaults.transport, base_url=with_version(entry["base_url"])),
+        dialect=DIALECTS[entry.get("dialect", "openai")],
+        models=entry.get("models", {}),
+    )
+    if "secret_arn" not in entry:  # it uses the stack's own secret
+        return settings
+    return replace(settings, secret_arn=entry["secret_arn"], key_for_sam_local=None)
+
+
+def _check_entry(entry: Any, path: str) -> None:
+    if not isinstance(entry, dict):
+        raise ValueError(f"{path} must be an object with 'name' and 'base_url'")
+    if unknown := entry.keys() - _FIELDS:
+        raise ValueError(f"{path} has {min(unknown)!r}; there are {', '.join(sorted(_FIELDS))}")
+    for name, (pattern, expected) in _TEXT_FIELDS.items():
+        value = entry.get(name)
+        is_valid = isinstance(value, str) and re.fullmatch(pattern, value)
+        if (name in entry or name in _REQUIRED_FIELDS) and not is_valid:
+            raise ValueError(f"{path}.{name} must be {expected}")
+    models = entry.get("models", {})
+    names = [*models.keys(), *models.values()] if isinstance(models, dict) else [None]
+    if not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f'{path}.models must be an object such as {{"our-name": "its-own-name"}}')

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from llm_relay.core.errors import RelayError, UpstreamFailed
 from llm_relay.core.json_codec import parse_object
 from llm_relay.core.usage import Usage
-from llm_relay.providers.redaction import redact
+from llm_relay.providers.refusal import redact
 from llm_relay.streaming.sse import encode_event, payload_of, split_frames
 
 _NOT_JSON = "The provider sent an event that is not JSON."

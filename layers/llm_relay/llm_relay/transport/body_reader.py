@@ -1,7 +1,11 @@
-"""Reads the body of an answer from its connection; relies on private names of http.client."""
+"""Reads the body of an answer from its connection; relies on private names of http.client.
+
+Where a body ends: https://www.rfc-editor.org/rfc/rfc9112.html#section-6
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from ssl import SSLWantReadError
 from typing import Any
@@ -10,10 +14,80 @@ from urllib3.exceptions import HTTPError
 
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.errors import UpstreamFailed
-from llm_relay.transport.body_framing import BodyFraming, ChunkedFraming, PlainFraming
 
 READ_BYTES = 65536
 _MIN_TIMEOUT_SECONDS = 0.001  # 0 would make the socket non-blocking
+_MAX_SIZE_LINE_BYTES = 65536
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+
+
+class ChunkedFraming:
+    """A body in chunks. Events often have a chunk each, so all received chunks are read at once."""
+
+    def __init__(self) -> None:
+        self.is_complete = False
+        self.is_broken = False  # no more content can be read
+        self.rest = b"\r\n"  # as if a chunk had just ended: a line end precedes each size
+        self._chunk_left = 0  # bytes of the current chunk
+        self._is_last_chunk = False  # only trailers may follow
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the content in received bytes; b"" is the connection's end."""
+        if not data:
+            self.is_complete, self.is_broken = self._is_last_chunk, not self._is_last_chunk
+        data, at, pieces = self.rest + data, 0, []
+        while not self._is_last_chunk:
+            piece = data[at : at + self._chunk_left]
+            pieces.append(piece)
+            at += len(piece)
+            self._chunk_left -= len(piece)
+            line_end = -1 if self._chunk_left else data.find(b"\n", at + 2)
+            if line_end < 0 or not self._begin_chunk(data[at + 2 : line_end]):
+                break
+            at = line_end + (not self._is_last_chunk)
+        self._keep_rest(data[at:])
+        return b"".join(pieces)
+
+    def _begin_chunk(self, size_line: bytes) -> bool:
+        """Read a chunk's size, without its extensions; return whether it is valid."""
+        try:
+            self._chunk_left = int(size_line.partition(b";")[0], 16)
+        except ValueError:
+            self._chunk_left = -1
+        self._is_last_chunk = self._chunk_left == 0
+        self.is_broken = self._chunk_left < 0
+        return not self.is_broken
+
+    def _keep_rest(self, rest: bytes) -> None:
+        self.rest = rest
+        self.is_broken |= len(rest) > _MAX_SIZE_LINE_BYTES
+        if self._is_last_chunk and (end := _BLANK_LINE.search(rest)):
+            self.is_complete = True
+            self.rest = rest[end.end() :]
+
+
+class PlainFraming:
+    """A body that ends after its length, or without one at the connection's end."""
+
+    def __init__(self, length: int | None) -> None:
+        self.is_complete = length == 0
+        self.is_broken = False  # no more content can be read
+        self.rest = b""  # what follows the body
+        self._left = length
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the content in received bytes; b"" is the connection's end."""
+        if self._left is None:
+            self.is_complete = not data
+            return data
+        content, self.rest = data[: self._left], data[self._left :]
+        self._left -= len(content)
+        self.is_complete = not self._left
+        self.is_broken = not data
+        return content
+
+
+BodyFraming = ChunkedFraming | PlainFraming
 
 
 class BodyReader:
@@ -26,9 +100,8 @@ class BodyReader:
     def __init__(self, raw: Any) -> None:
         self._raw = raw  # urllib3's response
         self._response = raw._fp  # http.client's
-        self._framing: BodyFraming = (
-            ChunkedFraming() if self._response.chunked else PlainFraming(self._response.length)
-        )
+        is_chunked, length = self._response.chunked, self._response.length
+        self._framing: BodyFraming = ChunkedFraming() if is_chunked else PlainFraming(length)
         self._socket = self._response.fp.raw._sock
         self._is_connection_lost = False
         self._has_undecoded = False  # the decoder holds more than it has returned
@@ -38,26 +111,20 @@ class BodyReader:
         """Return what has arrived, b"" at the end; TimeoutError if nothing arrives in time."""
         deadline = Deadline.after(seconds)
         while self._has_undecoded or not self._framing.is_complete:
-            if content := self._decode(
-                b"" if self._has_undecoded else self._read_content(deadline)
-            ):
+            content = b"" if self._has_undecoded else self._framing.feed(self._receive(deadline))
+            if content := self._decode(content):
                 return content
             if not (self._framing.is_complete or deadline.remaining()):
                 raise TimeoutError
         self._release_connection()
         return b""
 
-    def _read_content(self, deadline: Deadline) -> bytes:
-        if self._framing.is_broken:
-            raise _connection_lost()
-        return self._framing.feed(self._receive(deadline))
-
     def _receive(self, deadline: Deadline) -> bytes:
         """Wait for bytes and return all that have arrived; b"" at the connection's end."""
         if self._received_early:
             early, self._received_early = self._received_early, b""
             return early
-        if self._is_connection_lost:
+        if self._is_connection_lost or self._framing.is_broken:
             raise _connection_lost()
         self._socket.settimeout(max(deadline.remaining(), _MIN_TIMEOUT_SECONDS))
         try:

@@ -113,8 +113,6 @@ class SingleWriteConnection(_SingleWrite, HTTPConnection):
 
 
 class _SingleWriteTlsConnection(_SingleWrite, HTTPSConnection):
-    """A connection with TLS."""
-
     def connect(self) -> None:
         """Connect; NewConnectionError for any TLS failure, as nothing has been sent then."""
         try:

@@ -7,20 +7,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from http.client import HTTPException
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.utils import get_environ_proxies
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    LocationValueError,
-    MaxRetryError,
-    NewConnectionError,
-    ProxyError,
-)
+from urllib3 import exceptions
 from urllib3.util import Timeout
 
 from llm_relay.core.errors import RelayError, UpstreamFailed, UpstreamTimedOut, UpstreamUnreachable
@@ -111,7 +105,6 @@ class HttpTransport:
         # to other hosts, and keep one caller's cookies for another.
         self._connections = ConnectionAdapter(settings)
         self._proxies = dict(get_environ_proxies(settings.base_url))
-        self._prepared: dict[tuple[str, str, str], requests.PreparedRequest] = {}
         self._preconnecting: Thread | None = None
 
     def preconnect(self) -> None:
@@ -125,8 +118,7 @@ class HttpTransport:
 
     def wait_for_preconnect(self, seconds: float) -> None:
         """Wait until `preconnect` has ended, successfully or not."""
-        thread = self._preconnecting
-        if thread:
+        if thread := self._preconnecting:
             thread.join(seconds)
             self._preconnecting = None
 
@@ -140,22 +132,27 @@ class HttpTransport:
         total = max(deadline.remaining(), 0.001)
         timeout: Any = Timeout(total, settings.connect_seconds, settings.read_idle_seconds)
         try:
-            prepared = _with_body_and_key(self._prepare(request), request.body, key)
             response = self._connections.send(
-                prepared, timeout=timeout, proxies=self._proxies, stream=True
+                self._prepare(request, key), timeout=timeout, proxies=self._proxies, stream=True
             )
             return HttpReply(response, settings.read_idle_seconds)
-        except (requests.RequestException, HTTPError) as error:
+        except (requests.RequestException, exceptions.HTTPError) as error:
             raise _relay_error(error) from None
 
-    def _prepare(self, request: HttpRequest) -> requests.PreparedRequest:
-        """Return what requests of a kind have in common: preparing costs as much as sending."""
-        kind = (request.method, request.path, request.accept)
-        if kind not in self._prepared:
-            url = self._settings.base_url + request.path
-            headers = _HEADERS | {"Accept": request.accept}
-            self._prepared[kind] = requests.Request(request.method, url, headers).prepare()
-        return self._prepared[kind]
+    def _prepare(self, request: HttpRequest, key: str) -> requests.PreparedRequest:
+        prepared = copy(self._template)
+        prepared.method, prepared.body = request.method, request.body
+        prepared.url = f"{self._template.url}{request.path}"
+        headers: Any = _HEADERS | {"Accept": request.accept, "Authorization": f"Bearer {key}"}
+        if request.body is not None:
+            headers["Content-Length"] = str(len(request.body))
+        prepared.headers = headers  # a plain dict: the one of requests is slow
+        return prepared
+
+    @cached_property
+    def _template(self) -> requests.PreparedRequest:
+        """A request to the base URL: preparing it costs as much as sending it."""
+        return requests.Request("GET", self._settings.base_url).prepare()
 
 
 def timeout_error() -> RelayError:
@@ -165,19 +162,7 @@ def timeout_error() -> RelayError:
     )
 
 
-def _with_body_and_key(
-    prepared: requests.PreparedRequest, body: bytes | None, key: str
-) -> requests.PreparedRequest:
-    request = copy(prepared)
-    headers: Any = {**prepared.headers, "Authorization": f"Bearer {key}"}
-    if body is not None:
-        headers["Content-Length"] = str(len(body))
-    request.headers = headers  # a plain dict: the one of requests is slow
-    request.body = body
-    return request
-
-
-def _relay_error(error: requests.RequestException | HTTPError) -> RelayError:
+def _relay_error(error: requests.RequestException | exceptions.HTTPError) -> RelayError:
     """Translate an error; what was never sent may be retried, all else may have been answered."""
     if isinstance(error, requests.ReadTimeout):
         return timeout_error()
@@ -192,11 +177,11 @@ def _relay_error(error: requests.RequestException | HTTPError) -> RelayError:
     )
 
 
-def _was_never_sent(error: requests.RequestException | HTTPError) -> bool:
-    if isinstance(error, requests.exceptions.InvalidURL | LocationValueError):
+def _was_never_sent(error: requests.RequestException | exceptions.HTTPError) -> bool:
+    if isinstance(error, requests.exceptions.InvalidURL | exceptions.LocationValueError):
         return True
     cause = error.args[0] if error.args else None
-    reason = cause.reason if isinstance(cause, MaxRetryError) else None
-    if isinstance(reason, ProxyError):  # also raised for a connection reset during use
+    reason = cause.reason if isinstance(cause, exceptions.MaxRetryError) else None
+    if isinstance(reason, exceptions.ProxyError):  # also raised for a connection reset during use
         return not isinstance(reason.original_error, ConnectionError | HTTPException)
-    return isinstance(reason, NewConnectionError | ConnectTimeoutError)
+    return isinstance(reason, exceptions.NewConnectionError | exceptions.ConnectTimeoutError)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
     from llm_relay.batch.worker.result_recorder import ResultRecorder
     from llm_relay.batch.worker.retry_policy import RetryPolicy
     from llm_relay.batch.worker.row_queue import RowQueue
-    from llm_relay.providers.completion import CompletionCall
+    from llm_relay.core.defaults import Document
+    from llm_relay.providers.completion import Completion
+    from llm_relay.providers.provider import Provider
 
+    Complete = Callable[[Mapping[Provider, Document], Deadline, AttemptTracker], Completion]
     Event = Row | list[RowResult]  # a row after its call, or results that are stored
 
 Events = queue.SimpleQueue["Event"]
@@ -35,7 +39,7 @@ class ChunkRunner:
     """Starts rows and handles events in one thread; calls and writes happen in other threads."""
 
     rows: RowQueue
-    completion_call: CompletionCall
+    complete: Complete  # calls a provider
     row_seconds: float  # the timeout of each row
     recorder: ResultRecorder
     limiter: ConcurrencyLimiter
@@ -80,7 +84,7 @@ class ChunkRunner:
         row.started = time.monotonic()
         try:
             deadline = Deadline.after(self.row_seconds)
-            row.result = self.completion_call.call(row.bodies, deadline, tracker)
+            row.result = self.complete(row.bodies, deadline, tracker)
         except RelayError as error:
             row.result = error
         except Exception as error:  # noqa: BLE001 - fails this row, not the other rows

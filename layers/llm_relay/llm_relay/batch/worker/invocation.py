@@ -28,7 +28,7 @@ from llm_relay.batch.worker.row_queue import RowQueue
 from llm_relay.batch.worker.rows import endpoint_of, read_rows
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.error_log import log_internal_error
-from llm_relay.providers.completion import CompletionCall
+from llm_relay.providers.completion import complete
 
 CLOSING_SECONDS = 10.0  # of the function's time, reserved to write and count the last results
 CAREFUL_CRASHES = 3  # consecutive crashes of workers after which rows run one at a time
@@ -119,7 +119,7 @@ class _Invocation:
             limiter.restart(1)  # calls that break off may be billed
         return ChunkRunner(
             rows=RowQueue(rows, self._reservations, recorder, policy, stop),
-            completion_call=CompletionCall(provider_router(), endpoint_of(batch)),
+            complete=partial(complete, provider_router(), endpoint_of(batch)),
             row_seconds=self._row_seconds,
             recorder=recorder,
             limiter=limiter,

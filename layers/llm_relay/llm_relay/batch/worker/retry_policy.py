@@ -19,7 +19,7 @@ from llm_relay.core.errors import (
     UpstreamUnreachable,
 )
 from llm_relay.core.http_status import is_retryable
-from llm_relay.providers.retry_policy import retry_after_seconds
+from llm_relay.providers.rate_limit.headers import retry_after_seconds
 
 MAX_ROW_ATTEMPTS = 5
 # Consecutive failures of different rows that mean that the provider is down,

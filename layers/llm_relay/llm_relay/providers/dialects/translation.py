@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.core.errors import BadRequest
 from llm_relay.core.json_codec import compact
 
 if TYPE_CHECKING:
+    from llm_relay.core.defaults import Document
     from llm_relay.providers.dialects.dialect import Dialect
-
-Body = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TranslatedRequest:
-    """A request in the provider's dialect, and the paths of dropped fields."""
-
-    text: bytes
-    dropped: tuple[str, ...] = ()
 
 
 class Translation:
     """Changes one request step by step; an unchanged request keeps the caller's bytes."""
 
-    def __init__(self, dialect: Dialect, text: bytes, body: Body) -> None:
+    def __init__(self, dialect: Dialect, text: bytes, body: Document) -> None:
         self._dialect = dialect
         self._text = text
         self._body = body
         self._original = body
-        self._dropped: list[str] = []
+        self.dropped: tuple[str, ...] = ()  # the paths of dropped fields
 
-    def result(self) -> TranslatedRequest:
-        """Return the request, encoded again only if it was changed."""
-        if self._body is self._original:
-            return TranslatedRequest(text=self._text)
-        return TranslatedRequest(text=compact(self._body), dropped=tuple(self._dropped))
+    @property
+    def text(self) -> bytes:
+        """The request, encoded again only if it was changed."""
+        return self._text if self._body is self._original else compact(self._body)
 
     def reject_fields(self, path: str) -> None:
         """Raise BadRequest for fields that cannot be dropped without changing the request."""
@@ -76,7 +65,7 @@ class Translation:
         known = self._dialect.chat_fields
         for name in [name for name in self._body if known is not None and name not in known]:
             self._body = self._without(name)
-            self._dropped.append(name)
+            self.dropped += (name,)
 
     def rename_roles(self, name: str) -> None:
         """Give the roles in a list of messages the provider's names."""
@@ -104,15 +93,15 @@ class Translation:
         if self._body.get("stream") and not options.get("include_usage"):
             self._body = self._body | {"stream_options": options | {"include_usage": True}}
 
-    def _without(self, name: str) -> Body:
+    def _without(self, name: str) -> Document:
         return {key: value for key, value in self._body.items() if key != name}
 
-    def _without_strict(self, index: int, tool: Body, nested_in: str | None) -> Body:
+    def _without_strict(self, index: int, tool: Document, nested_in: str | None) -> Document:
         holder = tool.get(nested_in) if nested_in and isinstance(tool, dict) else tool
         if not isinstance(holder, dict) or "strict" not in holder:
             return tool
         path = f"tools[{index}].{nested_in}.strict" if nested_in else f"tools[{index}].strict"
-        self._dropped.append(path)
+        self.dropped += (path,)
         bare = {key: value for key, value in holder.items() if key != "strict"}
         return tool | {nested_in: bare} if nested_in else bare
 

@@ -1,18 +1,17 @@
-"""Reads a provider's rate-limit headers: how many requests remain, and for how long."""
+"""Reads a provider's headers about its limits: how long to wait, and how many requests remain."""
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-from llm_relay.providers.retry_policy import retry_after_seconds
-
-# A limit that resets later is a quota, which batches are not paced by.
-MAX_WINDOW_SECONDS = 120.0
+MAX_WINDOW_SECONDS = 120.0  # a limit that resets later is a quota, which paces no batch
 _EPOCH = 1_000_000_000  # larger numbers of seconds are dates
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
@@ -28,6 +27,16 @@ class RateLimitStatus:
     reset_seconds: float
 
 
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """Read Retry-After in any of its forms; None if it is absent or invalid."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after")
+    seconds = _number(value)
+    return seconds if seconds is not None else _seconds_until(value)
+
+
 def parse_rate_limit(status: int, headers: Mapping[str, str]) -> RateLimitStatus | None:
     """Return the limit that an answer's headers report; None if they report none."""
     if status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -40,17 +49,6 @@ def parse_rate_limit(status: int, headers: Mapping[str, str]) -> RateLimitStatus
         return None
     requests = RateLimitStatus(remaining, _count(headers, "limit-requests"), seconds)
     return _plausible(_by_tokens(requests, headers) or requests)
-
-
-def parse_reset_seconds(text: str) -> float | None:
-    """Read a reset in any of its forms: a date, `6m0s`, `12ms`, or seconds, also of the epoch."""
-    if "T" in text:
-        return _seconds_until(text)
-    try:
-        seconds = float(text)
-    except ValueError:
-        return _duration(text)
-    return seconds - time.time() if seconds > _EPOCH else seconds
 
 
 def _by_tokens(requests: RateLimitStatus, headers: Mapping[str, str]) -> RateLimitStatus | None:
@@ -79,19 +77,34 @@ def _count(headers: Mapping[str, str], name: str) -> int | None:
 
 
 def _reset(headers: Mapping[str, str], what: str) -> float | None:
-    text = headers.get(f"x-ratelimit-reset-{what}")
-    return parse_reset_seconds(text.strip()) if text else None
-
-
-def _seconds_until(date: str) -> float | None:
+    """Read a reset in any of its forms: a date, `6m0s`, `12ms`, or seconds, also of the epoch."""
+    text = (headers.get(f"x-ratelimit-reset-{what}") or "").strip()
     try:
-        return datetime.fromisoformat(date).timestamp() - time.time()
+        if "T" in text:
+            return datetime.fromisoformat(text).timestamp() - time.time()
+        seconds = float(text)
     except (ValueError, OverflowError):
-        return None
+        return _duration(text)
+    return seconds - time.time() if seconds > _EPOCH else seconds
 
 
 def _duration(text: str) -> float | None:
     parts = _DURATION.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
+    if not parts or _DURATION.sub("", text):
         return None
     return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
+
+
+def _number(value: str | None) -> float | None:
+    try:
+        number = float(value or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def _seconds_until(date: str | None) -> float | None:
+    try:
+        return max(0.0, parsedate_to_datetime(date or "").timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None

@@ -4,13 +4,78 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from llm_relay.providers.rate_limit.window import RateLimitWindow
+from llm_relay.providers.rate_limit.headers import parse_rate_limit
 
-# A batch sends a row at least this often, to learn of changes to the limit.
-MAX_SPACING_SECONDS = 5.0
+MAX_SPACING_SECONDS = 5.0  # a batch sends a row at least this often, to learn of new limits
+_INTERACTIVE_SHARE = 0.1  # of the limit, which batches leave to interactive callers
 _MAX_WINDOWS = 64  # callers choose the names of models
+
+
+class RateLimitWindow:
+    """What the provider's latest answer reports of one limit, less the requests sent since."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._sent = 0
+        self._sent_before = 0  # the current window
+        self._last_answered = 0  # the number of a request
+        self._remaining: int | None = None  # None: unknown
+        self._limit: int | None = None
+        self._ends_at = 0.0
+        self._seconds = 0.0  # length of a full window
+
+    def count_request(self) -> int:
+        """Count a request that is about to be sent; return its number."""
+        with self._lock:
+            self._roll_over()
+            self._sent += 1
+            if self._remaining is not None:
+                self._remaining -= 1
+            return self._sent
+
+    def learn(self, number: int, status: int, headers: Mapping[str, str]) -> None:
+        """Learn from the answer to a request, which does not cover requests sent after it."""
+        reported = parse_rate_limit(status, headers)
+        if not reported:
+            return
+        with self._lock:
+            ends_at = self._roll_over() + reported.reset_seconds
+            self._limit = reported.limit or self._limit
+            is_of_last_window = number <= self._sent_before and ends_at < self._ends_at
+            if number < self._last_answered or is_of_last_window:
+                return
+            self._last_answered = number
+            self._remaining = reported.remaining - (self._sent - number)
+            self._ends_at = ends_at
+            self._seconds = max(self._seconds, reported.reset_seconds)
+
+    def is_exhausted(self) -> bool:
+        """Return whether no request remains, as far as is known."""
+        with self._lock:
+            self._roll_over()
+            return self._remaining is not None and self._remaining <= 0
+
+    def batch_share(self) -> tuple[float, float] | None:
+        """Return how many requests batches may still send, and in how many seconds."""
+        with self._lock:
+            now = self._roll_over()
+            if self._remaining is None:
+                return None
+            seconds = self._ends_at - now
+            spared = _INTERACTIVE_SHARE * (self._limit or 0) * seconds / self._seconds
+            return max(0.0, self._remaining - spared), seconds
+
+    def _roll_over(self) -> float:
+        """Start a full window if one is over that was used, else know nothing; return the time."""
+        now = self._clock()
+        if self._remaining is not None and now >= self._ends_at:
+            self._remaining = self._limit if self._sent > self._sent_before else None
+            self._sent_before = self._sent
+            self._ends_at = now + self._seconds
+        return now
 
 
 class RateLimitTracker:
