@@ -10,9 +10,8 @@ import click
 import requests
 
 from cli.aws.target_stack import Stack
-from llm_relay.billing.estimate import listed_count, max_input_tokens
+from llm_relay.billing.cost import listed_count, max_input_tokens, with_cost
 from llm_relay.billing.money import format_usd, nanos_from_usd
-from llm_relay.billing.prices import with_cost
 from llm_relay.core.usage import Usage
 from llm_relay.providers.dialects.dialect import DIALECTS, OPENAI, Dialect
 

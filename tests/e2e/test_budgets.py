@@ -21,8 +21,7 @@ import pytest
 import requests
 
 from llm_relay.billing.admission import admit
-from llm_relay.billing.budget_periods import period_at
-from llm_relay.billing.ledger_account import LedgerAccount, account_key, parse_account
+from llm_relay.billing.ledger_account import LedgerAccount, account_key, parse_account, period_at
 from llm_relay.core.client import Client
 from llm_relay.providers.dialects.dialect import ABLITERATION
 from local.settings import Settings

@@ -12,8 +12,13 @@ import aiohttp
 import requests
 
 from bench.environment.certificate import make
-from llm_relay.billing.budget_periods import period_at
-from llm_relay.billing.ledger_account import LedgerAccount, account_key, new_account, parse_account
+from llm_relay.billing.ledger_account import (
+    LedgerAccount,
+    account_key,
+    new_account,
+    parse_account,
+    period_at,
+)
 from local.settings import Settings
 from local.stack import Stack
 from tests.e2e.conftest import Loop

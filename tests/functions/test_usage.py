@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from functions.usage.handler import handler
-from llm_relay.billing.budget_periods import day_at, period_at
 from llm_relay.billing.ledger import Ledger
+from llm_relay.billing.ledger_account import day_at, period_at
 from llm_relay.core.usage import Usage
 from tests.functions.conftest import Answered, Context, proxy_event, taken
 from tests.support.dynamodb_proxy import AWAY

@@ -11,12 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_relay.api.api_gateway import parse_event
-from llm_relay.api.client_context import client_of
+from llm_relay.api.api_gateway import client_of, parse_event
 from llm_relay.api.idempotency.records import idempotency_key
 from llm_relay.batch.api.routes import parse_after, parse_limit
 from llm_relay.batch.model.names import is_file_id
-from llm_relay.billing.estimate import max_input_tokens
+from llm_relay.billing.cost import max_input_tokens
 from llm_relay.core.errors import BadRequest
 from llm_relay.endpoints.chat import ChatCompletions
 from llm_relay.endpoints.responses import Responses

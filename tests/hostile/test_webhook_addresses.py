@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from requests import adapters
 
-from llm_relay.notifications.webhook import Webhook
+from llm_relay.notifications.events import Webhook
 from llm_relay.transport.public_addresses import is_public
 
 if TYPE_CHECKING:

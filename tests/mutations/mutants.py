@@ -32,7 +32,7 @@ RETRIES_AFTER_THE_FIRST_BYTE = Mutant(
     name="asks again after the first byte",
     changes=(
         Change(
-            "api/request_handling.py",
+            "api/api_gateway.py",
             """\
         return work(call)
 """,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from llm_relay.notifications import event_bridge
+from llm_relay.notifications.events import event_bridge_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,9 +49,9 @@ def news(environment: pytest.MonkeyPatch, aws: str) -> Iterator[News]:
     """The events that are put, with no webhook beside them."""
     for name in ("WEBHOOK_URL", "WEBHOOK_SECRET_ARN"):
         environment.delenv(name, raising=False)
-    event_bridge.event_bridge_client.cache_clear()
+    event_bridge_client.cache_clear()
     queue = News(aws)
     yield queue
     queue.close()
-    event_bridge.event_bridge_client().close()
-    event_bridge.event_bridge_client.cache_clear()
+    event_bridge_client().close()
+    event_bridge_client.cache_clear()

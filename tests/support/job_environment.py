@@ -14,7 +14,7 @@ from functions.background_responses.handler import handler as follow
 from functions.job_worker.handler import handler as work
 from functions.responses.handler import handler as create
 from llm_relay.jobs.queue import sqs_client
-from llm_relay.notifications.event_bridge import event_bridge_client
+from llm_relay.notifications.events import event_bridge_client
 from tests.functions.conftest import Answered, Context, proxy_event, taken
 
 if TYPE_CHECKING:

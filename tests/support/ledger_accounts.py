@@ -10,9 +10,8 @@ import boto3
 import pytest
 
 from llm_relay.aws.dynamodb import dynamodb
-from llm_relay.billing.budget_periods import period_at
 from llm_relay.billing.ledger import ledger
-from llm_relay.billing.ledger_account import LedgerAccount, account_key, parse_account
+from llm_relay.billing.ledger_account import LedgerAccount, account_key, parse_account, period_at
 from llm_relay.core.client import Client
 from tests.support.dynamodb_proxy import Door
 

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import main
-from llm_relay.billing.budget_periods import period_at
+from llm_relay.billing.ledger_account import period_at
 from tests.cli.doctor.conftest import Checks, diagnosed
 from tests.support.scripted_provider import ScriptedProvider, wait_until, whole
 

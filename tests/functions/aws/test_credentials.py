@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llm_relay.aws.credentials import Credentials, NoCredentialsError, function_credentials
-from llm_relay.aws.secrets_manager import SecretsManager, SecretUnreadableError
+from llm_relay.aws.secrets_manager import (
+    Credentials,
+    NoCredentialsError,
+    SecretsManager,
+    SecretUnreadableError,
+    function_credentials,
+)
 from tests.support.scripted_provider import RESET, ScriptedProvider, whole
 
 if TYPE_CHECKING:

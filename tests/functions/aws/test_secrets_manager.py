@@ -10,8 +10,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as SdkCredentials
 
-from llm_relay.aws.credentials import Credentials
 from llm_relay.aws.secrets_manager import (
+    Credentials,
     SecretsManager,
     SecretUnreadableError,
     endpoint_url,

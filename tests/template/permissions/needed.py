@@ -36,8 +36,8 @@ RELAYS = [
     Needed("dynamodb:DeleteItem", "AnswersTable", "answer#*", "api/idempotency/records.py"),
 ]
 ANNOUNCES = [
-    Needed("events:PutEvents", "", "llm-relay", "notifications/event_bridge.py"),
-    Needed("secretsmanager:GetSecretValue", "WebhookSecret", "", "notifications/webhook.py"),
+    Needed("events:PutEvents", "", "llm-relay", "notifications/events.py"),
+    Needed("secretsmanager:GetSecretValue", "WebhookSecret", "", "notifications/events.py"),
 ]
 # Of an object that is not there, S3 says so only to those who may list the bucket.
 MAY_LIST = Needed("s3:ListBucket", "BatchBucket", "", "aws/s3.py")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from llm_relay.billing.budget_periods import day_at, period_at
+from llm_relay.billing.ledger_account import day_at, period_at
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_relay.billing.estimate import IMAGE_TOKENS, max_cost_nanos, max_input_tokens
+from llm_relay.billing.cost import IMAGE_TOKENS, max_cost_nanos, max_input_tokens
 
 PRICED: dict[str, Any] = {"pricing": {"prompt": "0.000001", "completion": "0.000003"}}
 BARE = max_input_tokens({}, None)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llm_relay.billing.prices import with_cost
+from llm_relay.billing.cost import with_cost
 from llm_relay.core.usage import Usage
 
 PRICING = {"prompt": "0.000001", "completion": "0.000003", "input_cache_read": "0.0000001"}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_relay.api.api_gateway import parse_event
-from llm_relay.api.client_context import client_of
+from llm_relay.api.api_gateway import client_of, parse_event
 from llm_relay.core.client import Client
 
 

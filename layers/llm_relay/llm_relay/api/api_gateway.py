@@ -1,16 +1,18 @@
-"""API Gateway's proxy events and results."""
+"""Requests through API Gateway: events, the client that calls, the handling, and proxy results."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import Any
 
-from llm_relay.core.errors import BadRequest
-
-if TYPE_CHECKING:
-    from llm_relay.core.answer import HttpAnswer
+from llm_relay.core.answer import HttpAnswer, error_answer, json_answer
+from llm_relay.core.client import Client, parse_limits
+from llm_relay.core.error_log import log_internal_error
+from llm_relay.core.errors import POSSIBLY_BILLED, BadRequest, InternalError, RelayError
+from llm_relay.observability.call_record import CallRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,46 @@ def parse_event(event: Mapping[str, Any]) -> ApiRequest:
         _body=event.get("body") or "",
         _body_is_base64=bool(event.get("isBase64Encoded")),
     )
+
+
+def client_of(request: ApiRequest) -> Client:
+    """Return the client that calls; ValueError for a limit that is not a number."""
+    context = request.authorizer
+    limits = parse_limits({name: value for name, value in context.items() if value})
+    return Client(id=context.get("client", ""), key_id=request.api_key_id, **limits)
+
+
+def handle_request(request: ApiRequest, work: Callable[[CallRecord], HttpAnswer]) -> HttpAnswer:
+    """Return the answer of `work`, which finishes the call's record, or of any failure."""
+    call = CallRecord(route=request.route, request_id=request.request_id, client=request.api_key_id)
+    try:
+        return work(call)
+    except RelayError as error:
+        failure = error
+    except Exception as error:  # noqa: BLE001 - the runtime would print it, prompt included
+        log_internal_error(error, call.request_id)
+        failure = InternalError("The relay itself failed. Its log has the request id.")
+    call.tracker.provider = failure.provider or call.tracker.provider
+    possibly_billed = call.tracker.attempts > 0 and isinstance(failure, POSSIBLY_BILLED)
+    call.finish(failure.status, failure.code, failure=failure, possibly_billed=possibly_billed)
+    return error_answer(failure, call.headers())
+
+
+def json_success(call: CallRecord, document: Any) -> HttpAnswer:
+    """Finish the record and return a JSON answer with status 200."""
+    return finished(call, json_answer(HTTPStatus.OK, document, {}))
+
+
+def finished(call: CallRecord, answer: HttpAnswer) -> HttpAnswer:
+    """Finish the record and return the complete answer, with the call's headers too."""
+    call.mark_first_byte()
+    call.finish(answer.status)
+    return replace(answer, headers={**call.headers(), **answer.headers})
+
+
+def proxy_handler(serve: Callable[[ApiRequest], HttpAnswer]) -> Callable[[Any, Any], Any]:
+    """Return the Lambda handler of routes whose answers are not streamed."""
+    return lambda event, _context: proxy_result(serve(parse_event(event)))
 
 
 def proxy_result(answer: HttpAnswer) -> dict[str, Any]:

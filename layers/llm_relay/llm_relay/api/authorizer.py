@@ -16,26 +16,20 @@ from typing import Any
 _NOT_LIMITS = {"pk", "sk", "name", "created_at", "plan_id", "revoked_at", "keys"}
 # sk-relay-<client>-<serial>-<secret>, as `relay keys create` creates them.
 _KEY = re.compile(r"sk-relay-(?P<client>[0-9a-f]{12})-(?P<serial>[0-9a-f]{4})-[A-Za-z0-9]{40}")
+_UNAUTHORIZED = "Unauthorized"  # API Gateway turns an error with this very message into a 401
 
 Item = dict[str, Any]
 
 
-class Unauthorized(Exception):  # noqa: N818 - API Gateway turns this very word into a 401
-    """The caller is rejected."""
-
-    def __init__(self) -> None:
-        super().__init__("Unauthorized")
-
-
 def authorize(event: dict[str, Any]) -> dict[str, Any]:
-    """Answer API Gateway's TOKEN authorizer event; Unauthorized for an invalid or expired key.
+    """Answer API Gateway's TOKEN authorizer event; PermissionError for an invalid or expired key.
 
     The answer has the key, for API Gateway to check and count, and its client's limits.
     """
     kind, _, rest = event["authorizationToken"].partition(" ")
     token = rest.strip()
     if kind.lower() != "bearer" or not token:
-        raise Unauthorized
+        raise PermissionError(_UNAUTHORIZED)
     api_stage = "/".join(event["methodArn"].split("/")[:2])
     statement = {
         "Action": "execute-api:Invoke",
@@ -54,10 +48,12 @@ def _context_of(token: str) -> dict[str, str]:
     key = _KEY.fullmatch(token)
     if not key:
         return {}  # the stack's first key has no profile: its usage plan holds its limits
-    profile = _profile(key["client"])
+    profile_key = {"pk": {"S": f"client#{key['client']}"}, "sk": {"S": "profile"}}
+    answer = _dynamodb().get_item(TableName=os.environ["CLIENTS_TABLE"], Key=profile_key)
+    profile: Item = answer.get("Item", {})
     serial = profile.get("keys", {}).get("M", {}).get(key["serial"], {}).get("M")
     if serial is None or _is_expired(serial):
-        raise Unauthorized
+        raise PermissionError(_UNAUTHORIZED)
     limits = {name: _text(value) for name, value in profile.items() if name not in _NOT_LIMITS}
     return {"client": key["client"]} | {name: text for name, text in limits.items() if text}
 
@@ -73,17 +69,9 @@ def _is_expired(serial: Item) -> bool:
     return expires_at is not None and float(expires_at) <= time.time()
 
 
-def _profile(client: str) -> Item:
-    key = {"pk": {"S": f"client#{client}"}, "sk": {"S": "profile"}}
-    answer = _dynamodb().get_item(TableName=os.environ["CLIENTS_TABLE"], Key=key)
-    profile: Item = answer.get("Item", {})
-    return profile
-
-
 @lru_cache(maxsize=1)
 def _dynamodb() -> Any:
-    import boto3  # noqa: PLC0415 - 0.25 s that the first key does not need
-    from botocore.config import Config  # noqa: PLC0415
+    from llm_relay.aws.boto3_client import boto3_client  # noqa: PLC0415 - the first key needs none
 
-    config = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2})
-    return boto3.client("dynamodb", config=config)
+    retries = {"total_max_attempts": 2}
+    return boto3_client("dynamodb", connect_timeout=1, read_timeout=1, retries=retries)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.api.client_context import client_of
+from llm_relay.api.api_gateway import ApiRequest, client_of, finished, handle_request
 from llm_relay.api.idempotency.records import answer_once
 from llm_relay.api.idempotency.stored_answer import REPLAYED_HEADER
-from llm_relay.api.request_handling import handle_request
 from llm_relay.billing.admission import Admission, admit, merge_admissions
+from llm_relay.billing.cost import with_cost
 from llm_relay.billing.ledger import Settlement, ledger
-from llm_relay.billing.prices import with_cost
 from llm_relay.core.answer import HttpAnswer
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.errors import InternalError
@@ -30,7 +28,6 @@ from llm_relay.validation import model_limits
 from llm_relay.validation.fields import body_object
 
 if TYPE_CHECKING:
-    from llm_relay.api.api_gateway import ApiRequest
     from llm_relay.core.client import Client
     from llm_relay.core.usage import Usage
     from llm_relay.endpoints.endpoint import Endpoint
@@ -130,9 +127,8 @@ class Relay:
             model=self._model,
             accept=_EVENT_STREAM if self._call.stream else _JSON,
         )
-        reply = provider.client.call(
-            request, self._first_byte_deadline, self._call.tracker, retry=retry
-        )
+        tracker = self._call.tracker
+        reply = provider.client.call(request, self._first_byte_deadline, tracker, retry=retry)
         try:
             self._call.provider_request_id = reply.headers.get("x-request-id")
             if self._call.stream and reply.content_type != _JSON:
@@ -143,13 +139,9 @@ class Relay:
             raise
 
     def _streamed_answer(self, reply: HttpReply, provider: Provider, body: Document) -> HttpAnswer:
-        stream = StreamingBody(
-            reply,
-            self._endpoint.watch(body, provider.dialect),
-            self._call,
-            self._deadline,
-            self._settings.keep_alive_seconds,
-        )
+        normalizer = self._endpoint.watch(body, provider.dialect)
+        keep_alive = self._settings.keep_alive_seconds
+        stream = StreamingBody(reply, normalizer, self._call, self._deadline, keep_alive)
         stream.open()
         headers = {"content-type": _EVENT_STREAM, "cache-control": "no-cache"}
         return HttpAnswer(status=HTTPStatus.OK, headers=self._headers(reply, headers), body=stream)
@@ -192,23 +184,16 @@ def relay_request(
     """Answer a request within that many seconds, whatever happens."""
     deadline = Deadline.after(seconds - REPLY_RESERVE_SECONDS)
 
-    def work(call: CallRecord) -> HttpAnswer:
-        def first_answer() -> HttpAnswer:
-            relay = relay_class(endpoint, call, deadline, client_of(request))
-            return relay.answer(request.body())
+    def first_answer(call: CallRecord) -> HttpAnswer:
+        relay = relay_class(endpoint, call, deadline, client_of(request))
+        return relay.answer(request.body())
 
-        answer = answer_once(request, seconds, first_answer)
-        return _replayed(answer, call) if REPLAYED_HEADER in answer.headers else answer
+    def work(call: CallRecord) -> HttpAnswer:
+        answer = answer_once(request, seconds, partial(first_answer, call))
+        call.replayed = REPLAYED_HEADER in answer.headers
+        return finished(call, answer) if call.replayed else answer
 
     return handle_request(request, work)
-
-
-def _replayed(answer: HttpAnswer, call: CallRecord) -> HttpAnswer:
-    """Return a stored answer with the headers of this call, which reached no provider."""
-    call.replayed = True
-    call.mark_first_byte()
-    call.finish(answer.status)
-    return replace(answer, headers={**call.headers(), **answer.headers})
 
 
 def _cost_header(usage: Usage) -> dict[str, str]:

@@ -6,21 +6,20 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.api.client_context import client_of
-from llm_relay.api.request_handling import handle_request, json_success
+from llm_relay.api.api_gateway import ApiRequest, client_of, handle_request, json_success
 from llm_relay.aws.dynamodb import Table
-from llm_relay.billing.budget_periods import day_at, period_at
 from llm_relay.billing.ledger_account import (
     account_key,
+    day_at,
     new_account,
     parse_account,
+    period_at,
     usage_partition,
 )
 from llm_relay.billing.money import usd_from_nanos
 from llm_relay.core.errors import ClientNotFound, LedgerUnavailable
 
 if TYPE_CHECKING:
-    from llm_relay.api.api_gateway import ApiRequest
     from llm_relay.core.answer import HttpAnswer
     from llm_relay.core.client import Client
 

@@ -105,28 +105,20 @@ def _conditional(request: Callable[[], Item]) -> tuple[Item | None, Item | None]
     """Return the answer, or the item whose condition was not met, if there is one."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - as late as boto3
 
-    try:
-        return _with_retries(request), None
-    except ClientError as error:
-        if not _codes(error) & _CONDITION_FAILED:
-            raise
-        response: Item = dict(error.response)
-        return None, response.get("Item")
-
-
-def _with_retries(request: Callable[[], Item]) -> Item:
-    from botocore.exceptions import ClientError  # noqa: PLC0415 - as late as boto3
-
-    for attempt in range(_MAX_ATTEMPTS - 1):
+    attempt = 0
+    while True:
         try:
-            return request()
+            return request(), None
         except ClientError as error:
             codes = _codes(error)
-            if codes & _CONDITION_FAILED or not codes & _CONFLICTS:
+            if codes & _CONDITION_FAILED:
+                response: Item = dict(error.response)
+                return None, response.get("Item")
+            attempt += 1
+            if attempt == _MAX_ATTEMPTS or not codes & _CONFLICTS:
                 raise
-        pause = min(_MAX_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**attempt)
+        pause = min(_MAX_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
         time.sleep(random.uniform(0, pause))  # noqa: S311 - spreads callers, guards nothing
-    return request()
 
 
 def _codes(error: ClientError) -> set[str]:

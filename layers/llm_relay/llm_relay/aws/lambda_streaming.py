@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -148,11 +149,9 @@ def _error_trailers(error: Exception) -> bytes:
     return f"{_ERROR_TYPE}: {error_type}\r\n{_ERROR_BODY}: {body}\r\n".encode()
 
 
-try:
+with suppress(ImportError):
     from awslambdaric import lambda_runtime_client as _runtime
-except ImportError:
-    pass
-else:
+
     # Renamed in 4.0.
     _client_class = getattr(_runtime, "BaseLambdaRuntimeClient", None)
     patch_runtime_client(_client_class or getattr(_runtime, "LambdaRuntimeClient", None))

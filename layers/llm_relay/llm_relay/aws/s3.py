@@ -65,13 +65,17 @@ class Bucket:
         has_range = start > 0 or end is not None
         last = "" if end is None else end - 1
         more = {"Range": f"bytes={start}-{last}"} if has_range else {}
-        with self._open(key, etag, **more)["Body"] as body:
-            content: bytes = body.read()
+        body, _ = self.open(key, etag, **more)
+        with body as stream:
+            content: bytes = stream.read()
         return content
 
-    def open(self, key: str, etag: str | None = None) -> tuple[Any, str]:
+    def open(self, key: str, etag: str | None = None, **more: str) -> tuple[Any, str]:
         """Return an object's stream, to be closed, and its ETag; KeyError as from `get`."""
-        found = self._open(key, etag)
+        if etag is not None:
+            more["IfMatch"] = etag
+        with _key_errors(key):
+            found = self._client().get_object(Bucket=self.name, Key=key, **more)
         return found["Body"], found["ETag"]
 
     def head(self, key: str) -> Mapping[str, Any]:
@@ -115,12 +119,6 @@ class Bucket:
         except BaseException:
             writer.abort()
             raise
-
-    def _open(self, key: str, etag: str | None, **more: str) -> Any:
-        if etag is not None:
-            more["IfMatch"] = etag
-        with _key_errors(key):
-            return self._client().get_object(Bucket=self.name, Key=key, **more)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Reads a secret from Secrets Manager without boto3.
+"""Reads a secret from Secrets Manager, and the credentials for that, without boto3.
 
 Creating boto3's client takes longer than the rest of a function's start together.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
@@ -12,14 +12,14 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
 from requests.utils import get_environ_proxies
 
-from llm_relay.aws.credentials import Credentials, NoCredentialsError, function_credentials
 from llm_relay.core.json_codec import parse_object
 from llm_relay.transport.connections import ConnectionAdapter
 from llm_relay.transport.settings import TransportSettings
@@ -27,8 +27,13 @@ from llm_relay.transport.settings import TransportSettings
 _MAX_ATTEMPTS = 3
 _TIMEOUTS_SECONDS = (2, 3)  # to connect, and to be answered
 _FIRST_PAUSE_SECONDS = 0.1
+_CREDENTIALS_TIMEOUT_SECONDS = 2
 _THROTTLED = b"Throttling"  # comes with status 400
 _DOMAINS = {"cn": "amazonaws.com.cn", "eusc": "amazonaws.eu"}  # by the region's first part
+
+
+class NoCredentialsError(Exception):
+    """No credentials are available."""
 
 
 class SecretUnreadableError(Exception):
@@ -37,6 +42,15 @@ class SecretUnreadableError(Exception):
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)
         self.code = code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What requests to AWS are signed with."""
+
+    key_id: str
+    secret: str
+    token: str | None
 
 
 class SecretsManager:
@@ -127,3 +141,45 @@ def signed_headers(
         f"SignedHeaders={names}, Signature={key.hex()}"
     )
     return {**signed, "authorization": authorization}
+
+
+def function_credentials(environ: Mapping[str, str]) -> Credentials:
+    """Return the current credentials, which change: do not store them. Or NoCredentialsError.
+
+    They are in the environment, except under SnapStart: a snapshot outlives them, so Lambda
+    provides them at an endpoint of each copy.
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
+    """
+    if "AWS_ACCESS_KEY_ID" in environ:
+        return Credentials(
+            key_id=environ["AWS_ACCESS_KEY_ID"],
+            secret=environ.get("AWS_SECRET_ACCESS_KEY", ""),
+            token=environ.get("AWS_SESSION_TOKEN"),
+        )
+    try:
+        return _from_endpoint(environ)
+    except (requests.RequestException, OSError, KeyError) as error:
+        raise NoCredentialsError(f"There are no AWS credentials: {type(error).__name__}") from None
+
+
+def _from_endpoint(environ: Mapping[str, str]) -> Credentials:
+    with requests.Session() as session:
+        session.trust_env = False  # no proxy reaches the endpoint
+        answer = session.get(
+            environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"],
+            headers={"Authorization": _token(environ)},
+            timeout=_CREDENTIALS_TIMEOUT_SECONDS,
+            allow_redirects=False,
+        )
+    if answer.status_code != HTTPStatus.OK:
+        raise NoCredentialsError(f"The endpoint of AWS credentials answered {answer.status_code}")
+    found = parse_object(answer.content) or {}
+    return Credentials(
+        key_id=found["AccessKeyId"], secret=found["SecretAccessKey"], token=found.get("Token")
+    )
+
+
+def _token(environ: Mapping[str, str]) -> str:
+    if path := environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"):
+        return Path(path).read_text().strip()  # its content may change
+    return environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", "")

@@ -20,10 +20,7 @@ def register_hooks(warm_up: Callable[[], Any]) -> None:
     """Register the hooks if Lambda takes a snapshot of this function; `warm_up` runs before it."""
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") != "snap-start":
         return
-    try:
-        hooks = importlib.import_module("snapshot_restore_py")  # part of Lambda's runtime
-    except ImportError:
-        return
+    hooks = importlib.import_module("snapshot_restore_py")  # part of Lambda's runtime
 
     def before_snapshot() -> None:
         for name in _LAZY_IMPORTS:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.billing.estimate import listed_count, max_cost_nanos
+from llm_relay.billing.cost import ModelEntry, listed_count, max_cost_nanos
 from llm_relay.core.errors import BadRequest, ModelNotAllowed, ModelUnpriced
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def merge_admissions(admissions: Mapping[Provider, Admission]) -> Admission:
 
 
 def admit(
-    client: Client, path: str, body: Body, entry: Mapping[str, Any] | None, dialect: Dialect
+    client: Client, path: str, body: Body, entry: ModelEntry | None, dialect: Dialect
 ) -> Admission:
     """Return a validated request as the client may send it.
 
@@ -52,8 +52,6 @@ def admit(
     Raises ModelNotAllowed, BadRequest or ModelUnpriced.
     """
     _check_model(client, body)
-    requested = _requested_lengths(path, body)
-    _check_lengths(client, requested)
     body = _with_output_limit(client, path, body, entry)
     if client.budget_nanos is None:
         return Admission(body=body)
@@ -87,21 +85,18 @@ def _check_model(client: Client, body: Body) -> None:
         )
 
 
-def _check_lengths(client: Client, requested: dict[str, int]) -> None:
-    for name, tokens in requested.items():
-        if client.max_output_tokens is not None and tokens > client.max_output_tokens:
-            raise BadRequest(
-                f"'{name}' must be at most {client.max_output_tokens} for your key.", param=name
-            )
-
-
-def _with_output_limit(
-    client: Client, path: str, body: Body, entry: Mapping[str, Any] | None
-) -> Body:
-    if client.max_output_tokens is None or _requested_lengths(path, body):
+def _with_output_limit(client: Client, path: str, body: Body, entry: ModelEntry | None) -> Body:
+    """Return the body with the client's output limit; BadRequest if it requests more."""
+    limit, requested = client.max_output_tokens, _requested_lengths(path, body)
+    if limit is None:
         return body
-    listed = listed_count(entry, "max_output_length") or client.max_output_tokens
-    return body | {_LENGTH_FIELDS[path][0]: min(client.max_output_tokens, listed)}
+    for name, tokens in requested.items():
+        if tokens > limit:
+            raise BadRequest(f"'{name}' must be at most {limit} for your key.", param=name)
+    if requested:
+        return body
+    listed = listed_count(entry, "max_output_length") or limit
+    return body | {_LENGTH_FIELDS[path][0]: min(limit, listed)}
 
 
 def _requested_lengths(path: str, body: Body) -> dict[str, int]:

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from llm_relay.aws.dynamodb import Table, dynamodb
-from llm_relay.billing.budget_periods import Period, day_at, period_at
 from llm_relay.billing.ledger_account import (
     GRACE_SECONDS,
     LedgerAccount,
+    Period,
     Reservation,
+    day_at,
     new_account,
     parse_account,
+    period_at,
 )
 from llm_relay.billing.ledger_updates import (
     reserve_update,
@@ -130,13 +132,10 @@ class Settlement:
 
     def settle(self, usage: Usage, model: str | None, *, possibly_billed: bool) -> None:
         """Charge the known cost, or all of the reservation; release one that was not billed."""
-        if usage.cost_usd is not None:
-            cost = nanos_from_usd(usage.cost_usd)
-        elif possibly_billed:
-            cost = self.reservation.nanos
-        else:
+        if usage.cost_usd is None and not possibly_billed:
             self.ledger.release(self.reservation)
             return
+        cost = self.reservation.nanos if usage.cost_usd is None else nanos_from_usd(usage.cost_usd)
         self.ledger.settle(self.reservation, cost, usage, model or self.requested_model)
 
 

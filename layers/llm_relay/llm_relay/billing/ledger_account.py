@@ -1,4 +1,4 @@
-"""A client's account for one day or month, stored as one DynamoDB item.
+"""A client's account for one day or month in UTC, stored as one DynamoDB item.
 
 `available` + `spent` + the amount of every reservation = `budget`, after updates in any order.
 """
@@ -8,19 +8,42 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-_RESERVATION_PREFIX = "h_"
+if TYPE_CHECKING:
+    from llm_relay.aws.dynamodb import Item
+
+_PREFIX = "h_"  # of the attributes that hold reservations
 # Long enough after a function's deadline that it is dead and its reservation can be released.
 GRACE_SECONDS = 60
 # A released reservation stays with amount 0 for so long, in case it is settled after all.
 TOMBSTONE_SECONDS = 3600
 
-Item = dict[str, Any]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """A day or a month."""
+
+    name: str  # "2026-11-21" or "2026-11"
+    resets_at: str  # when the next one begins, in ISO 8601
 
 
-def _new_name() -> str:
-    return _RESERVATION_PREFIX + secrets.token_hex(8)
+def period_at(per: str, now: float) -> Period:
+    """Return the "day" or "month" of a Unix time; ValueError for another `per`."""
+    day = datetime.fromtimestamp(now, UTC).date()
+    if per == "day":
+        return Period(name=f"{day}", resets_at=f"{day + timedelta(days=1)}T00:00:00Z")
+    if per == "month":
+        # Every month is shorter than 32 days.
+        next_month = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+        return Period(name=f"{day:%Y-%m}", resets_at=f"{next_month}T00:00:00Z")
+    raise ValueError(f"a budget is per day or month, not per {per!r}")
+
+
+def day_at(now: float) -> str:
+    """Return the name of the day of a Unix time."""
+    return period_at("day", now).name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +55,8 @@ class Reservation:
     day: str
     nanos: int
     expires_at: int  # Unix time
-    name: str = field(default_factory=_new_name)  # of its attribute in the account
+    # Of its attribute in the account.
+    name: str = field(default_factory=lambda: _PREFIX + secrets.token_hex(8))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +100,10 @@ def parse_account(item: Item) -> LedgerAccount:
     amounts = {
         name: int(item.get(name, {}).get("N", 0)) for name in ("available", "spent", "budget")
     }
+    maps = {name: value["M"] for name, value in item.items() if name.startswith(_PREFIX)}
     reservations = {
-        name: ReservedAmount(
-            nanos=int(value["M"]["n"]["N"]), expires_at=int(value["M"]["until"]["N"])
-        )
-        for name, value in item.items()
-        if name.startswith(_RESERVATION_PREFIX)
+        name: ReservedAmount(nanos=int(each["n"]["N"]), expires_at=int(each["until"]["N"]))
+        for name, each in maps.items()
     }
     return LedgerAccount(**amounts, reservations=reservations)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llm_relay.billing.ledger_account import (
     LedgerAccount,
@@ -14,13 +14,11 @@ from llm_relay.billing.ledger_account import (
 )
 
 if TYPE_CHECKING:
+    from llm_relay.aws.dynamodb import Item, Update
     from llm_relay.core.usage import Usage
 
-RETENTION_SECONDS = 400 * 86_400  # after the last change, DynamoDB deletes the item
+_RETENTION_SECONDS = 400 * 86_400  # after the last change, DynamoDB deletes the item
 _MAX_SWEPT = 20  # an expression has a maximum size; the rest is swept next time
-
-Item = dict[str, Any]
-Update = dict[str, Any]
 
 
 def reserve_update(
@@ -43,7 +41,7 @@ def reserve_update(
         "spent = if_not_exists(spent, :zero), expires_at = :expires_at, #name = :amounts",
         f"attribute_not_exists(#name) AND {is_enough}",
         {"#name": reservation.name},
-        values | {"expires_at": int(now) + RETENTION_SECONDS},
+        values | {"expires_at": int(now) + _RETENTION_SECONDS},
     )
     amounts = {"n": _number(reservation.nanos), "until": _number(reservation.expires_at)}
     update["ExpressionAttributeValues"][":amounts"] = {"M": amounts}
@@ -81,7 +79,7 @@ def usage_update(  # noqa: PLR0913 - what a day's usage of one model consists of
         "tokens_in :tokens_in, tokens_out :tokens_out",
         "",
         {},
-        counts | tokens | {"expires_at": int(now) + RETENTION_SECONDS},
+        counts | tokens | {"expires_at": int(now) + _RETENTION_SECONDS},
     )
 
 

@@ -6,8 +6,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from llm_relay.api.api_gateway import json_success
 from llm_relay.api.relay import Relay
-from llm_relay.api.request_handling import json_success
 from llm_relay.batch.model.names import new_id, owner_id
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import BackgroundUnavailable

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from llm_relay.api.api_gateway import ApiRequest
+from llm_relay.api.api_gateway import ApiRequest, handle_request
 from llm_relay.api.relay import Relay
-from llm_relay.api.request_handling import handle_request
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.http_status import is_retryable
 from llm_relay.jobs import leases
 from llm_relay.jobs.leases import CANCELLED, QUEUED, UNFINISHED, Record
-from llm_relay.notifications.event_bridge import publish
+from llm_relay.notifications.events import publish
 from llm_relay.providers.rate_limit.headers import retry_after_seconds
 
 if TYPE_CHECKING:

@@ -6,15 +6,13 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from llm_relay.api.client_context import client_of
-from llm_relay.api.request_handling import handle_request, json_success
+from llm_relay.api.api_gateway import ApiRequest, client_of, handle_request, json_success
 from llm_relay.batch.model.names import owner_id
 from llm_relay.core.errors import ResponseNotFound
 from llm_relay.jobs import response_store
 from llm_relay.validation.fields import refuse
 
 if TYPE_CHECKING:
-    from llm_relay.api.api_gateway import ApiRequest
     from llm_relay.core.answer import HttpAnswer
     from llm_relay.core.defaults import Document
 

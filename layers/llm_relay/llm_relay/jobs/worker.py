@@ -19,7 +19,7 @@ from llm_relay.core.json_codec import parse
 from llm_relay.jobs.job import Delivery, PostponeError, backoff_seconds, run_job
 from llm_relay.jobs.job_types import Job, QueueJob, ResponseJob
 from llm_relay.jobs.queue import queue_url, sqs_client
-from llm_relay.notifications.event_bridge import event_bridge_client
+from llm_relay.notifications.events import event_bridge_client
 
 STORE_RESERVE_SECONDS = 30.0  # of the function's time, to store results
 _DEFAULT_MAX_DELIVERIES = "10"

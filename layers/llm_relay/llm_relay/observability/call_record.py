@@ -44,11 +44,10 @@ class CallRecord:
     tracker: AttemptTracker = field(default_factory=AttemptTracker)
     provider_request_id: str | None = None
     dropped: tuple[str, ...] = ()  # paths of fields that the provider does not support
-    first_byte_seconds: float | None = None
-    overhead_seconds: float | None = None  # the relay's share of the time to the first byte
     settlement: Settlement | None = None  # for a client with a budget
     price: Callable[[Usage, str | None], Usage] = field(default=lambda usage, _model: usage)
     _started: float = field(default_factory=time.monotonic)
+    _first_byte_times: dict[str, float] = field(default_factory=dict)
     _is_finished: bool = False
 
     def headers(self) -> dict[str, str]:
@@ -56,7 +55,7 @@ class CallRecord:
         headers = {
             "x-request-id": self.request_id,
             "x-relay-attempts": str(self.tracker.attempts),
-            "x-relay-overhead-ms": f"{self._overhead() * 1000:.1f}",
+            "x-relay-overhead-ms": f"{self._overhead_ms():.1f}",
         }
         if self.tracker.provider:
             headers["x-relay-provider"] = self.tracker.provider
@@ -73,8 +72,10 @@ class CallRecord:
 
     def mark_first_byte(self) -> None:
         """Record the time at which the caller gets the first byte of the answer."""
-        self.first_byte_seconds = time.monotonic() - self._started
-        self.overhead_seconds = self._overhead()
+        self._first_byte_times = {
+            "first_byte_ms": _milliseconds(time.monotonic() - self._started),
+            "overhead_ms": self._overhead_ms(),
+        }
 
     def finish(
         self,
@@ -90,9 +91,7 @@ class CallRecord:
         self._is_finished = True
         if self.settlement:
             self.settlement.settle(self.usage, self.model, possibly_billed=possibly_billed)
-        times = {
-            "first_byte_ms": _milliseconds(self.first_byte_seconds),
-            "overhead_ms": _milliseconds(self.overhead_seconds),
+        times = self._first_byte_times | {
             "upstream_ms": _milliseconds(self.tracker.waiting_seconds),
             "total_ms": _milliseconds(time.monotonic() - self._started),
         }
@@ -103,8 +102,10 @@ class CallRecord:
         dimensions = {"route": self.route} | ({"model": self.model} if self.model else {})
         emit_metrics("request", known, metrics, dimensions)
 
-    def _overhead(self) -> float:
-        return max(0.0, time.monotonic() - self._started - self.tracker.waiting_seconds)
+    def _overhead_ms(self) -> float:
+        """Return the relay's share of the time so far."""
+        seconds = time.monotonic() - self._started - self.tracker.waiting_seconds
+        return _milliseconds(max(0.0, seconds))
 
     def _fields(self, status: int, code: str | None) -> dict[str, Any]:
         return {
@@ -124,7 +125,7 @@ class CallRecord:
             "cost_usd": self.usage.cost_usd,
         }
 
-    def _metrics(self, times: dict[str, float | None]) -> dict[str, float | None]:
+    def _metrics(self, times: dict[str, float]) -> dict[str, float | None]:
         metrics = {
             "Requests": 1,
             "TotalTime": times["total_ms"],
@@ -138,8 +139,8 @@ class CallRecord:
             "TokensIn": self.usage.tokens_in,
             "TokensOut": self.usage.tokens_out,
             "CostUsd": self.usage.cost_usd,
-            "TimeToFirstByte": times["first_byte_ms"],
-            "OverheadTime": times["overhead_ms"],
+            "TimeToFirstByte": times.get("first_byte_ms"),
+            "OverheadTime": times.get("overhead_ms"),
             "UpstreamTime": times["upstream_ms"],
         }
 
@@ -157,5 +158,5 @@ def _failure_metrics(status: int, code: str | None, failure: RelayError | None) 
     return metrics
 
 
-def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds * 1000, 1)
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 1)

@@ -35,6 +35,7 @@ METRIC_UNITS = {
 # Calls may finish at the same time, and their lines must not mix.
 _WRITE_LOCK = threading.Lock()
 _COLD_START = [{"ColdStart": 1}]  # written with the first line of an environment
+_emf = lru_cache(maxsize=1)(AmazonCloudWatchEMFProvider)  # made with the first line
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -68,8 +69,3 @@ def _log_fields(message: str) -> dict[str, str]:
     fields = {"level": "INFO", "message": message}
     trace = os.environ.get("_X_AMZN_TRACE_ID", "").partition(";")[0].removeprefix("Root=")
     return fields | {"xray_trace_id": trace} if trace else fields
-
-
-@lru_cache(maxsize=1)
-def _emf() -> AmazonCloudWatchEMFProvider:
-    return AmazonCloudWatchEMFProvider()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.api.idempotency.put_if_absent import PutIfAbsentClient
 from llm_relay.api.idempotency.stored_answer import (
     RecordedBody,
     StoredAnswer,
@@ -49,12 +49,12 @@ def answer_once(request: ApiRequest, seconds: float, work: Callable[[], HttpAnsw
     """
     if IDEMPOTENCY_HEADER not in request.headers:
         return work()
-    record = IdempotencyRecord(request)
+    record = _Record(request)
     stored = record.begin(seconds)
     return replayed_answer(stored) if stored else _first_answer(record, work)
 
 
-class IdempotencyRecord:
+class _Record:
     """The record of one client's Idempotency-Key on one route."""
 
     def __init__(self, request: ApiRequest) -> None:
@@ -66,16 +66,13 @@ class IdempotencyRecord:
 
     def begin(self, seconds: float) -> StoredAnswer | None:
         """Return the stored answer; None if the caller is to make the call within those seconds."""
-        from aws_lambda_powertools.utilities.idempotency.exceptions import (  # noqa: PLC0415
-            IdempotencyItemAlreadyExistsError,
-            IdempotencyValidationError,
-        )
+        from aws_lambda_powertools.utilities.idempotency import exceptions  # noqa: PLC0415
 
         try:
             persistence_layer().save_inprogress(self._data, int(seconds * 1000))
-        except IdempotencyItemAlreadyExistsError as found:
+        except exceptions.IdempotencyItemAlreadyExistsError as found:
             return _stored_in(found.old_data_record)
-        except IdempotencyValidationError:
+        except exceptions.IdempotencyValidationError:
             raise IdempotencyKeyReused(
                 "This Idempotency-Key was used with another body. Use a new key for each request; "
                 "repeat a request byte for byte."
@@ -118,10 +115,31 @@ def persistence_layer() -> DynamoDBPersistenceLayer:
         expires_after_seconds=max(expiry_seconds, _MAX_CALL_SECONDS),
         hash_function="sha256",
     )
-    client: Any = PutIfAbsentClient(dynamodb())
+    client: Any = _PutIfAbsentClient(dynamodb())
     layer = DynamoDBPersistenceLayer(os.environ["ANSWERS_TABLE"], boto3_client=client)
     layer.configure(config, key_prefix="answer")
     return layer
+
+
+class _PutIfAbsentClient:
+    """A DynamoDB client whose repeated conditional puts recognize their own record.
+
+    If the reply to a put is lost, the SDK repeats it, and the condition fails on the first one.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def put_item(self, Item: dict[str, Any], **more: Any) -> None:  # noqa: N803 - boto3's name
+        mark = {"maker": {"S": secrets.token_hex(8)}}
+        try:
+            self._client.put_item(Item=Item | mark, **more)
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            if not error.response.get("Item", {}).items() >= mark.items():
+                raise
 
 
 def idempotency_key(request: ApiRequest) -> str:
@@ -136,7 +154,7 @@ def idempotency_key(request: ApiRequest) -> str:
     return key
 
 
-def _first_answer(record: IdempotencyRecord, work: Callable[[], HttpAnswer]) -> HttpAnswer:
+def _first_answer(record: _Record, work: Callable[[], HttpAnswer]) -> HttpAnswer:
     try:
         answer = work()
     except POSSIBLY_BILLED as error:

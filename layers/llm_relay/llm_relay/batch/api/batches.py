@@ -8,7 +8,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.api.client_context import client_of
+from llm_relay.api.api_gateway import ApiRequest, client_of
 from llm_relay.api.idempotency.records import IDEMPOTENCY_HEADER, idempotency_key
 from llm_relay.batch.api import routes, submit
 from llm_relay.batch.api.checks import check_batch, expiry_seconds
@@ -21,7 +21,6 @@ from llm_relay.core.errors import IdempotencyKeyReused, RelayError
 from llm_relay.validation.fields import body_object, refuse
 
 if TYPE_CHECKING:
-    from llm_relay.api.api_gateway import ApiRequest
     from llm_relay.core.answer import HttpAnswer
 
 _MAX_LISTED = 100

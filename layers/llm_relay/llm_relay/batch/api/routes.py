@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
-from llm_relay.api.api_gateway import ApiRequest
-from llm_relay.api.client_context import client_of
-from llm_relay.api.request_handling import handle_request, json_success
+from llm_relay.api.api_gateway import ApiRequest, client_of, handle_request, json_success
 from llm_relay.batch.model import names
 from llm_relay.batch.model.record import Batch, Document, StoredFile
 from llm_relay.core.answer import HttpAnswer

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from llm_relay.batch.model.names import ERRORS, OUTPUT, results_key
 from llm_relay.batch.model.store import bucket, store
-from llm_relay.notifications.event_bridge import publish
+from llm_relay.notifications.events import publish
 
 if TYPE_CHECKING:
     from llm_relay.batch.model.record import Batch

@@ -13,9 +13,8 @@ from llm_relay.aws.dynamodb import Table
 from llm_relay.batch.model.leases import Lease, Leases, RowsReservation
 from llm_relay.batch.model.results import RowResult, response_model
 from llm_relay.batch.worker.chunk_task import ReservedRows, Row
-from llm_relay.billing.budget_periods import period_at
 from llm_relay.billing.ledger import ledger, settle_reservation
-from llm_relay.billing.ledger_account import account_key, parse_account
+from llm_relay.billing.ledger_account import account_key, parse_account, period_at
 from llm_relay.billing.ledger_updates import usage_update
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import BudgetExceeded, LedgerUnavailable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from llm_relay.api.relay import LISTING_TIMEOUT_SECONDS, provider_router
 from llm_relay.batch.model.results import ResultTotals, RowResult, error_result, success_result
+from llm_relay.billing.cost import with_cost
 from llm_relay.billing.money import nanos_from_usd, usd_from_nanos
-from llm_relay.billing.prices import with_cost
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import ProviderKeyRejected, RelayError

@@ -1,4 +1,4 @@
-"""Sends events to the operator's URL, signed as Standard Webhooks."""
+"""Publishes events on EventBridge and to the operator's webhook, signed as Standard Webhooks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import hmac
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,15 +17,46 @@ from urllib.parse import urlsplit
 import requests
 from aws_lambda_powertools import Logger
 
+from llm_relay.aws.boto3_client import boto3_client
 from llm_relay.transport.public_addresses import PublicOnlyAdapter
 
+_EVENT_SOURCE = "llm-relay"
 _TIMEOUT_SECONDS = 5.0
-_PAUSES_SECONDS = (1.0, 2.0, 4.0)  # between attempts
 _SECRET_CACHE_SECONDS = 300
 _BASE64_PREFIX = "whsec_"
 _TLS_PORT, _FIRST_UNRESERVED_PORT = 443, 1024
 
 Event = dict[str, Any]
+
+
+def publish(event_type: str, subject_id: str, data: Mapping[str, Any]) -> None:
+    """Publish an event in the format of OpenAI's webhook events.
+
+    Raises if EventBridge does not accept the event; a failure of the webhook is only logged.
+    """
+    # Repeating an event repeats its id, by which receivers recognize duplicates.
+    digest = hashlib.sha256(f"{event_type} {subject_id}".encode()).hexdigest()
+    event = {
+        "id": f"evt_{digest[:32]}",
+        "object": "event",
+        "created_at": int(time.time()),
+        "type": event_type,
+        "data": {**data, "id": subject_id},
+    }
+    entry = {"Source": _EVENT_SOURCE, "DetailType": event_type, "Detail": json.dumps(event)}
+    answer = event_bridge_client().put_events(Entries=[entry])
+    if answer["FailedEntryCount"]:
+        code = answer["Entries"][0].get("ErrorCode")
+        raise RuntimeError(f"EventBridge rejected the event: {code}")
+    if url := os.environ.get("WEBHOOK_URL"):
+        Webhook(url=url, secret=_secret).send(event)
+
+
+@lru_cache(maxsize=1)
+def event_bridge_client() -> Any:
+    """Return the client of this environment, made on first use."""
+    retries = {"mode": "standard", "total_max_attempts": 4}
+    return boto3_client("events", connect_timeout=2, read_timeout=5, retries=retries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +65,7 @@ class Webhook:
 
     url: str
     secret: Callable[[], str]
-    pauses: tuple[float, ...] = _PAUSES_SECONDS  # in seconds, between attempts
+    pauses: tuple[float, ...] = (1.0, 2.0, 4.0)  # in seconds, between attempts
 
     def send(self, event: Event) -> None:
         """Send an event, with retries; a failure is logged, never raised."""
@@ -79,12 +110,6 @@ class Webhook:
         return "" if is_accepted else f"status {status}"
 
 
-def configured_webhook() -> Webhook | None:
-    """Return the webhook of this environment, if there is one."""
-    url, arn = os.environ.get("WEBHOOK_URL"), os.environ.get("WEBHOOK_SECRET_ARN", "")
-    return Webhook(url=url, secret=lambda: _secret(arn)) if url else None
-
-
 def signed_headers(event_id: str, now: int, body: bytes, secret: str) -> dict[str, str]:
     """Return the headers with the event's id, time and signature."""
     key = secret.encode()
@@ -108,12 +133,8 @@ def _check_url(url: str) -> None:
         raise ValueError("a webhook must not use a reserved port other than 443")
 
 
-def _secret(arn: str) -> str:
-    return str(_secrets().get(arn, max_age=_SECRET_CACHE_SECONDS)).strip()
+def _secret() -> str:
+    from aws_lambda_powertools.utilities.parameters import get_secret  # noqa: PLC0415 - imports boto3
 
-
-@lru_cache(maxsize=1)
-def _secrets() -> Any:
-    from aws_lambda_powertools.utilities.parameters import SecretsProvider  # noqa: PLC0415 - imports boto3
-
-    return SecretsProvider()
+    arn = os.environ.get("WEBHOOK_SECRET_ARN", "")
+    return str(get_secret(arn, max_age=_SECRET_CACHE_SECONDS)).strip()

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
-from llm_relay.notifications.event_bridge import publish
-from llm_relay.notifications.webhook import Webhook, signed_headers
+from llm_relay.notifications.events import Webhook, publish, signed_headers
 from tests.support.scripted_provider import CLOSE, ScriptedProvider, whole
 
 if TYPE_CHECKING:

@@ -1,16 +1,17 @@
-"""The maximum cost of a call, before its tokens are counted."""
+"""The cost of a call, by the listed prices: the maximum before it, the actual one after it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from llm_relay.billing.money import nanos_rounded_up
-from llm_relay.billing.prices import with_cost
 from llm_relay.core.defaults import objects_in
 from llm_relay.core.usage import Usage
 from llm_relay.validation.fields import MOST_TOKENS
 
+_MAX_USD_PER_TOKEN = 1_000_000  # a higher price is a mistake, and its cost could not be stored
 # A token covers about 784 pixels, so this is an image of 1,770 by 1,770; the real size is unknown
 # here. The cost of a larger one is charged when the provider reports it.
 IMAGE_TOKENS = 4_000
@@ -29,6 +30,20 @@ _REFERENCES = ("previous_response_id", "conversation", "prompt", "web_search_opt
 
 Document = dict[str, Any]
 ModelEntry = Mapping[str, Any]
+
+
+def with_cost(usage: Usage, entry: ModelEntry | None) -> Usage:
+    """Return the usage with its cost in US dollars, by the prices in the model's list entry."""
+    pricing = (entry or {}).get("pricing")
+    if usage.cost_usd is not None or not isinstance(pricing, dict):
+        return usage
+    prompt, completion = _usd_per_token(pricing, "prompt"), _usd_per_token(pricing, "completion")
+    if prompt is None or completion is None or usage.tokens_in is None:
+        return usage
+    cached_price = _usd_per_token(pricing, "input_cache_read")
+    cached = min(usage.tokens_cached or 0, usage.tokens_in) if cached_price is not None else 0
+    cost = (usage.tokens_in - cached) * prompt + cached * (cached_price or 0.0)
+    return replace(usage, cost_usd=cost + (usage.tokens_out or 0) * completion)
 
 
 def max_cost_nanos(
@@ -52,7 +67,8 @@ def max_input_tokens(body: Document, context: int | None) -> int:
     """
     if not _is_countable(body):
         return context or _MAX_CONTEXT
-    images = [part for part in _parts(body) if part.get("type") in _IMAGES]
+    parts = (part for each in _contents(body) if isinstance(each, list) for part in each)
+    images = [part for part in parts if part.get("type") in _IMAGES]
     data = sum(len(_data_url(image)) for image in images)
     tokens = _TEMPLATE_TOKENS + _text_bytes(body) - data + IMAGE_TOKENS * len(images)
     return min(tokens, context) if context else tokens
@@ -62,6 +78,14 @@ def listed_count(entry: ModelEntry | None, name: str) -> int | None:
     """Return a count from the model's list entry, if it is a valid one."""
     value = (entry or {}).get(name)
     return value if type(value) is int and 0 < value <= MOST_TOKENS else None
+
+
+def _usd_per_token(pricing: Mapping[str, Any], name: str) -> float | None:
+    try:
+        price = float(pricing[name])  # listed as text
+    except (KeyError, TypeError, ValueError):
+        return None
+    return price if 0 <= price <= _MAX_USD_PER_TOKEN else None
 
 
 def _is_countable(body: Document) -> bool:
@@ -84,12 +108,6 @@ def _are_of(known: set[str], value: Any, *, default: str) -> bool:
 def _contents(body: Document) -> Iterator[Any]:
     for message in objects_in(body, "messages") + objects_in(body, "input"):
         yield from (message.get("content"), message.get("output"))
-
-
-def _parts(body: Document) -> Iterator[Document]:
-    for message in objects_in(body, "messages") + objects_in(body, "input"):
-        yield from objects_in(message, "content")
-        yield from objects_in(message, "output")
 
 
 def _data_url(image: Document) -> str:
