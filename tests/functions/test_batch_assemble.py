@@ -13,7 +13,6 @@ import pytest
 from functions.batch_assemble.handler import handler
 from functions.batch_plan.handler import handler as plan
 from llm_relay.aws.s3 import s3
-from llm_relay.batch.finalize import compaction
 from llm_relay.batch.finalize.assemble import assemble as step_of
 from llm_relay.batch.finalize.compaction import compact_parts, current_parts
 from llm_relay.batch.finalize.merge import merge
@@ -394,14 +393,12 @@ def test_many_small_parts_become_few_before_they_are_put_together(
     put(batch_aws, batch, "0002-000000", result(0, by="second"), result(2, by="second"))
     bucket, never = batch_aws.bucket, Deadline.after(600)
     before = list(current_parts(bucket, batch))
-    batch_aws.environment.setattr(compaction, "MAX_PARTS", 6)
-    assert not compact_parts(bucket, batch, Deadline.after(0))
-    assert not compact_parts(bucket, batch, Deadline.after(0))
-    assert compact_parts(bucket, batch, Deadline.after(0))
+    assert not compact_parts(bucket, batch, Deadline.after(0), max_parts=6)
+    assert not compact_parts(bucket, batch, Deadline.after(0), max_parts=6)
+    assert compact_parts(bucket, batch, Deadline.after(0), max_parts=6)
     after = list(current_parts(bucket, batch))
     assert (len(before), len(after)) == (9, 4)
-    batch_aws.environment.setattr(compaction, "MAX_PARTS", 1)
-    assert compact_parts(bucket, batch, never)
+    assert compact_parts(bucket, batch, never, max_parts=1)
     assert len(list(current_parts(bucket, batch))) == 3
     tally = merge(bucket, replace(batch, times={"finalizing_at": 0}))
     assert (tally.completed, tally.unprocessed, tally.cost_nanos) == (8, 1, 80)
@@ -415,8 +412,7 @@ def test_a_batch_of_too_many_parts_for_one_call_is_called_for_again(
     for row in range(6):
         put(batch_aws, batch, f"0001-{row:06d}", result(row))
     event = {"owner": batch.owner, "batch": batch.id}
-    batch_aws.environment.setattr(compaction, "MAX_PARTS", 2)
-    waits = [step_of(event, 0)["wait_seconds"] for _ in range(3)]
+    waits = [step_of(event, 0, max_parts=2)["wait_seconds"] for _ in range(3)]
     assert waits == [1, 1, 0]
     assert now_of(batch_aws, batch).completed == 6
     assert len(news.take()) == 1

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from llm_relay.batch.model.input_file import MAX_LINE_BYTES, Line, read_blocks, read_lines
 from llm_relay.batch.model.row_check import BatchRow, ProviderRules, RowChecker
-from llm_relay.batch.plan import file_check
 from llm_relay.batch.plan.file_check import MAX_ERRORS, FileReport, check_file
 from llm_relay.core.client import Client
 from llm_relay.providers.dialects.dialect import ABLITERATION
@@ -248,11 +247,9 @@ def test_a_hopeless_file_is_not_read_to_its_end() -> None:
     assert taken == MAX_ERRORS / 1000
 
 
-def test_a_file_with_too_many_rows_is_refused_at_the_first_that_is_too_many(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(file_check, "MAX_ROWS", 3)
-    found = findings(*[row(str(at)) for at in range(9)])
+def test_a_file_with_too_many_rows_is_refused_at_the_first_that_is_too_many() -> None:
+    nine = b"\n".join(row(str(at)) for at in range(9))
+    found = check_file(read_lines([nine]), RowChecker(CHAT), max_rows=3)
     assert [(each["code"], each["line"]) for each in found.errors] == [("too_many_requests", 4)]
     assert found.rows == 3
 

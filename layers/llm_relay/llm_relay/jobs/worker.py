@@ -9,6 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+
 from llm_relay.api.relay import provider_router
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.aws.s3 import Bucket, s3
@@ -26,14 +32,18 @@ _DEFAULT_MAX_DELIVERIES = "10"
 _MAX_POSTPONE_SECONDS = 11 * 3600  # SQS hides a message for at most 12 h from its receipt
 
 
-def process_messages(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def process_messages(event: dict[str, Any], context: Any) -> Any:
     """Run the jobs of an SQS event; return the messages to deliver again."""
     seconds, records = context.get_remaining_time_in_millis() / 1000, event["Records"]
     _prepare_clients()
     with ThreadPoolExecutor(max_workers=max(1, len(records))) as pool:
-        done = list(pool.map(lambda record: _process(record, seconds), records))
-    failed = [record for record, is_done in zip(records, done, strict=True) if not is_done]
-    return {"batchItemFailures": [{"itemIdentifier": each["messageId"]} for each in failed]}
+        running = {each["messageId"]: pool.submit(_process, each, seconds) for each in records}
+        return process_partial_response(
+            event=event,
+            record_handler=lambda record: running[record.message_id].result(),
+            processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
+            context=context,
+        )
 
 
 def _prepare_clients() -> None:
@@ -44,8 +54,8 @@ def _prepare_clients() -> None:
         provider_router()
 
 
-def _process(record: dict[str, Any], seconds: float) -> bool:
-    """Run the job of a message; return False if it has to be delivered again."""
+def _process(record: dict[str, Any], seconds: float) -> None:
+    """Run the job of a message; PostponeError if it has to be delivered again."""
     number = int(record["attributes"].get("ApproximateReceiveCount") or 1)
     max_deliveries = int(os.environ.get("JOBS_MAX_DELIVERIES") or _DEFAULT_MAX_DELIVERIES)
     try:
@@ -59,14 +69,14 @@ def _process(record: dict[str, Any], seconds: float) -> bool:
         if not delivery.is_final:
             provider_router()  # raises, so that no job fails for good while settings are wrong
         run_job(job, delivery)
-        return True
+        return
     except PostponeError as error:
-        pause = error.seconds
+        postponed = error
     except Exception as error:  # noqa: BLE001 - its message may contain the request
         log_internal_error(error, record["messageId"])
-        pause = backoff_seconds(number)
-    _postpone(record, pause)
-    return False
+        postponed = PostponeError(backoff_seconds(number))
+    _postpone(record, postponed.seconds)
+    raise postponed
 
 
 def _postpone(record: dict[str, Any], seconds: float) -> None:

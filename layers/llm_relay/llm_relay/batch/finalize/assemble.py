@@ -9,7 +9,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from llm_relay.batch.finalize.compaction import compact_parts
+from llm_relay.batch.finalize.compaction import MAX_PARTS, compact_parts
 from llm_relay.batch.finalize.merge import EXPIRED, AlreadyFinalized, BatchTotals, merge
 from llm_relay.batch.finalize.notify import publish_end
 from llm_relay.batch.model import record
@@ -26,31 +26,31 @@ _NOT_PLANNED = (
 )
 
 
-def assemble(event: Mapping[str, Any], seconds: float) -> Document:
+def assemble(event: Mapping[str, Any], seconds: float, max_parts: int = MAX_PARTS) -> Document:
     """Finalize a batch; return `wait_seconds`, after which to call this again (0: done).
 
     That is the case while workers hold chunks, or if there is more work than `seconds` allow.
     """
     # Work that starts in the first half of the time is finished by the end of the second half.
     deadline = Deadline.after(seconds / 2)
-    return run_step(event, lambda: _assemble(batch_reference(event), deadline))
+    return run_step(event, lambda: _assemble(batch_reference(event), deadline, max_parts))
 
 
-def _assemble(reference: BatchReference, deadline: Deadline) -> Document:
+def _assemble(reference: BatchReference, deadline: Deadline, max_parts: int) -> Document:
     if reference.inbox_object:  # the failed execution may not have registered it
         reference.inbox_object.register(store())
     batch, wait_seconds = store().batch(reference.owner, reference.batch), 0
     # An execution that failed before its first step has not claimed its batch.
     if batch and (not reference.execution or batch.execution in (None, reference.execution)):
-        wait_seconds = _end(batch, deadline)
+        wait_seconds = _end(batch, deadline, max_parts)
     return reference.document() | {"wait_seconds": wait_seconds}
 
 
-def _end(batch: Batch, deadline: Deadline) -> int:
+def _end(batch: Batch, deadline: Deadline, max_parts: int) -> int:
     """End a batch; return in how many seconds to continue, 0 if it has ended."""
     batch = _stop(batch)
     if batch.status not in record.ENDED:
-        if wait_seconds := _prepare(batch, deadline):
+        if wait_seconds := _prepare(batch, deadline, max_parts):
             return wait_seconds
         try:
             batch = _finalize(batch)
@@ -72,7 +72,7 @@ def _stop(batch: Batch) -> Batch:
     return batch
 
 
-def _prepare(batch: Batch, deadline: Deadline) -> int:
+def _prepare(batch: Batch, deadline: Deadline, max_parts: int) -> int:
     """Settle and compact the results; return in how many seconds to continue, 0 if all is done."""
     now = time.time()
     if until := leased_until(os.environ["BATCHES_TABLE"], batch.id, now):
@@ -80,7 +80,7 @@ def _prepare(batch: Batch, deadline: Deadline) -> int:
     if not batch.total:  # cancelled before its rows were counted: none was run
         return 0
     wait_seconds = settle_remaining(bucket(), batch, deadline)
-    return wait_seconds or int(not compact_parts(bucket(), batch, deadline))
+    return wait_seconds or int(not compact_parts(bucket(), batch, deadline, max_parts))
 
 
 def _finalize(batch: Batch) -> Batch:

@@ -27,10 +27,12 @@ _ATTEMPT = 0
 _LAST_NUMBER = 999_999
 
 
-def compact_parts(bucket: Bucket, batch: Batch, deadline: Deadline) -> bool:
+def compact_parts(
+    bucket: Bucket, batch: Batch, deadline: Deadline, max_parts: int = MAX_PARTS
+) -> bool:
     """Compact chunks until the deadline, at least one; return whether all are compacted."""
     chunk_count = len(parse_manifest(bucket.get(manifest_key(batch.id))))
-    max_chunk_parts = max(1, MAX_PARTS // chunk_count)
+    max_chunk_parts = max(1, max_parts // chunk_count)
     for chunk, group in groupby(current_parts(bucket, batch), key=_chunk_number):
         keys = list(group)
         if len(keys) > max_chunk_parts and keys[-1] != _last_key(batch, chunk):

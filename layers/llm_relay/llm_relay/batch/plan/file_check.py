@@ -51,14 +51,15 @@ def check_file(
     lines: Iterable[Line],
     checker: RowChecker,
     rows_per_chunk: int = ROWS_PER_CHUNK,
+    max_rows: int = MAX_ROWS,
     on_row: Callable[[Line, BatchRow], None] | None = None,
 ) -> FileReport:
     """Check every line; `on_row` is called with the valid ones."""
     report = FileReport()
     with closing(_CustomIds()) as custom_ids:
         for line in lines:
-            if report.rows >= MAX_ROWS:
-                why = f"A batch has at most {MAX_ROWS:,} requests. Split the file at this line."
+            if report.rows >= max_rows:
+                why = f"A batch has at most {max_rows:,} requests. Split the file at this line."
                 report.add_error(InvalidLine("too_many_requests", why), line.number)
                 break
             report.rows += 1
