@@ -65,8 +65,8 @@ def test_a_spoilt_request_is_sent_as_one_that_would_pass_again_or_is_refused(
             check(endpoint, dialect, once)
             assert sent(endpoint, dialect, once) == once
             assert max_input_tokens(body, None) > 0
-            endpoint.watch(body, dialect)
-            json.dumps(endpoint.whole({}, body))
+            endpoint.stream_normalizer(body, dialect)
+            json.dumps(endpoint.complete_answer({}, body))
 
     assert sent(endpoint, dialect, valid)
     hold()

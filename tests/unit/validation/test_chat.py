@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from llm_relay.validation.chat import check_basics, check_details
+from llm_relay.endpoints.chat import ChatCompletions
+from llm_relay.providers.dialects.dialect import ABLITERATION
 from tests.unit.validation.bodies import CHAT, SCHEMA, arbitrary, refusal, refused_properly, spoilt
 
 QUESTION: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
@@ -20,8 +21,9 @@ REFUSED_EVENTS = {"messages_not_array", "not_json"}
 
 def check(body: dict[str, Any]) -> None:
     """Check a body as a strict dialect has it checked."""
-    check_basics(body)
-    check_details(body, strict=True)
+    endpoint = ChatCompletions()
+    endpoint.check_basics(body)
+    endpoint.check_details(body, ABLITERATION)
 
 
 def bad(**fields: Any) -> dict[str, Any]:

@@ -62,15 +62,15 @@ def send(endpoint: Endpoint, body: dict[str, Any]) -> bytes:
     """Take a body all the way to the provider and back, as one without a strict dialect has it."""
     endpoint.check_basics(body)
     endpoint.check_details(body, OPENAI)
-    model_limits.needs_listing(body)
+    model_limits.applies_to(body)
     model_limits.check(body, ENTRY)
     for entry in (ENTRY, {"pricing": ENTRY["pricing"], "max_output_length": 100}):
         assert admit(BUDGET, endpoint.path, body, entry, OPENAI).max_cost_nanos > 0
     translation = Translation(OPENAI, compact(body), body)
     endpoint.translate(translation)
     for streamed in (b'data: {"id": "x"}\n\n', b"data: [DONE]\n\n"):
-        endpoint.watch(body, OPENAI).normalize(streamed)
-    json.dumps(endpoint.whole({"choices": [{}], "output": [{}]}, body))
+        endpoint.stream_normalizer(body, OPENAI).normalize(streamed)
+    json.dumps(endpoint.complete_answer({"choices": [{}], "output": [{}]}, body))
     return translation.text
 
 

@@ -110,7 +110,7 @@ def test_a_list_that_leaves_it_open_is_no_ground_for_a_refusal(listed: Any) -> N
     ],
 )
 def test_the_list_is_needed_only_where_it_can_matter(body: dict[str, Any], needed: bool) -> None:
-    assert model_limits.needs_listing(body) is needed
+    assert model_limits.applies_to(body) is needed
 
 
 @given(
@@ -118,5 +118,5 @@ def test_the_list_is_needed_only_where_it_can_matter(body: dict[str, Any], neede
     listed=st.none() | spoilt(LARGE) | spoilt(SEEING) | st.dictionaries(st.text(), JSON),
 )
 def test_no_list_and_no_body_break_the_check(body: dict[str, Any], listed: Any) -> None:
-    model_limits.needs_listing(body)
+    model_limits.applies_to(body)
     refused_properly(lambda body: model_limits.check(body, listed), body, {"model"})

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from llm_relay.validation.responses import check_basics, check_details
+from llm_relay.endpoints.responses import Responses
+from llm_relay.providers.dialects.dialect import ABLITERATION
 from tests.unit.validation.bodies import RESPONSES, arbitrary, refusal, refused_properly, spoilt
 
 INPUT: dict[str, Any] = {"model": "m", "input": "Hello"}
@@ -18,8 +19,9 @@ EVENTS = Path(__file__).parents[3] / "events" / "responses"
 
 def check(body: dict[str, Any]) -> None:
     """Check a body as a strict dialect has it checked."""
-    check_basics(body)
-    check_details(body, strict=True)
+    endpoint = Responses()
+    endpoint.check_basics(body)
+    endpoint.check_details(body, ABLITERATION)
 
 
 def bad(**fields: Any) -> dict[str, Any]:

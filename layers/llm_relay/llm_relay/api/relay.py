@@ -98,7 +98,7 @@ class Relay:
 
     def _admit_to(self, text: bytes, body: Document, provider: Provider) -> Admission:
         self._endpoint.check_details(body, provider.dialect)
-        if model_limits.needs_listing(body):
+        if model_limits.applies_to(body):
             model_limits.check(body, self._listed_model(provider))
         entry = None if self._client.budget_nanos is None else self._priced_model(provider)
         admission = admit(self._client, self._endpoint.path, body, entry, provider.dialect)
@@ -139,7 +139,7 @@ class Relay:
             raise
 
     def _streamed_answer(self, reply: HttpReply, provider: Provider, body: Document) -> HttpAnswer:
-        normalizer = self._endpoint.watch(body, provider.dialect)
+        normalizer = self._endpoint.stream_normalizer(body, provider.dialect)
         keep_alive = self._settings.keep_alive_seconds
         stream = StreamingBody(reply, normalizer, self._call, self._deadline, keep_alive)
         stream.open()

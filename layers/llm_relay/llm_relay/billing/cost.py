@@ -9,7 +9,7 @@ from typing import Any
 from llm_relay.billing.money import nanos_rounded_up
 from llm_relay.core.defaults import objects_in
 from llm_relay.core.usage import Usage
-from llm_relay.validation.fields import MOST_TOKENS
+from llm_relay.validation.fields import MAX_TOKENS
 
 _MAX_USD_PER_TOKEN = 1_000_000  # a higher price is a mistake, and its cost could not be stored
 # A token covers about 784 pixels, so this is an image of 1,770 by 1,770; the real size is unknown
@@ -77,7 +77,7 @@ def max_input_tokens(body: Document, context: int | None) -> int:
 def listed_count(entry: ModelEntry | None, name: str) -> int | None:
     """Return a count from the model's list entry, if it is a valid one."""
     value = (entry or {}).get(name)
-    return value if type(value) is int and 0 < value <= MOST_TOKENS else None
+    return value if type(value) is int and 0 < value <= MAX_TOKENS else None
 
 
 def _usd_per_token(pricing: Mapping[str, Any], name: str) -> float | None:

@@ -1,4 +1,4 @@
-"""What goes back to the caller."""
+"""Answers to the caller."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class HttpAnswer:
 
 
 def safe_header_value(text: str) -> str:
-    """Return text that is safe in a header, whatever a caller or the provider has put into it."""
+    """Return untrusted text without the characters that are unsafe in a header."""
     if text.isascii() and text.isprintable():
         return text[:_LONGEST_HEADER]
     plain = (char if char.isascii() and char.isprintable() else "?" for char in text)

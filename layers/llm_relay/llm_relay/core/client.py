@@ -27,8 +27,8 @@ class ClientLimits:
     def values(self) -> dict[str, Any]:
         """Return the limits that are set, with lists for sets: numbers, text and lists of text."""
         named = {each.name: (getattr(self, each.name), each.default) for each in _LIMITS}
-        set_ = {name: value for name, (value, default) in named.items() if value != default}
-        return {n: sorted(v) if isinstance(v, frozenset) else v for n, v in set_.items()}
+        changed = {name: value for name, (value, default) in named.items() if value != default}
+        return {n: sorted(v) if isinstance(v, frozenset) else v for n, v in changed.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""How much time is left."""
+"""Deadlines on the monotonic clock."""
 
 from __future__ import annotations
 

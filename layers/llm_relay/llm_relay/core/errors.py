@@ -62,13 +62,8 @@ class RelayError(Exception):
 
     def body(self) -> dict[str, Any]:
         """Return OpenAI's error object."""
-        error = {
-            "message": self.message,
-            "type": self.error_type,
-            "param": self.param,
-            "code": self.code,
-        }
-        return {"error": error}
+        error = {"message": self.message, "type": self.error_type}
+        return {"error": error | {"param": self.param, "code": self.code}}
 
     def headers(self) -> dict[str, str]:
         """Return the headers that belong to this failure."""
@@ -98,9 +93,6 @@ class InternalError(RelayError, code="internal_error", retry=False):
     """The relay itself failed."""
 
 
-# Requests
-
-
 class BadRequest(RelayError, status=400, code="invalid_request"):
     """The request cannot be relayed; nothing was sent."""
 
@@ -113,9 +105,6 @@ class ModelNotAllowed(
     RelayError, status=403, code="model_not_allowed", error_type="permission_error"
 ):
     """The client may not use this model."""
-
-
-# Providers
 
 
 class ProviderKeyMissing(RelayError, status=503, code="provider_key_missing"):
@@ -148,9 +137,6 @@ class UpstreamTimedOut(
     """The provider was too slow; the request may be billed."""
 
 
-# Idempotency keys
-
-
 class ReplayedFailure(ProviderRefused):
     """The failure of the first call under an Idempotency-Key, returned again."""
 
@@ -175,9 +161,6 @@ class IdempotencyUnavailable(RelayError, status=503, code="idempotency_unavailab
     """DynamoDB cannot be asked whether the request came before; nothing was sent."""
 
 
-# Budgets
-
-
 class ModelUnpriced(RelayError, status=402, code="model_unpriced", retry=False):
     """The client has a budget, and the provider lists no price for the model."""
 
@@ -198,9 +181,6 @@ class LedgerUnavailable(RelayError, status=503, code="budget_unavailable"):
 
 class ClientNotFound(RelayError, status=404, code="no_client"):
     """The caller's key belongs to no client, so its usage is not recorded."""
-
-
-# Files, batches and background responses
 
 
 class FileNotFound(RelayError, status=404, code="file_not_found"):

@@ -1,4 +1,4 @@
-"""What a call used and cost, as the provider tells it."""
+"""What a call used and cost, as the provider reports it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TOO_MANY = 2**53  # no provider counts that far; beyond it, metrics lose digits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens and US dollars of one call; None where the provider said nothing."""
+    """Tokens and US dollars of one call; None where the provider reports none."""
 
     tokens_in: int | None = None
     tokens_out: int | None = None

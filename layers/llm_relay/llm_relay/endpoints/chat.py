@@ -4,16 +4,39 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llm_relay.core.defaults import Document, object_in, objects_in, with_defaults
 from llm_relay.streaming.chat import ChatNormalizer
-from llm_relay.validation import chat
+from llm_relay.validation import rules
+from llm_relay.validation.content import CHAT_PARTS, check_message
+from llm_relay.validation.fields import MAX_TOKENS, refuse
+from llm_relay.validation.images import check_images
+from llm_relay.validation.options import check_chat_options, check_response_format
+from llm_relay.validation.tools import check_chat_tools, check_tool_schemas
 
 if TYPE_CHECKING:
     from llm_relay.providers.dialects.dialect import Dialect
     from llm_relay.providers.dialects.translation import Translation
     from llm_relay.streaming.normalizer import StreamNormalizer
+
+_BASICS = {
+    "model": rules.text("GET /v1/models lists what there is."),
+    "messages": rules.rule(
+        lambda value: isinstance(value, list) and value,
+        'must be a non-empty list of objects such as {"role": "user", "content": "Hello"}.',
+    ),
+    "stream": rules.OPTIONAL_BOOLEAN,
+    "max_tokens": rules.integer(1, MAX_TOKENS),
+    "max_completion_tokens": rules.integer(1, MAX_TOKENS),
+    "n": rules.integer(1, 128),
+}
+_CALL = rules.object_with(
+    '{"name": "get_weather", "arguments": "{}"}',
+    name=rules.text(),
+    arguments=rules.string("Send the arguments as JSON text, not as an object."),
+)
+_TOOL_CALL_ID = rules.text("Send the 'id' of the tool call that this message answers.")
 
 
 class ChatCompletions:
@@ -23,14 +46,21 @@ class ChatCompletions:
 
     def check_basics(self, body: Document) -> None:
         """Check what billing and streaming read; BadRequest for a body without it."""
-        chat.check_basics(body)
+        rules.check(body, _BASICS)
 
     def check_details(self, body: Document, dialect: Dialect) -> None:
-        """Check a body as far as the dialect's provider does not; BadRequest says what is wrong."""
-        chat.check_details(body, strict=dialect.strict_requests)
+        """Check images and the schemas of tools; for a strict dialect, every known field."""
+        if dialect.strict_requests:
+            for index, message in enumerate(body["messages"]):
+                _check_message(message, f"messages[{index}]")
+            check_chat_tools(body)
+            check_response_format(body)
+            check_chat_options(body)
+        check_images(body)
+        check_tool_schemas(body)
 
     def translate(self, translation: Translation) -> None:
-        """Put the request into the provider's dialect."""
+        """Translate the request into the provider's dialect."""
         translation.reject_fields(self.path)
         translation.rename_fields()
         translation.drop_unknown_fields()
@@ -38,27 +68,42 @@ class ChatCompletions:
         translation.drop_strict("function")
         translation.request_usage()
 
-    def watch(self, body: Document, _dialect: Dialect) -> StreamNormalizer:
-        """Return the watch for one stream."""
+    def stream_normalizer(self, body: Document, _dialect: Dialect) -> StreamNormalizer:
+        """Return the normalizer of one stream."""
         wants_usage = bool(object_in(body, "stream_options").get("include_usage"))
         return ChatNormalizer(body["model"], wants_usage=wants_usage, choices=body.get("n") or 1)
 
-    def whole(self, document: Document, body: Document) -> Document:
+    def complete_answer(self, document: Document, body: Document) -> Document:
         """Return the answer with every field that OpenAI's types require."""
-        shape = {
+        defaults = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
             "object": "chat.completion",
             "created": int(time.time()),
             "model": body["model"],
         }
         choices = enumerate(objects_in(document, "choices"))
-        return with_defaults(shape, document) | {
-            "choices": [_whole_choice(*each) for each in choices]
-        }
+        completed = [_complete_choice(index, choice) for index, choice in choices]
+        return with_defaults(defaults, document) | {"choices": completed}
 
 
-def _whole_choice(index: int, choice: Document) -> Document:
+def _complete_choice(index: int, choice: Document) -> Document:
     message = object_in(choice, "message")
     reason = "tool_calls" if message.get("tool_calls") else "stop"
-    whole = with_defaults({"role": "assistant", "content": None}, message)
-    return with_defaults({"index": index, "finish_reason": reason}, choice) | {"message": whole}
+    completed = with_defaults({"role": "assistant", "content": None}, message)
+    return with_defaults({"index": index, "finish_reason": reason}, choice) | {"message": completed}
+
+
+def _check_message(message: Any, path: str) -> None:
+    if not isinstance(message, dict):
+        refuse(path, "must be an object with 'role' and 'content'.")
+    check_message(message, path, CHAT_PARTS)
+    rules.check(message, {"name": rules.OPTIONAL_STRING}, path)
+    if message["role"] == "tool":
+        rules.check(message, {"tool_call_id": _TOOL_CALL_ID}, path)
+    if message["role"] == "assistant":
+        for at, call in rules.objects(message, "tool_calls", path):
+            rules.check(call, {"id": rules.text("The tool's answer refers to it.")}, at)
+            # Calls of custom tools have another shape.
+            if call.get("type") in (None, "function"):
+                rules.check(call, {"function": _CALL}, at)
+        rules.check(message, {"function_call": rules.optional(_CALL)}, path)

@@ -1,19 +1,18 @@
-"""The provider's two endpoints, as everything that asks it must know them."""
+"""The endpoints of the OpenAI API that the relay serves."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from llm_relay.core.defaults import Document
     from llm_relay.providers.dialects.dialect import Dialect
     from llm_relay.providers.dialects.translation import Translation
     from llm_relay.streaming.normalizer import StreamNormalizer
 
-Document = dict[str, Any]
-
 
 class Endpoint(Protocol):
-    """What the relay must know of an endpoint."""
+    """One endpoint: its path, checks, translation and required fields."""
 
     path: str
 
@@ -24,12 +23,12 @@ class Endpoint(Protocol):
         """Check a body as far as the dialect's provider does not; BadRequest says what is wrong."""
 
     def translate(self, translation: Translation) -> None:
-        """Put the request into the provider's dialect."""
+        """Translate the request into the provider's dialect."""
 
-    def watch(self, body: Document, dialect: Dialect) -> StreamNormalizer:
-        """Return the watch for one stream."""
+    def stream_normalizer(self, body: Document, dialect: Dialect) -> StreamNormalizer:
+        """Return the normalizer of one stream."""
 
-    def whole(self, document: Document, body: Document) -> Document:
+    def complete_answer(self, document: Document, body: Document) -> Document:
         """Return the answer with every field that OpenAI's types require."""
 
 

@@ -16,7 +16,8 @@ from llm_relay.jobs import response_store
 from llm_relay.jobs.leases import QUEUED
 from llm_relay.jobs.queue import queue_url, sqs_client
 from llm_relay.streaming.responses.required_fields import complete_response
-from llm_relay.validation.fields import body_object, may_be_flag, refuse
+from llm_relay.validation import rules
+from llm_relay.validation.fields import body_object, refuse
 
 if TYPE_CHECKING:
     from llm_relay.core.answer import HttpAnswer
@@ -30,7 +31,7 @@ class BackgroundAwareRelay(Relay):
         """Return the provider's answer or a queued response; else a RelayError."""
         # Without the word the request need not be parsed twice.
         body = body_object(text) if b'"background"' in text else {}
-        may_be_flag(body, "background")
+        rules.check(body, {"background": rules.OPTIONAL_BOOLEAN})
         if not body.get("background"):
             return super().answer(text)
         url = _queue_for(body)

@@ -16,7 +16,8 @@ from llm_relay.endpoints.endpoint import Endpoint, endpoint_at
 from llm_relay.endpoints.responses import Responses
 from llm_relay.jobs import response_store
 from llm_relay.jobs.leases import CANCELLED, QUEUED
-from llm_relay.validation.fields import needs_object, refuse
+from llm_relay.validation import rules
+from llm_relay.validation.fields import refuse
 
 if TYPE_CHECKING:
     from llm_relay.aws.dynamodb import Item
@@ -67,7 +68,8 @@ class QueueJob:
         endpoint = endpoint_at(url) if isinstance(url, str) else None
         if endpoint is None:
             refuse("url", "must be /v1/chat/completions or /v1/responses.")
-        body = needs_object(message, "body", '{"model": "..."}')
+        rules.check(message, {"body": rules.object_with('{"model": "..."}')})
+        body = message["body"]
         for name, reason in _NOT_ALLOWED.items():
             if body.get(name):
                 refuse(f"body.{name}", reason)

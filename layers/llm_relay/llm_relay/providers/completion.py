@@ -32,7 +32,7 @@ class CompletionEndpoint(Protocol):
     def translate(self, translation: Translation) -> None:
         """Put a request into the provider's dialect."""
 
-    def whole(self, document: Document, body: Document) -> Document:
+    def complete_answer(self, document: Document, body: Document) -> Document:
         """Return the answer with every field that OpenAI's types require."""
 
 
@@ -86,7 +86,7 @@ def parse_completion(
     error = answered.get("error")
     if isinstance(error, dict) and not _ANSWER_FIELDS & answered.keys():
         raise refusal_in_success(redact(error, key))
-    document = endpoint.whole(answered, body)
+    document = endpoint.complete_answer(answered, body)
     return Completion(
         status=reply.status,
         text=content if document == answered else compact(document),

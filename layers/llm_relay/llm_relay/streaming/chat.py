@@ -14,6 +14,8 @@ from llm_relay.streaming.sse import DONE, encode_event
 if TYPE_CHECKING:
     from llm_relay.core.errors import RelayError
 
+_CHOICE_DEFAULTS: Document = {"index": 0, "finish_reason": None}
+
 
 class ChatNormalizer(StreamNormalizer):
     """Completes chunks; passes the usage chunk on only to a caller who asked for it."""
@@ -52,8 +54,10 @@ class ChatNormalizer(StreamNormalizer):
             if not choices and not self._wants_usage:
                 return b""
         chunk = with_defaults(self._defaults, document)
-        chunk["choices"] = [self._complete_choice(choice) for choice in choices]
-        return frame if chunk == document else encode_event(chunk)
+        completed = [self._complete_choice(choice) for choice in choices]
+        if chunk is document and completed == document.get("choices"):
+            return frame
+        return encode_event(chunk | {"choices": completed})
 
     def closing_frames(self) -> bytes | None:
         """Return [DONE] if every choice has its finish reason and the provider sent none."""
@@ -73,8 +77,10 @@ class ChatNormalizer(StreamNormalizer):
         return encode_event(self._defaults | {"choices": [], "usage": self._usage})
 
     def _complete_choice(self, given: Document) -> Document:
-        choice = with_defaults({"index": 0, "finish_reason": None}, given)
-        index = choice["index"] = choice["index"] if type(choice["index"]) is int else 0
+        choice = with_defaults(_CHOICE_DEFAULTS, given)
+        index = choice["index"]
+        if type(index) is not int:
+            index, choice = 0, choice | {"index": 0}
         self._started.add(index)
         if text_in(choice, "finish_reason"):
             self._ended.add(index)
@@ -82,7 +88,7 @@ class ChatNormalizer(StreamNormalizer):
         if delta.get("tool_calls"):
             indexer = self._tool_calls.setdefault(index, ToolCallIndexer())
             delta = delta | {"tool_calls": indexer.indexed(delta["tool_calls"])}
-        return choice | {"delta": delta}
+        return choice if delta is choice.get("delta") else choice | {"delta": delta}
 
 
 class ToolCallIndexer:

@@ -42,7 +42,7 @@ class StreamNormalizer:
 
     def _normalize_frame(self, frame: bytes) -> bytes:
         payload = payload_of(frame)
-        if b"\0" in frame:
+        if frame.find(b"\0") >= 0:
             raise UpstreamFailed(_NOT_JSON)
         if not payload:
             return frame
@@ -91,7 +91,8 @@ def error_in_event(frame: bytes, document: dict[str, Any]) -> dict[str, Any] | N
     """Return the error object of an error event, which only its SSE name may identify."""
     error = document.get("error")
     error = {"message": error} if isinstance(error, str) and error else error
-    found = error if isinstance(error, dict) and error else None
-    if document.get("type") == "error" or _ERROR_EVENT_NAME.search(frame):
+    found = error if error and isinstance(error, dict) else None
+    has_name = frame.find(b"event:") >= 0 and _ERROR_EVENT_NAME.search(frame)
+    if has_name or document.get("type") == "error":
         return found or document
     return None if "choices" in document else found

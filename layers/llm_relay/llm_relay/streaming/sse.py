@@ -94,11 +94,13 @@ def split_frames(frames: bytes) -> list[bytes]:
 
 def payload_of(frame: bytes) -> bytes:
     """Return the data of a frame, b"" if it has none."""
-    line, _, rest = frame.partition(b"\n")
-    if rest == b"\n" and line.startswith(b"data: ") and b"\r" not in line:
-        return line[6:]  # the usual case
-    lines = (line for line in _LINE_END.split(frame) if line.startswith(b"data:"))
-    return b"\n".join(line[5:].removeprefix(b" ") for line in lines)
+    # `find`: `in` first tries bytes as a number, which takes ten times as long.
+    is_simple = frame.find(b"\r") < 0
+    if is_simple and frame.startswith(b"data: ") and frame.find(b"\n") == len(frame) - 2:
+        return frame[6:-2]  # the usual case
+    lines = frame.split(b"\n") if is_simple else _LINE_END.split(frame)
+    data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
+    return b"\n".join(data)
 
 
 def encode_event(document: dict[str, Any], name: str | None = None) -> bytes:

@@ -1,40 +1,31 @@
-"""Checks of what a message holds: a string, or parts of text, images, sound and files."""
+"""Checks of a message's content: a string, or parts of text, images, sound and files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from llm_relay.validation.fields import (
-    Fields,
-    may_be_string,
-    needs_object,
-    needs_string,
-    needs_text,
-    refuse,
-)
+from llm_relay.validation import rules
+from llm_relay.validation.fields import Fields, refuse
 from llm_relay.validation.images import is_web_address
 
-if TYPE_CHECKING:
-    PartChecks = Mapping[str, Callable[[Fields, str], None]]
-
-# A model's turn may hold tool calls in place of text, or nothing if it was cut short.
-_MAY_SAY_NOTHING = {"assistant", "function"}
-_VIDEO_EXAMPLE = '{"url": "https://example.com/video.mp4"}'
-_IMAGE_EXAMPLE = '{"url": "https://example.com/image.png"}'
+# A model's message may hold tool calls in place of text, or nothing if it was cut short.
+_ROLES_WITHOUT_CONTENT = {"assistant", "function"}
 
 
-def check_message(message: Fields, path: str, known: PartChecks) -> None:
+def check_message(message: Fields, path: str, known: Mapping[str, rules.Rule]) -> None:
     """Refuse a message without a role or with content that is neither a string nor parts."""
-    needs_text(message, "role", "Send one such as 'system', 'user' or 'assistant'.", path)
+    rules.check(
+        message, {"role": rules.text("Send one such as 'system', 'user' or 'assistant'.")}, path
+    )
     content = message.get("content")
-    says_nothing = content is None or content == []
-    if not (says_nothing and message["role"] in _MAY_SAY_NOTHING):
+    is_empty = content is None or content == []
+    if not (is_empty and message["role"] in _ROLES_WITHOUT_CONTENT):
         check_content(content, f"{path}.content", known)
 
 
-def check_content(content: Any, path: str, known: PartChecks) -> None:
-    """Refuse content that is neither a string nor a list of parts as they should be."""
+def check_content(content: Any, path: str, known: Mapping[str, rules.Rule]) -> None:
+    """Refuse content that is neither a string nor a list of valid parts."""
     if isinstance(content, str):
         return
     if not isinstance(content, list):
@@ -45,76 +36,61 @@ def check_content(content: Any, path: str, known: PartChecks) -> None:
         _check_part(part, f"{path}[{index}]", known)
 
 
-def _check_part(part: Any, path: str, known: PartChecks) -> None:
+def _check_part(part: Any, path: str, known: Mapping[str, rules.Rule]) -> None:
     kinds = f"{', '.join(known)} are known here."
     if not isinstance(part, dict):
         refuse(path, f"must be an object with a 'type': {kinds}")
+    rules.check(part, {"type": rules.text(f"The types {kinds}")}, path)
     # Unknown types pass, so that new ones work without a release.
-    check = known.get(needs_text(part, "type", f"The types {kinds}", path))
-    if check:
+    if check := known.get(part["type"]):
         check(part, path)
 
 
-def _text(part: Fields, path: str) -> None:
-    needs_string(part, "text", within=path)
-
-
-def _refusal(part: Fields, path: str) -> None:
-    needs_string(part, "refusal", within=path)
-
-
-def _image_url(part: Fields, path: str) -> None:
-    holder, path = needs_object(part, "image_url", _IMAGE_EXAMPLE, path), f"{path}.image_url"
-    needs_string(holder, "url", within=path)
-    may_be_string(holder, "detail", path)
-
-
-def _video_url(part: Fields, path: str) -> None:
-    holder, path = needs_object(part, "video_url", _VIDEO_EXAMPLE, path), f"{path}.video_url"
-    url = needs_string(holder, "url", within=path)
-    if not is_web_address(url) and url[:5].lower() != "data:":
-        refuse(f"{path}.url", "must be an https:// URL or a data URL such as 'data:video/mp4;...'.")
-
-
-def _input_image(part: Fields, path: str) -> None:
-    may_be_string(part, "detail", path)
-    may_be_string(part, "file_id", path)
+def _check_input_image(part: Fields, path: str) -> None:
+    rules.check(part, {"detail": rules.OPTIONAL_STRING, "file_id": rules.OPTIONAL_STRING}, path)
     if part.get("file_id") is None or part.get("image_url") is not None:
         advice = "The Responses API takes the URL itself, not an object around it."
-        needs_string(part, "image_url", advice, path)
+        rules.check(part, {"image_url": rules.string(advice)}, path)
 
 
-def _input_audio(part: Fields, path: str) -> None:
-    holder = needs_object(part, "input_audio", '{"data": "<base64>", "format": "wav"}', path)
-    for name in ("data", "format"):
-        needs_text(holder, name, within=f"{path}.input_audio")
-
-
-def _file(part: Fields, path: str) -> None:
-    holder = needs_object(part, "file", '{"file_data": "...", "filename": "a.pdf"}', path)
-    _input_file(holder, f"{path}.file")
-
-
-def _input_file(holder: Fields, path: str) -> None:
-    for name in ("file_data", "file_id", "file_url", "filename"):
-        may_be_string(holder, name, path)
-    if not any(holder.get(name) for name in ("file_data", "file_id", "file_url")):
+def _check_file(file: Any, path: str) -> None:
+    rules.object_with('{"file_data": "...", "filename": "a.pdf"}')(file, path)
+    names = ("file_data", "file_id", "file_url")
+    rules.check(file, dict.fromkeys((*names, "filename"), rules.OPTIONAL_STRING), path)
+    if not any(file.get(name) for name in names):
         refuse(path, "holds no file. Send 'file_data' or 'file_id'.")
 
 
-CHAT_PARTS: PartChecks = {
-    "text": _text,
-    "image_url": _image_url,
-    "video_url": _video_url,
-    "input_audio": _input_audio,
-    "file": _file,
-    "refusal": _refusal,
+def _check_video_url(url: Any, path: str) -> None:
+    rules.string()(url, path)
+    if not is_web_address(url) and url[:5].lower() != "data:":
+        refuse(path, "must be an https:// URL or a data URL such as 'data:video/mp4;...'.")
+
+
+def _part(**fields: rules.Rule) -> rules.Rule:
+    return lambda part, path: rules.check(part, fields, path)
+
+
+_IMAGE = rules.object_with(
+    '{"url": "https://example.com/image.png"}', url=rules.string(), detail=rules.OPTIONAL_STRING
+)
+_VIDEO = rules.object_with('{"url": "https://example.com/video.mp4"}', url=_check_video_url)
+_SOUND = rules.object_with(
+    '{"data": "<base64>", "format": "wav"}', data=rules.text(), format=rules.text()
+)
+CHAT_PARTS: Mapping[str, rules.Rule] = {
+    "text": _part(text=rules.string()),
+    "image_url": _part(image_url=_IMAGE),
+    "video_url": _part(video_url=_VIDEO),
+    "input_audio": _part(input_audio=_SOUND),
+    "file": _part(file=_check_file),
+    "refusal": _part(refusal=rules.string()),
 }
-RESPONSES_PARTS: PartChecks = {
-    "input_text": _text,
-    "input_image": _input_image,
-    "input_audio": _input_audio,
-    "input_file": _input_file,
-    "output_text": _text,
-    "refusal": _refusal,
+RESPONSES_PARTS: Mapping[str, rules.Rule] = {
+    "input_text": CHAT_PARTS["text"],
+    "input_image": _check_input_image,
+    "input_audio": CHAT_PARTS["input_audio"],
+    "input_file": _check_file,
+    "output_text": CHAT_PARTS["text"],
+    "refusal": CHAT_PARTS["refusal"],
 }

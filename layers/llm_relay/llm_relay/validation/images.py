@@ -8,25 +8,17 @@ from typing import Any
 
 from llm_relay.validation.fields import Fields, refuse
 
-# The provider takes 12 MB; where its pages leave open which megabyte, the larger one is meant.
-MAX_IMAGE_BYTES = 12 * 1024 * 1024
-# As many as OpenAI takes in one request. Fewer images answer better, but long conversations
-# carry theirs along, and what fits the model's context works.
-MAX_IMAGES = 1500
-# What stands before a data URL's comma is short.
-_HEAD_CHARACTERS = 256
+MAX_IMAGE_BYTES = 12 * 1024 * 1024  # of the provider; "12 MB" leaves open which megabyte
+MAX_IMAGES = 1500  # as OpenAI: a long conversation may hold many
+_HEAD_CHARACTERS = 256  # more than any data URL has before its comma
 _TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif")
-# Not a registered type, and common all the same.
-_KNOWN_TYPES = {*_TYPES, "image/jpg"}
-# What cannot stand where a host begins.
-_NO_HOST = ("", "/", "?", "#", " ")
 _PART_TYPES = ("image_url", "input_image")
 
 
 def is_web_address(url: str) -> bool:
     """Tell whether a URL has the scheme and the beginning of a host."""
-    scheme, separator, rest = url[:300].partition("://")
-    return scheme.lower() in ("https", "http") and bool(separator) and rest[:1] not in _NO_HOST
+    scheme, _, rest = url[:300].partition("://")
+    return scheme.lower() in ("https", "http") and rest[:1] not in ("", "/", "?", "#", " ")
 
 
 def _check_url(url: str, path: str) -> None:
@@ -37,7 +29,7 @@ def _check_url(url: str, path: str) -> None:
         refuse(path, "must be an https:// URL or a data URL: 'data:image/png;base64,...'.")
     head, _, data = url.partition(",")
     media_type, *parameters = head[5:_HEAD_CHARACTERS].lower().split(";")
-    if media_type.strip() not in _KNOWN_TYPES:
+    if media_type.strip() not in (*_TYPES, "image/jpg"):  # the last is common, not registered
         refuse(path, f"must hold {', '.join(_TYPES)}. Convert the image.")
     if not parameters or parameters[-1].strip() != "base64":
         refuse(path, "must be in base64: 'data:image/png;base64,...'.")
@@ -51,11 +43,11 @@ def check_images(body: Fields) -> None:
         path, _ = images[MAX_IMAGES]
         refuse(path, f"is one image too many: {MAX_IMAGES} fit in a request. Leave some out.")
     for path, part in images:
-        source = part.get("image_url")
-        if isinstance(source, str):
-            _check_url(source, f"{path}.image_url")
-        elif isinstance(source, dict) and isinstance(source.get("url"), str):
-            _check_url(source["url"], f"{path}.image_url.url")
+        url, at = part.get("image_url"), f"{path}.image_url"
+        if isinstance(url, dict):
+            url, at = url.get("url"), f"{at}.url"
+        if isinstance(url, str):
+            _check_url(url, at)
 
 
 def images_in(body: Fields) -> Iterator[tuple[str, Fields]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from llm_relay.validation.fields import path_to, refuse, short
+from llm_relay.validation.rules import Rule, rule
 
 # Far beyond what a model can follow, and well within Python's own stack.
 MAX_LEVELS = 64
@@ -21,12 +22,15 @@ def check_schema(schema: Any, path: str, level: int = 0) -> None:
     if level > MAX_LEVELS:
         refuse(path, f"is nested deeper than {MAX_LEVELS} levels. Flatten the schema.")
     for keyword, value in schema.items():
-        rule = _RULES.get(keyword)
-        if rule and value is not None:
-            rule(value, path_to(path, keyword), level + 1)
+        if value is None:
+            continue
+        if follows := _RULES.get(keyword):
+            follows(value, path_to(path, keyword))
+        elif check := _SUBSCHEMAS.get(keyword):
+            check(value, path_to(path, keyword), level + 1)
 
 
-def _type(value: Any, path: str, _level: int) -> None:
+def _type(value: Any, path: str) -> None:
     names = value if isinstance(value, list) and value else [value]
     for name in names:
         if name not in _TYPES:
@@ -49,35 +53,29 @@ def _list_of_schemas(value: Any, path: str, level: int) -> None:
 
 
 def _items(value: Any, path: str, level: int) -> None:
-    # Older drafts describe tuples by a list.
-    for index, schema in enumerate(value if isinstance(value, list) else []):
-        check_schema(schema, f"{path}[{index}]", level)
     if not isinstance(value, list):
         check_schema(value, path, level)
+    elif value:  # older drafts describe tuples by a list
+        _list_of_schemas(value, path, level)
 
 
-def _required(value: Any, path: str, _level: int) -> None:
+def _required(value: Any, path: str) -> None:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         refuse(path, "must be a list of property names, and stand beside 'properties'.")
     if len(set(value)) < len(value):
         refuse(path, "must name each property once.")
 
 
-def _enum(value: Any, path: str, _level: int) -> None:
-    if not isinstance(value, list):
-        refuse(path, "must be a list of values.")
-
-
-def _ref(value: Any, path: str, _level: int) -> None:
-    if not isinstance(value, str) or not value.startswith("#"):
-        refuse(path, "must point into the schema itself, such as '#/$defs/City'.")
-
-
-_RULES: Mapping[str, Callable[[Any, str, int], None]] = {
+_RULES: Mapping[str, Rule] = {
     "type": _type,
     "required": _required,
-    "enum": _enum,
-    "$ref": _ref,
+    "enum": rule(lambda value: isinstance(value, list), "must be a list of values."),
+    "$ref": rule(
+        lambda value: isinstance(value, str) and value.startswith("#"),
+        "must point into the schema itself, such as '#/$defs/City'.",
+    ),
+}
+_SUBSCHEMAS: Mapping[str, Callable[[Any, str, int], None]] = {
     "items": _items,
     **dict.fromkeys(("properties", "patternProperties", "dependentSchemas"), _schemas_by_name),
     **dict.fromkeys(("$defs", "definitions"), _schemas_by_name),

@@ -1,48 +1,44 @@
-"""Checks of a request against what the provider's list says of its model."""
+"""Checks of a request against its model's entry in the provider's list."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+from llm_relay.core.defaults import Document, object_in
 from llm_relay.validation.fields import is_number, refuse, short
 from llm_relay.validation.images import images_in
 
-# The lowest ceiling that any model is known to have.
-_TEMPERATURE_FOR_ALL = 1
-# A limit beyond this is no limit that a request could meet.
-_PLAUSIBLE = 1_000_000
+_MAX_TEMPERATURE_OF_ALL = 1  # the lowest limit of any known model
+_MAX_LIMIT = 1_000_000  # a larger one restricts no request
 
 
-def needs_listing(body: dict[str, Any]) -> bool:
+def applies_to(body: Document) -> bool:
     """Tell whether a body asks for something that not every model can do."""
     temperature = body.get("temperature")
-    is_hot = is_number(temperature) and temperature > _TEMPERATURE_FOR_ALL
+    is_hot = is_number(temperature) and temperature > _MAX_TEMPERATURE_OF_ALL
     return is_hot or any(True for _ in images_in(body))
 
 
-def check(body: dict[str, Any], listed: Mapping[str, Any] | None) -> None:
-    """Refuse what the model, as GET /v1/models lists it, cannot do; unsure means no refusal."""
+def check(body: Document, listed: Mapping[str, Any] | None) -> None:
+    """Refuse what the model's entry in GET /v1/models excludes; what it leaves open passes."""
     if listed is None:
         return
-    _check_access(_object(listed, "access"))
-    limits = _object(listed, "sampling_limits")
-    for name in ("temperature", "top_p"):
-        if is_number(body.get(name)):
-            _check_range(body[name], name, _object(limits, name))
-    _check_images(body, listed.get("input_modalities"))
-
-
-def _check_access(access: Mapping[str, Any]) -> None:
+    access = object_in(listed, "access")
     if access.get("locked") is True or access.get("available") is False:
         refuse(
             "model",
             "is locked for the provider's key. Choose another of GET /v1/models, whose entry "
             "for this one says what is missing.",
         )
+    limits = object_in(listed, "sampling_limits")
+    for name in ("temperature", "top_p"):
+        if is_number(body.get(name)):
+            _check_range(body[name], name, object_in(limits, name))
+    _check_images(body, listed.get("input_modalities"))
 
 
-def _check_range(value: float, name: str, limits: Mapping[str, Any]) -> None:
+def _check_range(value: float, name: str, limits: Document) -> None:
     low, high = limits.get("minimum"), limits.get("maximum")
     below, above = (limits.get(f"{end}_inclusive") is False for end in ("maximum", "minimum"))
     if _is_limit(high) and (value > high or (value == high and below)):
@@ -51,13 +47,13 @@ def _check_range(value: float, name: str, limits: Mapping[str, Any]) -> None:
         refuse(name, f"must be {'above' if above else 'at least'} {low:g} for this model.")
 
 
-def _check_images(body: dict[str, Any], modalities: Any) -> None:
+def _check_images(body: Document, modalities: Any) -> None:
     is_known = isinstance(modalities, list) and all(isinstance(name, str) for name in modalities)
     if not is_known or not modalities or "image" in modalities:
         return
+    model = body.get("model")
+    name = short(model) if isinstance(model, str) else "this model"
     for path, _ in images_in(body):
-        model = body.get("model")
-        name = short(model) if isinstance(model, str) else "this model"
         refuse(
             path,
             f"is an image, and {name} takes none. Choose a model whose 'input_modalities' in "
@@ -66,9 +62,4 @@ def _check_images(body: dict[str, Any], modalities: Any) -> None:
 
 
 def _is_limit(value: Any) -> TypeGuard[float]:
-    return is_number(value) and abs(value) <= _PLAUSIBLE
-
-
-def _object(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = holder.get(name)
-    return value if isinstance(value, dict) else {}
+    return is_number(value) and abs(value) <= _MAX_LIMIT

@@ -1,82 +1,94 @@
-"""Checks of the settings of a request: numbers, flags and labels."""
+"""Checks of a request's settings: numbers, flags, labels, and the format of the answer."""
 
 from __future__ import annotations
 
-from llm_relay.validation.fields import (
-    MOST_TOKENS,
-    Fields,
-    is_number,
-    may_be_flag,
-    may_be_number,
-    may_be_object,
-    may_be_string,
-    may_be_whole,
-    path_to,
-    refuse,
+from llm_relay.validation import rules
+from llm_relay.validation.fields import Fields, is_number, refuse
+from llm_relay.validation.json_schema import check_schema
+from llm_relay.validation.tools import check_name
+
+_STREAM_OPTIONS = '{"include_usage": true}'
+_SHARED = {
+    "temperature": rules.number(0, 2),
+    "top_p": rules.number(0, 1),
+    "top_logprobs": rules.integer(0, 20),
+    "user": rules.OPTIONAL_STRING,
+    "stream_options": rules.optional(rules.object_with(_STREAM_OPTIONS)),
+}
+_CHAT = {
+    "presence_penalty": rules.number(-2, 2),
+    "frequency_penalty": rules.number(-2, 2),
+    "seed": rules.rule(
+        lambda value: value is None or type(value) is int, "must be a whole number."
+    ),
+    "stop": rules.optional(
+        rules.rule(
+            lambda value: all(
+                isinstance(each, str) for each in (value if isinstance(value, list) else [value])
+            ),
+            "must be a string or a list of strings.",
+        )
+    ),
+    "logprobs": rules.OPTIONAL_BOOLEAN,
+}
+_NUMBER = rules.rule(is_number, "must be a number.")
+# The last three are extensions of some servers; anything else is a typing error.
+_FORMATS = {"text", "json_object", "json_schema", "structural_tag", "grammar", "python"}
+_TYPE = rules.rule(
+    lambda value: isinstance(value, str) and value in _FORMATS,
+    'must be "text", "json_object" or "json_schema".',
 )
-
-_MAX_TOP_LOGPROBS = 20
-_MAX_CHOICES = 128
-
-
-def check_chat_limits(body: Fields) -> None:
-    """Refuse what /v1/chat/completions cannot be streamed or billed by."""
-    may_be_flag(body, "stream")
-    for name in ("max_tokens", "max_completion_tokens"):
-        may_be_whole(body, name, 1, MOST_TOKENS)
-    may_be_whole(body, "n", 1, _MAX_CHOICES)
-
-
-def check_responses_limits(body: Fields) -> None:
-    """Refuse what /v1/responses cannot be streamed or billed by."""
-    may_be_flag(body, "stream")
-    may_be_whole(body, "max_output_tokens", 1, MOST_TOKENS)
+_FORMAT = rules.optional(rules.object_with('{"type": "json_object"}', type=_TYPE))
+_NAMED_SCHEMA = {
+    "description": rules.OPTIONAL_STRING,
+    "strict": rules.OPTIONAL_BOOLEAN,
+    "schema": rules.object_with('{"type": "object"}'),
+}
 
 
 def check_shared_options(body: Fields) -> None:
     """Refuse settings that neither endpoint can take."""
-    may_be_number(body, "temperature", 0, 2)
-    may_be_number(body, "top_p", 0, 1)
-    may_be_whole(body, "top_logprobs", 0, _MAX_TOP_LOGPROBS)
-    may_be_string(body, "user")
-    _check_stream_options(body)
-    for name in may_be_object(body, "metadata", '{"team": "blue"}') or {}:
-        may_be_string(body["metadata"], name, "metadata")
+    rules.check(body, _SHARED)
+    if (options := body.get("stream_options")) is not None:
+        if body.get("stream") is not True:
+            refuse("stream_options", 'goes with "stream": true only. Send that, or leave it out.')
+        rules.check(options, {"include_usage": rules.OPTIONAL_BOOLEAN}, "stream_options")
+    rules.check(body, {"metadata": rules.optional(rules.object_with('{"team": "blue"}'))})
+    metadata = body.get("metadata") or {}
+    rules.check(metadata, dict.fromkeys(metadata, rules.OPTIONAL_STRING), "metadata")
 
 
 def check_chat_options(body: Fields) -> None:
     """Refuse settings that /v1/chat/completions cannot take."""
     check_shared_options(body)
-    may_be_number(body, "presence_penalty", -2, 2)
-    may_be_number(body, "frequency_penalty", -2, 2)
-    _check_seed(body)
-    _check_stop(body)
-    _check_log_probabilities(body)
-    for token, bias in (may_be_object(body, "logit_bias", '{"50256": -100}') or {}).items():
-        if not is_number(bias):
-            refuse(path_to("logit_bias", token), "must be a number.")
-
-
-def _check_stream_options(body: Fields) -> None:
-    options = may_be_object(body, "stream_options", '{"include_usage": true}')
-    if options is not None and body.get("stream") is not True:
-        refuse("stream_options", 'goes with "stream": true only. Send that, or leave it out.')
-    may_be_flag(options or {}, "include_usage", "stream_options")
-
-
-def _check_seed(body: Fields) -> None:
-    if body.get("seed") is not None and type(body["seed"]) is not int:
-        refuse("seed", "must be a whole number.")
-
-
-def _check_stop(body: Fields) -> None:
-    stop = body.get("stop")
-    stops = stop if isinstance(stop, list) else [stop]
-    if stop is not None and not all(isinstance(text, str) for text in stops):
-        refuse("stop", "must be a string or a list of strings.")
-
-
-def _check_log_probabilities(body: Fields) -> None:
-    may_be_flag(body, "logprobs")
+    rules.check(body, _CHAT)
     if body.get("top_logprobs") and body.get("logprobs") is not True:
         refuse("top_logprobs", 'goes with "logprobs": true only. Send that too.')
+    rules.check(body, {"logit_bias": rules.optional(rules.object_with('{"50256": -100}'))})
+    biases = body.get("logit_bias") or {}
+    rules.check(biases, dict.fromkeys(biases, _NUMBER), "logit_bias")
+
+
+def check_response_format(body: Fields) -> None:
+    """Refuse an invalid `response_format` of /v1/chat/completions."""
+    rules.check(body, {"response_format": _FORMAT})
+    form = body.get("response_format")
+    if form and form["type"] == "json_schema":
+        example = '{"name": "city", "schema": {"type": "object"}}'
+        rules.check(form, {"json_schema": rules.object_with(example)}, "response_format")
+        _check_named_schema(form["json_schema"], "response_format.json_schema")
+
+
+def check_text_format(body: Fields) -> None:
+    """Refuse an invalid `text.format` of /v1/responses."""
+    text = rules.object_with('{"format": {"type": "text"}}', format=_FORMAT)
+    rules.check(body, {"text": rules.optional(text)})
+    form = (body.get("text") or {}).get("format")
+    if form and form["type"] == "json_schema":
+        _check_named_schema(form, "text.format")
+
+
+def _check_named_schema(holder: Fields, path: str) -> None:
+    check_name(holder, path)
+    rules.check(holder, _NAMED_SCHEMA, path)
+    check_schema(holder["schema"], f"{path}.schema")

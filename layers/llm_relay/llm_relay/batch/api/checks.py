@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from llm_relay.endpoints.endpoint import endpoint_at
-from llm_relay.validation.fields import Fields, may_be_object, needs_text, path_to, refuse
+from llm_relay.validation import rules
+from llm_relay.validation.fields import Fields, path_to, refuse
 
 _MAX_METADATA_PAIRS = 16
 _MAX_KEY_CHARACTERS = 64
@@ -17,8 +18,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def check_batch(fields: Fields) -> None:
     """Check a request for a batch; BadRequest names the field."""
-    needs_text(fields, "input_file_id", "POST /v1/files returns one.")
-    if endpoint_at(needs_text(fields, "endpoint")) is None:
+    input_file_id = rules.text("POST /v1/files returns one.")
+    rules.check(fields, {"input_file_id": input_file_id, "endpoint": rules.text()})
+    if endpoint_at(fields["endpoint"]) is None:
         refuse("endpoint", "must be '/v1/chat/completions' or '/v1/responses'.")
     if fields.get("completion_window") != "24h":
         refuse("completion_window", "must be '24h'.")
@@ -28,7 +30,8 @@ def check_batch(fields: Fields) -> None:
 
 def check_metadata(fields: Fields) -> None:
     """Check the number, the types and the lengths of metadata; BadRequest names the field."""
-    metadata = may_be_object(fields, "metadata", '{"project": "a"}') or {}
+    rules.check(fields, {"metadata": rules.optional(rules.object_with('{"project": "a"}'))})
+    metadata = fields.get("metadata") or {}
     if len(metadata) > _MAX_METADATA_PAIRS:
         refuse("metadata", f"must have at most {_MAX_METADATA_PAIRS} pairs.")
     for key, value in metadata.items():

@@ -123,7 +123,7 @@ class RowChecker:
             raise ModelNotFound(why, param="model")
         endpoint.check_details(body, rules.dialect)
         endpoint.translate(Translation(rules.dialect, b"", body))
-        if rules.listed and model_limits.needs_listing(body):
+        if rules.listed and model_limits.applies_to(body):
             model_limits.check(body, rules.listed(body["model"]))
         if self._client:
             has_budget = self._client.budget_nanos is not None

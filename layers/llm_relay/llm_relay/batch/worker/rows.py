@@ -71,7 +71,7 @@ def _admit(batch: Batch, body: dict[str, Any]) -> Admission:
     def admit_at(provider: Provider) -> Admission:
         endpoint.check_details(body, provider.dialect)
         deadline = Deadline.after(LISTING_TIMEOUT_SECONDS)
-        if model_limits.needs_listing(body):
+        if model_limits.applies_to(body):
             model_limits.check(body, provider.model_entry(model, deadline))
         entry = None if client.budget_nanos is None else provider.priced_entry(model, deadline)
         endpoint.translate(Translation(provider.dialect, b"", body))  # raises if it cannot

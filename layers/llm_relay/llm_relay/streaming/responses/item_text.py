@@ -18,12 +18,9 @@ class TextKind:
     event_prefix: str = ""  # before .delta and .done; empty for unknown kinds
     field: str = "text"  # of the part and of the .done event
     index_field: str = "content_index"  # the part's position in its item; empty without parts
-    required_lists: tuple[str, ...] = ()  # in its .delta and .done events
 
 
-OUTPUT_TEXT = TextKind(
-    "output_text", "message", "response.output_text", required_lists=("logprobs",)
-)
+OUTPUT_TEXT = TextKind("output_text", "message", "response.output_text")
 REFUSAL = TextKind("refusal", "message", "response.refusal", field="refusal")
 REASONING = TextKind("reasoning_text", "reasoning", "response.reasoning_text")
 SUMMARY = TextKind(

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from llm_relay.core.defaults import Document, object_in, with_defaults
+from llm_relay.core.defaults import Document, object_in, text_in, with_defaults
 from llm_relay.core.usage import usage_of
 from llm_relay.providers.refusal import redact
 from llm_relay.streaming.normalizer import StreamNormalizer
-from llm_relay.streaming.responses.item_text import TEXT_KINDS
+from llm_relay.streaming.responses.item_text import TEXT_ITEM_TYPES, TEXT_KINDS
 from llm_relay.streaming.responses.output import ResponseOutput
 from llm_relay.streaming.responses.required_fields import complete_response
 from llm_relay.streaming.responses.text_handlers import TextHandlers
@@ -90,7 +90,8 @@ class ResponsesNormalizer(StreamNormalizer):
         name = self._renamed_events.get(given, given)
         document = document if name == given else document | {"type": name}
         handle = self._handlers.get(name, self._output.other_event)
-        if self._output.has_unknown_type(document.get("item_id")):
+        item = self._output.find(text_in(document, "item_id"))
+        if item and item.type not in TEXT_ITEM_TYPES:
             handle = self._output.other_event
         return self._opening(document) + handle(document)
 
@@ -111,7 +112,8 @@ class ResponsesNormalizer(StreamNormalizer):
             if self._renumbers or type(number) is not int:
                 self._renumbers = True
                 number = self._next_number
-            numbered.append(document | {"sequence_number": number})
+                document = document | {"sequence_number": number}  # noqa: PLW2901
+            numbered.append(document)
             self._next_number = number + 1
         return numbered
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from llm_relay.core.defaults import Document, object_in, objects_in, text_in
 from llm_relay.streaming.responses.item import OutputItem
-from llm_relay.streaming.responses.item_text import TEXT_ITEM_TYPES
 from llm_relay.streaming.responses.required_fields import ID_PREFIXES, complete_output, item_type
 from llm_relay.streaming.responses.text_events import closing_events
 
@@ -20,10 +17,7 @@ _TOOL_ITEM_TYPES = {
 
 
 class ResponseOutput:
-    """Keeps the items; methods return the completed event, after those that have to precede it.
-
-    https://platform.openai.com/docs/api-reference/responses-streaming
-    """
+    """Stores the items; handlers return the completed event, after those that must precede it."""
 
     def __init__(self) -> None:
         self.response_id = ""  # part of the ids given to items without one
@@ -43,8 +37,7 @@ class ResponseOutput:
         given = object_in(document, "item")
         if not given:
             return []  # a later event shows which item begins
-        item = self._unannounced(given, document)
-        item = item or self._create(item_type(given), given.get("id"), document)
+        item = self._item_to_add(given, document)
         item.provider_added = True
         item.update(given)
         if not item.can_be_announced:
@@ -54,7 +47,7 @@ class ResponseOutput:
     def item_done(self, document: Document) -> list[Document]:
         """Handle the end of an item."""
         given = object_in(document, "item")
-        item = self.find_or_create(item_type(given), document | given, given.get("id"))
+        item = self.find_or_create(item_type(given), document | given, text_in(given, "id"))
         item.update(given)
         return self._close(item, text_in(given, "status") or "completed", document)
 
@@ -62,27 +55,27 @@ class ResponseOutput:
         """Handle any other event; one about an item gets the item's reference."""
         prefix = text_in(document, "type").removeprefix("response.").rpartition(".")[0]
         if prefix in _TOOL_ITEM_TYPES:
-            item = self.find_or_create(prefix, document, document.get("item_id"))
+            item = self.find_or_create(prefix, document, text_in(document, "item_id"))
             return [*self.announce(item), document | item.reference()]
-        known = self.find(document.get("item_id"))
+        known = self.find(text_in(document, "item_id"))
         is_announced = known is not None and known.index is not None
         return [document | known.reference() if known and is_announced else document]
 
     def merge(self, response: Document) -> list[Document]:
         """Take the items of a final response; return them under the ids that the caller knows."""
         output = objects_in(response, "output")
-        known = [self._same(item_type(given), given, given.get("id")) for given in output]
+        known = [self._same(item_type(given), given, text_in(given, "id")) for given in output]
         unmatched = [item for item in self._items if item not in known]
         items = []
         for given, same in zip(output, known, strict=True):
             of_type = (item for item in unmatched if item.type == item_type(given))
             item = same or next(of_type, None)
-            item = item or self._create(item_type(given), given.get("id"), {})
+            item = item or self._create(item_type(given), text_in(given, "id"), {})
             unmatched = [each for each in unmatched if each is not item]
             item.update(given)
             items.append(item)
-        complete = zip(complete_output(response), items, strict=True)
-        return [given | item.identity() for given, item in complete]
+        completed = zip(complete_output(response), items, strict=True)
+        return [given | item.identity() for given, item in completed]
 
     def announce(self, item: OutputItem) -> list[Document]:
         """Return the event that begins an item, if it was not sent."""
@@ -105,65 +98,57 @@ class ResponseOutput:
 
     # Which item an event is about.
 
-    def has_unknown_type(self, item_id: Any) -> bool:
-        """Tell whether an item is of a type whose texts pass unchanged."""
-        known = self.find(item_id)
-        return known is not None and known.type not in TEXT_ITEM_TYPES
-
-    def find(self, item_id: Any) -> OutputItem | None:
+    def find(self, item_id: str) -> OutputItem | None:
         """Return the item with that id, the provider's or ours."""
-        if not isinstance(item_id, str) or not item_id:
+        if not item_id:
             return None
         return next((i for i in self._items if item_id in (i.id, i.provider_id)), None)
 
-    def find_or_create(self, kind: str, fields: Document, item_id: Any) -> OutputItem:
+    def find_or_create(self, kind: str, fields: Document, item_id: str) -> OutputItem:
         """Return the item of a type that an event is about, a new one if it matches none."""
         if same := self._same(kind, fields, item_id):
             return same
         matching = [i for i in reversed(self._items) if i.type == kind and i.matches(fields)]
-        index, provider_id = fields.get("output_index"), _id(item_id)
+        index = fields.get("output_index")
         if type(index) is int:
             matching = [item for item in matching if item.matches_index(index)]
-        elif provider_id:
+        elif item_id:
             matching = [item for item in matching if not item.provider_id]
         item = matching[0] if matching else self._create(kind, item_id, fields)
-        item.provider_id = item.provider_id or provider_id
+        item.provider_id = item.provider_id or item_id
         return item
 
-    def _same(self, kind: str, fields: Document, item_id: Any) -> OutputItem | None:
+    def _same(self, kind: str, fields: Document, item_id: str) -> OutputItem | None:
         """Return the item with that id, or with that call id."""
-        provider_id, call_id = _id(item_id), text_in(fields, "call_id")
         items = [item for item in reversed(self._items) if item.type == kind]
-        by_id = (i for i in items if provider_id and provider_id in (i.id, i.provider_id))
-        by_call = (i for i in items if call_id and i.call_id == call_id)
-        return next(by_id, None) or next(by_call, None)
+        for item in items:
+            if item_id and item_id in (item.id, item.provider_id):
+                return item
+        call_id = text_in(fields, "call_id")
+        return next((item for item in items if call_id and item.call_id == call_id), None)
 
-    def _unannounced(self, given: Document, document: Document) -> OutputItem | None:
-        """Return the item of a late or repeated output_item.added."""
-        kind, item_id, index = item_type(given), given.get("id"), document.get("output_index")
+    def _item_to_add(self, given: Document, document: Document) -> OutputItem:
+        """Return the item of an output_item.added, known if that is late or repeated."""
+        kind, item_id, index = item_type(given), text_in(given, "id"), document.get("output_index")
         if same := self._same(kind, given, item_id):
             return same
         for item in self._items:
             is_other = item.provider_added or item.type != kind or not item.matches(given)
             has_other_id = item_id and item.provider_id
             if not is_other and not has_other_id and item.matches_index(index):
-                item.provider_id = item.provider_id or _id(item_id)
+                item.provider_id = item.provider_id or item_id
                 return item
-        return None
+        return self._create(kind, item_id, document)
 
-    def _create(self, kind: str, item_id: Any, fields: Document) -> OutputItem:
-        provider_id, taken = _id(item_id), {item.id for item in self._items}
+    def _create(self, kind: str, item_id: str, fields: Document) -> OutputItem:
         index, prefix = fields.get("output_index"), ID_PREFIXES.get(kind, kind)
         own_id = f"{prefix}_{self.response_id.removeprefix('resp_')}_{len(self._items)}"
+        is_new = item_id and all(item.id != item_id for item in self._items)
         item = OutputItem(
-            id=provider_id if provider_id and provider_id not in taken else own_id,
+            id=item_id if is_new else own_id,
             type=kind,
-            provider_id=provider_id,
+            provider_id=item_id,
             provider_index=index if type(index) is int else None,
         )
         self._items.append(item)
         return item
-
-
-def _id(item_id: Any) -> str:
-    return item_id if isinstance(item_id, str) else ""

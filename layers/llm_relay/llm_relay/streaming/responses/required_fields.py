@@ -38,8 +38,8 @@ def complete_response(response: Document, body: Document) -> Document:
     }
     whole = with_defaults(defaults, response)
     usage = whole["usage"]
-    whole["usage"] = complete_usage(usage) if isinstance(usage, dict) else None
-    return whole | {"id": str(whole["id"])}
+    usage = complete_usage(usage) if isinstance(usage, dict) else None
+    return whole | {"id": str(whole["id"]), "usage": usage}
 
 
 def complete_usage(usage: Document) -> Document:
@@ -47,24 +47,19 @@ def complete_usage(usage: Document) -> Document:
     counted = usage_of({"usage": usage})
     tokens_in, tokens_out = counted.tokens_in or 0, counted.tokens_out or 0
     total = usage.get("total_tokens")
-    return (
-        usage
-        | {
-            "input_tokens": tokens_in,
-            "output_tokens": tokens_out,
-            "total_tokens": total if type(total) is int else tokens_in + tokens_out,
-        }
-        | {
-            name: with_defaults(zeros, object_in(usage, name))
-            for name, zeros in _ZERO_DETAILS.items()
-        }
-    )
+    completed: Document = {
+        "input_tokens": tokens_in,
+        "output_tokens": tokens_out,
+        "total_tokens": total if type(total) is int else tokens_in + tokens_out,
+    }
+    for name, zeros in _ZERO_DETAILS.items():
+        completed[name] = with_defaults(zeros, object_in(usage, name))
+    return usage | completed
 
 
 def complete_output(response: Document) -> list[Document]:
     """Return the items of a complete answer, with the fields that their types require."""
-    items = enumerate(objects_in(response, "output"))
-    return [_complete_item(index, item) for index, item in items]
+    return [_complete_item(*each) for each in enumerate(objects_in(response, "output"))]
 
 
 def item_type(item: Document) -> str:

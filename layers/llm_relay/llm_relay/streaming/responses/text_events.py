@@ -1,33 +1,30 @@
-"""Builds the events of an item's texts, each after those that have to precede it.
-
-https://platform.openai.com/docs/api-reference/responses-streaming
-"""
+"""Builds the events about texts that the provider left out."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from llm_relay.core.defaults import Document, with_defaults
-from llm_relay.streaming.responses.item_text import ARGUMENTS, SUMMARY, ItemText
+from llm_relay.streaming.responses.item_text import ARGUMENTS, OUTPUT_TEXT, SUMMARY, ItemText
 
 if TYPE_CHECKING:
     from llm_relay.streaming.responses.item import OutputItem
 
 
 def text_event(document: Document, item: OutputItem, text: ItemText) -> Document:
-    """Return a .delta or .done event with its references and required lists."""
-    lists: Document = {name: [] for name in text.kind.required_lists}
+    """Return an event about a text, with the fields that refer to it."""
+    lists: Document = {"logprobs": []} if text.kind is OUTPUT_TEXT else {}
     return with_defaults(lists, with_reference(document, item, text))
 
 
 def done_event(document: Document, item: OutputItem, text: ItemText) -> Document:
-    """Return the event that repeats the whole text."""
+    """Return the event that ends a text."""
     name = {"name": item.name} if text.kind is ARGUMENTS else {}
     return text_event(document, item, text) | {text.kind.field: text.value} | name
 
 
 def with_reference(document: Document, item: OutputItem, text: ItemText) -> Document:
-    """Return an event with the item and index that the text has here."""
+    """Return an event with the fields that refer to the text."""
     index_field = text.kind.index_field
     return document | item.reference() | ({index_field: text.index} if index_field else {})
 
