@@ -3,16 +3,8 @@
 import sys
 from pathlib import Path
 
-LAYER = Path(__file__).resolve().parent.parent / "layers" / "llm_relay"
+# The layer defines money, budget periods and batches.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "layers" / "llm_relay"))
+from cli.main import main  # noqa: E402 - needs the path
 
-
-def start() -> None:
-    """Run the command line and exit with its status."""
-    sys.path.append(str(LAYER))  # the layer defines money and budget periods
-    from cli.main import main  # noqa: PLC0415 - it needs the path
-
-    main(prog_name="relay")
-
-
-if __name__ == "__main__":
-    start()
+main(prog_name="relay")

@@ -14,6 +14,7 @@ from cli.commands.doctor import doctor
 from cli.commands.keys import keys
 from cli.commands.provider_key import provider_key
 from cli.commands.usage import usage
+from llm_relay.core.errors import RelayError
 
 
 class Relay(click.Group):
@@ -37,15 +38,14 @@ class Relay(click.Group):
             return super().invoke(ctx)
         except Exception as error:
             from cli.aws.errors import AWS_ERRORS, explain  # noqa: PLC0415 - imports botocore
-            from llm_relay.core.errors import RelayError  # noqa: PLC0415 - as late as the other
 
-            if isinstance(error, RelayError):
-                cause = error.__cause__
-                why = f"\n{explain(cause)}" if isinstance(cause, AWS_ERRORS) else ""
-                raise click.ClickException(error.message + why) from error
-            if not isinstance(error, AWS_ERRORS):
+            message = error.message if isinstance(error, RelayError) else ""
+            cause = error.__cause__ if message else error
+            if isinstance(cause, AWS_ERRORS):
+                message = f"{message}\n{explain(cause)}".lstrip()
+            if not message:
                 raise
-            raise click.ClickException(explain(error)) from error
+            raise click.ClickException(message) from error
 
 
 @click.group(cls=Relay, context_settings={"help_option_names": ["-h", "--help"]})

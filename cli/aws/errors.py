@@ -33,9 +33,12 @@ ADVICE = {
 
 
 def explain(error: ClientError | BotoCoreError) -> str:
-    """Return an explanation for the operator."""
+    """Return the operation, the reason and advice for the operator."""
     if isinstance(error, ClientError):
-        return _explain_client_error(error)
+        code = error.response["Error"].get("Code", "")
+        message = error.response["Error"].get("Message", "")
+        advice = next((text for start, text in ADVICE.items() if code.startswith(start)), "")
+        return f"{error.operation_name}: {message} ({code}). {advice}".rstrip()
     if isinstance(error, NoCredentialsError):
         return f"No AWS credentials found. {SIGN_IN}"
     if isinstance(error, NoRegionError):
@@ -48,11 +51,3 @@ def explain(error: ClientError | BotoCoreError) -> str:
     if isinstance(error, ConnectionError | HTTPClientError):
         return f"AWS does not answer: {error} Check the network, or the local stack."
     return f"The call to AWS failed: {error}"
-
-
-def _explain_client_error(error: ClientError) -> str:
-    """Return the operation, the message, the code and advice for it."""
-    details = error.response["Error"]
-    code = details.get("Code", "")
-    advice = next((text for start, text in ADVICE.items() if code.startswith(start)), "")
-    return f"{error.operation_name}: {details.get('Message', '')} ({code}). {advice}".rstrip()

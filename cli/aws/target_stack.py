@@ -13,7 +13,6 @@ import click
 
 if TYPE_CHECKING:
     import boto3
-    from mypy_boto3_dynamodb.service_resource import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL_STACK_FILE = ".relay-local.json"
@@ -32,7 +31,7 @@ class Stack:
     status: str
     resources: Mapping[str, str]
     parameters: Mapping[str, str]
-    base_url: str | None
+    base_url: str  # empty if a failed deployment left no outputs
     client_key: str | None = None  # of the local stack: AWS does not show client keys
 
     def __post_init__(self) -> None:
@@ -53,11 +52,6 @@ class Stack:
         """Return a parameter's value; empty if the stack does not have it."""
         return str(self.parameters.get(name, ""))
 
-    def clients_table(self) -> "Table":
-        """Return the table of clients, ledgers and usage."""
-        dynamodb = self.session.resource("dynamodb", endpoint_url=self.endpoint_url)
-        return dynamodb.Table(self.resource("ClientsTable"))
-
 
 def target_options(command: Command) -> Command:
     """Add the options that select the stack to a command."""
@@ -75,10 +69,15 @@ def _store_option(context: click.Context, parameter: click.Parameter, value: Any
         context.meta.setdefault(OPTIONS, {})[parameter.name] = value
 
 
-def stack_of(context: click.Context) -> Stack:
+def target_selection() -> dict[str, Any]:
+    """Return the options of the current command line that select the stack."""
+    options: dict[str, Any] = click.get_current_context().meta.get(OPTIONS, {})
+    return options
+
+
+def target_stack() -> Stack:
     """Return the stack selected on the command line; ClickException if it does not exist."""
-    options = context.meta.get(OPTIONS, {})
-    root = context.obj or ROOT
+    options, root = target_selection(), click.get_current_context().obj or ROOT
     if not options.get("local"):
         name = options.get("stack_name") or _configured_name(root / "samconfig.toml")
         return _deployed_stack(name, options.get("profile"), options.get("region"))
@@ -89,12 +88,11 @@ def stack_of(context: click.Context) -> Stack:
     return local_stack(root / LOCAL_STACK_FILE)
 
 
-def flags_of(context: click.Context) -> str:
+def target_flags() -> str:
     """Return the options that select the stack, for another command line."""
-    options = context.meta.get(OPTIONS, {})
     return "".join(
         f" --{name.replace('_', '-')}" + ("" if value is True else f" {shlex.quote(value)}")
-        for name, value in options.items()
+        for name, value in target_selection().items()
     )
 
 
@@ -110,10 +108,12 @@ def _configured_name(samconfig: Path) -> str:
 
 def local_stack(note: Path) -> Stack:
     """Return the local stack that a file describes."""
+    import boto3  # noqa: PLC0415 - 0.25 s that --help does not need
+
     try:
         description = json.loads(note.read_text())
         return Stack(
-            session=_local_session(description["aws_region"]),
+            session=boto3.Session("local", "local", region_name=description["aws_region"]),
             endpoint_url=description["aws_endpoint_url"],
             name="the local stack",
             status="RUNNING",
@@ -126,14 +126,6 @@ def local_stack(note: Path) -> Stack:
         raise click.ClickException(
             "No local stack is running: start it with 'make run' in another terminal."
         ) from None
-
-
-@cache
-def _local_session(region: str) -> "boto3.Session":
-    """Return the session of local stacks, cached with its service models."""
-    import boto3  # noqa: PLC0415 - 0.25 s that --help does not need
-
-    return boto3.Session("local", "local", region_name=region)
 
 
 def _deployed_stack(name: str, profile: str | None, region: str | None) -> Stack:
@@ -158,11 +150,10 @@ def _deployed_stack(name: str, profile: str | None, region: str | None) -> Stack
         status=described["StackStatus"],
         resources={
             each["LogicalResourceId"]: each.get("PhysicalResourceId", "")
-            for page in pages
-            for each in page["StackResourceSummaries"]
+            for each in pages.search("StackResourceSummaries[]")
         },
         parameters=_key_values(described.get("Parameters", []), "Parameter"),
-        base_url=_key_values(described.get("Outputs", []), "Output").get("OpenAIBaseUrl"),
+        base_url=_key_values(described.get("Outputs", []), "Output").get("OpenAIBaseUrl", ""),
     )
 
 

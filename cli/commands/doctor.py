@@ -2,7 +2,7 @@
 
 import click
 
-from cli.aws.target_stack import flags_of, target_options
+from cli.aws.target_stack import target_options, target_selection
 from cli.commands.option_types import json_option
 from cli.output.tables import print_json
 from llm_relay.diagnostics.checklist import FAIL, OK, WARN, Finding
@@ -20,10 +20,7 @@ NAME_WIDTH = 16
 @click.option("--model", metavar="ID", help="Model to test with.")
 @json_option
 @target_options
-@click.pass_context
-def doctor(
-    context: click.Context, *, client_key: str | None, model: str | None, as_json: bool
-) -> None:
+def doctor(*, client_key: str | None, model: str | None, as_json: bool) -> None:
     """Diagnose a stack and suggest fixes.
 
     Requests the provider's list of models and three answers of at most 16 tokens (one more per
@@ -31,8 +28,8 @@ def doctor(
     """
     from cli.diagnostics.checkup import Checkup, with_local_fix  # noqa: PLC0415 - imports botocore
 
-    checks = Checkup(context, client_key, model).run()
-    if "--local" in flags_of(context).split():
+    checks = Checkup(client_key, model).run()
+    if "local" in target_selection():
         checks.findings = {name: with_local_fix(each) for name, each in checks.findings.items()}
     report = checks.document()
     if as_json:
@@ -40,7 +37,8 @@ def doctor(
     else:
         for name, finding in checks.findings.items():
             _show(name, finding)
-    context.exit(0 if report["healthy"] else 1)
+    if not report["healthy"]:
+        click.get_current_context().exit(1)
 
 
 def _show(name: str, finding: Finding) -> None:

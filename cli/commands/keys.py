@@ -6,10 +6,9 @@ from typing import Any
 
 import click
 
-from cli.aws.api_keys import RateLimits
-from cli.aws.target_stack import stack_of, target_options
+from cli.aws.target_stack import target_options, target_stack
 from cli.commands.option_types import client_name, duration, json_option, model_id, usd
-from cli.output.client_tables import client_json, show_client, show_clients, show_issued
+from cli.output.client_tables import client_json, show_client, show_clients, show_new_key
 from cli.output.tables import counted, print_json
 from cli.services.client_admin import ClientAdmin
 from llm_relay.core.client import ClientLimits, parse_limits
@@ -30,14 +29,13 @@ def with_client_admin(command: Callable[..., None]) -> Callable[..., None]:
     """Pass the stack's ClientAdmin to a command, after deleting expired keys."""
 
     @target_options
-    @click.pass_context
     @functools.wraps(command)
-    def run(context: click.Context, /, **options: Any) -> None:
+    def run(**options: Any) -> None:
         from botocore.exceptions import ClientError  # noqa: PLC0415 - late, as boto3
 
         from cli.aws.errors import explain  # noqa: PLC0415 - imports botocore
 
-        admin = ClientAdmin(stack_of(context))
+        admin = ClientAdmin(target_stack())
         try:
             _delete_expired_keys(admin)
         except ClientError as error:  # read-only operators can still list
@@ -71,12 +69,12 @@ def create(admin: ClientAdmin, name: str, *, quiet: bool, as_json: bool, **optio
     Limits that are not given are the stack's defaults. With --rps or --quota the client gets its
     own usage plan.
     """
-    issued = admin.create(name, _client_limits(options), _rate_limits(options))
+    client, key = admin.create(name, _client_limits(options), _rate_limits(options))
     if as_json:
-        document = {"key": issued.value, "key_id": issued.key.key_id}
-        print_json(document | {"client": client_json(issued.client)})
+        document = {"key": key, "key_id": client.keys[-1].key_id}
+        print_json(document | {"client": client_json(client)})
     else:
-        show_issued(issued, quiet=quiet)
+        show_new_key(client, key, quiet=quiet)
 
 
 @keys.command("list")
@@ -101,7 +99,7 @@ def show(admin: ClientAdmin, client: str, *, as_json: bool) -> None:
     if as_json:
         print_json(client_json(found))
     else:
-        show_client(found, None if found.revoked_at else admin.api_keys.plan(found.plan_id))
+        show_client(found, None if found.revoked_at else admin.plan(found.plan_id))
 
 
 @keys.command()
@@ -114,7 +112,7 @@ def rotate(admin: ClientAdmin, client: str, *, overlap: int, quiet: bool) -> Non
 
     The authorizer's cache may accept an expired key for up to 300 s.
     """
-    show_issued(admin.rotate(admin.clients.find(client), overlap), quiet=quiet)
+    show_new_key(*admin.rotate(admin.clients.find(client), overlap), quiet=quiet)
 
 
 @keys.command()
@@ -154,14 +152,16 @@ def _client_limits(options: dict[str, Any]) -> ClientLimits:
     return ClientLimits(**parse_limits(limits))
 
 
-def _rate_limits(options: dict[str, Any]) -> RateLimits:
-    if options["burst"] and not options["rps"]:
+def _rate_limits(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a usage plan that differ from the stack's."""
+    rate, burst, quota = options["rps"], options["burst"], options["quota"]
+    if burst and not rate:
         raise click.UsageError("--burst requires --rps.")
-    if options["quota_per"] and not options["quota"]:
+    if options["quota_per"] and not quota:
         raise click.UsageError("--quota-per requires --quota.")
-    return RateLimits(
-        rate=options["rps"],
-        burst=options["burst"],
-        quota=options["quota"],
-        quota_per=options["quota_per"] or "day",
-    )
+    limits: dict[str, Any] = {}
+    if rate:
+        limits["throttle"] = {"rateLimit": rate, "burstLimit": burst or max(1, round(2 * rate))}
+    if quota:
+        limits["quota"] = {"limit": quota, "period": (options["quota_per"] or "day").upper()}
+    return limits

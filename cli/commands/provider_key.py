@@ -7,10 +7,9 @@ from typing import IO
 
 import click
 
-from cli.aws.target_stack import stack_of, target_options
-from cli.output.tables import NONE, add_row, console, counted, table_of
-from cli.services.key_proof import verify_key
-from cli.services.provider_secret import ProviderSecret
+from cli.aws.target_stack import target_options, target_stack
+from cli.output.tables import NONE, console, counted, table_of
+from cli.services.provider_key import ProviderSecret, verify_key
 from llm_relay.providers.key_pool import keys_in
 
 KEY_FILE = click.File(errors="replace")
@@ -28,14 +27,13 @@ def provider_key() -> None:
 @click.option("--add", is_flag=True, help="Keep the stored keys, and use all in rotation.")
 @click.option("--model", metavar="ID", help="Model to verify the key with.")
 @target_options
-@click.pass_context
-def set_(context: click.Context, *, file: IO[str], add: bool, model: str | None) -> None:
+def set_(*, file: IO[str], add: bool, model: str | None) -> None:
     """Verify a key with one small call to the provider, then make it current.
 
     The old key must work until then: warm functions use the new key within 300 s, or when the
     provider rejects the old one.
     """
-    stack = stack_of(context)
+    stack = target_stack()
     secret, key = ProviderSecret(stack), _read_key(file)
     current = secret.current()
     stored = keys_in(current.get("SecretString")) if current and add else []
@@ -55,10 +53,9 @@ def set_(context: click.Context, *, file: IO[str], add: bool, model: str | None)
 
 @provider_key.command()
 @target_options
-@click.pass_context
-def show(context: click.Context) -> None:
+def show() -> None:
     """Show how many keys are stored and their age; never a key."""
-    secret = ProviderSecret(stack_of(context))
+    secret = ProviderSecret(target_stack())
     current = secret.current()
     if current is None:
         click.echo("No key is stored yet. Store one: relay provider-key set")
@@ -69,7 +66,7 @@ def show(context: click.Context) -> None:
         created = version.get("CreatedDate")
         when = f"{created.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if created else NONE
         stages = ", ".join(version["VersionStages"])
-        add_row(table, version["VersionId"], stages, when, _age(created) if created else NONE)
+        table.add_row(version["VersionId"], stages, when, _age(created) if created else NONE)
     console().print(table)
 
 

@@ -9,12 +9,11 @@ from typing import Any
 import click
 from rich.bar import Bar
 from rich.table import Table
-from rich.text import Text
 
 from cli.commands.keys import with_client_admin
 from cli.commands.option_types import json_option
 from cli.output.client_tables import NO_CLIENTS
-from cli.output.tables import NONE, add_row, console, print_json, table_of
+from cli.output.tables import NONE, console, print_json, table_of
 from cli.services.client_admin import ClientAdmin
 from cli.services.clients import ClientProfile
 from llm_relay.billing.money import format_usd, nanos_from_usd
@@ -71,7 +70,7 @@ def _show_reports(reports: list[Report]) -> None:
         used = _sum_rows(report["data"])
         numbers = [f"{used[name]:,}" for name in ("requests", "tokens_in", "tokens_out")]
         cells = [*numbers, format_usd(used["cost_nanos"]), *_budget_cells(report["budget"])]
-        add_row(table, report["name"], report["client"], *cells)
+        table.add_row(report["name"], report["client"], *cells)
     console().print(table)
 
 
@@ -97,7 +96,7 @@ def _show_days(reports: list[Report], days: int) -> None:
     for day, used in by_day.items():
         bar = Bar(longest, 0, used[measure], width=BAR_WIDTH)
         label = f"{format_usd(used['cost_nanos'])}, {used['requests']:,} requests"
-        table.add_row(Text(day), bar, Text(label if used["requests"] else ""))
+        table.add_row(day, bar, label if used["requests"] else "")
     click.echo()
     console().print(table)
 

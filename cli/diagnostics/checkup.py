@@ -12,10 +12,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from cli.aws.errors import AWS_ERRORS, explain
-from cli.aws.target_stack import Stack, stack_of
+from cli.aws.target_stack import Stack, target_stack
 from cli.diagnostics.http_checks import HttpChecks
-from cli.diagnostics.stack_checks import alarms, batches, queues, stack_status
-from cli.diagnostics.timeouts import time_outs
+from cli.diagnostics.stack_checks import alarms, batches, queues, stack_status, timeouts
 from llm_relay.diagnostics.checklist import Checklist, Finding, fail, not_checked, ok
 from llm_relay.diagnostics.inspection import IN_LIST
 from llm_relay.diagnostics.provider_findings import SET_KEY, SET_URL
@@ -37,8 +36,8 @@ LOCAL_FIXES = {  # in order: later patterns are parts of earlier ones
 class Checkup:
     """Runs all checks of a stack."""
 
-    def __init__(self, context: click.Context, client_key: str | None, model: str | None) -> None:
-        self._context, self._client_key, self._model = context, client_key, model
+    def __init__(self, client_key: str | None, model: str | None) -> None:
+        self._client_key, self._model = client_key, model
         self._checks = Checklist()
 
     def run(self) -> Checklist:
@@ -47,11 +46,11 @@ class Checkup:
         self._over_http("api", HttpChecks.health)
         self._over_http("client key", HttpChecks.accepts_key, "api")
         self._of_stack("inside", self._inside)
-        of_provider = ("provider key", "model", "rate limit")
+        found, of_provider = self._checks.findings, ("provider key", "model", "rate limit")
         self._over_http("call", HttpChecks.call, "client key", *of_provider)
-        self._over_http("streaming", self._stream, "call")
+        self._over_http("streaming", lambda http: http.stream(found.get("provider stream")), "call")
         self._over_http("clock", HttpChecks.clock, "api")
-        self._of_stack("time-outs", time_outs)
+        self._of_stack("time-outs", timeouts)
         self._over_http("budget", HttpChecks.budget, "client key")
         self._of_stack("queues", queues)
         self._of_stack("batches", batches)
@@ -63,9 +62,6 @@ class Checkup:
 
     def _over_http(self, name: str, check: Callable[[HttpChecks], Finding], *needs: str) -> None:
         self._checks.run(name, partial(_guarded, lambda: check(self._http)), "stack", *needs)
-
-    def _stream(self, http: HttpChecks) -> Finding:
-        return http.stream(self._checks.findings.get("provider stream"))
 
     def _inside(self, stack: Stack) -> Finding:
         """Add the findings of DoctorFunction; return one about its invocation."""
@@ -87,7 +83,7 @@ class Checkup:
 
     @cached_property
     def _stack(self) -> Stack:
-        return stack_of(self._context)
+        return target_stack()
 
     @cached_property
     def _http(self) -> HttpChecks:

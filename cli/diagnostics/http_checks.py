@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
-import click
 import requests
 
 from cli.aws.target_stack import Stack
-from cli.services.key_proof import bearer
+from cli.services.provider_key import bearer
 from llm_relay.core.defaults import object_in
 from llm_relay.diagnostics.checklist import OK, Finding, fail, not_checked, ok, warn
 from llm_relay.diagnostics.measurements import (
@@ -45,7 +44,9 @@ class HttpChecks:
 
     def health(self) -> Finding:
         """Check whether the API answers."""
-        url = self._base_url()
+        url = self._stack.base_url
+        if not url:
+            return fail("The stack has no output OpenAIBaseUrl.", "Run 'sam deploy'.")
         reply = self._session.get(f"{url.removesuffix('/v1')}/health", timeout=TIMEOUT)
         self._date = reply.headers.get("date")
         if reply.status_code != HTTPStatus.OK:
@@ -134,11 +135,6 @@ class HttpChecks:
             return fail(f"{says}: the budget is used up.", fix)
         return warn(f"{says}.", fix) if left < LOW_BUDGET_SHARE * usd else ok(says)
 
-    def _base_url(self) -> str:
-        if self._stack.base_url:
-            return self._stack.base_url
-        raise click.ClickException("The stack has no output OpenAIBaseUrl: Run 'sam deploy'.")
-
     def _key(self) -> tuple[str, str]:
         """Return a client key and its origin."""
         if self._client_key:
@@ -161,7 +157,7 @@ class HttpChecks:
         return self._model
 
     def _ask(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
-        url = self._base_url() + path
+        url = self._stack.base_url + path
         return self._session.request(method, url, json=body, timeout=TIMEOUT, **options)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli.output.tables import add_row, console, moment, print_facts, table_of
+from cli.output.tables import console, moment, print_facts, table_of
 from llm_relay.batch.model.names import ERRORS, OPERATOR, OUTPUT, results_key
 from llm_relay.batch.model.record import Batch
 from llm_relay.billing.money import format_usd
@@ -27,7 +27,7 @@ def show_batches(batches: list[Batch]) -> None:
     for batch in batches:
         numbers = (f"{number:,}" for number in (batch.total, batch.completed, batch.failed))
         created = str(moment(batch.created_at))
-        add_row(table, batch.id, batch.owner, batch.status, *numbers, _cost(batch), created)
+        table.add_row(batch.id, batch.owner, batch.status, *numbers, _cost(batch), created)
     console().print(table)
 
 
@@ -66,11 +66,10 @@ def show_errors(
     table, lines_by_error = table_of("Lines", "Code", "Field", "What is wrong"), _grouped(errors)
     for error, lines in islice(lines_by_error.items(), max_shown):
         line_count -= len(lines)
-        add_row(table, _line_numbers(lines), *error)
-    output = console(stderr=stderr)
-    output.print(table)
+        table.add_row(_line_numbers(lines), *error)
+    console(stderr=stderr).print(table)
     if line_count > 0:
-        output.print(f"… and {line_count:,} more.")
+        click.echo(f"… and {line_count:,} more.", err=stderr)
 
 
 def outcome(batch: Batch) -> dict[str, str | None]:

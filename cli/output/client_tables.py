@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.output.tables import NONE, add_row, console, moment, print_facts, table_of
-from cli.services.client_admin import IssuedKey
+from cli.output.tables import NONE, console, moment, print_facts, table_of
 from cli.services.clients import ClientProfile
 from llm_relay.billing.money import format_usd, usd_from_nanos
 from llm_relay.core.client import ClientLimits
@@ -47,7 +46,7 @@ def show_clients(clients: list[ClientProfile]) -> None:
     for client in clients:
         created = f"{datetime.fromtimestamp(client.created_at, UTC):%Y-%m-%d}"
         keys = "revoked" if client.revoked_at else _key_lines(client)
-        add_row(table, client.name, client.id, _budget(client), _models(client), created, keys)
+        table.add_row(client.name, client.id, _budget(client), _models(client), created, keys)
     console().print(table)
 
 
@@ -86,15 +85,14 @@ def _limit_text(value: Any) -> str:
     return NONE if value is None else f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def show_issued(issued: IssuedKey, *, quiet: bool) -> None:
-    """Print a new key and, unless `quiet`, its use and the expiry of the others."""
-    client = issued.client
+def show_new_key(client: ClientProfile, value: str, *, quiet: bool) -> None:
+    """Print the client's last key and, unless `quiet`, its use and the expiry of the others."""
     if quiet:
-        click.echo(issued.value)
+        click.echo(value)
         return
-    click.echo(f"Key of {client.name} (client {client.id}, key id {issued.key.key_id}),")
+    click.echo(f"Key of {client.name} (client {client.id}, key id {client.keys[-1].key_id}),")
     click.echo("shown once and stored only in API Gateway:\n")
-    click.echo(f"  {issued.value}\n")
+    click.echo(f"  {value}\n")
     click.echo("Use it as OPENAI_API_KEY.")
     for key in client.keys:
         if key.dies_at is not None:

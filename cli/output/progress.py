@@ -6,21 +6,10 @@ from contextlib import contextmanager
 from functools import partial
 
 import click
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich import progress
 from rich.text import Text
 
-from cli.aws.target_stack import flags_of
+from cli.aws.target_stack import target_flags
 from cli.output.tables import console
 from cli.services.batch_client import BatchClient
 from llm_relay.batch.model.record import ENDED, Batch
@@ -32,10 +21,10 @@ MAX_FAILED_POLLS = 60  # in a row: a laptop may have slept
 INTERRUPTED = 130  # exit status after Ctrl-C
 
 
-class RowsPerSecond(ProgressColumn):
+class RowsPerSecond(progress.ProgressColumn):
     """Rows per second."""
 
-    def render(self, task: Task) -> Text:
+    def render(self, task: progress.Task) -> Text:
         """Return the speed over the last 30 s."""
         return Text("" if task.speed is None else f"{task.speed:,.1f} rows/s")
 
@@ -47,7 +36,10 @@ def follow(
 
     Without a terminal, print a status line from time to time.
     """
-    with _rows_bar() as bar:
+    counts = progress.MofNCompleteColumn(), RowsPerSecond(), "{task.fields[more]}"
+    times = progress.TimeElapsedColumn(), progress.TimeRemainingColumn()
+    columns = "{task.description}", progress.BarColumn(), *counts, *times
+    with progress.Progress(*columns, console=console(stderr=True)) as bar:
         task = bar.add_task("", total=None, more="")
         printed_at = clock()
         for current in _poll(batches, batch):
@@ -55,7 +47,7 @@ def follow(
                 task,
                 description=current.status,
                 total=current.total or None,
-                completed=_finished(current),
+                completed=current.completed + current.failed,
                 more=_failures_and_cost(current),
             )
             if not bar.console.is_terminal and clock() - printed_at >= LINE_SECONDS:
@@ -83,22 +75,22 @@ def _poll(batches: BatchClient, batch: Batch) -> Iterator[Batch]:
 
 
 @contextmanager
-def resume_hint_on_interrupt(context: click.Context, batch: Batch) -> Iterator[None]:
+def resume_hint_on_interrupt(batch: Batch) -> Iterator[None]:
     """On Ctrl-C or AWS errors, print how to follow the batch, which continues."""
     from cli.aws.errors import AWS_ERRORS  # noqa: PLC0415 - imports botocore
 
     try:
         yield
     except (KeyboardInterrupt, *AWS_ERRORS) as error:
-        hints = resume_hints(batch, flags_of(context))
-        click.echo(f"\n{batch.id} continues.\n{hints}", err=True)
+        click.echo(f"\n{batch.id} continues.\n{resume_hints(batch)}", err=True)
         if isinstance(error, KeyboardInterrupt):
-            context.exit(INTERRUPTED)
+            click.get_current_context().exit(INTERRUPTED)
         raise
 
 
-def resume_hints(batch: Batch, flags: str) -> str:
+def resume_hints(batch: Batch) -> str:
     """Return the commands to follow a batch."""
+    flags = target_flags()
     return (
         f"Show its status:    relay batch show {batch.id}{flags}\n"
         f"Get its results:    relay batch results {batch.id} --wait{flags}\n"
@@ -106,12 +98,8 @@ def resume_hints(batch: Batch, flags: str) -> str:
     )
 
 
-def _finished(batch: Batch) -> int:
-    return batch.completed + batch.failed
-
-
 def _status_line(batch: Batch) -> str:
-    rows = f"{_finished(batch):,}/{batch.total:,} rows" if batch.total else ""
+    rows = f"{batch.completed + batch.failed:,}/{batch.total:,} rows" if batch.total else ""
     return "  ".join(filter(None, (batch.status, rows, _failures_and_cost(batch))))
 
 
@@ -121,19 +109,6 @@ def _failures_and_cost(batch: Batch) -> str:
     return "  ".join(filter(None, (failed, cost)))
 
 
-def _rows_bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        RowsPerSecond(),
-        TextColumn("{task.fields[more]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console(stderr=True),
-    )
-
-
 @contextmanager
 def bytes_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show a progress bar for bytes on stderr for the block; yield a function that adds bytes.
@@ -141,11 +116,11 @@ def bytes_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
     boto3 calls it from several threads.
     """
     output = console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
+    with progress.Progress(
+        "{task.description}",
+        progress.BarColumn(),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
         console=output,
         transient=True,
         disable=not output.is_terminal,

@@ -9,16 +9,18 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 WIDTH = 160  # without a terminal
 NONE = "–"
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console; wide without a terminal, so that no cell is cut."""
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, width=None if stream.isatty() else WIDTH, highlight=False)
+    """Return a console; wide without a terminal, so that no cell is cut.
+
+    Text is literal: names may look like markup.
+    """
+    width = None if (sys.stderr if stderr else sys.stdout).isatty() else WIDTH
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
 def table_of(*columns: str, right: slice = slice(0)) -> Table:
@@ -31,19 +33,13 @@ def table_of(*columns: str, right: slice = slice(0)) -> Table:
     return table
 
 
-def add_row(table: Table, *cells: str) -> None:
-    """Add a row of literal text: names may look like markup."""
-    table.add_row(*map(Text, cells))
-
-
 def print_facts(facts: Mapping[str, str | None], *, stderr: bool = False) -> None:
     """Print a table of names and values, without None."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column()
-    table.add_column(overflow="fold")
+    table = table_of("", "")
+    table.show_header = False
     for name, value in facts.items():
         if value is not None:
-            add_row(table, name, value)
+            table.add_row(name, value)
     console(stderr=stderr).print(table)
 
 

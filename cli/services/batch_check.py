@@ -1,27 +1,86 @@
-"""Validates a file of requests locally, before anything is uploaded."""
+"""Validates a file of requests locally, and estimates its tokens and cost."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import click
+import requests
 
+from cli.aws.target_stack import Stack
 from cli.output.batch_tables import show_errors
 from cli.output.progress import bytes_bar
 from cli.output.tables import counted
-from cli.services.batch_estimate import Estimate, Prices
 from llm_relay.batch.model.input_file import Line, read_blocks, read_lines
 from llm_relay.batch.model.row_check import BatchRow, ProviderRules, RowChecker
 from llm_relay.batch.plan.file_check import check_file
+from llm_relay.billing.cost import listed_count, max_input_tokens, with_cost
+from llm_relay.billing.money import format_usd, nanos_from_usd
 from llm_relay.core.client import Client
+from llm_relay.core.usage import Usage
+from llm_relay.providers.dialects.dialect import DIALECTS, OPENAI, Dialect
 
 MAX_SHOWN = 20  # different errors
+BYTES_PER_TOKEN = 4  # English; fewer in other languages
+CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+PER_MILLION = 1_000_000
+STEPS_PER_USD = 10_000
+MODELS_TIMEOUT = 10  # seconds
+
+Listing = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """Token prices: set by the operator, or listed by the provider."""
+
+    usd_in: float | None  # per million tokens, set by the operator
+    usd_out: float | None
+    listed: Mapping[str, Listing]  # entries of `GET /v1/models` by model
+    dialect: Dialect  # knows the minimum price, where bills exceed the listed one
+
+    def cost(self, model: str, tokens_in: int, tokens_out: int) -> float | None:
+        """Return the cost in US dollars, or None if unknown."""
+        if self.usd_in is not None and self.usd_out is not None:
+            return (tokens_in * self.usd_in + tokens_out * self.usd_out) / PER_MILLION
+        usage = Usage(tokens_in=tokens_in, tokens_out=tokens_out)
+        listed = with_cost(usage, self.listed.get(model)).cost_usd
+        minimum = (tokens_in + tokens_out) * self.dialect.min_usd_per_token
+        return None if listed is None else max(listed, minimum)
+
+
+def token_prices(stack: Stack, price_in: float | None, price_out: float | None) -> Prices:
+    """Return the token prices; UsageError if only one price is set."""
+    if (price_in is None) != (price_out is None):
+        raise click.UsageError("Pass both --price-in and --price-out, or neither.")
+    return Prices(
+        usd_in=price_in,
+        usd_out=price_out,
+        listed=_model_listing(stack),
+        dialect=DIALECTS.get(stack.parameter("ProviderDialect"), OPENAI),
+    )
+
+
+def _model_listing(stack: Stack) -> dict[str, Listing]:
+    """Return the models that a stack lists; empty if it cannot be asked."""
+    if stack.client_key is None:
+        return {}
+    headers = {"Authorization": f"Bearer {stack.client_key}"}
+    try:
+        answer = requests.get(f"{stack.base_url}/models", headers=headers, timeout=MODELS_TIMEOUT)
+        answer.raise_for_status()
+        return {entry["id"]: entry for entry in answer.json()["data"]}
+    except (requests.RequestException, ValueError, LookupError, TypeError):
+        return {}  # without an estimate the batch can still run
 
 
 def check_requests(
     path: Path, endpoint: str | None, client: Client, prices: Prices
-) -> tuple[str, Estimate]:
-    """Validate a file; return its endpoint and estimate.
+) -> tuple[str, dict[str, str]]:
+    """Validate a file; return its endpoint and estimate, as table rows.
 
     Shows invalid lines, and raises ClickException if there are any.
     """
@@ -30,7 +89,7 @@ def check_requests(
     listed = prices.listed.get if prices.listed else None
     rules = ProviderRules(dialect=prices.dialect, listed=listed)
     checker = RowChecker(endpoint, client=client, providers=[rules])
-    estimate = Estimate(client.max_output_tokens)
+    estimate = _Estimate(client.max_output_tokens, prices)
 
     def on_row(line: Line, row: BatchRow) -> None:
         estimate.add(row.body, len(line.text))
@@ -44,10 +103,71 @@ def check_requests(
         show_errors(checked.errors, checked.error_count, max_shown=MAX_SHOWN, stderr=True)
         bad = counted(checked.error_count, "bad line")
         raise click.ClickException(f"{path} has {bad} of {checked.rows:,}; nothing was submitted.")
-    return str(checker.url), estimate
+    return str(checker.url), estimate.facts()
 
 
 def _counted_blocks(blocks: Iterable[bytes], count: Callable[[int], None]) -> Iterator[bytes]:
     for block in blocks:
         count(len(block))
         yield block
+
+
+class _Estimate:
+    """Totals over a file's rows by model; `max_output_tokens` is the client's limit."""
+
+    def __init__(self, max_output_tokens: int | None, prices: Prices) -> None:
+        self._max_output_tokens, self._prices = max_output_tokens, prices
+        self._models: dict[str, Counter[str]] = {}
+
+    def add(self, body: dict[str, Any], length: int) -> None:
+        """Add a validated request of `length` bytes."""
+        sums = self._models.setdefault(str(body["model"]), Counter())
+        answers = body.get("n") or 1
+        caps = [body[name] for name in CAPS if body.get(name) is not None]
+        cap = max(caps, default=self._max_output_tokens)
+        max_in = max_input_tokens(body, None)
+        sums["rows"] += 1
+        sums["in"] += min(length // BYTES_PER_TOKEN, max_in)  # images count less than their bytes
+        sums["max in"] += max_in
+        sums["out"] += answers * (cap or 0)
+        sums["uncapped"] += 0 if cap else answers
+
+    def facts(self) -> dict[str, str]:
+        """Return the estimate as table rows."""
+        models = [f"{model} ({sums['rows']:,})" for model, sums in self._models.items()]
+        total = sum(self._models.values(), Counter[str]())
+        max_out = {model: self._max_out(model) for model in self._models}
+        answers = "unknown: some rows have no limit such as 'max_tokens'"
+        if None not in max_out.values():
+            answers = f"at most {sum(filter(None, max_out.values())):,} tokens"
+        return {
+            "Rows": f"{total['rows']:,}",
+            "Models": ", ".join(self._models if len(models) == 1 else models),
+            "Input": f"about {total['in']:,} tokens, at most {total['max in']:,}",
+            "Answers": answers,
+            "Cost": self._cost(max_out),
+        }
+
+    def _max_out(self, model: str) -> int | None:
+        """Return the maximum output tokens of a model's rows; None if unlimited."""
+        sums = self._models[model]
+        listed = listed_count(self._prices.listed.get(model), "max_output_length")
+        if sums["uncapped"] and listed is None:
+            return None
+        return sums["out"] + sums["uncapped"] * (listed or 0)
+
+    def _cost(self, max_out: Mapping[str, int | None]) -> str:
+        costs = [self._prices.cost(model, sums["in"], 0) for model, sums in self._models.items()]
+        if None in costs:
+            return "unknown: pass --price-in and --price-out"
+        inputs = f"about {_round_up_usd(sum(filter(None, costs)))} for the input"
+        if None in max_out.values():
+            return f"{inputs}, unknown for the answers"
+        answers = sum(self._prices.cost(model, 0, out or 0) or 0 for model, out in max_out.items())
+        return f"{inputs}, at most {_round_up_usd(answers)} for the answers"
+
+
+def _round_up_usd(usd: float) -> str:
+    """Format US dollars, rounded up to 0.01 cent."""
+    steps = math.ceil(round(usd * STEPS_PER_USD, 3))  # drops floating-point noise
+    return format_usd(nanos_from_usd(steps / STEPS_PER_USD))

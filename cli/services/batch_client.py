@@ -87,11 +87,11 @@ class BatchClient:
     def _keys(self) -> Iterator[tuple[str, str]]:
         """Yield the owner and id of every batch."""
         pages = self.stack.client("dynamodb").get_paginator("scan")
-        for page in pages.paginate(
+        found = pages.paginate(
             TableName=self._table,
             FilterExpression="begins_with(pk, :batches)",
             ExpressionAttributeValues={":batches": {"S": PARTITION}},
             ProjectionExpression="pk, sk",
-        ):
-            for item in page["Items"]:
-                yield item["pk"]["S"].removeprefix(PARTITION), item["sk"]["S"]
+        )
+        for partition, batch_id in found.search("Items[].[pk.S, sk.S]"):
+            yield partition.removeprefix(PARTITION), batch_id

@@ -1,16 +1,14 @@
 """Client profiles in DynamoDB. They never contain a key's value."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from cli.aws.target_stack import Stack
 from llm_relay.core.client import Client, ClientLimits, parse_limits
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.service_resource import Table
 
 PROFILE = "profile"
 KEY_LIKE = re.compile(r"(sk|ak)[-_]")  # a key pasted instead of a name
@@ -44,14 +42,22 @@ class ClientProfile:
 
 
 class ClientProfiles:
-    """The profiles in the clients table."""
+    """The profiles in a stack's clients table, which also has ledgers and usage."""
 
-    def __init__(self, table: "Table") -> None:
-        self._table = table
+    def __init__(self, stack: Stack) -> None:
+        dynamodb = stack.session.resource("dynamodb", endpoint_url=stack.endpoint_url)
+        self._table = dynamodb.Table(stack.resource("ClientsTable"))
 
     def all(self) -> list[ClientProfile]:
         """Return all clients, including revoked ones, by name."""
-        return sorted(map(_profile_in, self._items()), key=lambda client: (client.name, client.id))
+        pages = self._table.meta.client.get_paginator("scan").paginate(
+            TableName=self._table.name,
+            FilterExpression="sk = :profile",
+            ExpressionAttributeValues={":profile": PROFILE},
+            ConsistentRead=True,
+        )
+        clients = [_profile_in(item) for page in pages for item in page["Items"]]
+        return sorted(clients, key=lambda client: (client.name, client.id))
 
     def find(self, name_or_id: str) -> ClientProfile:
         """Return a client by id or unique name; ClickException if there is none."""
@@ -76,22 +82,28 @@ class ClientProfiles:
         raise click.ClickException("No client has a key with that id. See 'relay keys list'.")
 
     def add(self, client: ClientProfile) -> None:
-        """Store a new client."""
-        self._table.put_item(
-            Item=_profile_item(client), ConditionExpression="attribute_not_exists(pk)"
-        )
+        """Store a new client; unset limits are omitted."""
+        item = {
+            **_table_key(client.id),
+            "name": client.name,
+            "created_at": client.created_at,
+            "plan_id": client.plan_id,
+            "keys": {key.serial: _key_item(key) for key in client.keys},
+            **client.limits.values(),
+        }
+        self._table.put_item(Item=item, ConditionExpression="attribute_not_exists(pk)")
 
-    def add_key(self, new: ClientKey, client: ClientProfile) -> None:
-        """Add a key and set the expiry of the others, atomically."""
+    def add_last_key(self, client: ClientProfile) -> None:
+        """Add the client's last key and store the expiry of the others, atomically."""
+        *others, new = client.keys
         names = {"#keys": "keys", "#new": new.serial}
         values: dict[str, Any] = {":new": _key_item(new)}
         changes = ["#keys.#new = :new"]
         conditions = ["attribute_not_exists(#keys.#new)", "attribute_not_exists(revoked_at)"]
-        for key in client.keys:
-            if key.dies_at is not None:
-                names[f"#old{key.serial}"], values[f":at{key.serial}"] = key.serial, key.dies_at
-                changes.append(f"#keys.#old{key.serial}.dies_at = :at{key.serial}")
-                conditions.append(f"attribute_exists(#keys.#old{key.serial})")
+        for key in others:
+            names[f"#old{key.serial}"], values[f":at{key.serial}"] = key.serial, key.dies_at
+            changes.append(f"#keys.#old{key.serial}.dies_at = :at{key.serial}")
+            conditions.append(f"attribute_exists(#keys.#old{key.serial})")
         self._table.update_item(
             Key=_table_key(client.id),
             UpdateExpression="SET " + ", ".join(changes),
@@ -119,31 +131,9 @@ class ClientProfiles:
             ExpressionAttributeValues={":now": now, ":none": {}},
         )
 
-    def _items(self) -> Iterator[Mapping[str, Any]]:
-        pages = self._table.meta.client.get_paginator("scan").paginate(
-            TableName=self._table.name,
-            FilterExpression="sk = :profile",
-            ExpressionAttributeValues={":profile": PROFILE},
-            ConsistentRead=True,
-        )
-        for page in pages:
-            yield from page["Items"]
-
 
 def _table_key(client_id: str) -> dict[str, Any]:
     return {"pk": f"client#{client_id}", "sk": PROFILE}
-
-
-def _profile_item(client: ClientProfile) -> dict[str, Any]:
-    """Return a client as an item; unset limits are omitted."""
-    return {
-        **_table_key(client.id),
-        "name": client.name,
-        "created_at": client.created_at,
-        "plan_id": client.plan_id,
-        "keys": {key.serial: _key_item(key) for key in client.keys},
-        **client.limits.values(),
-    }
 
 
 def _key_item(key: ClientKey) -> dict[str, Any]:

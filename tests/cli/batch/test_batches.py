@@ -53,7 +53,7 @@ def test_a_client_s_batches_are_listed_by_its_name(runner: BatchCliRunner) -> No
     client = ClientProfile(
         id="0123456789ab", name="team", created_at=1, plan_id="p", limits=ClientLimits()
     )
-    ClientProfiles(local_stack(runner.root / ".relay-local.json").clients_table()).add(client)
+    ClientProfiles(local_stack(runner.root / ".relay-local.json")).add(client)
     runner.batch()
     batch = runner.batch(owner=client.id)
     assert listed(runner, "--client", "team") == [batch.id]

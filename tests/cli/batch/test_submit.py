@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.aws.target_stack import flags_of, local_stack
+from cli.aws.target_stack import local_stack, target_flags
 from cli.main import main
 from cli.services.clients import ClientProfile, ClientProfiles
 from llm_relay.batch.model.record import VALIDATING
@@ -33,7 +33,7 @@ def add_client(
     runner: BatchCliRunner, limits: ClientLimits = NO_LIMITS, *, revoked: bool = False
 ) -> ClientProfile:
     client = ClientProfile(id="0123456789ab", name="team", created_at=1, plan_id="p", limits=limits)
-    clients = ClientProfiles(local_stack(runner.root / ".relay-local.json").clients_table())
+    clients = ClientProfiles(local_stack(runner.root / ".relay-local.json"))
     clients.add(client)
     if revoked:
         clients.mark_revoked(client, 2)
@@ -71,8 +71,8 @@ def test_stdout_is_the_id_alone_and_stderr_says_how_to_follow(runner: BatchCliRu
 
 def test_the_ways_back_name_the_stack_as_it_was_named() -> None:
     words = ["--stack-name", "my stack", "--region", "eu-west-1", "batch"]
-    context = main.make_context("relay", words)
-    assert flags_of(context) == " --stack-name 'my stack' --region eu-west-1"
+    with main.make_context("relay", words):
+        assert target_flags() == " --stack-name 'my stack' --region eu-west-1"
 
 
 def test_without_an_endpoint_it_is_the_first_row_s(runner: BatchCliRunner) -> None:
