@@ -67,12 +67,9 @@ def metadata(
     _context: click.Context, _option: click.Parameter, pairs: tuple[str, ...]
 ) -> dict[str, str]:
     """Return name=text pairs as a dict; BadParameter if the API would reject them."""
-    texts: dict[str, str] = {}
-    for pair in pairs:
-        name, sign, text = pair.partition("=")
-        if not sign or not name:
-            raise click.BadParameter("write name=text")
-        texts[name] = text
+    if any(pair.find("=") < 1 for pair in pairs):
+        raise click.BadParameter("write name=text")
+    texts = dict(pair.split("=", 1) for pair in pairs)
     try:
         check_metadata({"metadata": texts})
     except BadRequest as error:

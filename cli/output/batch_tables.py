@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from cli.output.tables import console, moment, print_facts, table_of
-from llm_relay.batch.model.names import ERRORS, OPERATOR, OUTPUT, results_key
+from cli.services.batch_client import result_keys
+from llm_relay.batch.model.names import OPERATOR
 from llm_relay.batch.model.record import Batch
 from llm_relay.billing.money import format_usd
 
 UNKNOWN = "unknown"
-RESULTS = {OUTPUT: "output_file_id", ERRORS: "error_file_id"}
 ERROR_FIELDS = ("code", "param", "message")
 MAX_LINE_NUMBERS = 3  # listed per error
 
@@ -34,6 +34,7 @@ def show_batches(batches: list[Batch]) -> None:
 def show_batch(batch: Batch, bucket: str) -> None:
     """Print all details of a batch, including its errors."""
     metadata = ", ".join(f"{name}={value}" for name, value in (batch.metadata or {}).items())
+    results = result_keys(batch)
     print_facts(
         {
             "Batch": batch.id,
@@ -47,7 +48,7 @@ def show_batch(batch: Batch, bucket: str) -> None:
             "Expires": None if batch.times.get("completed_at") else moment(batch.expires_at),
             "Metadata": metadata or None,
             "Input": f"s3://{bucket}/{batch.input_key}",
-            **_result_locations(batch, bucket),
+            **{kind.capitalize(): f"s3://{bucket}/{key}" for kind, key in results.items()},
         }
     )
     if batch.errors:
@@ -109,13 +110,4 @@ def _milestones(batch: Batch) -> dict[str, str | None]:
     return {
         name.removesuffix("_at").replace("_", " ").capitalize(): moment(when)
         for name, when in times
-    }
-
-
-def _result_locations(batch: Batch, bucket: str) -> dict[str, str]:
-    """Return the S3 URLs of existing result files."""
-    return {
-        kind.capitalize(): f"s3://{bucket}/{results_key(batch, kind)}"
-        for kind, member in RESULTS.items()
-        if getattr(batch, member)
     }

@@ -62,9 +62,8 @@ def show_client(client: ClientProfile, plan: "UsagePlanResponseTypeDef | None") 
             "Revoked": moment(client.revoked_at),
             "Budget": _budget(client),
             "Models": _models(client),
-            **{_label(name): _limit_text(value) for name, value in limits.items()},
-            "Throttle": _throttle(plan) if plan else None,
-            "Quota": _quota(plan) if plan else None,
+            **{name.replace("_", " ").capitalize(): _text(limits[name]) for name in limits},
+            **(_plan_limits(plan) if plan else {}),
             "Keys": _key_lines(client) or NONE,
         }
     )
@@ -77,12 +76,19 @@ def _other_limits(client: ClientProfile) -> dict[str, Any]:
     return {name: values.get(name) for name in names}
 
 
-def _label(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+def _text(limit: Any) -> str:
+    return NONE if limit is None else f"{limit:,}" if isinstance(limit, int) else str(limit)
 
 
-def _limit_text(value: Any) -> str:
-    return NONE if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+def _plan_limits(plan: "UsagePlanResponseTypeDef") -> dict[str, str]:
+    texts = {"Throttle": NONE, "Quota": NONE}
+    if limits := plan.get("throttle"):
+        rate, burst = limits.get("rateLimit", 0), limits.get("burstLimit", 0)
+        texts["Throttle"] = f"{rate:g} per second, {burst} at once"
+    if quota := plan.get("quota"):
+        period = quota.get("period", "DAY").lower()
+        texts["Quota"] = f"{quota.get('limit', 0):,} requests per {period}"
+    return texts
 
 
 def show_new_key(client: ClientProfile, value: str, *, quiet: bool) -> None:
@@ -113,15 +119,3 @@ def _models(client: ClientProfile) -> str:
 def _budget(client: ClientProfile) -> str:
     nanos = client.limits.budget_nanos
     return NONE if nanos is None else f"{format_usd(nanos)} per {client.limits.budget_per}"
-
-
-def _throttle(plan: "UsagePlanResponseTypeDef") -> str:
-    if not (limits := plan.get("throttle")):
-        return NONE
-    return f"{limits.get('rateLimit', 0):g} per second, {limits.get('burstLimit', 0)} at once"
-
-
-def _quota(plan: "UsagePlanResponseTypeDef") -> str:
-    if not (limits := plan.get("quota")):
-        return NONE
-    return f"{limits.get('limit', 0):,} requests per {limits.get('period', 'DAY').lower()}"

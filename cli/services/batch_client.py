@@ -8,12 +8,18 @@ import click
 
 from cli.aws.target_stack import Stack
 from llm_relay.batch.api import submit
-from llm_relay.batch.model.names import OPERATOR
+from llm_relay.batch.model.names import ERRORS, OPERATOR, OUTPUT, results_key
 from llm_relay.batch.model.record import Batch, StoredFile, retention_seconds
 from llm_relay.batch.model.store import Store
 
 PARTITION = "batches#"  # followed by the owner
 DEFAULT_RETENTION_DAYS = 30
+
+
+def result_keys(batch: Batch) -> dict[str, str]:
+    """Return the S3 keys of a batch's existing result files by kind."""
+    files = {OUTPUT: batch.output_file_id, ERRORS: batch.error_file_id}
+    return {kind: results_key(batch, kind) for kind, file_id in files.items() if file_id}
 
 
 class BatchClient:

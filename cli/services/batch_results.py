@@ -9,9 +9,9 @@ import click
 from cli.output.batch_tables import outcome, show_errors
 from cli.output.progress import bytes_bar
 from cli.output.tables import print_facts
-from cli.services.batch_client import BatchClient
+from cli.services.batch_client import BatchClient, result_keys
 from llm_relay.aws.s3 import Bucket
-from llm_relay.batch.model.names import ERRORS, OUTPUT, results_key
+from llm_relay.batch.model.names import ERRORS, OUTPUT
 from llm_relay.batch.model.record import COMPLETED, Batch
 
 
@@ -76,16 +76,10 @@ def download(batches: BatchClient, batch: Batch, paths: ResultPaths) -> None:
 
     ClickException if it did not complete, or rows failed.
     """
-    files = (
-        (OUTPUT, batch.output_file_id, paths.output),
-        (ERRORS, batch.error_file_id, paths.errors),
-    )
-    for _, file_id, path in files:
-        if not file_id:
-            paths.clear(path)
-    saved = {
-        kind: _save_file(batches, batch, kind, path) for kind, file_id, path in files if file_id
-    }
+    keys, path_of = result_keys(batch), {OUTPUT: paths.output, ERRORS: paths.errors}
+    for kind in path_of.keys() - keys:
+        paths.clear(path_of[kind])
+    saved = {kind: _save_file(batches, key, kind, path_of[kind]) for kind, key in keys.items()}
     locations = {kind.capitalize(): path for kind, path in saved.items()}
     print_facts({"Batch": batch.id, "Status": batch.status, **outcome(batch), **locations})
     if batch.errors:
@@ -97,9 +91,9 @@ def download(batches: BatchClient, batch: Batch, paths: ResultPaths) -> None:
         raise click.ClickException(f"{batch.failed:,} of {batch.total:,} rows failed.{where}")
 
 
-def _save_file(batches: BatchClient, batch: Batch, kind: str, path: Path) -> str:
+def _save_file(batches: BatchClient, key: str, kind: str, path: Path) -> str:
     """Download one result file, complete or not at all; return its path."""
-    key, s3 = results_key(batch, kind), batches.stack.client("s3")
+    s3 = batches.stack.client("s3")
     try:
         size = Bucket(batches.bucket, lambda: s3).head(key)["ContentLength"]
     except KeyError:
