@@ -64,14 +64,15 @@ def complete(
     def call(provider: Provider, retry: bool) -> Completion:
         body = bodies[provider]
         text = provider.translate(endpoint.translate, compact(body), body).text
-        request = HttpRequest(method="POST", path=endpoint.path, model=body["model"], body=text)
+        model = str(body.get("model"))
+        request = HttpRequest(method="POST", path=endpoint.path, model=model, body=text)
         with closing(provider.client.call(request, deadline, tracker, retry=retry)) as reply:
             content = tracker.timed(lambda: reply.read_all(deadline))
         completion = parse_completion(endpoint, reply, content, body, tracker.key)
         return replace(completion, provider=provider.name if providers.are_many else None)
 
     def is_exhausted(provider: Provider) -> bool:
-        return provider.client.rate_limits.is_exhausted(bodies[provider]["model"])
+        return provider.client.rate_limits.is_exhausted(str(bodies[provider].get("model")))
 
     return providers.first_answer(sorted(bodies, key=is_exhausted), call)
 
