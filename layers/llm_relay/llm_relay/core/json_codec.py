@@ -6,11 +6,11 @@ import json
 import math
 from typing import Any, NoReturn
 
-DEEPEST = 100  # more than any schema or conversation needs, far below Python's recursion limit
-_HOLDERS = (dict, list)
+MAX_DEPTH = 100  # more than any schema or conversation needs, far below Python's recursion limit
+_CONTAINERS = (dict, list)
 _WHITESPACE = " \t\n\r"
 _MAX_DIGITS = 308  # of a double, the only numbers that every JSON parser supports
-_TOO_DEEP = f"is nested more than {DEEPEST} deep: make it flatter"
+_TOO_DEEP = f"is nested more than {MAX_DEPTH} deep: make it flatter"
 _TOO_LARGE = "holds a number too large for a computer, such as 1e999: leave it out"
 
 
@@ -21,7 +21,7 @@ class UnsafeJsonError(ValueError):
 def parse(text: bytes | str) -> Any:
     """Parse JSON that may be sent on; UnsafeJsonError, or ValueError for invalid JSON."""
     document = _parsed(text, _STRICT)
-    if type(document) in _HOLDERS:
+    if type(document) in _CONTAINERS:
         _check_depth(document)
     return document
 
@@ -53,12 +53,12 @@ def _parsed(text: bytes | str, decoder: json.JSONDecoder) -> Any:
 
 def _check_depth(document: Any) -> None:
     level = [document]
-    for _ in range(DEEPEST):  # one level at a time: no call for each member, and no recursion
+    for _ in range(MAX_DEPTH):  # one level at a time: no call for each member, and no recursion
         level = [
             member
-            for holder in level
-            for member in (holder.values() if type(holder) is dict else holder)
-            if type(member) in _HOLDERS
+            for container in level
+            for member in (container.values() if type(container) is dict else container)
+            if type(member) in _CONTAINERS
         ]
         if not level:
             return
@@ -84,7 +84,7 @@ def _finite(digits: str) -> float:
     return number
 
 
-def _whole(digits: str) -> int:
+def _bounded_int(digits: str) -> int:
     if len(digits) > _MAX_DIGITS:
         raise UnsafeJsonError(_TOO_LARGE)
     return int(digits)
@@ -97,7 +97,7 @@ def _no_constant(name: str) -> NoReturn:
 # Made once: json.loads and json.dumps make one for each call that is not all defaults.
 _STRICT = json.JSONDecoder(
     parse_float=_finite,
-    parse_int=_whole,
+    parse_int=_bounded_int,
     parse_constant=_no_constant,
     object_pairs_hook=_named_once,
 )

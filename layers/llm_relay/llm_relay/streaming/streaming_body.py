@@ -139,8 +139,8 @@ class StreamingBody:
         self._is_over = True
         self._reply.close()
         self._call.record_usage(self._normalizer.usage, self._normalizer.model)
-        may_be_billed = self._normalizer.refusal is None
-        self._call.finish(HTTPStatus.OK, code, failure=self._failure, possibly_billed=may_be_billed)
+        billed = self._normalizer.refusal is None  # possibly
+        self._call.finish(HTTPStatus.OK, code, failure=self._failure, possibly_billed=billed)
         report, self.on_outcome = self.on_outcome, None
         failure = self._early_failure()
         if report and (failure or not self.is_silent):

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from llm_relay.validation import rules
 from llm_relay.validation.fields import Fields, is_number, refuse
 from llm_relay.validation.json_schema import check_schema
 from llm_relay.validation.tools import check_name
 
-_STREAM_OPTIONS = '{"include_usage": true}'
+
+def _is_stop(value: Any) -> bool:
+    stops = value if isinstance(value, list) else [value]
+    return value is None or all(isinstance(each, str) for each in stops)
+
+
 _SHARED = {
     "temperature": rules.number(0, 2),
     "top_p": rules.number(0, 1),
     "top_logprobs": rules.integer(0, 20),
     "user": rules.OPTIONAL_STRING,
-    "stream_options": rules.optional(rules.object_with(_STREAM_OPTIONS)),
+    "stream_options": rules.optional(rules.object_with('{"include_usage": true}')),
 }
 _CHAT = {
     "presence_penalty": rules.number(-2, 2),
@@ -21,17 +28,9 @@ _CHAT = {
     "seed": rules.rule(
         lambda value: value is None or type(value) is int, "must be a whole number."
     ),
-    "stop": rules.optional(
-        rules.rule(
-            lambda value: all(
-                isinstance(each, str) for each in (value if isinstance(value, list) else [value])
-            ),
-            "must be a string or a list of strings.",
-        )
-    ),
+    "stop": rules.rule(_is_stop, "must be a string or a list of strings."),
     "logprobs": rules.OPTIONAL_BOOLEAN,
 }
-_NUMBER = rules.rule(is_number, "must be a number.")
 # The last three are extensions of some servers; anything else is a typing error.
 _FORMATS = {"text", "json_object", "json_schema", "structural_tag", "grammar", "python"}
 _TYPE = rules.rule(
@@ -53,9 +52,13 @@ def check_shared_options(body: Fields) -> None:
         if body.get("stream") is not True:
             refuse("stream_options", 'goes with "stream": true only. Send that, or leave it out.')
         rules.check(options, {"include_usage": rules.OPTIONAL_BOOLEAN}, "stream_options")
-    rules.check(body, {"metadata": rules.optional(rules.object_with('{"team": "blue"}'))})
-    metadata = body.get("metadata") or {}
-    rules.check(metadata, dict.fromkeys(metadata, rules.OPTIONAL_STRING), "metadata")
+    _check_values(body, "metadata", '{"team": "blue"}', rules.OPTIONAL_STRING)
+
+
+def _check_values(body: Fields, name: str, example: str, each: rules.Rule) -> None:
+    rules.check(body, {name: rules.optional(rules.object_with(example))})
+    values = body.get(name) or {}
+    rules.check(values, dict.fromkeys(values, each), name)
 
 
 def check_chat_options(body: Fields) -> None:
@@ -64,9 +67,8 @@ def check_chat_options(body: Fields) -> None:
     rules.check(body, _CHAT)
     if body.get("top_logprobs") and body.get("logprobs") is not True:
         refuse("top_logprobs", 'goes with "logprobs": true only. Send that too.')
-    rules.check(body, {"logit_bias": rules.optional(rules.object_with('{"50256": -100}'))})
-    biases = body.get("logit_bias") or {}
-    rules.check(biases, dict.fromkeys(biases, _NUMBER), "logit_bias")
+    number = rules.rule(is_number, "must be a number.")
+    _check_values(body, "logit_bias", '{"50256": -100}', number)
 
 
 def check_response_format(body: Fields) -> None:

@@ -91,8 +91,9 @@ class Store:
         Return whether it was changed, and the batch as it is now (None if there is none).
         """
         expected = {f"status{index}": status for index, status in enumerate(sorted(statuses))}
-        # Each time is set by itself, so that a concurrent update of another one is kept.
-        values |= {f"times.{name}": moment for name, moment in (times or {}).items()}
+        # Each time is set by itself, so that a concurrent update of another one is kept; before
+        # the status, for emulators of DynamoDB whose updates are not atomic.
+        values = {f"times.{name}": moment for name, moment in (times or {}).items()} | values
         condition = f"#status IN (:{', :'.join(expected)})"
         done, item = self._set(_key("batches", owner, batch_id), values, condition, expected)
         return done, _batch_in(item)

@@ -17,12 +17,6 @@ def text_event(document: Document, item: OutputItem, text: ItemText) -> Document
     return with_defaults(lists, with_reference(document, item, text))
 
 
-def done_event(document: Document, item: OutputItem, text: ItemText) -> Document:
-    """Return the event that ends a text."""
-    name = {"name": item.name} if text.kind is ARGUMENTS else {}
-    return text_event(document, item, text) | {text.kind.field: text.value} | name
-
-
 def with_reference(document: Document, item: OutputItem, text: ItemText) -> Document:
     """Return an event with the fields that refer to the text."""
     index_field = text.kind.index_field
@@ -50,12 +44,14 @@ def delta_events(item: OutputItem, text: ItemText) -> list[Document]:
     return events
 
 
-def done_events(item: OutputItem, text: ItemText) -> list[Document]:
-    """Return the unsent events of a text up to its .done."""
+def done_events(item: OutputItem, text: ItemText, given: Document | None = None) -> list[Document]:
+    """Return the unsent events of a text up to its .done, which the provider may have given."""
     events = delta_events(item, text)
     if not text.done_sent:
         text.done_sent = text.is_ended = True
-        events.append(done_event({"type": f"{text.kind.event_prefix}.done"}, item, text))
+        done = text_event(given or {"type": f"{text.kind.event_prefix}.done"}, item, text)
+        name = {"name": item.name} if text.kind is ARGUMENTS else {}
+        events.append(done | {text.kind.field: text.value} | name)
     return events
 
 

@@ -8,8 +8,6 @@ from llm_relay.core.defaults import Document, object_in, objects_in, text_in, wi
 from llm_relay.streaming.responses import item_text
 from llm_relay.streaming.responses.item_text import OUTPUT_TEXT, SUMMARY, ItemText
 from llm_relay.streaming.responses.text_events import (
-    delta_events,
-    done_event,
     done_events,
     part_added_events,
     text_event,
@@ -48,9 +46,7 @@ class TextHandlers:
         text.is_ended = True
         if not item.can_be_announced:
             return []
-        before = self._output.announce(item) + delta_events(item, text)
-        text.done_sent = True
-        return [*before, done_event(document, item, text)]
+        return self._output.announce(item) + done_events(item, text, document)
 
     def part_added(self, document: Document) -> list[Document]:
         """Handle the beginning of a text's part."""
