@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,10 +15,7 @@ if TYPE_CHECKING:
     import boto3
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCAL_STACK_FILE = ".relay-local.json"
 OPTIONS = "cli.aws.target_stack"  # key of the options in click's context
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @dataclass(kw_only=True)
@@ -53,7 +50,7 @@ class Stack:
         return str(self.parameters.get(name, ""))
 
 
-def target_options(command: Command) -> Command:
+def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that select the stack to a command."""
     option = partial(click.option, expose_value=False, callback=_store_option)
     command = option("--region", metavar="NAME", help="AWS region of the stack.")(command)
@@ -85,7 +82,7 @@ def target_stack() -> Stack:
         raise click.UsageError(
             "--local cannot be combined with --stack-name, --profile or --region."
         )
-    return local_stack(root / LOCAL_STACK_FILE)
+    return local_stack(root / ".relay-local.json")
 
 
 def target_flags() -> str:

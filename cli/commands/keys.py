@@ -37,17 +37,14 @@ def with_client_admin(command: Callable[..., None]) -> Callable[..., None]:
 
         admin = ClientAdmin(target_stack())
         try:
-            _delete_expired_keys(admin)
+            for client, key in admin.prune():
+                deleted = f"Deleted key {key.key_id} of {client.name}"
+                click.echo(f"{deleted}: its overlap has ended.", err=True)
         except ClientError as error:  # read-only operators can still list
             click.echo(f"Expired keys could not be deleted. {explain(error)}", err=True)
         command(admin, **options)
 
     return run
-
-
-def _delete_expired_keys(admin: ClientAdmin) -> None:
-    for client, key in admin.prune():
-        click.echo(f"Deleted key {key.key_id} of {client.name}: its overlap has ended.", err=True)
 
 
 @keys.command()
@@ -71,8 +68,8 @@ def create(admin: ClientAdmin, name: str, *, quiet: bool, as_json: bool, **optio
     """
     client, key = admin.create(name, _client_limits(options), _rate_limits(options))
     if as_json:
-        document = {"key": key, "key_id": client.keys[-1].key_id}
-        print_json(document | {"client": client_json(client)})
+        key_id = client.keys[-1].key_id
+        print_json({"key": key, "key_id": key_id, "client": client_json(client)})
     else:
         show_new_key(client, key, quiet=quiet)
 
@@ -139,7 +136,7 @@ def revoke(admin: ClientAdmin, client: str | None, *, key_id: str | None, yes: b
 @with_client_admin
 def prune(admin: ClientAdmin) -> None:
     """Delete expired keys, as every keys and usage command does first."""
-    _delete_expired_keys(admin)  # again: here a failure is an error
+    admin.prune()  # again: here a failure is an error
     left = sum(key.dies_at is not None for client in admin.clients.all() for key in client.keys)
     click.echo(f"No expired keys are left. Keys in their overlap: {left}.")
 

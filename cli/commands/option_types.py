@@ -1,7 +1,4 @@
-"""Options of several commands, and types of option values.
-
-A type is a function that returns the parsed value; BadParameter for invalid text.
-"""
+"""Options of several commands, and parsers of their values: BadParameter for invalid text."""
 
 import re
 from contextlib import suppress

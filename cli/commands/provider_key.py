@@ -8,7 +8,7 @@ from typing import IO
 import click
 
 from cli.aws.target_stack import target_options, target_stack
-from cli.output.tables import NONE, console, counted, table_of
+from cli.output.tables import console, counted, table_of
 from cli.services.provider_key import ProviderSecret, verify_key
 from llm_relay.providers.key_pool import keys_in
 
@@ -63,18 +63,14 @@ def show() -> None:
     click.echo(f"{counted(len(keys_in(current.get('SecretString'))), 'key')} stored.")
     table = table_of("Version", "Stage", "Created", "Age")
     for version in secret.versions():
-        created = version.get("CreatedDate")
-        when = f"{created.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if created else NONE
-        stages = ", ".join(version["VersionStages"])
-        table.add_row(version["VersionId"], stages, when, _age(created) if created else NONE)
+        created, stages = version["CreatedDate"], ", ".join(version["VersionStages"])
+        when = f"{created.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        table.add_row(version["VersionId"], stages, when, _age(created))
     console().print(table)
 
 
 def _read_key(file: IO[str]) -> str:
-    """Read the key from a file, stdin or a prompt; ClickException for an invalid key.
-
-    Messages never repeat it.
-    """
+    """Read the key from a file, stdin or a prompt; messages never repeat it."""
     asked = partial(click.prompt, "Provider key", hide_input=True, err=True)
     key = str(asked() if file.isatty() else file.read()).strip()
     if not key or not key.isascii() or not key.isprintable() or {*key} & {*' {"'}:

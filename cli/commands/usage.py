@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 from rich.bar import Bar
-from rich.table import Table
 
 from cli.commands.keys import with_client_admin
 from cli.commands.option_types import json_option
@@ -18,7 +17,7 @@ from cli.services.client_admin import ClientAdmin
 from cli.services.clients import ClientProfile
 from llm_relay.billing.money import format_usd, nanos_from_usd
 
-MAX_QUERIES = 8  # at the same time
+MAX_QUERIES = 8  # at the same time; one per client, and a read of its ledger
 BAR_WIDTH = 40
 MAX_DAYS = 400
 Report = dict[str, Any]
@@ -41,10 +40,7 @@ def usage(admin: ClientAdmin, *, days: int, as_json: bool) -> None:
 
 
 def _reports(admin: ClientAdmin, days: int) -> list[Report]:
-    """Return each client's `GET /v1/usage` document and name, including revoked clients with usage.
-
-    One query per client, and a read of its ledger if it has a budget.
-    """
+    """Return each client's name and `GET /v1/usage` document; revoked clients only with usage."""
     from llm_relay.api.usage_report import usage_report  # noqa: PLC0415 - imports the whole relay
     from llm_relay.aws.dynamodb import Table  # noqa: PLC0415 - with the next
 
@@ -92,7 +88,7 @@ def _show_days(reports: list[Report], days: int) -> None:
     longest = max(used[measure] for used in by_day.values())
     if not longest:
         return
-    table = Table(box=None, pad_edge=False, show_header=False)
+    table = table_of("", "", "")
     for day, used in by_day.items():
         bar = Bar(longest, 0, used[measure], width=BAR_WIDTH)
         label = f"{format_usd(used['cost_nanos'])}, {used['requests']:,} requests"

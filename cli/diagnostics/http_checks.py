@@ -11,6 +11,7 @@ import requests
 from cli.aws.target_stack import Stack
 from cli.services.provider_key import bearer
 from llm_relay.core.defaults import object_in
+from llm_relay.core.json_codec import parse_object
 from llm_relay.diagnostics.checklist import OK, Finding, fail, not_checked, ok, warn
 from llm_relay.diagnostics.measurements import (
     MAX_SIGNATURE_SKEW_SECONDS,
@@ -168,10 +169,7 @@ def _refused(reply: requests.Response) -> Finding:
 
 def _error(reply: requests.Response) -> tuple[str, str]:
     """Return the code and the message of an error; the code may be empty."""
-    try:
-        error = object_in(reply.json(), "error")
-    except (ValueError, AttributeError):
-        error = {}
+    error = object_in(parse_object(reply.content) or {}, "error")
     message = error.get("message") or "No reason given: see the functions' logs."
     return str(error.get("code") or ""), str(message)
 

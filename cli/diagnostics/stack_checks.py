@@ -147,12 +147,10 @@ def batches(stack: Stack) -> Finding:
     machine, now = stack.resource("BatchStateMachine"), datetime.now(UTC)
     executions = partial(stack.client("stepfunctions").list_executions, stateMachineArn=machine)
     running = executions(statusFilter="RUNNING")["executions"]
-    ended = [
-        *executions(statusFilter="FAILED")["executions"],
-        *executions(statusFilter="TIMED_OUT")["executions"],
-    ]
+    failed = executions(statusFilter="FAILED")["executions"]
+    timed_out = executions(statusFilter="TIMED_OUT")["executions"]
     stuck = [each for each in running if now - each["startDate"] > MAX_BATCH_AGE]
-    dead = [each for each in ended if now - each["stopDate"] < LATELY]
+    dead = [each for each in failed + timed_out if now - each["stopDate"] < LATELY]
     if found := stuck or dead:
         what = "have run for more than a day" if stuck else "failed within a day"
         return warn(

@@ -32,10 +32,7 @@ class RowsPerSecond(progress.ProgressColumn):
 def follow(
     batches: BatchClient, batch: Batch, clock: Callable[[], float] = time.monotonic
 ) -> Batch:
-    """Show a batch until it has ended; return its final state.
-
-    Without a terminal, print a status line from time to time.
-    """
+    """Show a batch until it has ended; return its final state."""
     counts = progress.MofNCompleteColumn(), RowsPerSecond(), "{task.fields[more]}"
     times = progress.TimeElapsedColumn(), progress.TimeRemainingColumn()
     columns = "{task.description}", progress.BarColumn(), *counts, *times
@@ -111,18 +108,11 @@ def _failures_and_cost(batch: Batch) -> str:
 
 @contextmanager
 def bytes_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar for bytes on stderr for the block; yield a function that adds bytes.
-
-    boto3 calls it from several threads.
-    """
+    """Show a progress bar for bytes on stderr; yield a thread-safe function that adds bytes."""
     output = console(stderr=True)
+    hidden = not output.is_terminal
+    columns = progress.BarColumn(), progress.DownloadColumn(), progress.TransferSpeedColumn()
     with progress.Progress(
-        "{task.description}",
-        progress.BarColumn(),
-        progress.DownloadColumn(),
-        progress.TransferSpeedColumn(),
-        console=output,
-        transient=True,
-        disable=not output.is_terminal,
+        "{task.description}", *columns, console=output, transient=True, disable=hidden
     ) as bar:
         yield partial(bar.advance, bar.add_task(description, total=total))

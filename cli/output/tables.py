@@ -15,17 +15,14 @@ NONE = "–"
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console; wide without a terminal, so that no cell is cut.
-
-    Text is literal: names may look like markup.
-    """
+    """Return a console for literal text; wide without a terminal, so that no cell is cut."""
     width = None if (sys.stderr if stderr else sys.stdout).isatty() else WIDTH
     return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
 def table_of(*columns: str, right: slice = slice(0)) -> Table:
-    """Return an empty table with these columns, some of them aligned to the right."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    """Return an empty table; columns in `right` are aligned to the right, and "" is unnamed."""
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for column in columns:
         table.add_column(column, overflow="fold")
     for number in table.columns[right]:
@@ -36,7 +33,6 @@ def table_of(*columns: str, right: slice = slice(0)) -> Table:
 def print_facts(facts: Mapping[str, str | None], *, stderr: bool = False) -> None:
     """Print a table of names and values, without None."""
     table = table_of("", "")
-    table.show_header = False
     for name, value in facts.items():
         if value is not None:
             table.add_row(name, value)

@@ -80,10 +80,7 @@ def _model_listing(stack: Stack) -> dict[str, Listing]:
 def check_requests(
     path: Path, endpoint: str | None, client: Client, prices: Prices
 ) -> tuple[str, dict[str, str]]:
-    """Validate a file; return its endpoint and estimate, as table rows.
-
-    Shows invalid lines, and raises ClickException if there are any.
-    """
+    """Return a file's endpoint and estimate; ClickException if it has invalid lines."""
     if not prices.listed:  # budgets need prices; the stack checks again with its own
         client = replace(client, budget_nanos=None)
     listed = prices.listed.get if prices.listed else None

@@ -32,10 +32,7 @@ class BatchClient:
         self._store = Store(self._table, lambda: stack.client("dynamodb"))
 
     def find(self, batch_id: str) -> Batch:
-        """Return a batch of any owner; ClickException if it does not exist.
-
-        Batches of other owners are found by a scan of the table.
-        """
+        """Return a batch; ClickException if absent. A scan finds those of other owners."""
         owners = (owner for owner, known_id in self._keys() if known_id == batch_id)
         for owner in chain([OPERATOR], owners):
             if batch := self._store.batch(owner, batch_id):
@@ -92,12 +89,12 @@ class BatchClient:
 
     def _keys(self) -> Iterator[tuple[str, str]]:
         """Yield the owner and id of every batch."""
-        pages = self.stack.client("dynamodb").get_paginator("scan")
-        found = pages.paginate(
+        scan = self.stack.client("dynamodb").get_paginator("scan")
+        pages = scan.paginate(
             TableName=self._table,
             FilterExpression="begins_with(pk, :batches)",
             ExpressionAttributeValues={":batches": {"S": PARTITION}},
             ProjectionExpression="pk, sk",
         )
-        for partition, batch_id in found.search("Items[].[pk.S, sk.S]"):
+        for partition, batch_id in pages.search("Items[].[pk.S, sk.S]"):
             yield partition.removeprefix(PARTITION), batch_id

@@ -33,10 +33,7 @@ class ResultPaths:
         )
 
     def confirm_replacing(self, source: Path | None = None, *, yes: bool) -> None:
-        """Confirm that existing files may be replaced; ClickException if not.
-
-        The file of requests, `source`, is never replaced.
-        """
+        """Confirm that existing files may be replaced; never `source`, the file of requests."""
         if _is_same_file(self.output, self.errors):
             raise click.UsageError("--output and --errors name the same file.")
         paths = (self.output, self.errors)
@@ -72,10 +69,7 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def download(batches: BatchClient, batch: Batch, paths: ResultPaths) -> None:
-    """Download the results of an ended batch and print a summary.
-
-    ClickException if it did not complete, or rows failed.
-    """
+    """Download the results of an ended batch; ClickException unless every row succeeded."""
     keys, path_of = result_keys(batch), {OUTPUT: paths.output, ERRORS: paths.errors}
     for kind in path_of.keys() - keys:
         paths.clear(path_of[kind])

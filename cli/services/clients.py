@@ -59,19 +59,17 @@ class ClientProfiles:
         clients = [_profile_in(item) for page in pages for item in page["Items"]]
         return sorted(clients, key=lambda client: (client.name, client.id))
 
-    def find(self, name_or_id: str) -> ClientProfile:
-        """Return a client by id or unique name; ClickException if there is none."""
-        if KEY_LIKE.match(name_or_id):
+    def find(self, name: str) -> ClientProfile:
+        """Return a client by unique name or id; ClickException if there is none."""
+        if KEY_LIKE.match(name):
             raise click.ClickException("That looks like a key. Name the client by its id or name.")
-        found = [client for client in self.all() if name_or_id in {client.id, client.name}]
+        found = [client for client in self.all() if name in {client.id, client.name}]
         found = [client for client in found if client.revoked_at is None] or found
         if not found:
-            raise click.ClickException(f"There is no client {name_or_id}. See 'relay keys list'.")
+            raise click.ClickException(f"There is no client {name}. See 'relay keys list'.")
         if len(found) > 1:
             ids = ", ".join(client.id for client in found)
-            raise click.ClickException(
-                f"Several clients are named {name_or_id}; use the id: {ids}."
-            )
+            raise click.ClickException(f"Several clients are named {name}; use the id: {ids}.")
         return found[0]
 
     def with_key(self, key_id: str) -> ClientProfile:
