@@ -5,7 +5,7 @@ PIN := $(BIN)/uv pip compile -q --universal --upgrade --generate-hashes --no-hea
 BILL := .venv/audit/bin/python -W ignore -m cyclonedx_py requirements --output-reproducible --pyproject pyproject.toml
 SBOM ?= sbom
 .DEFAULT_GOAL := help
-.PHONY: help run demo test soak mutants browser screenshot vectors openapi check audit sbom security fuzz bench clients format lock clean
+.PHONY: help run demo test soak mutants browser screenshot vectors openapi check reference prose docs audit sbom security fuzz bench clients format lock clean
 
 help: ## Show what there is to run
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -47,8 +47,21 @@ check: .venv/dev ## Format, lint, types, template, tests: what CI calls
 	$(BIN)/mypy
 	PYTHONPATH=layers/llm_relay $(BIN)/lint-imports
 	$(BIN)/cfn-lint template.yaml
-	$(MAKE) audit
+	$(MAKE) prose docs audit
 	$(MAKE) test
+
+reference: .venv/run ## Write the generated parts of docs/reference
+	@PYTHONPATH=.:layers/llm_relay $(BIN)/python .ci/reference.py
+
+prose: .venv/uv .ci/prose/node_modules ## Check the words of documents, comments and messages
+	@$(BIN)/python .ci/prose.py
+
+docs: .venv/docs ## Build the documentation site into site/, and check its links
+	@NO_COLOR=1 .venv/docs/bin/zensical build --clean --strict
+
+.ci/prose/node_modules: .ci/prose/package-lock.json
+	@npm ci --silent --prefix .ci/prose
+	@touch $@
 
 audit: .venv/audit ## Look up known weaknesses of all that is pinned (STRICT=1: fail if the database is unreachable)
 	@.venv/audit/bin/python .ci/audit.py $(if $(STRICT),--strict)
@@ -82,18 +95,18 @@ format: .venv/dev ## Put the code into shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: .venv/uv ## Resolve and pin every dependency afresh
+lock: .venv/uv ## Resolve and pin every dependency again
 	$(PIN) --python-version 3.11 requirements/uv.in -o requirements/uv.txt
 	$(PIN) --python-version 3.13 layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
 	$(PIN) --python-version 3.11 requirements/run.in -c layers/dependencies/requirements.txt -o requirements/run.txt
 	$(PIN) --python-version 3.11 requirements/dev.in -c requirements/run.txt -o requirements/dev.txt
 	$(PIN) --python-version 3.13 requirements/sam.in -o requirements/sam.txt
-	for tool in aws audit checkov fuzz; do $(PIN) --python-version 3.11 requirements/$$tool.in -o requirements/$$tool.txt || exit 1; done
+	for tool in aws audit checkov docs fuzz; do $(PIN) --python-version 3.11 requirements/$$tool.in -o requirements/$$tool.txt || exit 1; done
 	for peer in runtime guide openai; do $(PIN) --python-version 3.13 requirements/bench/$$peer.in -c requirements/run.txt -o requirements/bench/$$peer.txt || exit 1; done
 	for peer in litellm proxy; do $(PIN) --python-version 3.13 --override requirements/bench/overrides.txt requirements/bench/$$peer.in -o requirements/bench/$$peer.txt || exit 1; done
 
-clean: ## Remove everything that was made here
-	rm -rf .venv .aws-sam sbom tests/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .relay-local*
+clean: ## Remove everything that was created here
+	rm -rf .venv .aws-sam sbom site .ci/prose/node_modules tests/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .relay-local*
 
 .venv/uv: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit("llm-relay needs Python 3.11 or newer; name one with: make PYTHON=python3.13 run" if sys.version_info < (3, 11) else 0)'
@@ -108,7 +121,7 @@ clean: ## Remove everything that was made here
 	@touch $@
 
 # Tools whose pins fit no other list: an environment for each.
-.venv/aws .venv/audit .venv/checkov: .venv/%: requirements/%.txt .venv/uv
+.venv/aws .venv/audit .venv/checkov .venv/docs: .venv/%: requirements/%.txt .venv/uv
 	@$(BIN)/uv venv -q --clear --python $(BIN)/python $@
 	@$(BIN)/uv pip install -q --compile-bytecode --python $@/bin/python --require-hashes -r $<
 	@touch $@

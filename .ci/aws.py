@@ -34,7 +34,7 @@ class Aws:
         self._client = cache(self._new_client)
 
     def fill(self) -> dict[str, str]:
-        """Make everything afresh; return the variables of functions that SAM cannot know."""
+        """Create every resource again; return the variables of functions that SAM cannot know."""
         with urlopen(Request(f"{self.url}/moto-api/reset", method="POST")):  # noqa: S310 - our own
             pass
         self._client("s3").create_bucket(Bucket=BUCKET)

@@ -1,7 +1,7 @@
 """Measures everything that is claimed: `python -m bench [--quick] [--only NAME]`.
 
-Exits with 1 if a target is missed, and says which. A whole run tells README.md and
-docs/performance.md; `--write-readme` tells them of the last one again.
+Exits with 1 if a target is missed, and prints which. A full run updates README.md and
+docs/operations/performance.md; `--write-readme` repeats that for the last results.
 """
 
 from __future__ import annotations

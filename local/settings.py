@@ -82,7 +82,7 @@ def read_providers(text: str) -> str:
     except ValueError as error:
         raise ValueError(f"PROVIDERS is not JSON: {error}") from None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ValueError("PROVIDERS is not a JSON array of objects; docs/failover.md has one")
+        raise ValueError("PROVIDERS is not a JSON array of objects; see docs/how-to/failover.md")
     for entry in entries:
         entry.pop("secret_arn", None)
     return json.dumps(entries) if text else ""

@@ -26,7 +26,7 @@ ROWS, QUICK_ROWS = (1_000, 100_000, 1_000_000), (1_000, 10_000)
 class Step:
     """What one step took, the start of its process included."""
 
-    megabytes: float  # at the most
+    megabytes: float  # the maximum
     cpu_seconds: float
     seconds: float
 

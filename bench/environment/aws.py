@@ -1,6 +1,6 @@
 """AWS on this machine: moto behind TLS, on connections that are kept, as those of AWS are.
 
-The server that comes with moto hangs up after each answer; a handshake per call would then weigh
+moto's own server closes the connection after each answer; a handshake per call would then weigh
 more than what is measured.
 """
 

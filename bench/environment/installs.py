@@ -34,7 +34,7 @@ class Installs:
 
 
 def install() -> Installs:
-    """Install whatever is missing or older than its pins, and build the relay afresh."""
+    """Install what is missing or older than its pins, and rebuild the relay."""
     python = _environment("runtime")
     layers = tuple(
         _built(python, folder, folder, name) / "python"

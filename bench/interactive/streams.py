@@ -42,7 +42,7 @@ def streams(world: World) -> Iterator[tuple[str, Figure]]:
 
 
 def burst(world: World) -> Figure:
-    """Measure chunks per second, and beside them what the provider itself is good for."""
+    """Measure chunks per second, and those of the provider without a relay."""
     question = chat_question(BURST)
     with (
         world.function(world.installs.relay) as relay,

@@ -90,7 +90,6 @@ PLOTS = {
             _theirs(_FIRST, "openai_sdk", "openai SDK"),
             _theirs(_FIRST, "litellm_proxy"),
         ),
-        is_first_read=True,
     ),
     "cpu_per_chunk": Plot(
         title="CPU per streamed chunk, microseconds (less is better)",
@@ -102,7 +101,6 @@ PLOTS = {
             _ours(_BILLED, "ours", "batch of llm-relay"),
             _theirs(_BILLED, "single", "one call each"),
         ),
-        is_first_read=True,
     ),
     "batch_rows": Plot(
         title="Rows per second of one worker, answers of 1 s (more is better)",
@@ -136,13 +134,13 @@ def svg(plot: Plot, figures: Mapping[str, Any]) -> str:
         _bar(TOP + index * (BAR + GAP), bar, value, longest)
         for index, (bar, value) in enumerate(zip(plot.bars, values, strict=True))
     )
-    told = ", ".join(
+    summary = ", ".join(
         f"{bar.label} {_number(value)}" for bar, value in zip(plot.bars, values, strict=True)
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
         f'role="img" font-family="system-ui, sans-serif" font-size="14">'
-        f"<title>{escape(plot.title)}: {escape(told)}</title><style>{STYLE}</style>"
+        f"<title>{escape(plot.title)}: {escape(summary)}</title><style>{STYLE}</style>"
         f'<rect class="card" x=".5" y=".5" width="{WIDTH - 1}" height="{height - 1}" rx="8"/>'
         f'<text x="{EDGE}" y="32" font-weight="600">{escape(plot.title)}</text>{rows}</svg>\n'
     )

@@ -1,4 +1,4 @@
-"""What the README and docs/performance.md tell of the results: made of the file, never by hand."""
+"""Writes the results into the README and docs/operations/performance.md."""
 
 from __future__ import annotations
 
@@ -16,35 +16,37 @@ ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "bench" / "results.json"
 DRAWN = ROOT / "docs" / "plots"
 
+HEADLINES = ("cold_vs_openai_sdk", "stream_first_byte_added_ms", "batch_gbs_per_1000_vs_single")
+MANY_PEERS = 8  # more are not listed in a cell; the page has a table of its own for them
 BLOCK = re.compile(r"(?<=<!-- bench -->\n).*?(?=<!-- /bench -->)", re.DOTALL)
 HAS_MANY_DIGITS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A page with a place for the results; `plots` is where it finds those."""
+    """A page with results between markers; `plots` is the path of the plots from there."""
 
     path: Path
     plots: str
     in_full: bool
 
     def filled(self, results: dict[str, Any] | None) -> str:
-        """Return it with what there is to tell; LookupError if it has no place for that.
+        """Return the page with the results; LookupError if it has no markers.
 
-        The results of a quick run are not told.
+        A quick run changes nothing.
         """
         text = self.path.read_text()
         if not BLOCK.search(text):
             raise LookupError(f"{self.path.name} has no <!-- bench --> and <!-- /bench -->")
         if results and results["quick"]:
             return text
-        told = "\n".join(block(results, self)) + "\n" if results else ""
-        return BLOCK.sub(lambda _: told, text)
+        filled = "\n".join(block(results, self)) + "\n" if results else ""
+        return BLOCK.sub(lambda _: filled, text)
 
 
 PAGES = (
     Page(path=ROOT / "README.md", plots="docs/plots", in_full=False),
-    Page(path=ROOT / "docs" / "performance.md", plots="plots", in_full=True),
+    Page(path=ROOT / "docs" / "operations" / "performance.md", plots="../plots", in_full=True),
 )
 
 
@@ -54,7 +56,7 @@ def last_results() -> dict[str, Any] | None:
 
 
 def publish() -> None:
-    """Write what the pages tell, and the plots."""
+    """Write the results into the pages, and the plots."""
     results = last_results()
     if results and not results["quick"]:
         draw(DRAWN, results["figures"])
@@ -65,10 +67,16 @@ def publish() -> None:
 def block(results: dict[str, Any], page: Page) -> Iterator[str]:
     """Yield the lines of a page: a table, how it was measured, and the plots."""
     figures = results["figures"]
-    heads = ["figure", "value", "target", "met", *(["spread", "beside it"] if page.in_full else [])]
+    heads = [
+        "figure",
+        "value",
+        "target",
+        "met",
+        *(["spread", "compared with"] if page.in_full else []),
+    ]
     yield from (line(heads), line(["---", "--:", "--:", *["---"] * (len(heads) - 3)]))
     for name, figure in figures.items():
-        if figure["target"] == "none" and not page.in_full:
+        if name not in HEADLINES and not page.in_full:
             continue
         yield line([TARGETS[name].says, *cells(figure)][: len(heads)])
     yield from ("", measured(results["machine"]), "")
@@ -83,24 +91,25 @@ def line(row: list[str]) -> str:
 
 
 def cells(figure: dict[str, Any]) -> Iterator[str]:
-    """Yield what is told of a figure."""
+    """Yield the cells of a figure."""
     yield number(figure["value"])
     yield figure["target"]
     yield "–" if figure["target"] == "none" else "yes" if figure["met"] else "**no**"
     yield " to ".join(map(number, figure["spread"]))
-    yield ", ".join(f"`{peer}` {number(value)}" for peer, value in figure["peers"].items())
+    peers = figure["peers"] if len(figure["peers"]) <= MANY_PEERS else {}
+    yield ", ".join(f"`{peer}` {number(value)}" for peer, value in peers.items())
 
 
 def measured(machine: dict[str, Any]) -> str:
-    """Return how the figures came about."""
+    """Return how the figures were measured."""
     return (
         f"Measured by `make bench` on {machine['cpu']}, {machine['cores']} cores, "
         f"{machine['system']}; the functions on {machine['python_of_the_functions']}. "
-        "A value is the median, the spread the lowest and the highest; what is compared was "
-        "measured in turns in the same run."
+        "A value is the median; the spread is the minimum and the maximum. Compared programs were "
+        "measured alternately in the same run."
     )
 
 
 def number(value: float) -> str:
-    """Return a number as one reads it."""
+    """Return a number with digits for readers."""
     return f"{value:,.0f}" if abs(value) >= HAS_MANY_DIGITS else f"{value:g}"

@@ -9,7 +9,8 @@ import { test } from 'node:test';
 import { STACK, TIMEOUT_MS } from './stack.mjs';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const PAGES = ['README.md', ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`)];
+const NAMES = readdirSync(join(ROOT, 'docs'), { recursive: true });
+const PAGES = ['README.md', ...NAMES.map((name) => join('docs', name))];
 // A block, and what stands right below it as its output.
 const BLOCK = /^```js\n([^]*?)^```$(?:\s*^```text\n([^]*?)^```$)?/gm;
 const env = {

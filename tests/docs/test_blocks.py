@@ -32,7 +32,7 @@ def tried(block: Block) -> bool:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_blocks_of_a_page_do_what_they_say(page: Path, shop: Workshop) -> None:
-    reader = shop.for_a_reader_of(page.stem)
+    reader = shop.for_a_reader_of(str(page.relative_to(ROOT)).replace("/", "-"))
     complaints = [reader.complaint(block) for block in blocks_of(page) if tried(block)]
     if message := "\n\n".join(filter(None, complaints)):
         pytest.fail(message, pytrace=False)
@@ -48,5 +48,5 @@ def test_no_block_is_of_an_untested_language() -> None:
 
 def test_the_one_block_that_needs_docker_is_ci_s() -> None:
     blocks = [b for page in pages() for b in blocks_of(page) if NEEDS_DOCKER in b.text]
-    assert [block.page for block in blocks] == ["docs/sam-local.md"]
+    assert [block.page for block in blocks] == ["docs/how-to/sam-local.md"]
     assert "surroundings()" in (ROOT / ".ci" / "sam_local.py").read_text()

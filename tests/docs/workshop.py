@@ -38,12 +38,16 @@ class Workshop:
 
     def for_a_reader_of(self, page: str) -> Workshop:
         """The same, with a folder that no other page has left anything in."""
-        reader = self.folder / "readers" / page
-        if not reader.exists():
-            reader.mkdir(parents=True)
-            (reader / "provider-key.txt").write_text(DEFAULT_KEY)
-            copytree(ROOT / "events", reader / "events", symlinks=True)
-        return Workshop(reader, self.environment)
+        folder = self.folder / "readers" / page
+        if not folder.exists():
+            programs = folder / ".venv" / "bin"
+            programs.mkdir(parents=True)
+            (programs / "relay").symlink_to(self.folder / "bin" / "relay")
+            (programs / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+            (programs / "python").chmod(0o755)
+            (folder / "provider-key.txt").write_text(DEFAULT_KEY)
+            copytree(ROOT / "events", folder / "events", symlinks=True)
+        return Workshop(folder, self.environment)
 
     def complaint(self, block: Block) -> str:
         """What is wrong with a block; empty if it does what it says."""

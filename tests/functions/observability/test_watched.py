@@ -151,6 +151,17 @@ def test_every_metric_is_of_the_stack_and_of_one_thing_more_at_the_most(
     assert services == {"llm-relay"}
 
 
+def test_fields_of_log_lines_are_documented(printed: list[Line]) -> None:
+    of_all_lines = {"level", "message", "service", "timestamp", "xray_trace_id", "_aws"}
+    fields = {
+        field
+        for line in printed
+        if line.get("message") in {"request", "batch chunk"}
+        for field in line
+    }
+    assert fields - of_all_lines - set(METRIC_UNITS) - set(first_cells("## Log fields")) == set()
+
+
 def test_queries_ask_for_fields_that_lines_have(printed: list[Line]) -> None:
     fields = {field for line in printed for field in line}
     missing = {name: asked_for(query) - fields for name, query in queries().items()}
@@ -166,8 +177,14 @@ def asked_for(query: str) -> set[str]:
 
 def documented() -> list[str]:
     """The metrics in the guide's table."""
-    guide = (ROOT / "docs" / "operate.md").read_text()
-    rows = [row for row in guide.splitlines() if row.startswith("| `")]
+    return first_cells("## Metrics")
+
+
+def first_cells(heading: str) -> list[str]:
+    """The names in the first column of the tables below a heading."""
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text()
+    section = page.partition(f"{heading}\n")[2].partition("\n## ")[0]
+    rows = [row for row in section.splitlines() if row.startswith("| `")]
     return [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])]
 
 

@@ -51,14 +51,12 @@ def test_no_alarm_watches_more_than_cloudwatch_lets_it() -> None:
 def test_the_guide_tells_what_alarms_cost() -> None:
     paid = {name: len(alarm_metrics(each)) for name, each in alarms().items()}
     with_cost = sum(paid.values())
-    listed = (
-        f"each of the {with_cost - paid['CostAlarm']} metrics that they watch ({with_cost} with"
-    )
-    assert listed in (ROOT / "docs" / "operate.md").read_text()
+    price = f"each of the {with_cost - paid['CostAlarm']} metrics that they watch ({with_cost} with"
+    assert price in (ROOT / "docs" / "operations" / "monitoring.md").read_text()
 
 
 def test_the_guide_has_a_chapter_for_each_alarm() -> None:
-    guide = (ROOT / "docs" / "operate.md").read_text()
+    guide = (ROOT / "docs" / "operations" / "monitoring.md").read_text()
     assert sorted(re.findall(r"(?m)^### (\w+Alarm)$", guide)) == sorted(alarms())
 
 

@@ -35,7 +35,7 @@ class Endpoint(Protocol):
 def endpoint_at(url: str) -> Endpoint | None:
     """Return the endpoint at a path such as /v1/responses; None if there is none."""
     from llm_relay.endpoints.chat import ChatCompletions  # noqa: PLC0415 - a function needs one of the two
-    from llm_relay.endpoints.responses import Responses  # noqa: PLC0415 - likewise
+    from llm_relay.endpoints.responses import Responses  # noqa: PLC0415 - as above
 
     endpoints: tuple[Endpoint, ...] = (ChatCompletions(), Responses())
     return next((each for each in endpoints if f"/v1{each.path}" == url), None)

@@ -25,7 +25,7 @@ _COUNTS = (
     "CostUsd", "ColdStart", "RowsCompleted", "RowsFailed", "RowsLeft", "MaxConcurrency",
 )  # fmt: skip
 _TIMES = ("TimeToFirstByte", "UpstreamTime", "OverheadTime", "TotalTime", "WorkerDuration")
-# All metrics; docs/operate.md describes them.
+# All metrics; docs/reference/metrics.md describes them.
 METRIC_UNITS = {
     **dict.fromkeys(_COUNTS, MetricUnit.Count.value),
     **dict.fromkeys(_TIMES, MetricUnit.Milliseconds.value),

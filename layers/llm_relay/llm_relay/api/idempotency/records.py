@@ -164,7 +164,7 @@ def _first_answer(record: _Record, work: Callable[[], HttpAnswer]) -> HttpAnswer
         record.delete(error)
         raise
     except Exception:
-        why = "The relay itself failed. The call may have been paid for, so it is not repeated."
+        why = "The relay itself failed. The call may have been billed, so it is not repeated."
         record.save(stored_failure(InternalError(why)))
         raise
     body = RecordedBody(answer, record.save)
