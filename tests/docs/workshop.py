@@ -43,7 +43,9 @@ class Workshop:
             programs = folder / ".venv" / "bin"
             programs.mkdir(parents=True)
             (programs / "relay").symlink_to(self.folder / "bin" / "relay")
-            (programs / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+            (programs / "python").write_text(
+                f'#!/bin/sh\nPYTHONPATH="{self.folder}" exec "{sys.executable}" "$@"\n'
+            )
             (programs / "python").chmod(0o755)
             (folder / "provider-key.txt").write_text(DEFAULT_KEY)
             copytree(ROOT / "events", folder / "events", symlinks=True)
