@@ -65,7 +65,7 @@ def token_prices(stack: Stack, price_in: float | None, price_out: float | None) 
 
 
 def _model_listing(stack: Stack) -> dict[str, Listing]:
-    """Return the models that a stack lists; empty if it cannot be asked."""
+    """Return the models that a stack lists; empty if it is unavailable."""
     if stack.client_key is None:
         return {}
     headers = {"Authorization": f"Bearer {stack.client_key}"}
