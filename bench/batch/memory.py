@@ -74,7 +74,7 @@ def _step(function: Environment, begun: float) -> Step:
 
 @contextmanager
 def endless_bucket(world: World, rows: int) -> Iterator[str]:
-    """Run an S3 in a process of its own, and yield its URL."""
+    """Run an S3 in a separate process, and yield its URL."""
     path = os.pathsep.join(map(str, world.installs.layers))
     process = subprocess.Popen(  # noqa: S603 - our own command
         [str(world.installs.python), "-m", "bench.batch.endless_bucket", str(rows)],

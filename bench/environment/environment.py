@@ -92,10 +92,7 @@ def world(repeats: int, *, is_quick: bool) -> Iterator[World]:
 def provider(
     installs: Installs, certified: certificate.Certificate, seconds: float = 0
 ) -> Iterator[str]:
-    """Run a provider in a process of its own, and yield its base URL.
-
-    Whole answers take it so many seconds.
-    """
+    """Run a provider in a separate process; yield its base URL. Whole answers take `seconds`."""
     command = (
         installs.python,
         "-m",

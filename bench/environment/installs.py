@@ -1,4 +1,4 @@
-"""What is measured, each in a place of its own: the relay as built, and its peers from PyPI."""
+"""What is measured, each in its own environment: the relay as built, and its peers from PyPI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The provider of the bench: answers at once, each event of a stream in a chunk of its own.
+"""The provider of the bench: answers at once, each event of a stream in its own chunk.
 
     python -m bench.environment.provider CHAIN KEY [SECONDS]
 

@@ -4,7 +4,7 @@ import json
 import os
 from typing import Any
 
-import litellm  # type: ignore[import-not-found] # in an environment of its own
+import litellm  # type: ignore[import-not-found] # in its own environment
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def missed(figures: Mapping[str, Figure]) -> list[str]:
 def write(
     path: Path, figures: Mapping[str, Figure], about: Mapping[str, Any], *, quick: bool
 ) -> None:
-    """Write the results, which the README shows."""
+    """Write the results, for the README and for comparisons."""
     rows = {
         name: {
             "value": _short(figure.value),

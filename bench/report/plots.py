@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 WIDTH, LABELS, BAR, GAP, TOP, EDGE = 680, 170, 22, 10, 52, 20
 ROOM = WIDTH - LABELS - 110  # for the longest bar; its number stands behind it
 OURS, THEIRS = "#2f9e6e", "#8a94a6"
-# A card of its own, as the colour of the page may be another than that of the system.
+# A background, as the page's colour may differ from the system's.
 STYLE = (
     ".card{fill:#fff;stroke:#d0d7de}text{fill:#1f2328}"
     "@media(prefers-color-scheme:dark){.card{fill:#15191e;stroke:#30363d}text{fill:#e6edf3}}"

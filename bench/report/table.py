@@ -31,17 +31,14 @@ class Page:
     in_full: bool
 
     def filled(self, results: dict[str, Any] | None) -> str:
-        """Return the page with the results; LookupError if it has no markers.
-
-        A quick run changes nothing.
-        """
+        """Return the page with full results, not quick ones; LookupError without the markers."""
         text = self.path.read_text()
         if not BLOCK.search(text):
             raise LookupError(f"{self.path.name} has no <!-- bench --> and <!-- /bench -->")
         if results and results["quick"]:
             return text
-        filled = "\n".join(block(results, self)) + "\n" if results else ""
-        return BLOCK.sub(lambda _: filled, text)
+        table = "\n".join(block(results, self)) + "\n" if results else ""
+        return BLOCK.sub(lambda _: table, text)
 
 
 PAGES = (
@@ -91,7 +88,7 @@ def line(row: list[str]) -> str:
 
 
 def cells(figure: dict[str, Any]) -> Iterator[str]:
-    """Yield the cells of a figure."""
+    """Yield the cells of a figure's row."""
     yield number(figure["value"])
     yield figure["target"]
     yield "–" if figure["target"] == "none" else "yes" if figure["met"] else "**no**"
