@@ -250,7 +250,7 @@ def test_an_overlap_without_sense_is_refused(runner: RelayRunner, overlap: str) 
 
 
 def test_rotating_tells_when_the_other_keys_die(runner: RelayRunner) -> None:
-    first = runner.json("keys", "create", "shown")
-    shown = runner.quiet("keys", "rotate", "shown", "--overlap", "2h")
+    first = runner.json("keys", "create", "overlapping")
+    shown = runner.quiet("keys", "rotate", "overlapping", "--overlap", "2h")
     assert f"Key {first['key_id']} works until " in shown
     assert "300 s" in shown
