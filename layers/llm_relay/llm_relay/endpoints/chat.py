@@ -36,7 +36,11 @@ _CALL = rules.object_with(
     name=rules.text(),
     arguments=rules.string("Send the arguments as JSON text, not as an object."),
 )
-_TOOL_CALL_ID = rules.text("Send the 'id' of the tool call that this message answers.")
+_MESSAGE = {"name": rules.OPTIONAL_STRING}
+_TOOL_MESSAGE = _MESSAGE | {
+    "tool_call_id": rules.text("Send the 'id' of the tool call that this message answers.")
+}
+_TOOL_CALL = {"id": rules.text("The tool's answer refers to it.")}
 
 
 class ChatCompletions:
@@ -97,13 +101,12 @@ def _check_message(message: Any, path: str) -> None:
     if not isinstance(message, dict):
         refuse(path, "must be an object with 'role' and 'content'.")
     check_message(message, path, CHAT_PARTS)
-    rules.check(message, {"name": rules.OPTIONAL_STRING}, path)
-    if message["role"] == "tool":
-        rules.check(message, {"tool_call_id": _TOOL_CALL_ID}, path)
+    rules.check(message, _TOOL_MESSAGE if message["role"] == "tool" else _MESSAGE, path)
     if message["role"] == "assistant":
         for at, call in rules.objects(message, "tool_calls", path):
-            rules.check(call, {"id": rules.text("The tool's answer refers to it.")}, at)
+            rules.check(call, _TOOL_CALL, at)
             # Calls of custom tools have another shape.
             if call.get("type") in (None, "function"):
-                rules.check(call, {"function": _CALL}, at)
-        rules.check(message, {"function_call": rules.optional(_CALL)}, path)
+                _CALL(call.get("function"), f"{at}.function")
+        if message.get("function_call") is not None:
+            _CALL(message["function_call"], f"{path}.function_call")

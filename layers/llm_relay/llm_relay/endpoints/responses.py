@@ -34,6 +34,8 @@ _CALL = {
     "name": rules.text(),
     "arguments": rules.string("Send them as JSON text, not as an object."),
 }
+_CALL_OUTPUT = {"call_id": rules.text("Send that of the call which this answers.")}
+_ITEM = {"type": rules.optional(rules.text("Send 'message', or leave it out."))}
 
 
 class Responses:
@@ -80,17 +82,13 @@ class Responses:
 
 def _check_item(item: Document, path: str) -> None:
     kind = item.get("type")
-    rules.check(
-        item, {"type": rules.optional(rules.text("Send 'message', or leave it out."))}, path
-    )
+    rules.check(item, _ITEM, path)
     # Without a type, an item with an id alone refers to an earlier one.
     if kind == "message" or (kind is None and (item.get("role") is not None or "id" not in item)):
         check_message(item, path, RESPONSES_PARTS)
     elif kind == "function_call":
         rules.check(item, _CALL, path)
     elif kind == "function_call_output":
-        rules.check(
-            item, {"call_id": rules.text("Send that of the call which this answers.")}, path
-        )
+        rules.check(item, _CALL_OUTPUT, path)
         if item.get("output") != []:
             check_content(item.get("output"), f"{path}.output", RESPONSES_PARTS)

@@ -11,13 +11,12 @@ from llm_relay.validation.images import is_web_address
 
 # A model's message may hold tool calls in place of text, or nothing if it was cut short.
 _ROLES_WITHOUT_CONTENT = {"assistant", "function"}
+_MESSAGE = {"role": rules.text("Send one such as 'system', 'user' or 'assistant'.")}
 
 
 def check_message(message: Fields, path: str, known: Mapping[str, rules.Rule]) -> None:
     """Refuse a message without a role or with content that is neither a string nor parts."""
-    rules.check(
-        message, {"role": rules.text("Send one such as 'system', 'user' or 'assistant'.")}, path
-    )
+    rules.check(message, _MESSAGE, path)
     content = message.get("content")
     is_empty = content is None or content == []
     if not (is_empty and message["role"] in _ROLES_WITHOUT_CONTENT):
@@ -37,12 +36,14 @@ def check_content(content: Any, path: str, known: Mapping[str, rules.Rule]) -> N
 
 
 def _check_part(part: Any, path: str, known: Mapping[str, rules.Rule]) -> None:
-    kinds = f"{', '.join(known)} are known here."
     if not isinstance(part, dict):
-        refuse(path, f"must be an object with a 'type': {kinds}")
-    rules.check(part, {"type": rules.text(f"The types {kinds}")}, path)
+        refuse(path, f"must be an object with a 'type': {', '.join(known)} are known here.")
+    kind = part.get("type")
+    if not isinstance(kind, str) or not kind.strip():
+        why = f"must be a non-empty string. The types {', '.join(known)} are known here."
+        refuse(f"{path}.type", why)
     # Unknown types pass, so that new ones work without a release.
-    if check := known.get(part["type"]):
+    if check := known.get(kind):
         check(part, path)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llm_relay.validation import rules
-from llm_relay.validation.fields import Fields, is_number, refuse
+from llm_relay.validation.fields import Fields, is_number, path_to, refuse
 from llm_relay.validation.json_schema import check_schema
 from llm_relay.validation.tools import check_name
 
@@ -57,8 +57,8 @@ def check_shared_options(body: Fields) -> None:
 
 def _check_values(body: Fields, name: str, example: str, each: rules.Rule) -> None:
     rules.check(body, {name: rules.optional(rules.object_with(example))})
-    values = body.get(name) or {}
-    rules.check(values, dict.fromkeys(values, each), name)
+    for key, value in (body.get(name) or {}).items():
+        each(value, path_to(name, key))
 
 
 def check_chat_options(body: Fields) -> None:

@@ -11,9 +11,10 @@ Rule = Callable[[Any, str], None]  # checks a value, None if it is absent, at a 
 
 
 def check(fields: Fields, rules: Mapping[str, Rule], within: str = "") -> None:
-    """Check fields by their rules."""
+    """Check fields, whose names are plain words, by their rules."""
+    prefix = f"{within}." if within else ""
     for name, rule in rules.items():
-        rule(fields.get(name), path_to(within, name))
+        rule(fields.get(name), prefix + name)
 
 
 def rule(is_valid: Callable[[Any], object], why: str) -> Rule:
@@ -76,9 +77,10 @@ OPTIONAL_BOOLEAN = rule(lambda value: isinstance(value, bool | None), "must be t
 
 def objects(fields: Fields, name: str, within: str = "") -> list[tuple[str, Fields]]:
     """Return the objects of a list, each with its path; refuse any other list."""
-    value, path = fields.get(name), path_to(within, name)
+    value = fields.get(name)
     if value is None:
         return []
+    path = path_to(within, name)
     if not isinstance(value, list):
         refuse(path, "must be a list.")
     for index, item in enumerate(value):
