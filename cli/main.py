@@ -1,6 +1,6 @@
-"""`relay`: the command groups. Exit status: 0, 1 (with the error on stderr), or 130.
+"""`relay`: the command groups.
 
-130: Ctrl-C while waiting for a batch, which continues.
+Exit status: 0, 2 for invalid usage, 130 after Ctrl-C, 1 for other failures. Errors are on stderr.
 """
 
 import sys
@@ -14,6 +14,7 @@ from cli.commands.doctor import doctor
 from cli.commands.keys import keys
 from cli.commands.provider_key import provider_key
 from cli.commands.usage import usage
+from cli.output.progress import INTERRUPTED
 from llm_relay.core.errors import RelayError
 
 
@@ -26,10 +27,10 @@ class Relay(click.Group):
             status = super().main(*args, **(more | {"standalone_mode": False}))
         except click.ClickException as error:
             error.show()
-            status = 1
-        except click.Abort:
+            status = error.exit_code
+        except click.Abort as abort:
             click.echo("Aborted.", err=True)
-            status = 1
+            status = INTERRUPTED if isinstance(abort.__context__, KeyboardInterrupt) else 1
         sys.exit(status or 0)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -55,6 +56,8 @@ def main() -> None:
 
     Commands use the deployed stack of samconfig.toml, --stack-name NAME, or, with
     --local, the stack of 'make run'.
+
+    Exit status: 0 for success, 1 for a failure, 2 for invalid usage, 130 after Ctrl-C.
     """
 
 

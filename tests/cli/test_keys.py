@@ -107,19 +107,19 @@ def test_a_quota_of_its_own_is_enforced_by_the_local_stack(runner: RelayRunner) 
         ("--max-output-tokens", "0"),
     ],
 )
-def test_a_wish_without_sense_makes_nothing_and_ends_with_1(
+def test_a_wish_without_sense_makes_nothing_and_ends_with_2(
     runner: RelayRunner, wishes: tuple[str, ...]
 ) -> None:
     before = runner.api_key_ids(), runner.plan_ids(), len(runner.items())
     done = runner.relay("keys", "create", "unused", *wishes)
-    assert (done.exit_code, done.stdout) == (1, "")
+    assert (done.exit_code, done.stdout) == (2, "")
     assert "Error" in done.stderr
     assert before == (runner.api_key_ids(), runner.plan_ids(), len(runner.items()))
 
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 65, "a\nb", "0123456789ab", "sk-relay-x"])
 def test_a_name_without_sense_is_refused(runner: RelayRunner, name: str) -> None:
-    assert runner.relay("keys", "create", name).exit_code == 1
+    assert runner.relay("keys", "create", name).exit_code == 2
 
 
 def test_a_client_that_cannot_be_written_down_leaves_no_key_and_no_plan(
@@ -208,9 +208,13 @@ def test_one_key_is_revoked_and_with_the_last_one_the_client(runner: RelayRunner
     assert first["client"]["plan_id"] not in runner.plan_ids()
 
 
-@pytest.mark.parametrize("words", [(), ("someone", "--key", "k"), ("--key", "no-such-key")])
-def test_what_to_revoke_must_be_clear(runner: RelayRunner, words: tuple[str, ...]) -> None:
-    assert runner.relay("keys", "revoke", *words, "--yes").exit_code == 1
+@pytest.mark.parametrize(
+    ("words", "status"), [((), 2), (("someone", "--key", "k"), 2), (("--key", "no-such-key"), 1)]
+)
+def test_what_to_revoke_must_be_clear(
+    runner: RelayRunner, words: tuple[str, ...], status: int
+) -> None:
+    assert runner.relay("keys", "revoke", *words, "--yes").exit_code == status
 
 
 @pytest.mark.parametrize(("said", "status"), [("y\n", 0), ("n\n", 1), ("", 1)])
@@ -246,7 +250,7 @@ def test_a_second_rotation_never_lengthens_the_life_of_an_older_key(runner: Rela
 
 @pytest.mark.parametrize("overlap", ["", "1", "24", "-1h", "1w", "h", "1.5h"])
 def test_an_overlap_without_sense_is_refused(runner: RelayRunner, overlap: str) -> None:
-    assert runner.relay("keys", "rotate", "unused", "--overlap", overlap).exit_code == 1
+    assert runner.relay("keys", "rotate", "unused", "--overlap", overlap).exit_code == 2
 
 
 def test_rotating_tells_when_the_other_keys_die(runner: RelayRunner) -> None:

@@ -122,7 +122,7 @@ def test_what_is_no_key_is_refused_without_repeating_it(
 
 def test_a_file_that_is_not_there_is_said(runner: RelayRunner) -> None:
     done = runner.relay("provider-key", "set", "--file", "/no/such/file")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "/no/such/file" in done.stderr
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,7 @@ def test_no_stack_at_all_is_one_sentence(tmp_path: Path) -> None:
 
 def test_local_goes_with_nothing_else(runner: RelayRunner) -> None:
     done = relay(runner.root, "keys", "list", "--local", "--stack-name", "x")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "--local cannot be combined with" in done.stderr
 
 
@@ -89,10 +90,26 @@ def test_what_aws_refuses_is_reported_with_the_call_and_advice(
 @pytest.mark.parametrize(
     "words", [(), ("keys",), ("nonsense",), ("keys", "create"), ("usage", "x")]
 )
-def test_a_line_that_is_no_command_ends_with_1(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_a_line_that_is_no_command_ends_with_2(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = relay(tmp_path, *words)
-    assert (done.exit_code, done.stdout) == (1, "")
+    assert (done.exit_code, done.stdout) == (2, "")
     assert "Usage: " in done.stderr
+
+
+@pytest.mark.parametrize(("raised", "status"), [(KeyboardInterrupt, 130), (EOFError, 1)])
+def test_ctrl_c_ends_with_130_and_a_closed_terminal_with_1(
+    runner: RelayRunner, raised: type[BaseException], status: int
+) -> None:
+    class Terminal(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if size:
+                raise raised
+            return b""
+
+    words = ["provider-key", "set", "--local"]
+    done = CliRunner().invoke(main, words, input=Terminal(), obj=runner.root)
+    assert (done.exit_code, done.stdout) == (status, "")
+    assert done.stderr.endswith("Aborted.\n")
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_a_revoked_client_is_reported_as_long_as_it_used_something(runner: Relay
 
 @pytest.mark.parametrize("days", ["0", "401", "x"])
 def test_days_without_sense_are_refused(runner: RelayRunner, days: str) -> None:
-    assert runner.relay("usage", "--days", days).exit_code == 1
+    assert runner.relay("usage", "--days", days).exit_code == 2
 
 
 def test_a_client_and_the_operator_get_the_same_report(runner: RelayRunner) -> None:

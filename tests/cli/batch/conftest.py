@@ -60,9 +60,10 @@ class BatchCliRunner:
         return done.stdout.strip()
 
     def refused(self, *arguments: str | Path, **more: Any) -> str:
-        """Runs a command that must end with 1 and a sentence, which is returned."""
+        """Runs a command that must end with 1, or 2 and its usage; what it says."""
         done = self.relay(*arguments, **more)
-        assert (done.exit_code, type(done.exception)) == (1, SystemExit), done.output
+        status = 2 if done.stderr.startswith("Usage: ") else 1
+        assert (done.exit_code, type(done.exception)) == (status, SystemExit), done.output
         assert done.stderr.strip()
         return done.stderr
 

@@ -306,5 +306,5 @@ def test_what_the_user_may_not_read_is_not_checked_and_no_fault(
 
 def test_options_that_contradict_each_other_are_no_diagnosis(runner: RelayRunner) -> None:
     done: Result = runner.relay("doctor", "--stack-name", "x")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "--local cannot be combined with" in done.stderr
