@@ -4,11 +4,12 @@ Exit status: 0, 2 for invalid usage, 130 after Ctrl-C, 1 for other failures. Err
 """
 
 import sys
+import tomllib
 from typing import Any, NoReturn
 
 import click
 
-from cli.aws.target_stack import target_options
+from cli.aws.target_stack import ROOT, target_options
 from cli.commands.batch import batch
 from cli.commands.doctor import doctor
 from cli.commands.keys import keys
@@ -49,7 +50,35 @@ class Relay(click.Group):
             raise click.ClickException(message) from error
 
 
+def _version() -> str:
+    """Return the project's version, or the installed package's."""
+    try:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        return str(project["version"])
+    except OSError:
+        from importlib.metadata import version  # noqa: PLC0415 - only here
+
+        return version("llm-relay")
+
+
+def _print_version(context: click.Context, _option: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        click.echo(f"llm-relay {_version()}")
+        context.exit()
+
+
+version_option = click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and exit.",
+)
+
+
 @click.group(cls=Relay, context_settings={"help_option_names": ["-h", "--help"]})
+@version_option
 @target_options
 def main() -> None:
     """Operate an llm-relay: client keys, usage, batches, the provider key, diagnosis.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
 
+from cli.aws.target_stack import ROOT
 from cli.main import main
 
 if TYPE_CHECKING:
@@ -118,6 +120,12 @@ def test_ctrl_c_ends_with_130_and_a_closed_terminal_with_1(
 def test_help_is_no_error(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = relay(tmp_path, *words)
     assert (done.exit_code, done.stderr) == (0, "")
+
+
+def test_the_version_is_the_project_s(tmp_path: Path) -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    done = relay(tmp_path, "--version")
+    assert (done.exit_code, done.output) == (0, f"llm-relay {version}\n")
 
 
 def test_the_note_of_a_running_stack_is_enough_for_every_resource(runner: RelayRunner) -> None:
