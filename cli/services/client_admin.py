@@ -36,8 +36,10 @@ class ClientAdmin:
     ) -> tuple[ClientProfile, str]:
         """Create a client with its first key; return it with the key's value.
 
+        ClickException if its name is in use.
         `rate_limits` are the settings of its usage plan that differ from the stack's.
         """
+        self.clients.check_unused(name)
         client_id, now = secrets.token_hex(6), int(time.time())
         with ExitStack() as undo:
             plan_id = self._shared_plan

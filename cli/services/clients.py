@@ -1,13 +1,14 @@
 """Client profiles in DynamoDB. They never contain a key's value."""
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from cli.aws.target_stack import Stack
+from cli.aws.target_stack import Stack, target_flags
 from llm_relay.core.client import Client, ClientLimits, parse_limits
 
 PROFILE = "profile"
@@ -71,6 +72,14 @@ class ClientProfiles:
             ids = ", ".join(client.id for client in found)
             raise click.ClickException(f"Several clients are named {name}; use the id: {ids}.")
         return found[0]
+
+    def check_unused(self, name: str) -> None:
+        """Raise ClickException if a client that is not revoked has a name."""
+        if any(client.name == name and client.revoked_at is None for client in self.all()):
+            rotate = f"relay keys rotate {shlex.quote(name)}{target_flags()}"
+            raise click.ClickException(
+                f"A client named {name} exists. Rotate its key with: {rotate}"
+            )
 
     def with_key(self, key_id: str) -> ClientProfile:
         """Return the client with an API key id; ClickException if there is none."""

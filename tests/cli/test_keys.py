@@ -154,13 +154,33 @@ def test_a_client_is_shown_with_what_its_plan_allows(runner: RelayRunner) -> Non
         assert words in shown
 
 
-def test_a_name_that_two_clients_have_is_asked_about(runner: RelayRunner) -> None:
-    ids = {runner.json("keys", "create", "twin")["client"]["id"] for _ in range(2)}
+def test_a_name_of_two_clients_of_an_older_version_is_not_enough(runner: RelayRunner) -> None:
+    first, second = runner.json("keys", "create", "twin")["client"]["id"], "0123456789ab"
+    twin = runner.item("twin") | {"pk": {"S": f"client#{second}"}}
+    table = runner.stack.template.ref("ClientsTable")
+    runner.stack.aws("dynamodb").put_item(TableName=table, Item=twin)
     done = runner.relay("keys", "show", "twin")
     assert done.exit_code == 1
-    assert ids == {*re.findall(r"\b[0-9a-f]{12}\b", done.stderr)}
-    runner.quiet("keys", "revoke", ids.pop(), "--yes")
-    assert runner.json("keys", "show", "twin")["id"] == ids.pop()
+    assert first in done.stderr
+    assert second in done.stderr
+    runner.quiet("keys", "revoke", second, "--yes")
+    assert runner.json("keys", "show", "twin")["id"] == first
+
+
+def test_a_name_in_use_is_refused_and_a_revoked_client_s_is_free_again(
+    runner: RelayRunner,
+) -> None:
+    first = runner.json("keys", "create", "taken name")["client"]["id"]
+    before = runner.api_key_ids(), runner.plan_ids(), len(runner.items())
+    done = runner.relay("keys", "create", "taken name", "--rps", "1")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == (
+        "Error: A client named taken name exists. "
+        "Rotate its key with: relay keys rotate 'taken name' --local\n"
+    )
+    assert before == (runner.api_key_ids(), runner.plan_ids(), len(runner.items()))
+    runner.quiet("keys", "revoke", first, "--yes")
+    assert runner.json("keys", "create", "taken name")["client"]["id"] != first
 
 
 def test_a_client_that_is_not_there_is_named_and_a_pasted_key_is_not(runner: RelayRunner) -> None:
@@ -254,7 +274,7 @@ def test_an_overlap_without_sense_is_refused(runner: RelayRunner, overlap: str) 
 
 
 def test_rotating_tells_when_the_other_keys_die(runner: RelayRunner) -> None:
-    first = runner.json("keys", "create", "overlapping")
-    shown = runner.quiet("keys", "rotate", "overlapping", "--overlap", "2h")
+    first = runner.json("keys", "create", "rotation-shown")
+    shown = runner.quiet("keys", "rotate", "rotation-shown", "--overlap", "2h")
     assert f"Key {first['key_id']} works until " in shown
     assert "300 s" in shown
