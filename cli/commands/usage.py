@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.bar import Bar
 
+from cli.aws.target_stack import Stack, target_selection
 from cli.commands.keys import with_client_admin
 from cli.commands.option_types import json_option
 from cli.output.client_tables import NO_CLIENTS
@@ -28,7 +29,10 @@ Report = dict[str, Any]
 @json_option
 @with_client_admin
 def usage(admin: ClientAdmin, *, days: int, as_json: bool) -> None:
-    """Show all clients' usage of the last days, and their remaining budgets."""
+    """Show all clients' usage of the last days, and their remaining budgets.
+
+    Calls with the first client key are not counted: it has no client profile.
+    """
     reports = _reports(admin, days)
     if as_json:
         print_json(reports)
@@ -37,6 +41,18 @@ def usage(admin: ClientAdmin, *, days: int, as_json: bool) -> None:
         _show_days(reports, days)
     else:
         click.echo(NO_CLIENTS)
+    if not as_json:
+        click.echo(_first_key_note(admin.stack))
+
+
+def _first_key_note(stack: Stack) -> str:
+    """Return where to see the calls that no client's usage includes."""
+    where = f'the saved query "Cost by client", client {stack.resource("ClientKey")}'
+    if "local" in target_selection():
+        where = "the log .relay-local.log"
+    return (
+        f"Calls with the first client key have no client profile and are not counted: see {where}."
+    )
 
 
 def _reports(admin: ClientAdmin, days: int) -> list[Report]:

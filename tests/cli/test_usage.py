@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from click.testing import CliRunner
 
+from cli.main import main
 from llm_relay.billing.ledger_account import usage_partition
 from tests.cli.conftest import TIMEOUT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.conftest import RelayRunner
 
 MODEL = "abliterated-model"
@@ -93,6 +97,16 @@ def test_a_revoked_client_is_reported_as_long_as_it_used_something(runner: Relay
     reported = {report["client"] for report in runner.json("usage")}
     assert used in reported
     assert unused not in reported
+
+
+def test_the_calls_that_no_client_s_usage_includes_are_mentioned(
+    runner: RelayRunner, deployed: Path
+) -> None:
+    note = "Calls with the first client key have no client profile and are not counted: see "
+    assert f"{note}the log .relay-local.log." in runner.quiet("usage").splitlines()
+    done = CliRunner().invoke(main, ["usage"], obj=deployed)
+    key = runner.stack.template.ref("ClientKey")
+    assert f'{note}the saved query "Cost by client", client {key}.' in done.stdout.splitlines()
 
 
 @pytest.mark.parametrize("days", ["0", "401", "x"])
