@@ -8,7 +8,7 @@ from typing import IO
 import click
 
 from cli.aws.target_stack import target_options, target_stack
-from cli.output.tables import console, counted, table_of
+from cli.output.tables import NONE, console, counted, table_of
 from cli.services.provider_key import ProviderSecret, verify_key
 from llm_relay.providers.key_pool import keys_in
 
@@ -63,9 +63,8 @@ def show() -> None:
     click.echo(f"{counted(len(keys_in(current.get('SecretString'))), 'key')} stored.")
     table = table_of("Version", "Stage", "Created", "Age")
     for version in secret.versions():
-        created, stages = version["CreatedDate"], ", ".join(version["VersionStages"])
-        when = f"{created.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        table.add_row(version["VersionId"], stages, when, _age(created))
+        stages = ", ".join(version["VersionStages"])
+        table.add_row(version["VersionId"], stages, *_dates(secret.created(version, current)))
     console().print(table)
 
 
@@ -76,6 +75,13 @@ def _read_key(file: IO[str]) -> str:
     if not key or not key.isascii() or not key.isprintable() or {*key} & {*' {"'}:
         raise click.ClickException("That is not a key: enter only the key, on one line.")
     return key
+
+
+def _dates(created: datetime | None) -> tuple[str, str]:
+    """Return the cells of a version's creation and age."""
+    if created is None:
+        return NONE, NONE
+    return f"{created.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", _age(created)
 
 
 def _age(created: datetime) -> str:

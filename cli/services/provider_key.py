@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ class ProviderSecret:
         self._client = stack.client("secretsmanager")
         named = stack.parameter("ProviderKeySecretArn")
         self._id = named or stack.resource("ProviderKeySecret")
+        self._is_local = stack.endpoint_url is not None
 
     def current(self) -> "GetSecretValueResponseTypeDef | None":
         """Return the current version, or None if the secret is empty."""
@@ -49,6 +51,17 @@ class ProviderSecret:
         versions = self._client.list_secret_version_ids(SecretId=self._id)["Versions"]
         staged = [version for version in versions if version.get("VersionStages")]
         return sorted(staged, key=lambda version: CURRENT not in version["VersionStages"])
+
+    def created(
+        self,
+        version: "SecretVersionsListEntryTypeDef",
+        current: "GetSecretValueResponseTypeDef",
+    ) -> datetime | None:
+        """Return when a version was created; None if unknown."""
+        if version["VersionId"] == current["VersionId"]:
+            return current["CreatedDate"]
+        # The list of the local stack's AWS has the current time instead.
+        return None if self._is_local else version["CreatedDate"]
 
     def put(self, text: str) -> None:
         """Store a text as the current version."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from local.aws_emulator.moto_server import backend
 from tests.support.scripted_provider import ScriptedProvider, whole
 
 if TYPE_CHECKING:
@@ -107,6 +108,21 @@ def test_only_numbers_and_ages_are_shown(runner: RelayRunner, secret: Secret) ->
     assert shown.startswith("1 key stored.")
     assert "AWSCURRENT" in shown
     assert secret.text not in shown
+
+
+def test_the_age_of_the_current_key_is_its_own_and_others_are_unknown(
+    runner: RelayRunner, rotated: Secret
+) -> None:
+    runner.quiet("provider-key", "set", "--file", key_file(runner))
+    ((version, _),) = (v for v in rotated.stages().items() if "AWSCURRENT" in v[1])
+    (held,) = (
+        secret.versions[version]
+        for secret in backend("secretsmanager").secrets.values()
+        if secret.arn == rotated.arn
+    )
+    held["createdate"] -= 2 * 3600 + 60
+    _, _, *rows = runner.quiet("provider-key", "show").splitlines()
+    assert [row.split("AWS")[1].split(maxsplit=2)[2] for row in rows] == ["2 h", "–"]
 
 
 @pytest.mark.parametrize("given", ["", " \n", "a b", "a\nb", '{"api_key": "x"}', "schlüssel", "\0"])
