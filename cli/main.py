@@ -77,7 +77,10 @@ version_option = click.option(
 )
 
 
-@click.group(cls=Relay, context_settings={"help_option_names": ["-h", "--help"]})
+CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
+
+
+@click.group(cls=Relay, context_settings=CONTEXT_SETTINGS)
 @version_option
 @target_options
 def main() -> None:

@@ -72,7 +72,7 @@ def submit(*, file: Path, **options: Any) -> None:
 @batch.command("list")
 @click.option("--client", metavar="NAME", help="Batches of one client, by id or name.")
 @click.option("--all", "of_all", is_flag=True, help="Batches of all owners; scans the table.")
-@click.option("--limit", type=LIMIT, default=20, show_default=True, help="Maximum number.")
+@click.option("--limit", type=LIMIT, default=20, help="Maximum number.")
 @json_option
 @target_options
 def list_(*, client: str | None, of_all: bool, limit: int, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from llm_relay.core.client import ClientLimits, parse_limits
 
 PERIODS = click.Choice(["day", "week", "month"])
 MODELS_HELP = "Allowed model; repeatable [default: all]"
-OVERLAP_HELP = "Time until the old keys expire [default: 24h]"
+OVERLAP_HELP = "Time until the old keys expire."
 quiet = click.option("--quiet", is_flag=True, help="Print the key's value and nothing else.")
 
 

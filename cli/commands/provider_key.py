@@ -13,6 +13,7 @@ from cli.services.provider_key import ProviderSecret, verify_key
 from llm_relay.providers.key_pool import keys_in
 
 KEY_FILE = click.File(errors="replace")
+FILE_HELP = "Key file [default: stdin, or a prompt]"
 UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -23,7 +24,7 @@ def provider_key() -> None:
 
 
 @provider_key.command("set")
-@click.option("--file", type=KEY_FILE, default="-", help="Key file [default: stdin, or a prompt]")
+@click.option("--file", type=KEY_FILE, default="-", show_default=False, help=FILE_HELP)
 @click.option("--add", is_flag=True, help="Keep the stored keys, and use all in rotation.")
 @click.option("--model", metavar="ID", help="Model to verify the key with.")
 @target_options

@@ -21,11 +21,12 @@ from llm_relay.billing.money import format_usd, nanos_from_usd
 MAX_QUERIES = 8  # at the same time; one per client, and a read of its ledger
 BAR_WIDTH = 40
 MAX_DAYS = 400
+DAYS_HELP = "Number of days, including today."
 Report = dict[str, Any]
 
 
 @click.command()
-@click.option("--days", type=click.IntRange(1, MAX_DAYS), default=14, show_default=True)
+@click.option("--days", type=click.IntRange(1, MAX_DAYS), default=14, help=DAYS_HELP)
 @json_option
 @with_client_admin
 def usage(admin: ClientAdmin, *, days: int, as_json: bool) -> None:

@@ -7,6 +7,7 @@ import json
 import tomllib
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -14,7 +15,7 @@ from cli.aws.target_stack import ROOT
 from cli.main import main
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.cli.conftest import RelayRunner
@@ -120,6 +121,27 @@ def test_ctrl_c_ends_with_130_and_a_closed_terminal_with_1(
 def test_help_is_no_error(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = relay(tmp_path, *words)
     assert (done.exit_code, done.stderr) == (0, "")
+
+
+def options_of(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the words of each command with the name and default of each of its options."""
+    for option in command.params:
+        default = option.to_info_dict()["default"]
+        if isinstance(option, click.Option) and default and not option.is_flag:
+            yield *words, option.opts[0], str(default)
+    for name, each in getattr(command, "commands", {}).items():
+        yield from options_of(each, (*words, name))
+
+
+def test_every_default_is_shown(tmp_path: Path) -> None:
+    found = [*options_of(main)]
+    assert ("usage", "--days", "14") in found
+    for *words, option, default in found:
+        shown = " ".join(relay(tmp_path, *words, "--help").stdout.split())
+        described = shown.partition(f" {option} ")[2].partition(" --")[0]
+        value = " [default: stdin, or a prompt" if default == "-" else f". [default: {default}"
+        assert described.count("[default: ") == 1
+        assert value in described
 
 
 def test_the_version_is_the_project_s(tmp_path: Path) -> None:
