@@ -47,7 +47,8 @@ def batch() -> None:
 def submit(*, file: Path, **options: Any) -> None:
     """Run every request in FILE, one JSON object per line, and download the answers.
 
-    Every line is validated locally, and the estimate confirmed, before anything is uploaded.
+    Every line is validated locally, and the estimate confirmed, before anything is uploaded. The
+    typical cost assumes answers of 500 tokens, or of the row's limit where that is lower.
     Without waiting, stdout gets only the batch's id. Exit status 1 if a row failed.
     """
     stack, paths = target_stack(), _result_paths(file, options)

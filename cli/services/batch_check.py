@@ -25,6 +25,7 @@ from llm_relay.providers.dialects.dialect import DIALECTS, OPENAI, Dialect
 
 MAX_SHOWN = 20  # different errors
 BYTES_PER_TOKEN = 4  # English; fewer in other languages
+TYPICAL_ANSWER = 500  # tokens, where the row's limit is not lower
 CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 PER_MILLION = 1_000_000
 STEPS_PER_USD = 10_000
@@ -126,6 +127,8 @@ class _Estimate:
         sums["rows"] += 1
         sums["in"] += min(length // BYTES_PER_TOKEN, max_in)  # images count less than their bytes
         sums["max in"] += max_in
+        sums["answers"] += answers
+        sums["typical out"] += answers * min(cap or TYPICAL_ANSWER, TYPICAL_ANSWER)
         sums["out"] += answers * (cap or 0)
         sums["uncapped"] += 0 if cap else answers
 
@@ -133,17 +136,25 @@ class _Estimate:
         """Return the estimate as table rows."""
         models = [f"{model} ({sums['rows']:,})" for model, sums in self._models.items()]
         total = sum(self._models.values(), Counter[str]())
-        max_out = {model: self._max_out(model) for model in self._models}
-        answers = "unknown: some rows have no limit such as 'max_tokens'"
-        if None not in max_out.values():
-            answers = f"at most {sum(filter(None, max_out.values())):,} tokens"
         return {
             "Rows": f"{total['rows']:,}",
             "Models": ", ".join(self._models if len(models) == 1 else models),
             "Input": f"about {total['in']:,} tokens, at most {total['max in']:,}",
-            "Answers": answers,
-            "Cost": self._cost(max_out),
+            "Answers": self._answers(),
+            "Cost": self._cost(total["answers"]),
         }
+
+    def _answers(self) -> str:
+        typical = f"about {sum(map(self._typical_out, self._models)):,} tokens"
+        limits = [self._max_out(model) for model in self._models]
+        if None in limits:
+            return f"{typical}; some rows have no limit such as 'max_tokens'"
+        return f"{typical}, at most {sum(filter(None, limits)):,}"
+
+    def _typical_out(self, model: str) -> int:
+        """Return the output tokens of a model's rows if answers have a typical length."""
+        typical, limit = self._models[model]["typical out"], self._max_out(model)
+        return typical if limit is None else min(typical, limit)
 
     def _max_out(self, model: str) -> int | None:
         """Return the maximum output tokens of a model's rows; None if unlimited."""
@@ -153,15 +164,25 @@ class _Estimate:
             return None
         return sums["out"] + sums["uncapped"] * (listed or 0)
 
-    def _cost(self, max_out: Mapping[str, int | None]) -> str:
-        costs = [self._prices.cost(model, sums["in"], 0) for model, sums in self._models.items()]
-        if None in costs:
+    def _cost(self, answers: int) -> str:
+        typical, worst = self._usd("in", self._typical_out), self._usd("max in", self._max_out)
+        if typical is None:
             return "unknown: pass --price-in and --price-out"
-        inputs = f"about {_round_up_usd(sum(filter(None, costs)))} for the input"
-        if None in max_out.values():
-            return f"{inputs}, unknown for the answers"
-        answers = sum(self._prices.cost(model, 0, out or 0) or 0 for model, out in max_out.items())
-        return f"{inputs}, at most {_round_up_usd(answers)} for the answers"
+        tokens = round(sum(map(self._typical_out, self._models)) / answers)
+        basis = f"if answers have {counted(tokens, 'token')} on average"
+        at_most = "unknown" if worst is None else _round_up_usd(worst)
+        return f"typical: about {_round_up_usd(typical)}, {basis}; worst case: {at_most}"
+
+    def _usd(self, tokens_in: str, tokens_out: Callable[[str], int | None]) -> float | None:
+        """Return the cost of all rows; None if a price or a number of tokens is unknown."""
+        total = 0.0
+        for model, sums in self._models.items():
+            out = tokens_out(model)
+            cost = None if out is None else self._prices.cost(model, sums[tokens_in], out)
+            if cost is None:
+                return None
+            total += cost
+        return total
 
 
 def _round_up_usd(usd: float) -> str:

@@ -53,6 +53,11 @@ def estimate(runner: BatchCliRunner, *rows: Any, words: tuple[str, ...] = ()) ->
     return {cell[0]: cell[1].strip() for cell in cells}
 
 
+def costs(typical: str, tokens: int, worst: str) -> str:
+    basis = f"if answers have {tokens} tokens on average"
+    return f"typical: about {typical}, {basis}; worst case: {worst}"
+
+
 def with_text(number: int, length: int, **body: Any) -> dict[str, Any]:
     return row(number, messages=[{"role": "user", "content": "x" * length}], **body)
 
@@ -63,7 +68,7 @@ def test_rows_and_tokens_are_added_up(runner: BatchCliRunner) -> None:
     assert shown["Rows"] == "2"
     assert shown["Models"] == "abliterated-model"
     assert 2000 <= int(shown["Input"].split()[1].replace(",", "")) <= 2200
-    assert shown["Answers"] == "at most 250 tokens"
+    assert shown["Answers"] == "about 250 tokens, at most 250"
 
 
 def test_an_image_counts_for_less_than_its_bytes(runner: BatchCliRunner) -> None:
@@ -80,8 +85,8 @@ def test_several_models_are_reported_with_their_rows(runner: BatchCliRunner) -> 
 
 def test_prices_that_are_said_are_reckoned_with(runner: BatchCliRunner) -> None:
     shown = estimate(runner, with_text(1, 400_000, max_tokens=5000), words=PRICES)
-    # A hundred thousand tokens at $2 a million, and the little around the text.
-    assert shown["Cost"] == "about $0.2001 for the input, at most $0.05 for the answers"
+    # Of the text a hundred thousand tokens at $2 a million, or one for each byte.
+    assert shown["Cost"] == costs("$0.2051", 500, "$0.8507")
 
 
 def test_prices_are_the_listed_ones_if_the_stack_tells_them(
@@ -90,7 +95,7 @@ def test_prices_are_the_listed_ones_if_the_stack_tells_them(
     listing(LISTED)
     runner.change_note(parameters={"ProviderDialect": "openai"})
     shown = estimate(runner, with_text(1, 400_000, max_tokens=5000))
-    assert shown["Cost"] == "about $0.1001 for the input, at most $0.015 for the answers"
+    assert shown["Cost"] == costs("$0.1016", 500, "$0.4154")
 
 
 def test_a_provider_that_charges_more_than_it_lists_is_reckoned_so(
@@ -98,30 +103,33 @@ def test_a_provider_that_charges_more_than_it_lists_is_reckoned_so(
 ) -> None:
     listing(LISTED)  # $1 and $3 a million, where the bill says $5
     shown = estimate(runner, with_text(1, 400_000, max_tokens=5000))
-    assert shown["Cost"] == "about $0.5003 for the input, at most $0.025 for the answers"
+    assert shown["Cost"] == costs("$0.5028", 500, "$2.0266")
 
 
 def test_an_answer_without_a_limit_is_as_long_as_the_model_lets_it(
     runner: BatchCliRunner, listing: Callable[..., None]
 ) -> None:
     listing(LISTED)
-    assert estimate(runner, row(1, max_tokens=None, n=2))["Answers"] == "at most 2,000 tokens"
+    assert (
+        estimate(runner, row(1, max_tokens=None, n=2))["Answers"]
+        == "about 1,000 tokens, at most 2,000"
+    )
 
 
 def test_what_is_not_known_is_reported_as_unknown(runner: BatchCliRunner) -> None:
     shown = estimate(runner, row(1), row(2, max_tokens=None))
-    assert shown["Answers"].startswith("unknown: some rows have no limit")
+    assert shown["Answers"].startswith("about 600 tokens; some rows have no limit")
     assert shown["Cost"].startswith("unknown: pass --price-in")
 
 
-def test_answers_of_unknown_length_leave_the_input_s_cost(runner: BatchCliRunner) -> None:
+def test_answers_without_a_limit_leave_the_typical_cost(runner: BatchCliRunner) -> None:
     shown = estimate(runner, row(1, max_tokens=None), words=PRICES)
-    assert shown["Cost"] == "about $0.0001 for the input, unknown for the answers"
+    assert shown["Cost"] == costs("$0.0051", 500, "unknown")
 
 
 def test_next_to_nothing_is_not_shown_as_nothing(runner: BatchCliRunner) -> None:
     shown = estimate(runner, row(1), words=("--price-in", "0.01", "--price-out", "0"))
-    assert shown["Cost"] == "about $0.0001 for the input, at most $0 for the answers"
+    assert shown["Cost"] == costs("$0.0001", 100, "$0.0001")
 
 
 def test_the_listing_s_limits_hold_for_rows(
