@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
+
+import pytest
 
 from cli.aws.target_stack import ROOT
 
@@ -49,3 +52,27 @@ def test_a_command_that_fails_ends_with_1_and_says_so_on_stderr(tmp_path: Path) 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: No AWS region is set")
     assert "--local" in done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_line_of_the_reference_turns_on_completion(shell: str) -> None:
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text()
+    (variable, value) = re.findall(rf"\b(_RELAY_COMPLETE)=({shell}_source) relay", page)[0]
+    script = run_cli({variable: value})
+    assert "_RELAY_COMPLETE=" in script
+    words = {"COMP_WORDS": "relay ke", "COMP_CWORD": "ke" if shell == "fish" else "1"}
+    assert "keys" in re.split(r"[,\s]", run_cli({variable: f"{shell}_complete", **words}))
+
+
+def run_cli(environment: dict[str, str]) -> str:
+    """Runs `relay` without a word; what it prints."""
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "cli"],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], **environment},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
