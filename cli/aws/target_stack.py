@@ -14,7 +14,7 @@ import click
 if TYPE_CHECKING:
     import boto3
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]  # of the project, unless `relay` is installed
 OPTIONS = "cli.aws.target_stack"  # key of the options in click's context
 
 
@@ -74,15 +74,24 @@ def target_selection() -> dict[str, Any]:
 
 def target_stack() -> Stack:
     """Return the stack selected on the command line; ClickException if it does not exist."""
-    options, root = target_selection(), click.get_current_context().obj or ROOT
+    options = target_selection()
     if not options.get("local"):
-        name = options.get("stack_name") or _configured_name(root / "samconfig.toml")
+        name = options.get("stack_name") or _configured_name(_project_file("samconfig.toml"))
         return _deployed_stack(name, options.get("profile"), options.get("region"))
     if len(options) > 1:
         raise click.UsageError(
             "--local cannot be combined with --stack-name, --profile or --region."
         )
-    return local_stack(root / ".relay-local.json")
+    return local_stack(_project_file(".relay-local.json"))
+
+
+def _project_file(name: str) -> Path:
+    """Return a file of the project; if `relay` is installed, of the nearest folder upwards."""
+    root: Path | None = click.get_current_context().obj
+    if root is None and not (ROOT / "pyproject.toml").is_file():
+        here = Path.cwd()
+        root = next((each for each in (here, *here.parents) if (each / name).is_file()), here)
+    return (root or ROOT) / name
 
 
 def target_flags() -> str:
