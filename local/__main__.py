@@ -19,7 +19,7 @@ from rich.markup import escape
 from local.report import PipeSafeConsole, show_failures, show_result, show_stack
 from local.settings import Settings
 from local.stack import NOTE, Stack
-from local.vectors import Result, read_vectors, send_all
+from local.vectors import DEFAULT_MODEL, Result, choose_vectors, read_vectors, send_all
 
 INTERRUPTED = 130
 
@@ -40,9 +40,13 @@ async def prove(settings: Settings, console: Console, *, stay: bool) -> bool:
         async with Stack(settings, log) as stack:
             stack.write_note()
             status.update("Sending the test vectors")
-            passed = await send_all(read_vectors(), stack.base_url, stack.client_key, report)
+            server = stack.base_url, stack.client_key
+            model, vectors = DEFAULT_MODEL, read_vectors()
+            if settings.is_other_provider:
+                model, vectors = await choose_vectors(*server)
+            passed = await send_all(vectors, *server, report)
             status.stop()
-            show_stack(console, stack)
+            show_stack(console, stack, model)
             show_failures(console, results)
             if stay:
                 console.print("Serving. Ctrl-C ends it.")

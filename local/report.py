@@ -15,7 +15,7 @@ from openai import OpenAI
 
 client = OpenAI(base_url="{base_url}", api_key="{key}")
 stream = client.chat.completions.create(
-    model="abliterated-model",
+    model="{model}",
     messages=[{{"role": "user", "content": "Reply with: it works"}}],
     stream=True,
 )
@@ -50,8 +50,8 @@ def show_failures(console: Console, results: list[Result]) -> None:
     console.print(f"{failed}: while make run serves, run .venv/bin/relay doctor --local\n")
 
 
-def show_stack(console: Console, stack: Stack) -> None:
-    """Print the stack's addresses and a client snippet."""
+def show_stack(console: Console, stack: Stack, model: str) -> None:
+    """Print the stack's addresses and a client snippet with a model."""
     base_url, aws = f"{stack.base_url}/v1", stack.aws_endpoint_url
     shown = {
         "Base URL": base_url,
@@ -70,4 +70,4 @@ def show_stack(console: Console, stack: Stack) -> None:
         if value:
             console.print(f"[bold]{name:<12}[/]{escape(str(value))}")
     console.print()
-    console.print(escape(SNIPPET.format(base_url=base_url, key=stack.client_key)))
+    console.print(escape(SNIPPET.format(base_url=base_url, key=stack.client_key, model=model)))

@@ -1,6 +1,7 @@
 """Settings of the local stack, with their defaults."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CLIENT_KEY = "sk-relay-local-000000000000000000000000"
 PROVIDER_URL = "https://api.abliteration.ai/v1"
 NO_KEY = "no-key-was-given"
+CLIENT_KEY_FORM = "[A-Za-z0-9._~+/=-]{20,128}"  # as the template's authorizer
 PORT = 8080
 
 
@@ -42,7 +44,7 @@ class Settings:
         ttl = environ.get("AUTHORIZER_TTL_SECONDS")
         return cls(
             port=read_port(environ.get("PORT") or str(PORT)),
-            client_key=environ.get("RELAY_CLIENT_KEY") or CLIENT_KEY,
+            client_key=read_client_key(environ.get("RELAY_CLIENT_KEY") or CLIENT_KEY),
             upstream_url=with_version(upstream) if upstream else None,
             provider_key=key or (NO_KEY if upstream else None),
             parameters={  # of the template; the others keep their defaults
@@ -53,12 +55,26 @@ class Settings:
         )
 
     @property
+    def is_other_provider(self) -> bool:
+        """Whether the provider is neither the simulator, the default one, nor from a list."""
+        return self.upstream_url not in (None, PROVIDER_URL) and not self.parameters["Providers"]
+
+    @property
     def provider(self) -> str:
         """The provider's description for people."""
         if listed := self.parameters.get("Providers"):
             names = ", ".join(str(entry.get("name")) for entry in json.loads(str(listed)))
             return f"{names}, from PROVIDERS"
         return self.upstream_url or "the simulator (set ABLIT_KEY to call the real one)"
+
+
+def read_client_key(text: str) -> str:
+    """Return a client key in the form that the authorizer accepts; ValueError for others."""
+    if re.fullmatch(CLIENT_KEY_FORM, text):
+        return text
+    raise ValueError(
+        "RELAY_CLIENT_KEY must have 20 to 128 characters: letters, digits and . _ ~ + / = -"
+    )
 
 
 def read_port(text: str) -> int:
@@ -90,7 +106,10 @@ def read_providers(text: str) -> str:
 
 def with_version(url: str) -> str:
     """Return a provider's base URL, ending in /v1."""
-    if "@" in urlsplit(url).netloc:
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
         raise ValueError("UPSTREAM_BASE_URL must hold no user or password: ABLIT_KEY is the key")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"UPSTREAM_BASE_URL={url} is no URL; it looks like https://host/v1")
     bare = url.rstrip("/")
     return bare if bare.endswith("/v1") else f"{bare}/v1"

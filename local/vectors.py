@@ -16,6 +16,7 @@ from local.settings import ROOT
 EVENTS = ROOT / "events"
 TIMEOUT = aiohttp.ClientTimeout(total=120)
 DONE = "[DONE]"
+DEFAULT_MODEL = "abliterated-model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,35 @@ def _read_vector(folder: Path, row: Mapping[str, Any]) -> Vector:
         body=event["body"],
         contains=row["expect"]["contains"],
     )
+
+
+async def choose_vectors(base_url: str, key: str) -> tuple[str, list[Vector]]:
+    """Return a model of the provider and its vectors: one request if it lacks the default model."""
+    models = await _listed_models(base_url, key)
+    if not models or DEFAULT_MODEL in models:
+        return DEFAULT_MODEL, read_vectors()
+    messages = [{"role": "user", "content": "Reply with: it works"}]
+    request = Vector(
+        name=f"a chat completion of {models[0]}",
+        surface="chat",
+        stream=False,
+        path="/v1/chat/completions",
+        body=json.dumps({"model": models[0], "messages": messages}),
+        contains="",
+    )
+    return models[0], [request]
+
+
+async def _listed_models(base_url: str, key: str) -> list[str]:
+    headers = {"Authorization": f"Bearer {key}"}
+    try:
+        async with (
+            aiohttp.ClientSession(headers=headers, timeout=TIMEOUT) as session,
+            session.get(f"{base_url}/v1/models") as response,
+        ):
+            return [str(entry["id"]) for entry in (await response.json())["data"]]
+    except (aiohttp.ClientError, TimeoutError, ValueError, LookupError, TypeError):
+        return []  # the vectors then show what is wrong
 
 
 def playground_module(vectors: Iterable[Vector]) -> str:

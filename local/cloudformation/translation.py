@@ -1,6 +1,7 @@
 """Translates template.yaml to CloudFormation with SAM's translator, offline."""
 
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,20 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Template:
     defaults = {name: spec["Default"] for name, spec in declared.items() if "Default" in spec}
     parameters = defaults | dict(overrides or {})
     for name, value in parameters.items():
+        _check(name, declared[name], str(value))
         if declared[name]["Type"] == "CommaDelimitedList" and isinstance(value, str):
             parameters[name] = value.split(",")
     return Template(root=path.parent, document=translate(source, parameters), parameters=parameters)
+
+
+def _check(name: str, spec: Mapping[str, Any], value: str) -> None:
+    """Refuse a parameter's value as CloudFormation does; ValueError with its reason."""
+    allowed = [str(each) for each in spec.get("AllowedValues", [value])]
+    if value not in allowed:
+        raise ValueError(f"{name} is {value}, and must be one of: {', '.join(allowed)}")
+    pattern = spec.get("AllowedPattern", ".*")
+    if not re.fullmatch(pattern, value, re.DOTALL):
+        raise ValueError(f"{name} {spec.get('ConstraintDescription', f'must match {pattern}')}")
 
 
 def translate(source: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,10 @@ import pty
 import signal
 import socket
 import sys
+import threading
 import time
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,53 @@ def test_demo_ends_with_1_if_a_vector_fails(project: Path, loop: Loop) -> None:
     failures = printed.count("FAIL")
     hint = "while make run serves, run .venv/bin/relay doctor --local"
     assert f"{failures} of {failures} failed: {hint}" in printed
+
+
+class OtherProvider(BaseHTTPRequestHandler):
+    """A server with a model of its own."""
+
+    def do_GET(self) -> None:
+        self.answer({"object": "list", "data": [{"id": "llama3", "object": "model"}]})
+
+    def do_POST(self) -> None:
+        model = json.loads(self.rfile.read(int(self.headers["content-length"])))["model"]
+        message = {"role": "assistant", "content": "it works"}
+        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        self.answer({"id": "1", "object": "chat.completion", "model": model, "choices": choices})
+
+    def answer(self, document: dict[str, Any]) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_another_provider_is_tried_with_a_model_that_it_lists(project: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), OtherProvider) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/v1"
+        with command(project, "demo", PORT="0", UPSTREAM_BASE_URL=url) as process:
+            printed, errors = process.communicate(timeout=200)
+        server.shutdown()
+    assert (process.returncode, errors) == (0, "")
+    assert printed.count("PASS") == 1
+    assert 'model="llama3"' in printed
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("RELAY_CLIENT_KEY", "short"), ("UPSTREAM_BASE_URL", "foo"), ("PROVIDER_DIALECT", "azure")],
+)
+def test_a_setting_that_cannot_work_is_one_sentence_and_no_traceback(
+    project: Path, variable: str, value: str
+) -> None:
+    with command(project, "run", PORT="0", **{variable: value}) as process:
+        out, errors = process.communicate(timeout=200)
+    assert (process.returncode, len(errors.splitlines())) == (1, 1)
+    assert "Traceback" not in out + errors
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -4,7 +4,14 @@ import json
 
 import pytest
 
-from local.settings import CLIENT_KEY, Settings, read_port, with_version
+from local.settings import (
+    CLIENT_KEY,
+    CLIENT_KEY_FORM,
+    ROOT,
+    Settings,
+    read_port,
+    with_version,
+)
 
 
 @pytest.mark.parametrize(
@@ -70,3 +77,35 @@ def test_a_base_url_with_a_password_is_refused_without_showing_it() -> None:
     with pytest.raises(ValueError, match="ABLIT_KEY") as refused:
         Settings.from_env({"UPSTREAM_BASE_URL": "https://user:hunter2@example.com/v1"})
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["foo", "ftp://h/v1", "https:///v1", "localhost:11434"])
+def test_a_base_url_that_is_none_is_refused_at_the_start(url: str) -> None:
+    with pytest.raises(ValueError, match=f"UPSTREAM_BASE_URL={url} is no URL"):
+        Settings.from_env({"UPSTREAM_BASE_URL": url})
+
+
+@pytest.mark.parametrize("key", ["short", "sk-with spaces in the middle", "x" * 129])
+def test_a_client_key_that_the_authorizer_would_refuse_is_refused_at_the_start(key: str) -> None:
+    with pytest.raises(ValueError, match="RELAY_CLIENT_KEY must have 20 to 128 characters"):
+        Settings.from_env({"RELAY_CLIENT_KEY": key})
+
+
+def test_the_form_of_client_keys_is_the_template_s() -> None:
+    pattern = f"^[Bb]earer +{CLIENT_KEY_FORM}$"
+    assert f"ValidationExpression: {pattern}\n" in (ROOT / "template.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_other"),
+    [
+        ({}, False),
+        ({"ABLIT_KEY": "k"}, False),
+        ({"UPSTREAM_BASE_URL": "http://h"}, True),
+        ({"UPSTREAM_BASE_URL": "http://h", "PROVIDERS": '[{"name": "a"}]'}, False),
+    ],
+)
+def test_another_provider_is_one_whose_models_are_unknown(
+    environ: dict[str, str], is_other: bool
+) -> None:
+    assert Settings.from_env(environ).is_other_provider is is_other

@@ -99,3 +99,18 @@ def test_a_layer_folder_is_found_from_the_templates_own_place(tmp_path: Path) ->
         "{Runtime: python3.13, Handler: a.b, CodeUri: code/}}}\n"
     )
     assert load(tmp_path / "t.yaml").functions()[0].code == tmp_path / "code"
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "says"),
+    [
+        ("ProviderDialect", "azure", "azure, and must be one of: abliteration, openai"),
+        ("UpstreamBaseUrl", "foo", "must be a URL without a user name"),
+        ("Providers", "no list", "must match"),
+    ],
+)
+def test_a_value_that_cloudformation_refuses_is_refused(
+    parameter: str, value: str, says: str
+) -> None:
+    with pytest.raises(ValueError, match=f"{parameter} .*{says}"):
+        load(ROOT / "template.yaml", {parameter: value})
