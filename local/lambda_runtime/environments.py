@@ -177,8 +177,9 @@ class LambdaFunction:
 
     @property
     def process_ids(self) -> list[int]:
-        """Process ids of the environments."""
-        return [each.process_id for each in self._environments if each.process_id is not None]
+        """Process ids of the environments; for any thread."""
+        environments = list(self._environments)
+        return [each.process_id for each in environments if each.process_id is not None]
 
     async def next_invocation(self) -> Invocation:
         """Wait for the next invocation for an idle environment."""

@@ -38,8 +38,12 @@ def calls(running: Running, name: str) -> int:
 
 
 def kill_chat(running: Running) -> None:
-    for process_id in running.stack.functions["ChatCompletionsFunction"].process_ids:
+    """Kill every environment, and wait until none of them can get the next call."""
+    function = running.stack.functions["ChatCompletionsFunction"]
+    killed = set(function.process_ids)
+    for process_id in killed:
         os.kill(process_id, signal.SIGKILL)
+    wait_until(lambda: killed.isdisjoint(function.process_ids), SECONDS)
 
 
 def works_again(client: openai.OpenAI) -> bool:

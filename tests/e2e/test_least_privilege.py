@@ -115,8 +115,9 @@ class Observed:
 def observed(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     log = tmp_path_factory.mktemp("stack") / "functions.log"
     with AwsRecorder() as recorder, Hook() as hook, ExitStack() as closing:
-        parameters = PARAMETERS | {"WebhookUrl": hook.url}
-        environment = {"AWS_ENDPOINT_URL": recorder.url}
+        parameters = PARAMETERS | {"WebhookUrl": "https://example.com/hook"}
+        # The template wants https; the hook on loopback speaks http.
+        environment = {"AWS_ENDPOINT_URL": recorder.url, "WEBHOOK_URL": hook.url}
         stack = Stack(Settings(log=log, environment=environment, parameters=parameters))
         loop.run(stack.__aenter__())
         closing.callback(lambda: loop.run(stack.__aexit__(None, None, None)))
