@@ -16,9 +16,9 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, TypeAlias
 
 from outcomes import complaint
-from sample_events import EVENTS, ROOT, Case, Json, cases
-from serving import LOG, LOOPBACK, serving
-from surroundings import Surroundings, surroundings
+from sam_backends import Backends, backends
+from sample_events import EVENTS, ROOT, Case, Json, answer_complaint, cases
+from serving import LOG, LOOPBACK, free_port, running, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 CALL_SECONDS = 120
 FUNCTIONS_AT_ONCE = 3  # more, and they start so slowly that some run into their own timeouts
 LOG_TAIL_CHARACTERS = 6000
+MAKE_EVENT = "chat_completions/example_payloads.json"
 SAM = shutil.which("sam") or sys.exit("There is no sam on the PATH; .ci/run installs it")
 DOCKER = shutil.which("docker") or sys.exit("There is no docker on the PATH, which SAM runs on")
 
@@ -75,11 +76,11 @@ def through_invoke(options: tuple[str, ...], case: Case) -> Json:
 
 
 class Proof:
-    """Every sample event, by each of SAM's ways, in the same surroundings."""
+    """Every sample event, by each of SAM's ways, against the same backends."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self._aws = around.aws
-        self._options = around.options()
+    def __init__(self, services: Backends) -> None:
+        self._aws = services.aws
+        self._options = services.options()
         self._groups = by_function()
 
     def succeeds(self) -> bool:
@@ -129,6 +130,17 @@ class Proof:
         return not wrong
 
 
+def make_start_api_succeeds() -> bool:
+    """Return whether `make start-api` answers."""
+    (case,) = [each for each in cases() if str(each.path.relative_to(EVENTS)) == MAKE_EVENT]
+    port = free_port(LOOPBACK)
+    with running(LOOPBACK, port, "make", "start-api", f"PORT={port}") as address:
+        answer = through_start_api(address, case)
+    wrong = answer_complaint(case, answer)
+    print(f"FAIL  make start-api  {wrong}" if wrong else "PASS  make start-api", flush=True)
+    return not wrong
+
+
 def by_function() -> list[list[Case]]:
     """Return the cases, a list for each function."""
     groups: dict[str, list[Case]] = {}
@@ -151,8 +163,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything is stopped then too
     LOG.write_bytes(b"")
     try:
-        with surroundings() as around:
-            proven = Proof(around).succeeds()
+        with backends() as services:
+            proven = Proof(services).succeeds()
+        proven = make_start_api_succeeds() and proven
     finally:
         remove_containers()
     if not proven:

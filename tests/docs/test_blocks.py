@@ -20,12 +20,10 @@ NOT_TRIED_HERE = {
     "mermaid": "a drawing",
     "text": "a formula, or what is printed at another time",
 }
-# Commands of a page that need more than this machine surely has, by their first words.
-NEEDS_DOCKER = "PYTHONPATH=layers/llm_relay .venv/bin/python .ci/surroundings.py"
 
 
 def tried(block: Block) -> bool:
-    return block.language not in NOT_TRIED_HERE and NEEDS_DOCKER not in block.text
+    return block.language not in NOT_TRIED_HERE
 
 
 # A page is a dozen programs that each start from nothing, on a machine that does other things too.
@@ -44,9 +42,3 @@ def test_no_block_is_of_an_untested_language() -> None:
     assert [str(block) for block in blocks if block.language not in known] == []
     assert {*NOT_TRIED_HERE} <= {block.language for block in blocks}
     assert known >= RUNNABLE
-
-
-def test_the_one_block_that_needs_docker_is_ci_s() -> None:
-    blocks = [b for page in pages() for b in blocks_of(page) if NEEDS_DOCKER in b.text]
-    assert [block.page for block in blocks] == ["docs/how-to/sam-local.md"]
-    assert "surroundings()" in (ROOT / ".ci" / "sam_local.py").read_text()

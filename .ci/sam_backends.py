@@ -1,6 +1,6 @@
-"""What functions need around them under `sam local`: a provider, and an AWS with seeds in it.
+"""Runs what functions call under `sam local`: the provider simulator, and AWS services with data.
 
-Run after `sam build`, it keeps both up until Ctrl-C, and says how to invoke a function meanwhile.
+Run after `sam build`, it keeps them up until Ctrl-C, and prints commands to use meanwhile.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from aws import Aws
 from sample_events import ROOT, Json
 from samtranslator.yaml_helper import yaml_parse
-from serving import BRIDGE, serving
+from serving import container_address, docker_host, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,11 +26,11 @@ PROVIDER_KEY = "ak_local_simulator_0000000000000000"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What `sam local` needs to reach them."""
+class Backends:
+    """Running backends, and the files with which `sam local` reaches them."""
 
     aws: Aws
-    template: Path  # as it was built, with the address of that AWS in it
+    template: Path  # as built, with AWS_ENDPOINT_URL added
     variables: Path
 
     def options(self) -> tuple[str, ...]:
@@ -39,23 +39,25 @@ class Surroundings:
 
 
 @contextmanager
-def surroundings() -> Iterator[Surroundings]:
-    """Keep a provider and an AWS up for the block."""
+def backends() -> Iterator[Backends]:
+    """Run the simulator and the AWS services for the block."""
     python = (sys.executable, "-m")
+    host = docker_host()
     with (
-        serving(BRIDGE, *python, "local.provider_simulator") as provider,
-        serving(BRIDGE, *python, "moto.server") as moto,
+        serving(host, *python, "local.provider_simulator") as provider,
+        serving(host, *python, "moto.server") as moto,
     ):
         template: Json = yaml_parse((BUILD / "template.yaml").read_text())  # type: ignore[no-untyped-call]
         aws = Aws(f"http://{moto}", template)
-        # SAM hands on variables that the template declares, and no others.
-        template["Globals"]["Function"]["Environment"]["Variables"]["AWS_ENDPOINT_URL"] = aws.url
+        # SAM passes on only variables that the template declares.
+        declared = template["Globals"]["Function"]["Environment"]["Variables"]
+        declared["AWS_ENDPOINT_URL"] = f"http://{container_address(moto)}"
         variables = aws.fill() | {
             "ABLIT_KEY": PROVIDER_KEY,
-            "UPSTREAM_BASE_URL": f"http://{provider}/v1",
+            "UPSTREAM_BASE_URL": f"http://{container_address(provider)}/v1",
             "PROVIDER_KEY_SECRET_ARN": "",
         }
-        yield Surroundings(
+        yield Backends(
             aws=aws,
             template=written("local.json", template),
             variables=written("local-variables.json", {"Parameters": variables}),
@@ -63,21 +65,21 @@ def surroundings() -> Iterator[Surroundings]:
 
 
 def written(name: str, document: object) -> Path:
-    """Write a document beside the built template; return where it is."""
+    """Write a document next to the built template; return its path."""
     path = BUILD / name
     path.write_text(json.dumps(document))
     return path
 
 
 def main() -> None:
-    """Keep everything up until Ctrl-C."""
+    """Run until Ctrl-C."""
     ending = {signal.SIGINT, signal.SIGTERM}
-    with surroundings() as around:
+    with backends() as running:
         signal.pthread_sigmask(signal.SIG_BLOCK, ending)
-        options = " ".join(around.options()).replace(f"{ROOT}/", "")
+        options = " ".join(running.options()).replace(f"{ROOT}/", "")
         print(f"sam local invoke BatchPlanFunction -e events/batch_plan/inbox.json {options}")
         print(
-            f"aws s3 ls --recursive s3://{around.aws.bucket.name} --endpoint-url {around.aws.url}"
+            f"aws s3 ls --recursive s3://{running.aws.bucket.name} --endpoint-url {running.aws.url}"
         )
         print("Ctrl-C ends it.", flush=True)
         signal.sigwait(ending)
