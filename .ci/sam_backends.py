@@ -55,6 +55,7 @@ def backends() -> Iterator[Backends]:
         variables = aws.fill() | {
             "ABLIT_KEY": PROVIDER_KEY,
             "UPSTREAM_BASE_URL": f"http://{container_address(provider)}/v1",
+            "PROVIDER_DIALECT": "abliteration",  # the simulator's
             "PROVIDER_KEY_SECRET_ARN": "",
         }
         yield Backends(

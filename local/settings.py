@@ -39,17 +39,15 @@ class Settings:
         given = environ.get("UPSTREAM_BASE_URL")
         key = environ.get("ABLIT_KEY") or environ.get("ABLITERATION_API_KEY")
         upstream = given or (PROVIDER_URL if key else None)
-        # Another server is more likely to speak OpenAI's own dialect than our default provider's.
-        dialect = "openai" if given else "abliteration"
-        ttl = environ.get("AUTHORIZER_TTL_SECONDS")
+        ttl, dialect = environ.get("AUTHORIZER_TTL_SECONDS"), environ.get("PROVIDER_DIALECT")
         return cls(
             port=read_port(environ.get("PORT") or str(PORT)),
             client_key=read_client_key(environ.get("RELAY_CLIENT_KEY") or CLIENT_KEY),
-            upstream_url=with_version(upstream) if upstream else None,
+            upstream_url=read_base_url(upstream) if upstream else None,
             provider_key=key or (NO_KEY if upstream else None),
             parameters={  # of the template; the others keep their defaults
-                "ProviderDialect": environ.get("PROVIDER_DIALECT") or dialect,
                 "Providers": read_providers(environ.get("PROVIDERS") or ""),
+                **({"ProviderDialect": dialect} if dialect else {}),
             },
             authorizer_ttl_seconds=read_number("AUTHORIZER_TTL_SECONDS", ttl) if ttl else None,
         )
@@ -104,12 +102,11 @@ def read_providers(text: str) -> str:
     return json.dumps(entries) if text else ""
 
 
-def with_version(url: str) -> str:
-    """Return a provider's base URL, ending in /v1."""
+def read_base_url(url: str) -> str:
+    """Return a provider's base URL; ValueError with a message for the user."""
     parts = urlsplit(url)
     if "@" in parts.netloc:
         raise ValueError("UPSTREAM_BASE_URL must hold no user or password: ABLIT_KEY is the key")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"UPSTREAM_BASE_URL={url} is no URL; it looks like https://host/v1")
-    bare = url.rstrip("/")
-    return bare if bare.endswith("/v1") else f"{bare}/v1"
+    return url

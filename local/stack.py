@@ -89,7 +89,9 @@ class Stack:
         self.base_url = "http://{}:{}".format(*listener.getsockname())
         moto_starts = asyncio.create_task(asyncio.to_thread(moto))
         upstream_url, provider_key = await self._upstream()
-        parameters = {"UpstreamBaseUrl": upstream_url, **self.settings.parameters}
+        dialect = "auto" if self.settings.upstream_url else "abliteration"  # the simulator's
+        provider = {"UpstreamBaseUrl": upstream_url, "ProviderDialect": dialect}
+        parameters = {**provider, **self.settings.parameters}
         self.template = await asyncio.to_thread(load, self.settings.template, parameters)
         self._moto = await moto_starts
         self.aws_endpoint_url = self._moto.url

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from llm_relay.providers.dialects.dialect import Dialect, dialect_named
+
 if TYPE_CHECKING:
     import boto3
 
@@ -48,6 +50,12 @@ class Stack:
     def parameter(self, name: str) -> str:
         """Return a parameter's value; empty if the stack does not have it."""
         return str(self.parameters.get(name, ""))
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect of the stack's single provider."""
+        name, base_url = self.parameter("ProviderDialect"), self.parameter("UpstreamBaseUrl")
+        return dialect_named(name or "auto", base_url)
 
 
 def target_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -152,7 +152,7 @@ class HttpChecks:
 
     def _chosen_model(self) -> str:
         if not self._model:
-            self._model = DEFAULT_MODELS.get(self._stack.parameter("ProviderDialect"))
+            self._model = DEFAULT_MODELS.get(self._stack.dialect.name)
         if not self._model:
             self._model = str(self._ask("GET", "/models").json()["data"][0]["id"])
         return self._model

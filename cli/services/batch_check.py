@@ -21,7 +21,7 @@ from llm_relay.billing.cost import listed_count, max_input_tokens, with_cost
 from llm_relay.billing.money import format_usd, nanos_from_usd
 from llm_relay.core.client import Client
 from llm_relay.core.usage import Usage
-from llm_relay.providers.dialects.dialect import DIALECTS, OPENAI, Dialect
+from llm_relay.providers.dialects.dialect import Dialect
 
 MAX_SHOWN = 20  # different errors
 BYTES_PER_TOKEN = 4  # English; fewer in other languages
@@ -61,7 +61,7 @@ def token_prices(stack: Stack, price_in: float | None, price_out: float | None) 
         usd_in=price_in,
         usd_out=price_out,
         listed=_model_listing(stack),
-        dialect=DIALECTS.get(stack.parameter("ProviderDialect"), OPENAI),
+        dialect=stack.dialect,
     )
 
 

@@ -97,7 +97,7 @@ def verify_key(stack: Stack, key: str, model: str | None) -> str:
     base_url = with_version(stack.parameter("UpstreamBaseUrl"))
     with requests.Session() as session:
         session.auth = bearer(key)  # not a header, which .netrc would override
-        model = model or DEFAULT_MODELS.get(stack.parameter("ProviderDialect"))
+        model = model or DEFAULT_MODELS.get(stack.dialect.name)
         model = model or _first_model(session, base_url)
         body = {"model": model, "messages": [{"role": "user", "content": QUESTION}]}
         answer = _request_json(session, "POST", f"{base_url}/chat/completions", body)

@@ -110,6 +110,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, aws: str) -> pytest.MonkeyPatch
         "AWS_DEFAULT_REGION": "us-east-1",
         "POWERTOOLS_SERVICE_NAME": "llm-relay",
         "POWERTOOLS_METRICS_NAMESPACE": "LlmRelay",
+        "PROVIDER_DIALECT": "abliteration",
         "UPSTREAM_KEEP_SECONDS": "60",  # a busy machine makes no connection too old
     }.items():
         monkeypatch.setenv(name, value)

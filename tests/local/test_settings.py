@@ -10,7 +10,6 @@ from local.settings import (
     ROOT,
     Settings,
     read_port,
-    with_version,
 )
 
 
@@ -20,8 +19,8 @@ from local.settings import (
         ({}, None, None),
         ({"ABLIT_KEY": "k"}, "https://api.abliteration.ai/v1", "k"),
         ({"ABLITERATION_API_KEY": "k"}, "https://api.abliteration.ai/v1", "k"),
-        ({"UPSTREAM_BASE_URL": "http://h", "ABLIT_KEY": "k"}, "http://h/v1", "k"),
-        ({"UPSTREAM_BASE_URL": "http://h/v1/"}, "http://h/v1", "no-key-was-given"),
+        ({"UPSTREAM_BASE_URL": "http://h", "ABLIT_KEY": "k"}, "http://h", "k"),
+        ({"UPSTREAM_BASE_URL": "http://h/v1/"}, "http://h/v1/", "no-key-was-given"),
     ],
 )
 def test_the_environment_says_which_provider_is_called(
@@ -36,10 +35,6 @@ def test_the_environment_says_which_provider_is_called(
 def test_a_port_that_is_none_is_refused_with_advice(text: str) -> None:
     with pytest.raises(ValueError, match="make run"):
         read_port(text)
-
-
-def test_a_base_url_ends_in_the_version_once() -> None:
-    assert with_version("http://h/api") == with_version("http://h/api/v1/") == "http://h/api/v1"
 
 
 def test_the_authorizer_s_memory_may_be_set_and_is_else_the_template_s() -> None:
@@ -59,7 +54,7 @@ def test_a_list_of_providers_is_reported_by_its_names_and_loses_the_secrets_of_a
 
 @pytest.mark.parametrize(
     ("environ", "provider"),
-    [({"UPSTREAM_BASE_URL": "http://h"}, "http://h/v1"), ({"PROVIDERS": ""}, "the simulator")],
+    [({"UPSTREAM_BASE_URL": "http://h"}, "http://h"), ({"PROVIDERS": ""}, "the simulator")],
 )
 def test_without_a_list_the_only_provider_is_shown(environ: dict[str, str], provider: str) -> None:
     assert Settings.from_env(environ).provider.startswith(provider)

@@ -104,7 +104,7 @@ def test_a_layer_folder_is_found_from_the_templates_own_place(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("parameter", "value", "says"),
     [
-        ("ProviderDialect", "azure", "azure, and must be one of: abliteration, openai"),
+        ("ProviderDialect", "azure", "azure, and must be one of: auto, abliteration, openai"),
         ("UpstreamBaseUrl", "foo", "must be a URL without a user name"),
         ("Providers", "no list", "must match"),
     ],

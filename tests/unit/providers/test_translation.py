@@ -145,4 +145,18 @@ def test_whatever_a_request_holds_it_is_translated_once_or_refused(
 
 def test_an_unknown_dialect_names_the_known_ones() -> None:
     with pytest.raises(ValueError, match="abliteration, openai"):
-        dialect_named("klingon")
+        dialect_named("klingon", "https://h/v1")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "dialect"),
+    [
+        ("https://api.abliteration.ai/v1", ABLITERATION),
+        ("https://api.abliteration.ai", ABLITERATION),
+        ("https://api.abliteration.ai.example/v1", OPENAI),
+        ("https://api.openai.com/v1", OPENAI),
+        ("http://localhost:11434/v1", OPENAI),
+    ],
+)
+def test_the_automatic_dialect_is_that_of_the_host(base_url: str, dialect: Any) -> None:
+    assert dialect_named("auto", base_url) is dialect

@@ -44,9 +44,10 @@ class ProviderSettings:
     def from_mapping(cls, environ: Mapping[str, str]) -> ProviderSettings:
         """Read the settings of a single provider; ValueError for an invalid one."""
         key = environ.get("ABLIT_KEY") or environ.get("ABLITERATION_API_KEY")
+        transport = TransportSettings.from_mapping(environ)
         return cls(
-            transport=TransportSettings.from_mapping(environ),
-            dialect=dialect_named(environ.get("PROVIDER_DIALECT", "abliteration")),
+            transport=transport,
+            dialect=dialect_named(environ.get("PROVIDER_DIALECT", "auto"), transport.base_url),
             secret_arn=environ.get("PROVIDER_KEY_SECRET_ARN", ""),
             key_for_sam_local=key if environ.get("AWS_SAM_LOCAL") else None,
             first_byte_seconds=float(environ.get("UPSTREAM_FIRST_BYTE_SECONDS", "280")),
@@ -74,9 +75,7 @@ def _parse_list(text: str, defaults: ProviderSettings) -> list[ProviderSettings]
         raise ValueError(f"Providers is not JSON: {error}") from None
     if not isinstance(entries, list) or not entries:
         raise ValueError("Providers must be a JSON array of at least one provider")
-    found = [
-        _parse_entry(entry, f"Providers[{index}]", defaults) for index, entry in enumerate(entries)
-    ]
+    found = [_parse_entry(each, f"Providers[{i}]", defaults) for i, each in enumerate(entries)]
     names = [each.name for each in found]
     if duplicates := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"Providers has two providers of the name {min(duplicates)}")
@@ -85,17 +84,18 @@ def _parse_list(text: str, defaults: ProviderSettings) -> list[ProviderSettings]
 
 def _parse_entry(entry: Any, path: str, defaults: ProviderSettings) -> ProviderSettings:
     _check_entry(entry, path)
+    base_url = with_version(entry["base_url"])
     settings = replace(
         defaults,
         name=entry["name"],
         is_listed=True,
-        transport=replace(defaults.transport, base_url=with_version(entry["base_url"])),
-        dialect=DIALECTS[entry.get("dialect", "openai")],
+        transport=replace(defaults.transport, base_url=base_url),
+        dialect=dialect_named(entry.get("dialect", "auto"), base_url),
         models=entry.get("models", {}),
     )
-    if "secret_arn" not in entry:  # it uses the stack's own secret
-        return settings
-    return replace(settings, secret_arn=entry["secret_arn"], key_for_sam_local=None)
+    if arn := entry.get("secret_arn"):  # else it uses the stack's own secret
+        settings = replace(settings, secret_arn=arn, key_for_sam_local=None)
+    return settings
 
 
 def _check_entry(entry: Any, path: str) -> None:
@@ -104,8 +104,7 @@ def _check_entry(entry: Any, path: str) -> None:
     if unknown := entry.keys() - _FIELDS:
         raise ValueError(f"{path} has {min(unknown)!r}; there are {', '.join(sorted(_FIELDS))}")
     for name, (pattern, expected) in _TEXT_FIELDS.items():
-        value = entry.get(name)
-        is_valid = isinstance(value, str) and re.fullmatch(pattern, value)
+        is_valid = isinstance(entry.get(name), str) and re.fullmatch(pattern, entry[name])
         if (name in entry or name in _REQUIRED_FIELDS) and not is_valid:
             raise ValueError(f"{path}.{name} must be {expected}")
     models = entry.get("models", {})

@@ -74,8 +74,10 @@ DIALECTS = {dialect.name: dialect for dialect in (ABLITERATION, OPENAI)}
 DEFAULT_MODELS = {"abliteration": "abliterated-model"}  # for a test call
 
 
-def dialect_named(name: str) -> Dialect:
-    """Return a dialect; ValueError for an unknown name."""
+def dialect_named(name: str, base_url: str) -> Dialect:
+    """Return a dialect, `auto` meaning that of the host; ValueError for an unknown name."""
+    if name == "auto":
+        return ABLITERATION if "://api.abliteration.ai/" in f"{base_url}/" else OPENAI
     if name not in DIALECTS:
-        raise ValueError(f"PROVIDER_DIALECT is {name!r}; there are {', '.join(DIALECTS)}")
+        raise ValueError(f"PROVIDER_DIALECT is {name!r}; use auto, {', '.join(DIALECTS)}")
     return DIALECTS[name]
