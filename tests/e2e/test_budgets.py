@@ -149,7 +149,11 @@ def stack(
     settings = Settings(
         log=tmp_path_factory.mktemp("stack") / "functions.log",
         upstream_url=paid.base_url,
-        parameters={"ThrottleRequestsPerSecond": 1000, "ThrottleBurst": 1000},
+        parameters={
+            "ProviderDialect": "abliteration",
+            "ThrottleRequestsPerSecond": 1000,
+            "ThrottleBurst": 1000,
+        },
         # A function reads on when its caller has left; this test does not wait for that.
         environment={"UPSTREAM_IDLE_SECONDS": "4"},
         concurrency=ENVIRONMENTS,

@@ -57,7 +57,11 @@ def world_in(
                 log=folder / "functions.log",
                 upstream_url=provider.base_url,
                 provider_key=PROVIDER_KEY,
-                parameters={"ThrottleRequestsPerSecond": 10_000, "ThrottleBurst": 10_000},
+                parameters={
+                    "ProviderDialect": "abliteration",
+                    "ThrottleRequestsPerSecond": 10_000,
+                    "ThrottleBurst": 10_000,
+                },
                 environment=certificate.trust | IMPATIENT | dict(environment or {}),
                 concurrency=concurrency,
                 authorizer_ttl_seconds=3600,  # hundreds of callers come back to it at once
