@@ -115,7 +115,10 @@ class Stack:
     async def _upstream(self) -> tuple[str, str]:
         if self.settings.upstream_url:
             return self.settings.upstream_url, self.settings.provider_key or DEFAULT_KEY
-        self.provider = Provider(key=self.settings.provider_key or DEFAULT_KEY)
+        self.provider = Provider(
+            key=self.settings.provider_key or DEFAULT_KEY,
+            tokens_per_second=self.settings.tokens_per_second,
+        )
         url = await self.provider.start()
         self._exit.push_async_callback(self.provider.stop)
         return url, self.provider.key
