@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -114,11 +115,14 @@ def main(arguments: list[str]) -> int:
     if arguments not in (["run"], ["demo"]):
         print("usage: python -m local run|demo", file=sys.stderr)
         return 2
+    stay = arguments == ["run"]
     try:
         settings = Settings.from_env(os.environ)
+        if not stay:  # no answer of `demo` is read as it is written
+            settings = replace(settings, tokens_per_second=0)
         with foreground_process_group(), single_instance(settings.log):
             console = PipeSafeConsole(highlight=False, soft_wrap=True)
-            return asyncio.run(until_stopped(settings, console, stay=arguments == ["run"]))
+            return asyncio.run(until_stopped(settings, console, stay=stay))
     except ValueError as error:
         print(error, file=sys.stderr)
     except OSError as error:

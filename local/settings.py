@@ -15,6 +15,7 @@ PROVIDER_URL = "https://api.abliteration.ai/v1"
 NO_KEY = "no-key-was-given"
 CLIENT_KEY_FORM = "[A-Za-z0-9._~+/=-]{20,128}"  # as the template's authorizer
 PORT = 8080
+TOKENS_PER_SECOND = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,7 @@ class Settings:
     environment: Mapping[str, str] = field(default_factory=dict)
     concurrency: int = CONCURRENCY_LIMIT
     authorizer_ttl_seconds: float | None = None  # None: as the template says
+    tokens_per_second: float = 0  # in the simulator's streams; 0: no pause
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -40,6 +42,7 @@ class Settings:
         key = environ.get("ABLIT_KEY") or environ.get("ABLITERATION_API_KEY")
         upstream = given or (PROVIDER_URL if key else None)
         ttl, dialect = environ.get("AUTHORIZER_TTL_SECONDS"), environ.get("PROVIDER_DIALECT")
+        pace = environ.get("SIMULATOR_TOKENS_PER_SECOND") or str(TOKENS_PER_SECOND)
         return cls(
             port=read_port(environ.get("PORT") or str(PORT)),
             client_key=read_client_key(environ.get("RELAY_CLIENT_KEY") or CLIENT_KEY),
@@ -50,6 +53,7 @@ class Settings:
                 **({"ProviderDialect": dialect} if dialect else {}),
             },
             authorizer_ttl_seconds=read_number("AUTHORIZER_TTL_SECONDS", ttl) if ttl else None,
+            tokens_per_second=read_number("SIMULATOR_TOKENS_PER_SECOND", pace, TOKENS_PER_SECOND),
         )
 
     @property
@@ -82,11 +86,11 @@ def read_port(text: str) -> int:
     raise ValueError(f"PORT={text} is not a port number; try: PORT=18080 make run")
 
 
-def read_number(name: str, text: str) -> float:
+def read_number(name: str, text: str, example: int = 300) -> float:
     """Return a whole number; ValueError with a message for the user."""
     if text.isdecimal():
         return float(text)
-    raise ValueError(f"{name}={text} is not a whole number, like 300")
+    raise ValueError(f"{name}={text} is not a whole number, like {example}")
 
 
 def read_providers(text: str) -> str:

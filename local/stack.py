@@ -15,6 +15,7 @@ from local.api_gateway.routes import read_api
 from local.api_gateway.usage_plans import ClientKeys
 from local.aws_emulator.events import start_events
 from local.aws_emulator.moto_server import Work, backend, moto
+from local.client_key_route import client_key_route
 from local.cloudformation.intrinsics import REGION
 from local.cloudformation.resource_maker import ResourceMaker
 from local.cloudformation.resources import create_resources
@@ -114,7 +115,10 @@ class Stack:
     async def _upstream(self) -> tuple[str, str]:
         if self.settings.upstream_url:
             return self.settings.upstream_url, self.settings.provider_key or DEFAULT_KEY
-        self.provider = Provider(key=self.settings.provider_key or DEFAULT_KEY)
+        self.provider = Provider(
+            key=self.settings.provider_key or DEFAULT_KEY,
+            tokens_per_second=self.settings.tokens_per_second,
+        )
         url = await self.provider.start()
         self._exit.push_async_callback(self.provider.stop)
         return url, self.provider.key
@@ -140,4 +144,5 @@ class Stack:
         authorizers = Authorizers(self.functions, self.settings.authorizer_ttl_seconds)
         gateway = Gateway(api, self.functions, authorizers, keys, self._log)
         self._exit.push_async_callback(gateway.stop)
-        await gateway.start(listener, MetricsView(self.settings.log).routes())
+        metrics = MetricsView(self.settings.log).routes()
+        await gateway.start(listener, [*metrics, client_key_route(self.client_key)])

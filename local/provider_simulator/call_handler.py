@@ -49,6 +49,7 @@ class CallHandler:
 
     key: str
     rate_limit: int = 0
+    defaults: Mapping[str, str] = field(default_factory=dict)  # of switches
     calls: list[Call] = field(default_factory=list)
     _failures: Counter[str] = field(default_factory=Counter)
     _credits: dict[str, CreditPool] = field(default_factory=dict)
@@ -64,7 +65,7 @@ class CallHandler:
         """Decide and record the answer to a request; return it with the switches for sending it."""
         self._number += 1
         try:
-            switches = self._limit_failures(parse_switches(incoming.switches))
+            switches = self._limit_failures(parse_switches(incoming.switches, self.defaults))
             reply = self._answer_or_error(incoming, switches)
         except ProviderError as error:  # a switch is invalid
             switches, reply = Switches(), error.reply("openai")

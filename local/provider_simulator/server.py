@@ -10,7 +10,7 @@ from aiohttp import web
 
 from local.provider_simulator import faults
 from local.provider_simulator.call_handler import CallHandler
-from local.provider_simulator.switches import Switches
+from local.provider_simulator.switches import Switches, pace
 from local.provider_simulator.wire import ProviderError, Reply, parse_request
 
 DEFAULT_KEY = "ak_local_simulator_0000000000000000"
@@ -21,8 +21,10 @@ SHUTDOWN_SECONDS = 0.1
 class Provider(CallHandler):
     """An OpenAI-compatible provider with deterministic answers; it prints nothing."""
 
-    def __init__(self, key: str = DEFAULT_KEY, rate_limit: int = 0) -> None:
-        super().__init__(key=key, rate_limit=rate_limit)
+    def __init__(
+        self, key: str = DEFAULT_KEY, rate_limit: int = 0, tokens_per_second: float = 0
+    ) -> None:
+        super().__init__(key=key, rate_limit=rate_limit, defaults=pace(tokens_per_second))
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:

@@ -26,8 +26,10 @@ KINDS = {"SECONDS": r"\d+(\.\d+)?", "N": r"\d+", "STATUS": r"[45]\d\d", "TEXT": 
 SWITCHES = (
     Switch("latency", "0", "SECONDS", "wait before the response headers"),
     Switch("first-token-delay", "0", "SECONDS", "wait between the headers and the first event"),
-    Switch("chunks", "4", "N", "number of chunks of a streamed text (at most one per character)"),
-    Switch("chunk-delay", "0", "SECONDS", "wait between those chunks"),
+    Switch("chunks", "4", "N|words", "number of chunks of a streamed text (at most one per "
+           "character), or a chunk for each word, as in make run"),
+    Switch("chunk-delay", "0", "SECONDS", "wait between those chunks; in make run it depends on "
+           "SIMULATOR_TOKENS_PER_SECOND"),
     Switch("words", "0", "N", "answer with this many words (0: answer the prompt)"),
     Switch("status", "200", "200|STATUS", "answer with this error status"),
     Switch("fault", "none", "none|reset|close|cut|silent-close|error-frame|error-event|stall"
@@ -72,13 +74,14 @@ FAILURES = ("status", "fault", "first-event")
 
 @dataclass(frozen=True, slots=True)
 class Switches:
-    """The switches of one request, with defaults for those not given."""
+    """The switches of one request, with defaults for those not given: the server's, or ours."""
 
     given: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> str:
         """Return the value as text."""
-        return self.given.get(name, BY_NAME[name].default)
+        return self.given.get(name) or self.defaults.get(name) or BY_NAME[name].default
 
     def number(self, name: str) -> int:
         """Return a count or a status."""
@@ -99,10 +102,18 @@ class Switches:
 
     def without_failures(self) -> "Switches":
         """Return these switches without those that cause failures."""
-        return Switches({k: v for k, v in self.given.items() if k not in FAILURES})
+        kept = {k: v for k, v in self.given.items() if k not in FAILURES}
+        return Switches(kept, self.defaults)
 
 
-def parse_switches(text: str) -> Switches:
+def pace(tokens_per_second: float) -> dict[str, str]:
+    """Return defaults with which streams are written at a pace, a word being a token; 0: none."""
+    if not tokens_per_second:
+        return {}
+    return {"chunks": "words", "chunk-delay": f"{1 / tokens_per_second:f}"}
+
+
+def parse_switches(text: str, defaults: Mapping[str, str]) -> Switches:
     """Parse switches, of which the last of a name applies; raise 400 for unknown ones."""
     given: dict[str, str] = {}
     for item in text.split(";"):
@@ -111,7 +122,7 @@ def parse_switches(text: str) -> Switches:
             given[name.strip()] = value.strip() if has_value else "on"
     for name, value in given.items():
         _check(name, value)
-    return Switches(given)
+    return Switches(given, defaults)
 
 
 def _check(name: str, value: str) -> None:

@@ -16,6 +16,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP *.example 127.0.0.1",  # as DNS may say of any name
 ]
 MISSING = "There is no Chromium here. Debian: apt-get install chromium; else name one in CHROMIUM."
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import sync_playwright
 
+from local.client_key_route import PATH as KEY_PATH
 from local.settings import Settings
 from local.stack import Stack
 from tests.browser import chromium
@@ -51,10 +52,14 @@ def visit(browser: Browser, stack: Stack) -> Iterator[Callable[..., Playground]]
     """Open the playground in a window of its own, which may never complain on its console."""
     contexts, complaints = [], list[str]()
 
-    def visit(path: str = "/", **window: Any) -> Playground:
+    def visit(
+        path: str = "/", *, host: str = "127.0.0.1", offers_key: bool = False, **window: Any
+    ) -> Playground:
         context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | window))
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MILLISECONDS)
+        if not offers_key:  # as on AWS, where the visitor brings the key
+            context.route(f"**{KEY_PATH}", lambda route: route.fulfill(status=403))
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
@@ -65,7 +70,7 @@ def visit(browser: Browser, stack: Stack) -> Iterator[Callable[..., Playground]]
                 else None
             ),
         )
-        page.goto(stack.base_url + path)
+        page.goto(stack.base_url.replace("127.0.0.1", host) + path)
         return Playground(page, stack.client_key)
 
     yield visit

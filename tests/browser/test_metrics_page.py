@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from local.metrics_page.view import PATH
-from tests.browser.test_access import DESKTOP, SMALL, violations
+from tests.browser.test_access import DESKTOP, PHONE, SMALL, violations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +82,26 @@ def test_axe_finds_nothing_and_nothing_is_cut_off(
     assert violations(shown) == []
     wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert shown.page.evaluate(wide) == 0
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_phone_scrolls_the_table_inside_its_card(visit: Callable[..., Playground]) -> None:
+    page = visit(PATH, **PHONE).page
+    table = page.get_by_role("region", name="All metrics of this run")
+    name = table.get_by_role("rowheader", name="TotalTime")
+    last = table.get_by_role("row", name="TotalTime").get_by_role("cell").last
+    name.scroll_into_view_if_needed()
+    expect(name).to_be_in_viewport(ratio=1)
+    expect(last).not_to_be_in_viewport()
+    table.evaluate("table => table.scrollTo(table.scrollWidth, 0)")
+    for cell in (name, last):
+        expect(cell).to_be_in_viewport(ratio=0.98)
+    for _ in range(2):  # new figures keep the position
+        with page.expect_response(f"**{PATH}.json"):
+            pass
+    expect(last).to_be_in_viewport(ratio=0.98)
+    page.mouse.wheel(500, 0)
+    assert page.evaluate("[document.documentElement.scrollWidth, scrollX]") == [390, 0]
 
 
 def test_without_figures_it_says_what_to_do_and_that_works(

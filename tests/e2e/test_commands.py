@@ -107,7 +107,12 @@ def test_another_provider_is_tried_with_a_model_that_it_lists(project: Path) -> 
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("RELAY_CLIENT_KEY", "short"), ("UPSTREAM_BASE_URL", "foo"), ("PROVIDER_DIALECT", "azure")],
+    [
+        ("RELAY_CLIENT_KEY", "short"),
+        ("UPSTREAM_BASE_URL", "foo"),
+        ("PROVIDER_DIALECT", "azure"),
+        ("SIMULATOR_TOKENS_PER_SECOND", "fast"),
+    ],
 )
 def test_a_setting_that_cannot_work_is_one_sentence_and_no_traceback(
     project: Path, variable: str, value: str

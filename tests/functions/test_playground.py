@@ -73,3 +73,7 @@ def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     error = json.loads(answer["body"])["error"]
     assert (answer["statusCode"], error["code"]) == (404, "unknown_route")
     assert set(error) == {"message", "type", "param", "code"}
+
+
+def test_it_contains_no_key() -> None:
+    assert re.findall(r"\b(?:sk|ak)[-_][\w-]{8,}", BODY) == []

@@ -44,6 +44,20 @@ def test_the_authorizer_s_memory_may_be_set_and_is_else_the_template_s() -> None
         Settings.from_env({"AUTHORIZER_TTL_SECONDS": "soon"})
 
 
+@pytest.mark.parametrize(("text", "pace"), [("", 60), ("5", 5), ("0", 0)])
+def test_make_run_writes_streams_at_a_pace_and_other_stacks_at_once(text: str, pace: int) -> None:
+    environ = {"SIMULATOR_TOKENS_PER_SECOND": text}
+    assert Settings.from_env(environ).tokens_per_second == pace
+    assert Settings().tokens_per_second == 0
+
+
+@pytest.mark.parametrize("text", ["fast", "-1", "0.5"])
+def test_a_pace_that_is_none_is_refused_with_an_example(text: str) -> None:
+    says = f"SIMULATOR_TOKENS_PER_SECOND={text} is not a whole number, like 60"
+    with pytest.raises(ValueError, match=says):
+        Settings.from_env({"SIMULATOR_TOKENS_PER_SECOND": text})
+
+
 def test_a_list_of_providers_is_reported_by_its_names_and_loses_the_secrets_of_an_account() -> None:
     listed = [{"name": "dead", "base_url": "http://a"}, {"name": "live", "base_url": "http://b"}]
     secret = {"secret_arn": "arn:aws:secretsmanager:us-east-1:111122223333:secret:live"}

@@ -4,12 +4,27 @@ import { Mistake, readKey } from "./form.js";
 import { listModels } from "./models.js";
 
 const STORED = "llm-relay client key"; // in sessionStorage: for this tab, until it is closed
+const LOOPBACK = ["127.0.0.1", "localhost"];
+const KEPT = "Kept in this tab only";
 let listing = null;
+let localKey = "";
 
-/** Takes back the key that this tab had before it was reloaded. */
-export function recallKey() {
+/** Takes back the key that this tab had before it was reloaded, or that of the local stack. */
+export async function recallKey() {
   $("key").value = sessionStorage.getItem(STORED) ?? "";
+  if (!$("key").value) localKey = await readLocalKey();
+  $("key").value ||= localKey; // unless one was typed meanwhile
   return tryKey();
+}
+
+/** The client key of `make run`, which only this machine may read; elsewhere there is none. */
+async function readLocalKey() {
+  if (!LOOPBACK.includes(location.hostname)) return "";
+  try {
+    return (await (await fetch("/_local/client-key")).json()).client_key ?? "";
+  } catch {
+    return "";
+  }
 }
 
 /** Keeps the key that was given for this tab, and lists the models that it may see. */
@@ -20,11 +35,11 @@ export async function tryKey() {
   listing?.abort();
   listing = new AbortController();
   const { signal } = listing;
-  say(given ? "Asking for the models …" : "Kept in this tab only; deleted when you close it.");
+  say(given ? "Asking for the models …" : `${KEPT}; deleted when you close it.`);
   if (!given) return;
   try {
     const count = await listModels(readKey(), signal);
-    say(`Accepted, ${count} models. Kept in this tab only.`, "good");
+    say(`Accepted, ${count} models. ${given === localKey ? "Filled in by make run" : KEPT}.`, "good");
   } catch (error) {
     if (!signal.aborted) complain(error);
   }

@@ -3,6 +3,7 @@
 import { clock } from "./units.js";
 
 const HEIGHT = 150, LEFT = 46, BOTTOM = 18, TOP = 8;
+const CHARACTER_PIXELS = 6.5; // of a label, at most on average
 
 export function element(name, attributes = {}, ...children) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -87,13 +88,19 @@ export function lines(width, span, series, write, says) {
   return drawing(width, says, parts);
 }
 
+/** A label, shortened to the room beside its value. */
+function fitted(label, text, width) {
+  const most = Math.max(8, Math.floor(width / CHARACTER_PIXELS) - text.length - 2);
+  return label.length > most ? `${label.slice(0, most - 1)}…` : label;
+}
+
 /** A horizontal bar for each row. */
 export function split(width, rows, says) {
   const most = Math.max(...rows.map((row) => row.value)) || 1;
   const parts = rows.flatMap(({ label, value, text }, index) => {
     const y = index * 34;
     return [
-      element("text", { x: 0, y: y + 11 }, label),
+      element("text", { x: 0, y: y + 11 }, fitted(label, text, width)),
       element("text", { x: width, y: y + 11, "text-anchor": "end" }, text),
       element("rect", { class: "a", x: 0, y: y + 16, width: Math.max(2, (value / most) * width), height: 9, rx: 3 }),
     ];

@@ -1,5 +1,6 @@
 """One prompt with its answer and price, which each endpoint formats."""
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,6 +11,7 @@ from local.provider_simulator.switches import Switches
 from local.provider_simulator.wire import Json, Step
 
 CREATED = 1795000000
+WORDS = re.compile(r"\s*\S+(?:\s+\Z)?|\s+\Z")  # each with the space before it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,9 @@ class Completion(ABC):
         return f"{prefix}_sim{self.number:06d}{index}"
 
     def split(self, text: str) -> list[str]:
-        """Split a text into the chunks of a stream: non-empty, of nearly the same length."""
+        """Split a text into the chunks of a stream: words, or parts of nearly the same length."""
+        if self.switches["chunks"] == "words":
+            return WORDS.findall(text)
         count = max(1, min(self.switches.number("chunks"), len(text)))
         bounds = [i * len(text) // count for i in range(count + 1)]
         return [text[a:b] for a, b in pairwise(bounds) if a < b]
