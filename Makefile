@@ -8,7 +8,7 @@ PIN := $(BIN)/uv pip compile -q --universal --upgrade --generate-hashes --no-hea
 BILL := .venv/audit/bin/python -W ignore -m cyclonedx_py requirements --output-reproducible --pyproject pyproject.toml
 SBOM ?= sbom
 .DEFAULT_GOAL := help
-.PHONY: help run demo test soak mutants browser screenshot vectors openapi invoke start-api sam-backends check reference prose docs audit sbom security fuzz bench clients format lock clean
+.PHONY: help run demo test soak mutants browser screenshot recording vectors openapi invoke start-api sam-backends check reference prose docs audit sbom security fuzz bench clients format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -45,6 +45,10 @@ browser: .venv/dev ## Run the tests of the playground in a Chromium
 
 screenshot: .venv/dev ## Take the screenshot of the playground for the README
 	$(BIN)/python -m tests.browser.screenshot docs/playground.png
+
+recording: .venv/run .venv/recording ## Record `make run` and a streamed answer for the README
+	$(BIN)/python .ci/record.py .venv/recording/demo.cast
+	.venv/recording/bin/termtosvg render .venv/recording/demo.cast docs/demo.svg -t window_frame -m 120 -M 3000
 
 vectors: .venv/run ## Copy the test vectors of events/ into the playground
 	$(BIN)/python -m local.vectors > functions/playground/page/vectors.js
@@ -113,7 +117,7 @@ lock: .venv/uv ## Resolve and pin every dependency
 	$(PIN) --python-version 3.11 requirements/run.in -c layers/dependencies/requirements.txt -o requirements/run.txt
 	$(PIN) --python-version 3.11 requirements/dev.in -c requirements/run.txt -o requirements/dev.txt
 	$(PIN) --python-version 3.13 requirements/sam.in -o requirements/sam.txt
-	for tool in aws audit checkov docs fuzz; do $(PIN) --python-version 3.11 requirements/$$tool.in -o requirements/$$tool.txt || exit 1; done
+	for tool in aws audit checkov docs fuzz recording; do $(PIN) --python-version 3.11 requirements/$$tool.in -o requirements/$$tool.txt || exit 1; done
 	for peer in runtime guide openai; do $(PIN) --python-version 3.13 requirements/bench/$$peer.in -c requirements/run.txt -o requirements/bench/$$peer.txt || exit 1; done
 	for peer in litellm proxy; do $(PIN) --python-version 3.13 --override requirements/bench/overrides.txt requirements/bench/$$peer.in -o requirements/bench/$$peer.txt || exit 1; done
 
@@ -133,7 +137,7 @@ clean: ## Remove all environments, builds and logs
 	@touch $@
 
 # Tools whose pins fit no other list: an environment for each.
-.venv/aws .venv/audit .venv/checkov .venv/docs: .venv/%: requirements/%.txt .venv/uv
+.venv/aws .venv/audit .venv/checkov .venv/docs .venv/recording: .venv/%: requirements/%.txt .venv/uv
 	@$(BIN)/uv venv -q --clear --python $(BIN)/python $@
 	@$(BIN)/uv pip install -q --compile-bytecode --python $@/bin/python --require-hashes -r $<
 	@touch $@

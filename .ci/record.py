@@ -1,6 +1,7 @@
 """Records the README's quickstart as an asciinema cast: `make run`, then its Python block.
 
-Takes the path of the cast. Only waits are changed: they are cut to MAX_WAIT_SECONDS.
+Takes the path of the cast. Only two things are changed: waits are cut to MAX_WAIT_SECONDS, and
+the project's folder is called ~/llm-relay.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 COLUMNS, ROWS = 110, 32
-KEYSTROKE_SECONDS, PAUSE_SECONDS, MAX_WAIT_SECONDS = 0.02, 2.5, 0.8
+LINE_SECONDS, PAUSE_SECONDS, MAX_WAIT_SECONDS = 0.3, 2.5, 0.8
 PROMPT = "\x1b[32m$\x1b[0m "
 BLOCK = re.compile(r"```sh\n(\.venv/bin/python - <<'EOF'\n.*?)```", re.DOTALL)
 ENVIRONMENT = {"TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": str(ROWS)}
@@ -34,10 +35,10 @@ class Cast:
         self._lines.append([round(self._seconds, 3), "o", text])
 
     def type(self, command: str) -> None:
-        """Add a command as if it were typed."""
+        """Add a command, line by line."""
         self.add(PROMPT, PAUSE_SECONDS / 2)
-        for character in command:
-            self.add(character.replace("\n", "\r\n"), KEYSTROKE_SECONDS)
+        for line in command.splitlines():
+            self.add(f"{line}\r\n", LINE_SECONDS)
 
     def follow(self, terminal: int, until: str) -> None:
         """Add what a terminal prints, until it has printed a text or is closed."""
@@ -48,7 +49,7 @@ class Cast:
             except OSError:  # closed by the last process
                 break
             now = time.monotonic()
-            self.add(text, min(now - last, MAX_WAIT_SECONDS))
+            self.add(text.replace(str(ROOT), "~/llm-relay"), min(now - last, MAX_WAIT_SECONDS))
             shown, last = shown + text, now
         self.add("", PAUSE_SECONDS)
 
@@ -69,7 +70,7 @@ def start(command: str) -> tuple[int, int]:
 def main(path: str) -> None:
     """Record the quickstart."""
     cast = Cast()
-    cast.type("make run\n")
+    cast.type("make run")
     stack, stack_terminal = start("make run")
     cast.follow(stack_terminal, "Ctrl-C ends it")
     (block,) = BLOCK.findall((ROOT / "README.md").read_text())

@@ -73,6 +73,13 @@ def test_every_page_can_be_found_from_the_readme() -> None:
     assert set(TEXTS) - found == set()
 
 
+def test_the_badges_of_the_readme_are_true() -> None:
+    (runtime,) = {f["Runtime"].removeprefix("python") for f in TEMPLATE.functions.values()}
+    assert f"/badge/Lambda-Python_{runtime}-" in TEXTS["README.md"]
+    assert "/badge/license-MIT-" in TEXTS["README.md"]
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License")
+
+
 def test_the_readme_is_short_enough_to_be_read() -> None:
     assert len(TEXTS["README.md"].splitlines()) <= 165
 
