@@ -153,6 +153,7 @@ def test_an_unknown_dialect_names_the_known_ones() -> None:
     [
         ("https://api.abliteration.ai/v1", ABLITERATION),
         ("https://api.abliteration.ai", ABLITERATION),
+        ("https://API.abliteration.ai:443/v1", ABLITERATION),
         ("https://api.abliteration.ai.example/v1", OPENAI),
         ("https://api.openai.com/v1", OPENAI),
         ("http://localhost:11434/v1", OPENAI),

@@ -20,7 +20,7 @@ _TEXT_FIELDS = {  # what each must match, and the same in words
         f"a URL such as https://api.example.com/v1, and {NO_CREDENTIALS}",
     ),
     "secret_arn": (r"arn:aws[a-z-]*:secretsmanager:.+", "the ARN of a secret, or be left out"),
-    "dialect": ("|".join(DIALECTS), f"one of {', '.join(DIALECTS)}"),
+    "dialect": ("|".join(("auto", *DIALECTS)), f"one of auto, {', '.join(DIALECTS)}"),
 }
 
 

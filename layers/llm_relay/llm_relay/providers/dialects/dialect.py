@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,7 @@ DEFAULT_MODELS = {"abliteration": "abliterated-model"}  # for a test call
 def dialect_named(name: str, base_url: str) -> Dialect:
     """Return a dialect, `auto` meaning that of the host; ValueError for an unknown name."""
     if name == "auto":
-        return ABLITERATION if "://api.abliteration.ai/" in f"{base_url}/" else OPENAI
+        name = "abliteration" if urlsplit(base_url).hostname == "api.abliteration.ai" else "openai"
     if name not in DIALECTS:
         raise ValueError(f"PROVIDER_DIALECT is {name!r}; use auto, {', '.join(DIALECTS)}")
     return DIALECTS[name]
