@@ -63,7 +63,8 @@ def start(command: str) -> tuple[int, int]:
     process_id, terminal = pty.fork()
     if process_id == 0:
         os.chdir(ROOT)
-        os.execvpe("bash", ["bash", "-c", command], os.environ | ENVIRONMENT)  # noqa: S606, S607
+        outer = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+        os.execvpe("bash", ["bash", "-c", command], outer | ENVIRONMENT)  # noqa: S606, S607
     return process_id, terminal
 
 
