@@ -26,7 +26,7 @@ LOCAL_FIXES = {  # in order: later patterns are parts of earlier ones
     re.escape(IN_LIST): "in the list, then: PROVIDERS='[...]' make run, and the rest as before",
     re.escape(SET_KEY): "restart with ABLIT_KEY=ak_... make run, and the rest as before",
     r"The stack's output ShowClientKey prints": "'make run' prints",
-    r" \(in a VPC that takes a NAT gateway\)": "",
+    r" \(in a VPC that requires a NAT gateway\)": "",
     r"sam logs --name \w+": "tail .relay-local.log",
     r"sam deploy\b(?! --)": "make run",
     r"relay (?=keys|provider-key)": "relay --local ",

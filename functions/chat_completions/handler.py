@@ -12,7 +12,7 @@ register_hooks(warm_up=provider_router)
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
-    """Relay one chat completion, streamed or complete."""
+    """Relay one chat completion, streamed or buffered."""
     seconds = context.get_remaining_time_in_millis() / 1000
     answer = relay_request(ChatCompletions(), parse_event(event), seconds)
     return lambda_result(answer, proxy_result)

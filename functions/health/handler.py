@@ -1,4 +1,4 @@
-"""GET /health."""
+"""GET /health: reports that the endpoint is up."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""GET /openapi.json."""
+"""GET /openapi.json: serves the API description."""
 
 from pathlib import Path
 from typing import Any

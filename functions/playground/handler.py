@@ -1,4 +1,4 @@
-"""GET /."""
+"""GET /: serves the playground page."""
 
 import json
 import os

@@ -13,7 +13,7 @@ register_hooks(warm_up=provider_router)
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
-    """Relay one response, streamed or complete, or accept it as a background response."""
+    """Relay one response, streamed or buffered, or accept it as a background response."""
     seconds = context.get_remaining_time_in_millis() / 1000
     answer = relay_request(Responses(), parse_event(event), seconds, BackgroundAwareRelay)
     return lambda_result(answer, proxy_result)

@@ -173,4 +173,4 @@ def test_a_row_of_a_batch_is_refused_for_the_same_reasons(name: str) -> None:
 
 def test_a_field_named_twice_is_reported(ask: Callable[..., Answered]) -> None:
     answer = ask('{"model": "cheap", "model": "dear", "messages": []}')
-    assert "names a field twice" in answer.error["message"]
+    assert "an object with a duplicate key" in answer.error["message"]

@@ -62,7 +62,7 @@ def client_of(request: ApiRequest) -> Client:
 
 
 def handle_request(request: ApiRequest, work: Callable[[CallRecord], HttpAnswer]) -> HttpAnswer:
-    """Return the answer of `work`, which finishes the call's record, or of any failure."""
+    """Return the answer of `work`, which finishes the record; turn failures into error answers."""
     call = CallRecord(route=request.route, request_id=request.request_id, client=request.api_key_id)
     try:
         return work(call)

@@ -40,7 +40,7 @@ REPLY_RESERVE_SECONDS = 2.0
 # For a model list that only checks limits or adds a cost: without it, the call goes on.
 LISTING_TIMEOUT_SECONDS = 3.0
 # Timeout, and pause before the next try, for prices that a budget needs: the first call of an
-# environment fetches the provider's key in that time. With several providers, others stand by.
+# environment fetches the provider's key in that time. Shorter if another provider can be called.
 _PRICES_SECONDS = (20.0, 2.0)
 _FAILOVER_PRICES_SECONDS = (5.0, 15.0)
 _EVENT_STREAM = "text/event-stream"
@@ -181,7 +181,7 @@ class Relay:
 def relay_request(
     endpoint: Endpoint, request: ApiRequest, seconds: float, relay_class: type[Relay] = Relay
 ) -> HttpAnswer:
-    """Answer a request within that many seconds, whatever happens."""
+    """Answer a request within that many seconds; failures become error answers."""
     deadline = Deadline.after(seconds - REPLY_RESERVE_SECONDS)
 
     def first_answer(call: CallRecord) -> HttpAnswer:

@@ -51,7 +51,7 @@ def _usage_of(client: Client) -> Document:
 
     if not client.id:
         raise ClientNotFound(
-            "Usage is recorded for keys made with `relay keys create` only, and yours is another. "
+            "Usage is recorded only for keys created with `relay keys create`; yours was not. "
             "Ask the operator of this endpoint for such a key."
         )
     try:

@@ -1,4 +1,4 @@
-"""SnapStart: what is prepared before the snapshot, and reset in each restored copy.
+"""Prepares a function before its SnapStart snapshot, and resets each restored copy.
 
 The snapshot holds what every first call would do, up to the point where it needs a secret. It holds
 no secret and no connection, so none has to be dropped.

@@ -15,7 +15,7 @@ _MAX_USD_PER_TOKEN = 1_000_000  # a higher price is a mistake, and its cost coul
 # A token covers about 784 pixels, so this is an image of 1,770 by 1,770; the real size is unknown
 # here. The cost of a larger one is charged when the provider reports it.
 IMAGE_TOKENS = 4_000
-_TEMPLATE_TOKENS = 256  # what the provider adds around the messages
+_TEMPLATE_TOKENS = 256  # of the chat template around the messages
 _MAX_CONTEXT = 2_000_000  # of any model, where the provider lists none
 
 _TEXTS = {"text", "input_text", "output_text", "refusal", "reasoning_text", "summary_text"}

@@ -87,7 +87,7 @@ class Ledger:
         used = usage_update(reservation, cost_nanos, usage, model, time.time())
         try:
             settle_reservation(self._table, reservation, cost_nanos, used)
-        except Exception as error:  # noqa: BLE001 - the answer is paid for, and must go out
+        except Exception as error:  # noqa: BLE001 - the answer was billed and must be returned
             _log_failure("a cost could not be charged", error, reservation, cost_nanos=cost_nanos)
 
     def release(self, reservation: Reservation) -> None:

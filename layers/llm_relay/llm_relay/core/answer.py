@@ -33,7 +33,7 @@ def safe_header_value(text: str) -> str:
 
 
 def json_answer(status: int, document: Any, headers: Mapping[str, str]) -> HttpAnswer:
-    """Return a whole JSON answer."""
+    """Return a buffered JSON answer."""
     headers = {"content-type": "application/json", **headers}
     return HttpAnswer(status=status, headers=headers, body=[compact(document)])
 

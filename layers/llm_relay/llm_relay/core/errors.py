@@ -154,11 +154,11 @@ class AnswerTooLarge(RelayError, status=409, code="answer_too_large_to_replay", 
 
 
 class AnswerIncomplete(RelayError, status=409, code="answer_incomplete", retry=False):
-    """The caller of the first call under an Idempotency-Key left before the answer's end."""
+    """The caller of the first call under an Idempotency-Key disconnected before its end."""
 
 
 class IdempotencyUnavailable(RelayError, status=503, code="idempotency_unavailable"):
-    """DynamoDB cannot be asked whether the request came before; nothing was sent."""
+    """The Idempotency-Key cannot be looked up in DynamoDB; nothing was sent."""
 
 
 class ModelUnpriced(RelayError, status=402, code="model_unpriced", retry=False):
@@ -176,7 +176,7 @@ class BudgetExceeded(
 
 
 class LedgerUnavailable(RelayError, status=503, code="budget_unavailable"):
-    """DynamoDB cannot be asked for the client's budget; nothing was sent."""
+    """The client's budget cannot be read from DynamoDB; nothing was sent."""
 
 
 class ClientNotFound(RelayError, status=404, code="no_client"):

@@ -10,8 +10,8 @@ MAX_DEPTH = 100  # more than any schema or conversation needs, far below Python'
 _CONTAINERS = (dict, list)
 _WHITESPACE = " \t\n\r"
 _MAX_DIGITS = 308  # of a double, the only numbers that every JSON parser supports
-_TOO_DEEP = f"is nested more than {MAX_DEPTH} deep: make it flatter"
-_TOO_LARGE = "holds a number too large for a computer, such as 1e999: leave it out"
+_TOO_DEEP = f"is nested more than {MAX_DEPTH} levels deep: flatten it"
+_TOO_LARGE = "contains a number beyond a 64-bit float, such as 1e999: remove it"
 
 
 class UnsafeJsonError(ValueError):
@@ -68,7 +68,7 @@ def _check_depth(document: Any) -> None:
 def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise UnsafeJsonError("names a field twice in one object: name it once")
+        raise UnsafeJsonError("contains an object with a duplicate key: remove one of them")
     return members
 
 

@@ -20,7 +20,7 @@ class Usage:
 
 
 def usage_of(document: Mapping[str, Any]) -> Usage:
-    """Read the usage of a whole answer, or of the stream's event that carries it."""
+    """Read the usage of a buffered answer, or of the stream's event that carries it."""
     usage = document.get("usage")
     counts: Mapping[str, Any] = usage if isinstance(usage, dict) else {}
     details = counts.get("prompt_tokens_details") or counts.get("input_tokens_details")

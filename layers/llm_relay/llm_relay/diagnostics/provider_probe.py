@@ -110,7 +110,7 @@ def small_chat_body(model: str, *, stream: bool) -> Document:
 
 
 def _list_models(transport: HttpTransport, keys: list[str], deadline: Deadline) -> ProbeResult:
-    """Return the first answer to a key that is accepted, or else the last one."""
+    """Return the first answer that is not 401, trying each key; else the last answer."""
     request = HttpRequest(method="GET", path="/models")
     for key in keys:
         result = _send(transport, request, key, deadline.within(_LISTING_TIMEOUT_SECONDS))

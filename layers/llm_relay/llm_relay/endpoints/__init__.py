@@ -1,1 +1,1 @@
-"""The provider's endpoints."""
+"""The OpenAI endpoints that the relay serves."""

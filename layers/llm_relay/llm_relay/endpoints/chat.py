@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llm_relay.streaming.normalizer import StreamNormalizer
 
 _BASICS = {
-    "model": rules.text("GET /v1/models lists what there is."),
+    "model": rules.text("GET /v1/models lists the available models."),
     "messages": rules.rule(
         lambda value: isinstance(value, list) and value,
         'must be a non-empty list of objects such as {"role": "user", "content": "Hello"}.',
@@ -49,7 +49,7 @@ class ChatCompletions:
     path = "/chat/completions"
 
     def check_basics(self, body: Document) -> None:
-        """Check what billing and streaming read; BadRequest for a body without it."""
+        """Check the fields that billing and streaming depend on; BadRequest names the field."""
         rules.check(body, _BASICS)
 
     def check_details(self, body: Document, dialect: Dialect) -> None:

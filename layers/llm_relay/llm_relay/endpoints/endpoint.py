@@ -17,10 +17,10 @@ class Endpoint(Protocol):
     path: str
 
     def check_basics(self, body: Document) -> None:
-        """Check what billing and streaming read; BadRequest for a body without it."""
+        """Check the fields that billing and streaming depend on; BadRequest names the field."""
 
     def check_details(self, body: Document, dialect: Dialect) -> None:
-        """Check a body as far as the dialect's provider does not; BadRequest says what is wrong."""
+        """Check fields that the dialect's provider does not check; BadRequest names the field."""
 
     def translate(self, translation: Translation) -> None:
         """Translate the request into the provider's dialect."""

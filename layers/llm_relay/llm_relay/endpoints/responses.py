@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _INPUTS = ("input", "instructions", "prompt", "previous_response_id", "conversation")
 _BASICS = {
-    "model": rules.text("GET /v1/models lists what there is."),
+    "model": rules.text("GET /v1/models lists the available models."),
     "input": rules.rule(
         lambda value: isinstance(value, str | list | None),
         'must be a string, or a list of items such as {"role": "user", "content": "Hello"}.',
@@ -34,7 +34,7 @@ _CALL = {
     "name": rules.text(),
     "arguments": rules.string("Send them as JSON text, not as an object."),
 }
-_CALL_OUTPUT = {"call_id": rules.text("Send that of the call which this answers.")}
+_CALL_OUTPUT = {"call_id": rules.text("Send the call_id of the function call it answers.")}
 _ITEM = {"type": rules.optional(rules.text("Send 'message', or leave it out."))}
 
 
@@ -44,7 +44,7 @@ class Responses:
     path = "/responses"
 
     def check_basics(self, body: Document) -> None:
-        """Check what billing and streaming read; BadRequest for a body without it."""
+        """Check the fields that billing and streaming depend on; BadRequest names the field."""
         rules.check(body, _BASICS)
         if not any(body.get(name) for name in _INPUTS):
             refuse("input", "is missing. Send a string or a list of items.")

@@ -29,7 +29,7 @@ class BackgroundAwareRelay(Relay):
 
     def answer(self, text: bytes) -> HttpAnswer:
         """Return the provider's answer or a queued response; else a RelayError."""
-        # Without the word the request need not be parsed twice.
+        # Parse the body here only if it may contain the field: Relay.answer parses it again.
         body = body_object(text) if b'"background"' in text else {}
         rules.check(body, {"background": rules.OPTIONAL_BOOLEAN})
         if not body.get("background"):

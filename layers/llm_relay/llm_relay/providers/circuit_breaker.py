@@ -41,7 +41,7 @@ _CREATION_LOCK = threading.Lock()  # boto3 cannot create clients in several thre
 
 
 class _UndecidedError(Exception):
-    """Carries an answer whose stream has no event so far, which counts neither way."""
+    """Carries a stream without an event so far: neither a success nor a failure yet."""
 
 
 class _Config(powertools.CircuitBreakerConfig):
@@ -85,7 +85,7 @@ def is_closed(name: str) -> bool:
 
 
 def _classified(work: Callable[[], T]) -> T | errors.ProviderRefused:
-    """Return what shows that the provider works; raise what shows otherwise, or nothing."""
+    """Return an outcome that counts as success; raise one that counts as failure or neither."""
     try:
         answer = work()
     except errors.ProviderRefused as refusal:

@@ -1,4 +1,4 @@
-"""Calls a provider for a complete answer, one that is no stream."""
+"""Calls a provider for a buffered (not streamed) answer."""
 
 from __future__ import annotations
 

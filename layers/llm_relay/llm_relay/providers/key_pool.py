@@ -73,7 +73,7 @@ class KeyPool:
         self._retired_at.pop(key, None)
 
     def refresh(self) -> list[str]:
-        """Return new keys in the secret; none if it was read without success a moment ago."""
+        """Read the secret again and return the active keys; [] soon after a read without any."""
         now = self._clock()
         if self._settings.key_for_sam_local or now - self._refreshed_at < REFRESH_SECONDS:
             return []

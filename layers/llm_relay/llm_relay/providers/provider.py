@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LISTING_SECONDS = 60.0  # maximum age of a list for a caller, or for a model that it lacks
 ENTRY_SECONDS = 600.0  # maximum age of an entry's limits and prices, which seldom change
-RETRY_SECONDS = 60.0  # after a failure, which calls do not depend on
+RETRY_SECONDS = 60.0  # pause after a failed fetch; most calls go on without the list
 
 
 class ModelCatalog:

@@ -56,7 +56,7 @@ _SERVER = "The provider failed, not your request: try again later, with growing 
 
 
 def read_refusal(reply: HttpReply, key: str, deadline: Deadline) -> RelayError:
-    """Return the error of a reply that is no success, without the provider's key."""
+    """Return the error in a reply with an error status, without the provider's key."""
     if not HTTPStatus.BAD_REQUEST <= reply.status < _FIRST_INVALID_STATUS:
         return UpstreamFailed(
             f"The provider answered with the unexpected status {reply.status}. Check the base URL."

@@ -169,7 +169,7 @@ def _relay_error(error: requests.RequestException | exceptions.HTTPError) -> Rel
     if _was_never_sent(error):
         return UpstreamUnreachable(
             "The provider cannot be reached. Check the base URL, and that the function can reach "
-            "the internet (in a VPC that takes a NAT gateway); then try again."
+            "the internet (in a VPC that requires a NAT gateway); then try again."
         )
     return UpstreamFailed(
         "The provider closed the connection before it answered. The request may have been charged, "

@@ -48,7 +48,7 @@ def short(text: str) -> str:
 
 
 def path_to(within: str, name: str) -> str:
-    """Return the path of a member, in brackets if its name is no plain word."""
+    """Return the path of a member, in brackets if its name has other than word characters."""
     if not _PLAIN_NAME.fullmatch(name):
         return f"{within}[{short(name)}]"
     return f"{within}.{name}" if within else name

@@ -55,7 +55,7 @@ def check_responses_tools(body: Fields) -> None:
 
 
 def check_tool_schemas(body: Fields) -> None:
-    """Refuse functions whose parameters are no well-formed JSON Schema."""
+    """Refuse functions whose parameters are not a well-formed JSON Schema."""
     for name in ("tools", "functions"):
         tools = body.get(name)
         for index, tool in enumerate(tools if isinstance(tools, list) else []):
@@ -75,7 +75,7 @@ def check_name(fields: Fields, path: str, advice: str = "") -> None:
     rules.check(fields, {"name": rules.text(advice)}, path)
     if not _NAME.fullmatch(fields["name"]):
         rule = "may have letters, digits, '_' and '-', at most 64 of them"
-        refuse(f"{path}.name", f"{rule}; {short(fields['name'])} is no such name.")
+        refuse(f"{path}.name", f"{rule}; {short(fields['name'])} does not.")
 
 
 def _functions(tools: Iterable[tuple[str, Fields]]) -> list[tuple[str, Fields]]:

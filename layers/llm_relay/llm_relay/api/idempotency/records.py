@@ -81,7 +81,7 @@ class _Record:
             log_internal_error(error, self._request_id)
             raise IdempotencyUnavailable(
                 "The Idempotency-Key could not be checked, and nothing was sent. Try again, or "
-                "leave the header out if paying twice is acceptable."
+                "leave the header out if being billed twice is acceptable."
             ) from None
         return None
 
@@ -96,7 +96,7 @@ class _Record:
     def _log_failure(self, write: Callable[[], None]) -> None:
         try:
             write()
-        except Exception as error:  # noqa: BLE001 - the answer is paid for and must go out
+        except Exception as error:  # noqa: BLE001 - the answer was billed and must be returned
             log_internal_error(error, self._request_id)
 
 

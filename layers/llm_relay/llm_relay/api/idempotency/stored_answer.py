@@ -27,11 +27,11 @@ _STORED_HEADERS = {
     "x-upstream-request-id",
 }
 _INCOMPLETE = (
-    "The caller left the first call with this Idempotency-Key before its answer ended. It may have "
-    "been paid for, so it is not repeated. Use a new key."
+    "The first caller with this Idempotency-Key disconnected before the answer ended. It may have "
+    "been billed, so it is not repeated. Use a new key."
 )
 _TOO_LARGE = (
-    "The first call with this Idempotency-Key was answered and paid for, but the answer is too "
+    "The first call with this Idempotency-Key was answered and billed, but the answer is too "
     "large to store. Use a new key, or request a shorter answer."
 )
 

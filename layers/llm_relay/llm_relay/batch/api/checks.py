@@ -59,6 +59,6 @@ def expiry_seconds(fields: Fields, name: str) -> int | None:
 
 
 def _refuse_surrogates(text: str, path: str) -> None:
-    # JSON can hold half of a surrogate pair, DynamoDB cannot store it.
+    # JSON can contain an unpaired surrogate, but DynamoDB cannot store one.
     if half := _SURROGATE.search(text):
-        refuse(path, f"holds half a character (\\u{ord(half[0]):04x}). Remove it.")
+        refuse(path, f"contains an unpaired surrogate (\\u{ord(half[0]):04x}). Remove it.")

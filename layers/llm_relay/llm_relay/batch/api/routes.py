@@ -1,4 +1,4 @@
-"""What the routes of files and batches share: their errors, owners, ids and pages."""
+"""Shared code of the file and batch routes: errors, owners, ids and pagination."""
 
 from __future__ import annotations
 

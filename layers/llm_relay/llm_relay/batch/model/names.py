@@ -1,4 +1,4 @@
-"""Ids and S3 keys of a batch; they follow from other ids, so that every step can be repeated."""
+"""Ids and S3 keys of a batch; deterministic, so that every step can be repeated."""
 
 from __future__ import annotations
 

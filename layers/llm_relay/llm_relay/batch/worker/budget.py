@@ -143,5 +143,5 @@ def _ledger_errors() -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - any failure of DynamoDB may be temporary
         log_internal_error(error, "budget")
         raise LedgerUnavailable(
-            "The client's budget could not be read, so nothing was asked."
+            "The client's budget could not be read, so nothing was sent."
         ) from None

@@ -1,4 +1,4 @@
-"""What earlier workers of a chunk have left: written results and unsettled reservations."""
+"""Reads earlier workers' results of a chunk, and settles their unsettled reservations."""
 
 from __future__ import annotations
 

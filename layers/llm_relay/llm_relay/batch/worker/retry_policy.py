@@ -22,15 +22,15 @@ from llm_relay.core.http_status import is_retryable
 from llm_relay.providers.rate_limit.headers import retry_after_seconds
 
 MAX_ROW_ATTEMPTS = 5
-# Consecutive failures of different rows that mean that the provider is down,
+# Consecutive failures of different rows after which the provider counts as down.
 DOWN_AFTER = 20
-# and that are more than chance at any concurrency.
+# Consecutive failures of different rows after which concurrency is reduced.
 TREND_AFTER = 3
 # Step Functions waits out a longer Retry-After, which costs nothing there.
 MAX_PAUSE_SECONDS = 5.0
-# Silent invocations after which a row that alone fails is given up,
+# Silent invocations after which a row that keeps failing is given up.
 ROW_SILENT_ATTEMPTS = 3
-# and after which all rows are.
+# Silent invocations after which all rows are given up.
 MAX_SILENT_ATTEMPTS = 20
 
 _FIRST_BACKOFF_SECONDS = 0.5
@@ -69,7 +69,7 @@ class RetryPolicy:
         self._silent_attempts = silent_attempts
         self._successes = 0
         self._consecutive_failures = 0
-        self.provider_responded = False  # with an answer, or with a final error_result
+        self.provider_responded = False  # with an answer or a final error
         self.last_failure: RelayError | None = None
 
     def on_success(self) -> None:

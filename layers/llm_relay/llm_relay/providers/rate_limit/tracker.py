@@ -69,7 +69,7 @@ class RateLimitWindow:
             return max(0.0, self._remaining - spared), seconds
 
     def _roll_over(self) -> float:
-        """Start a full window if one is over that was used, else know nothing; return the time."""
+        """Start the next window if this one is over (unknown if it was unused); return the time."""
         now = self._clock()
         if self._remaining is not None and now >= self._ends_at:
             self._remaining = self._limit if self._sent > self._sent_before else None
