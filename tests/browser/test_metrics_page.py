@@ -41,7 +41,7 @@ def sum_of(page: Page, title: str, label: str) -> Any:
 
 
 @pytest.mark.usefixtures("asked")
-def test_what_was_measured_is_drawn_and_described_and_grows_by_itself(
+def test_measurements_are_drawn_and_described_and_update_by_themselves(
     visit: Callable[..., Playground], stack: Stack
 ) -> None:
     page = visit(PATH).page
@@ -59,7 +59,9 @@ def test_what_was_measured_is_drawn_and_described_and_grows_by_itself(
 
 
 @pytest.mark.parametrize("count", [1, 5])
-def test_no_half_of_a_request_is_written(visit: Callable[..., Playground], count: int) -> None:
+def test_request_counts_have_no_fractional_ticks(
+    visit: Callable[..., Playground], count: int
+) -> None:
     whole = {"count": count, "sum": count}
     requests = {"unit": "Count", "steps": [{"at": 990, "sum": count}], "whole": whole, "by": {}}
     figures = {"now": 1000, "step_seconds": 10, "routes": [], "metrics": {"Requests": requests}}
@@ -84,7 +86,7 @@ def test_axe_finds_nothing_and_nothing_is_cut_off(
     assert shown.page.evaluate(wide) == 0
 
 
-def test_without_figures_it_says_what_to_do_and_that_works(
+def test_without_data_the_page_says_what_to_do_and_that_works(
     visit: Callable[..., Playground], stack: Stack
 ) -> None:
     def nothing(route: Route) -> None:
@@ -99,7 +101,7 @@ def test_without_figures_it_says_what_to_do_and_that_works(
     assert json.loads(done.stdout)["choices"][0]["message"]["content"]
 
 
-def test_a_stack_that_is_gone_is_reported_with_the_way_back(
+def test_a_stopped_stack_is_reported_with_how_to_restart_it(
     visit: Callable[..., Playground],
 ) -> None:
     page = visit(PATH).page

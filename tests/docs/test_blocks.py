@@ -29,14 +29,14 @@ def tried(block: Block) -> bool:
 # A page is a dozen programs that each start from nothing, on a machine that does other things too.
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_blocks_of_a_page_do_what_they_say(page: Path, shop: Workshop) -> None:
+def test_the_code_blocks_of_a_page_do_what_they_claim(page: Path, shop: Workshop) -> None:
     reader = shop.for_a_reader_of(str(page.relative_to(ROOT)).replace("/", "-"))
     complaints = [reader.complaint(block) for block in blocks_of(page) if tried(block)]
     if message := "\n\n".join(filter(None, complaints)):
         pytest.fail(message, pytrace=False)
 
 
-def test_no_block_is_of_an_untested_language() -> None:
+def test_every_block_is_in_a_tested_language() -> None:
     blocks = [block for page in pages() for block in blocks_of(page)]
     known = {*RUNNERS, *READERS, *NOT_TRIED_HERE}
     assert [str(block) for block in blocks if block.language not in known] == []

@@ -42,7 +42,7 @@ def test_a_broken_block_is_found(page: str, shop: Workshop, tmp_path: Path) -> N
     assert shop.complaint(block).startswith("page.md:1 ")
 
 
-def test_a_block_that_does_what_it_says_is_left_alone(shop: Workshop, tmp_path: Path) -> None:
+def test_a_correct_block_passes(shop: Workshop, tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     path.write_text("```sh\necho one-$RANDOM\n```\n\nIt prints\n\n```text\none-…\n```")
     (block,) = blocks_of(path, tmp_path)

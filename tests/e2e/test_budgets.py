@@ -181,7 +181,7 @@ def worst(body: dict[str, Any]) -> int:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_of_two_hundred_calls_at_once_a_budget_for_fifty_pays_fifty(
+def test_a_budget_for_fifty_allows_fifty_of_two_hundred_concurrent_calls(
     stack: Stack, paid: PayingProvider, streamed: bool
 ) -> None:
     most = worst(question("answers", TYPICAL_NANOS, stream=streamed))
@@ -197,7 +197,7 @@ def test_of_two_hundred_calls_at_once_a_budget_for_fifty_pays_fifty(
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_random_calls_at_once_leave_the_sum_of_their_costs_and_stay_within_the_budget(
+def test_random_concurrent_calls_are_charged_exactly_and_stay_within_the_budget(
     stack: Stack, paid: PayingProvider, seed: int
 ) -> None:
     chance = random.Random(seed)  # noqa: S311 - the same each time
@@ -229,7 +229,7 @@ def due(body: dict[str, Any], status: int) -> int:
     return worst(body) if is_unknown else expected_nanos(body, worst(body))
 
 
-def test_what_a_killed_function_held_comes_back_once_it_must_be_dead(
+def test_a_killed_functions_reservation_is_released_after_its_timeout(
     stack: Stack, paid: PayingProvider
 ) -> None:
     body, next_body = question(HANGS), question("answers", 1)
@@ -282,7 +282,7 @@ def is_ours(process: Path, upstream_url: str) -> bool:
     return is_mine and f"UPSTREAM_BASE_URL={upstream_url}".encode() in variables
 
 
-def test_a_client_sees_over_the_wire_what_its_calls_came_to(stack: Stack) -> None:
+def test_a_client_sees_the_cost_of_its_calls_over_http(stack: Stack) -> None:
     caller = Budgeted(stack, 10**9)
     assert caller.ask(question("answers", 120_000)).status_code == 200
     usage = requests.get(f"{stack.base_url}/v1/usage", headers=caller.headers, timeout=200)
@@ -292,7 +292,7 @@ def test_a_client_sees_over_the_wire_what_its_calls_came_to(stack: Stack) -> Non
     assert caller.key not in json.dumps(report)
 
 
-def test_the_stack_s_own_key_has_no_usage_to_show(stack: Stack) -> None:
+def test_the_stack_s_own_key_has_no_usage(stack: Stack) -> None:
     headers = {"authorization": f"Bearer {stack.client_key}"}
     answer = requests.get(f"{stack.base_url}/v1/usage", headers=headers, timeout=200)
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "no_client")

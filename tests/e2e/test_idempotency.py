@@ -77,7 +77,7 @@ def until_it_is_kept(ask: Any) -> Any:
     raise AssertionError
 
 
-def test_calls_at_once_with_one_key_all_get_the_one_answer(running: Running) -> None:
+def test_concurrent_calls_with_one_key_get_the_same_answer(running: Running) -> None:
     question = asked(f"{MODEL}@latency=0.5") | keyed()
     running.provider.calls.clear()
     with running.client(max_retries=10) as client, ThreadPoolExecutor(6) as pool:
@@ -95,7 +95,7 @@ def test_the_same_key_with_another_body_is_a_conflict(client: openai.OpenAI) -> 
     assert refused.value.code == "idempotency_key_reused"
 
 
-def test_the_answer_to_a_caller_who_hung_up_waits_for_the_repeat(
+def test_the_answer_to_a_disconnected_caller_is_stored_for_the_repeat(
     running: Running, client: openai.OpenAI
 ) -> None:
     question = asked(f"{MODEL}@chunk-delay=0.1") | keyed()
@@ -107,7 +107,7 @@ def test_the_answer_to_a_caller_who_hung_up_waits_for_the_repeat(
     assert paid_calls(running) == 1
 
 
-def test_a_killed_function_frees_its_key_when_its_time_would_have_been_up(
+def test_a_killed_functions_key_is_released_after_the_function_timeout(
     running: Running, client: openai.OpenAI
 ) -> None:
     question = asked(f"{MODEL}@latency=2") | keyed()

@@ -140,7 +140,7 @@ def observed(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[O
         yield observed
 
 
-def test_every_request_to_aws_is_understood(observed: Observed) -> None:
+def test_every_request_to_aws_is_recognized(observed: Observed) -> None:
     assert observed.recorder.strange == []
     assert {call.function for call in observed.recorder.calls} <= {*FUNCTIONS}
 

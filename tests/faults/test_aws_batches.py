@@ -136,7 +136,7 @@ def let_leases_end(world: BatchAws) -> None:
 
 @pytest.mark.parametrize("operation", ["CreateMultipartUpload", "UploadPart", "PutObject"])
 @pytest.mark.parametrize("fault", [THROTTLED, AWAY, LOST, UNHEARD])
-def test_a_long_object_is_whole_although_s3_fails_once(
+def test_a_long_object_is_complete_although_s3_fails_once(
     door: FaultyAws, batch_aws: BatchAws, operation: str, fault: str
 ) -> None:
     size = 10 if operation == "PutObject" else PART + 10
@@ -163,7 +163,7 @@ def test_an_upload_that_s3_fails_to_complete_once_is_completed(
 
 
 @pytest.mark.parametrize("operation", ["UploadPart", "CompleteMultipartUpload"])
-def test_an_upload_that_s3_refuses_leaves_nothing_and_may_be_made_again(
+def test_an_upload_that_s3_refuses_leaves_nothing_and_can_be_repeated(
     door: FaultyAws, batch_aws: BatchAws, operation: str
 ) -> None:
     door.fault = lambda name: DENIED if name == f"s3.{operation}" else None
@@ -178,7 +178,7 @@ def test_an_upload_that_s3_refuses_leaves_nothing_and_may_be_made_again(
 
 
 @pytest.mark.parametrize("seed", [SEED, -SEED])
-def test_jobs_that_come_twice_out_of_order_and_through_a_failing_aws_are_done_once(
+def test_jobs_delivered_twice_and_out_of_order_through_a_failing_aws_run_once(
     door: FaultyAws, job_world: JobWorld, seed: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     chance = random.Random(seed)  # noqa: S311 - the same each time
@@ -202,7 +202,7 @@ def test_jobs_that_come_twice_out_of_order_and_through_a_failing_aws_are_done_on
     assert [word for word in SECRETS if word in "".join(capfd.readouterr())] == []
 
 
-def test_an_answer_that_s3_will_not_take_at_first_is_put_down_and_not_asked_for_again(
+def test_an_answer_that_s3_refuses_at_first_is_stored_without_a_second_call(
     door: FaultyAws, job_world: JobWorld
 ) -> None:
     job_world.provider.scripts = [whole(200, COMPLETION)]

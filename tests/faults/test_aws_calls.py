@@ -45,7 +45,7 @@ def calls(chance: random.Random) -> list[Call]:
     return made
 
 
-def test_every_call_has_one_honest_outcome_and_the_ledger_what_was_paid(
+def test_every_call_has_one_allowed_outcome_and_the_ledger_its_exact_cost(
     callers: Callers, capfd: pytest.CaptureFixture[str]
 ) -> None:
     chance = random.Random(SEED)  # noqa: S311 - the same each time
@@ -67,7 +67,7 @@ def test_every_call_has_one_honest_outcome_and_the_ledger_what_was_paid(
     assert len(callers.door.met) > len(PASSING)
 
 
-def test_repeats_after_the_faults_pay_nothing_twice(
+def test_repeats_after_the_faults_are_not_billed_twice(
     callers: Callers, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert FIRST.ask().status == 200
@@ -89,7 +89,7 @@ def test_repeats_after_the_faults_pay_nothing_twice(
 
 
 @pytest.mark.parametrize("fault", [THROTTLED, AWAY, LOST, UNHEARD, SLOW])
-def test_a_secret_that_is_hard_to_read_costs_time_alone(callers: Callers, fault: str) -> None:
+def test_retries_of_a_secret_read_only_cost_time(callers: Callers, fault: str) -> None:
     planned = iter([fault])
     callers.door.fault = lambda operation: (
         next(planned, None) if operation.startswith("secretsmanager") else None
@@ -99,7 +99,7 @@ def test_a_secret_that_is_hard_to_read_costs_time_alone(callers: Callers, fault:
 
 
 @pytest.mark.parametrize("fault", [THROTTLED, DENIED, AWAY, LOST])
-def test_without_the_secret_nothing_is_sent_and_afterwards_all_is_well(
+def test_nothing_is_sent_while_the_secret_is_unreadable_and_calls_recover(
     callers: Callers, fault: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     callers.door.fault = lambda operation: (

@@ -62,7 +62,7 @@ DYNAMODB, ALL = ("dynamodb",), ("dynamodb", "s3")
     ("fault", "services"),
     [(LOST, DYNAMODB), (AWAY, DYNAMODB), (THROTTLED, DYNAMODB), (DENIED, DYNAMODB), (DENIED, ALL)],
 )
-def test_an_outage_is_reported_as_one_on_every_route_and_leaves_no_trace(
+def test_an_aws_outage_is_reported_on_every_route_and_stores_nothing(
     door: FaultyAws, api: BatchApi, state_machine: str, fault: str, services: tuple[str, ...]
 ) -> None:
     client = api.client()
@@ -78,7 +78,7 @@ def test_an_outage_is_reported_as_one_on_every_route_and_leaves_no_trace(
 
 
 @pytest.mark.parametrize("fault", [LOST, UNHEARD])
-def test_a_batch_whose_start_failed_is_started_by_a_repeat_and_there_once(
+def test_a_batch_whose_start_failed_is_started_once_by_a_repeat(
     door: FaultyAws, api: BatchApi, state_machine: str, fault: str
 ) -> None:
     client = api.client()
@@ -92,7 +92,7 @@ def test_a_batch_whose_start_failed_is_started_by_a_repeat_and_there_once(
     assert list(started(state_machine)) == [batch.id]
 
 
-def test_a_batch_that_is_asked_for_until_it_is_there_is_there_once(
+def test_a_batch_created_with_retries_exists_once(
     door: FaultyAws, api: BatchApi, state_machine: str
 ) -> None:
     for used in (dynamodb(), step_functions()):

@@ -25,7 +25,7 @@ STRIDES = {("responses", True): 4}  # its events are long, and four bytes of the
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.surface}-{form.streamed}")
-def test_wherever_an_answer_breaks_off_its_caller_gets_an_error(
+def test_an_answer_truncated_anywhere_is_an_error_for_its_caller(
     warm: ScriptedProvider, ask: Callable[..., Answered], form: Form
 ) -> None:
     body = recorded(form, COST_NANOS)

@@ -39,7 +39,7 @@ class Dawdler(PayingProvider):
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_deadline_at_any_moment_leaves_an_honest_answer_and_a_right_ledger(
+def test_a_deadline_at_any_moment_leaves_an_allowed_answer_and_an_exact_ledger(
     callers: Callers, environment: pytest.MonkeyPatch, streamed: bool
 ) -> None:
     chance = random.Random(SEED)  # noqa: S311 - the same each time

@@ -52,7 +52,7 @@ def test_a_handshake_that_fails_has_sent_nothing(
         upstream.send(request, "key", Deadline.after(60))
 
 
-def test_a_provider_s_headers_are_made_safe_for_the_caller_s(
+def test_a_provider_s_headers_are_sanitized_for_the_caller(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     body = json.dumps({"choices": []}).encode()
@@ -63,7 +63,7 @@ def test_a_provider_s_headers_are_made_safe_for_the_caller_s(
     assert all(value.isascii() and value.isprintable() for value in headers.values())
 
 
-def test_a_refusal_s_headers_are_made_safe_as_well(
+def test_a_refusal_s_headers_are_sanitized_too(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     provider.scripts = [
@@ -78,7 +78,7 @@ def test_a_refusal_s_headers_are_made_safe_as_well(
     assert (headers["x-upstream-request-id"], headers["x-ratelimit-a"]) == ("?", "?")
 
 
-def test_an_error_after_the_end_of_a_response_does_not_take_the_end_back(
+def test_an_error_after_the_end_of_a_response_does_not_revoke_the_end(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     events = frames(RESPONSE_STREAM, 1)

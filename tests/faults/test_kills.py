@@ -97,7 +97,7 @@ def some(moments: list[str]) -> list[int]:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_call_killed_at_any_moment_is_paid_for_or_still_set_aside(
+def test_a_call_killed_at_any_moment_is_charged_or_still_reserved(
     callers: Callers, invocations: Invocations, streamed: bool
 ) -> None:
     def call(number: int) -> Call:
@@ -136,7 +136,7 @@ def let_time_pass(callers: Callers) -> None:
         behind.put_item(TableName=callers.accounts.table, Item=item)
 
 
-def test_a_job_killed_at_any_moment_is_done_when_its_message_comes_again(
+def test_a_job_killed_at_any_moment_is_completed_on_redelivery(
     job_world: JobWorld, invocations: Invocations
 ) -> None:
     job_world.provider.scripts = [whole(200, COMPLETION)]
@@ -229,7 +229,7 @@ def test_the_last_step_of_a_batch_killed_at_any_moment_ends_it_once(
         assert {event["detail-type"] for event in news.take()} == {"batch.completed"}
 
 
-def test_a_plan_killed_at_any_moment_is_made_anew(
+def test_a_plan_killed_at_any_moment_is_made_again(
     batch_aws: BatchAws, invocations: Invocations, provider: ScriptedProvider
 ) -> None:
     def event() -> dict[str, Any]:

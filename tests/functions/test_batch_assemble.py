@@ -153,7 +153,7 @@ def test_results_become_two_files_that_are_counted_once(batch_aws: BatchAws, new
     }
 
 
-def test_of_two_results_of_a_row_the_first_counts(batch_aws: BatchAws, news: News) -> None:
+def test_the_first_of_two_results_of_a_row_counts(batch_aws: BatchAws, news: News) -> None:
     batch = planned(batch_aws, 2)
     put(batch_aws, batch, "0002-000000", result(0, by="second", cost=99), result(1))
     put(batch_aws, batch, "0001-000000", result(0))
@@ -166,7 +166,7 @@ def test_of_two_results_of_a_row_the_first_counts(batch_aws: BatchAws, news: New
     assert now_of(batch_aws, batch).cost_nanos == 20
 
 
-def test_a_file_without_a_line_is_no_file(batch_aws: BatchAws, news: News) -> None:
+def test_an_empty_result_file_is_not_created(batch_aws: BatchAws, news: News) -> None:
     batch = planned(batch_aws, 1)
     put(batch_aws, batch, "0001-000000", result(0))
     assemble(batch)
@@ -204,16 +204,14 @@ def test_rows_that_were_never_run_are_reported_with_the_reason(
     assert news.take()[0]["detail-type"] == f"batch.{status}"
 
 
-def test_a_batch_that_has_all_results_when_its_time_is_over_is_completed(
-    batch_aws: BatchAws, news: News
-) -> None:
+def test_an_expired_batch_with_all_results_is_completed(batch_aws: BatchAws, news: News) -> None:
     batch = planned(batch_aws, 1, expires_at=1)
     put(batch_aws, batch, "0001-000000", result(0))
     assemble(batch)
     assert now_of(batch_aws, batch).status == "completed"
 
 
-def test_a_batch_of_which_nothing_was_run_has_failed(batch_aws: BatchAws, news: News) -> None:
+def test_a_batch_without_any_run_row_has_failed(batch_aws: BatchAws, news: News) -> None:
     batch = planned(batch_aws, 2)
     assemble(batch)
     known = now_of(batch_aws, batch)
@@ -233,7 +231,7 @@ def test_a_batch_cancelled_before_its_rows_were_counted_has_no_files(
     assert not list(batch_aws.bucket.keys(f"{batch.results}errors"))
 
 
-def test_an_end_is_found_even_if_the_input_was_deleted(batch_aws: BatchAws, news: News) -> None:
+def test_a_batch_ends_even_if_its_input_was_deleted(batch_aws: BatchAws, news: News) -> None:
     batch = planned(batch_aws, 2)
     put(batch_aws, batch, "0001-000000", result(1))
     batch_aws.bucket.delete(batch.input_key)
@@ -288,7 +286,7 @@ def test_a_cancelled_batch_is_reported_as_cancelled_even_if_its_file_was_replace
     assert (line["custom_id"], line["error"]["code"]) == (None, "batch_cancelled")
 
 
-def test_workers_that_hold_a_chunk_are_waited_for(batch_aws: BatchAws, news: News) -> None:
+def test_assembly_waits_for_workers_that_hold_a_chunk(batch_aws: BatchAws, news: News) -> None:
     batch = planned(batch_aws, 1)
     leases = Leases(batch_aws.table)
     lease = leases.acquire(batch.id, 0)
@@ -303,7 +301,7 @@ def test_workers_that_hold_a_chunk_are_waited_for(batch_aws: BatchAws, news: New
     assert now_of(batch_aws, batch).status == "completed"
 
 
-def test_doing_it_again_changes_nothing_and_tells_nothing(batch_aws: BatchAws, news: News) -> None:
+def test_a_repeated_assembly_changes_and_publishes_nothing(batch_aws: BatchAws, news: News) -> None:
     batch = planned(batch_aws, 2)
     put(batch_aws, batch, "0001-000000", result(0))
     assemble(batch)
@@ -315,7 +313,7 @@ def test_doing_it_again_changes_nothing_and_tells_nothing(batch_aws: BatchAws, n
     assert len(news.take()) == 1
 
 
-def test_an_end_that_was_not_reported_before_a_crash_is_reported_by_the_next_try(
+def test_an_end_unpublished_before_a_crash_is_published_by_the_next_attempt(
     batch_aws: BatchAws, news: News
 ) -> None:
     batch = planned(batch_aws, 1)
@@ -327,7 +325,7 @@ def test_an_end_that_was_not_reported_before_a_crash_is_reported_by_the_next_try
     assert stored == now_of(batch_aws, batch).document()
 
 
-def test_two_at_once_come_to_the_same(batch_aws: BatchAws, news: News) -> None:
+def test_two_concurrent_assemblies_have_one_result(batch_aws: BatchAws, news: News) -> None:
     batch = planned(batch_aws, 9)
     for chunk in range(3):
         put(batch_aws, batch, "0001-000000", result(3 * chunk), result(3 * chunk + 1))
@@ -347,7 +345,9 @@ def test_two_at_once_come_to_the_same(batch_aws: BatchAws, news: News) -> None:
     assert len({event["detail"]["id"] for event in news.take()}) == 1
 
 
-def test_the_slower_of_two_leaves_what_the_faster_has_made(batch_aws: BatchAws, news: News) -> None:
+def test_the_slower_of_two_assemblies_keeps_the_result_of_the_faster(
+    batch_aws: BatchAws, news: News
+) -> None:
     batch = planned(batch_aws, 2)
     put(batch_aws, batch, "0001-000000", result(0))
     calls = s3().meta.events
@@ -367,7 +367,7 @@ def test_the_slower_of_two_leaves_what_the_faster_has_made(batch_aws: BatchAws, 
     assert len(news.take()) == 1
 
 
-def test_an_end_that_broke_off_leaves_no_file_and_is_done_again(
+def test_an_interrupted_assembly_leaves_no_file_and_is_repeated(
     batch_aws: BatchAws, news: News
 ) -> None:
     batch = planned(batch_aws, 4)
@@ -384,7 +384,7 @@ def test_an_end_that_broke_off_leaves_no_file_and_is_done_again(
     assert (known.status, known.completed) == ("completed", 2)
 
 
-def test_many_small_parts_become_few_before_they_are_put_together(
+def test_many_small_parts_are_merged_before_they_are_assembled(
     batch_aws: BatchAws,
 ) -> None:
     batch = planned(batch_aws, 9)
@@ -405,7 +405,7 @@ def test_many_small_parts_become_few_before_they_are_put_together(
     assert {line["by"] for line in lines_of(batch_aws, batch, "output")} == {"first"}
 
 
-def test_a_batch_of_too_many_parts_for_one_call_is_called_for_again(
+def test_a_batch_of_too_many_parts_takes_several_invocations(
     batch_aws: BatchAws, news: News
 ) -> None:
     batch = planned(batch_aws, 6)
@@ -418,7 +418,7 @@ def test_a_batch_of_too_many_parts_for_one_call_is_called_for_again(
     assert len(news.take()) == 1
 
 
-def test_an_execution_that_died_ends_its_batch(batch_aws: BatchAws, news: News) -> None:
+def test_a_failed_execution_ends_its_batch(batch_aws: BatchAws, news: News) -> None:
     batch = planned(batch_aws, 1)
     put(batch_aws, batch, "0001-000000", result(0))
     outcome = handler(died(batch), context())
@@ -439,7 +439,7 @@ def test_a_batch_whose_file_was_not_checked_to_its_end_fails(
     assert len(news.take()) == 1
 
 
-def test_an_execution_that_died_before_its_first_step_ends_its_batch(
+def test_an_execution_that_failed_before_its_first_step_ends_its_batch(
     batch_aws: BatchAws, news: News
 ) -> None:
     batch = batch_aws.add_batch(input_of(1))
@@ -453,7 +453,7 @@ def test_an_execution_that_died_before_its_first_step_ends_its_batch(
     assert len(news.take()) == 1
 
 
-def test_an_execution_that_died_does_not_end_the_batch_of_another(
+def test_a_failed_execution_does_not_end_the_batch_of_another(
     batch_aws: BatchAws, news: News
 ) -> None:
     batch = planned(batch_aws, 1)
@@ -461,16 +461,16 @@ def test_an_execution_that_died_does_not_end_the_batch_of_another(
     assert now_of(batch_aws, batch).status == "in_progress"
 
 
-def test_a_cancelling_execution_that_died_is_made_up_for(batch_aws: BatchAws, news: News) -> None:
+def test_a_cancellation_is_completed_after_its_execution_failed(
+    batch_aws: BatchAws, news: News
+) -> None:
     batch = planned(batch_aws, 1)
     batch_aws.store.update_batch(batch.owner, batch.id, {batch.status}, status=CANCELLING)
     handler(died(batch, f"{EXECUTION}-close", close=True), context())
     assert now_of(batch_aws, batch).status == "cancelled"
 
 
-def test_an_execution_on_the_inbox_that_died_ends_its_batch(
-    batch_aws: BatchAws, news: News
-) -> None:
+def test_a_failed_inbox_execution_ends_its_batch(batch_aws: BatchAws, news: News) -> None:
     batch_aws.bucket.put("inbox/a.jsonl", input_of(1))
     arrived = arrival("inbox/a.jsonl")
     outcome = plan({"execution": EXECUTION, "input": arrived}, None)
@@ -484,7 +484,7 @@ def test_an_execution_on_the_inbox_that_died_ends_its_batch(
     assert stored["status"] == "failed"
 
 
-def test_a_file_in_the_inbox_that_no_step_has_seen_is_reported_as_failed(
+def test_an_inbox_file_that_no_step_has_read_is_reported_as_failed(
     batch_aws: BatchAws, news: News
 ) -> None:
     arrived = arrival("inbox/a.jsonl")
@@ -501,7 +501,7 @@ def test_a_file_in_the_inbox_that_no_step_has_seen_is_reported_as_failed(
     assert news.take() == []
 
 
-def test_a_folder_in_the_inbox_is_no_batch_even_if_its_execution_died(
+def test_a_folder_in_the_inbox_is_not_a_batch_even_if_its_execution_failed(
     batch_aws: BatchAws,
 ) -> None:
     detail = {"executionArn": EXECUTION, "input": json.dumps(arrival("inbox/a/"))}

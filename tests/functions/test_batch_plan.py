@@ -113,14 +113,14 @@ def test_a_file_with_a_bad_line_fails_as_a_whole(batch_aws: BatchAws, news: News
     assert (event["detail"]["data"]["id"], event["detail"]["data"]["owner"]) == (batch.id, OWNER)
 
 
-def test_a_file_that_is_gone_fails_the_batch(batch_aws: BatchAws, news: News) -> None:
+def test_a_missing_file_fails_the_batch(batch_aws: BatchAws, news: News) -> None:
     batch = batch_aws.add_batch(row("a"))
     batch_aws.bucket.delete(batch.input_key)
     known = now_of(batch_aws, plan(batch))
     assert (known.status, known.errors[0]["code"]) == ("failed", "file_not_found")
 
 
-def test_planning_again_gives_the_same_and_tells_nothing_twice(
+def test_a_repeated_plan_is_identical_and_publishes_nothing_twice(
     batch_aws: BatchAws, news: News
 ) -> None:
     good, bad = batch_aws.add_batch(row("a")), batch_aws.add_batch(b"oops")
@@ -131,7 +131,7 @@ def test_planning_again_gives_the_same_and_tells_nothing_twice(
     assert len(news.take()) == 1
 
 
-def test_a_second_execution_leaves_the_batch_alone(batch_aws: BatchAws) -> None:
+def test_a_second_execution_does_not_change_the_batch(batch_aws: BatchAws) -> None:
     batch = batch_aws.add_batch(row("a"))
     known = now_of(batch_aws, plan(batch))
     outcome = plan(batch, OTHER_EXECUTION)
@@ -163,7 +163,7 @@ def test_a_file_in_the_inbox_becomes_a_batch_of_the_operator(batch_aws: BatchAws
     assert (file.filename, file.key, file.bytes) == ("b.jsonl", "inbox/a/b.jsonl", len(content))
 
 
-def test_an_event_that_comes_twice_makes_one_batch(batch_aws: BatchAws) -> None:
+def test_an_event_delivered_twice_creates_one_batch(batch_aws: BatchAws) -> None:
     event = dropped(batch_aws, row("a"))
     first = handler({"execution": EXECUTION, "input": event}, None)
     again = handler({"execution": EXECUTION, "input": event}, None)
@@ -199,7 +199,7 @@ def test_a_file_that_is_replaced_before_it_was_read_is_run_once(
     assert [event["detail-type"] for event in news.take()] == ["batch.failed"]
 
 
-def test_an_event_without_an_etag_is_taken_as_well(batch_aws: BatchAws) -> None:
+def test_an_event_without_an_etag_is_accepted(batch_aws: BatchAws) -> None:
     event = dropped(batch_aws, row("a"))
     del event["detail"]["object"]["etag"]
     assert handler({"execution": EXECUTION, "input": event}, None)["outcome"] == "planned"
@@ -213,13 +213,13 @@ def test_a_bad_file_in_the_inbox_is_reported_in_the_outbox(batch_aws: BatchAws, 
     assert stored["errors"]["data"][0]["line"] == 1
 
 
-def test_a_folder_in_the_inbox_is_no_batch(batch_aws: BatchAws) -> None:
+def test_a_folder_in_the_inbox_is_not_a_batch(batch_aws: BatchAws) -> None:
     event = inbox_event("inbox/a/", 0)
     assert handler({"execution": EXECUTION, "input": event}, None)["outcome"] == "duplicate"
     assert batch_aws.items() == []
 
 
-def test_rows_on_a_budget_are_checked_with_one_look_at_the_list(
+def test_rows_on_a_budget_are_checked_with_one_read_of_the_model_list(
     batch_aws: BatchAws, provider: ScriptedProvider, news: News
 ) -> None:
     provider.scripts = [whole(200, {"data": [PRICED]})]
@@ -234,7 +234,7 @@ def test_rows_on_a_budget_are_checked_with_one_look_at_the_list(
     assert [each.path for each in provider.requests] == ["/v1/models"]
 
 
-def test_without_a_budget_the_provider_is_not_asked(
+def test_without_a_budget_the_provider_is_not_called(
     batch_aws: BatchAws, provider: ScriptedProvider
 ) -> None:
     assert plan(batch_aws.add_batch(row("a")))["outcome"] == "planned"
@@ -253,7 +253,7 @@ def test_on_a_budget_a_provider_that_is_down_fails_the_step_and_not_the_batch(
     assert plan(batch)["outcome"] == "planned"
 
 
-def test_a_failed_step_says_nothing_of_the_rows(
+def test_a_failed_step_does_not_quote_rows(
     batch_aws: BatchAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
     batch = batch_aws.add_batch(row("a"))

@@ -132,7 +132,7 @@ def test_a_url_in_a_header_is_not_fetched(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_where_the_provider_redirects_to_is_not_asked(
+def test_a_redirect_of_the_provider_is_not_followed(
     status: int, ask: Callable[..., Answered], provider: ScriptedProvider, canary: ScriptedProvider
 ) -> None:
     provider.scripts = [whole(status, {}, location=f"{canary.base_url}/chat/completions")]

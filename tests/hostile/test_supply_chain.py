@@ -48,7 +48,7 @@ def test_every_line_of_a_list_is_one_version_with_its_hashes(path: Path) -> None
     assert [line for line in pins(path) if not PIN.fullmatch(line)] == []
 
 
-def test_every_list_that_is_wanted_is_locked() -> None:
+def test_every_requirements_file_is_locked_and_installed_with_hashes() -> None:
     wanted = [LAYER.with_suffix(".in"), *REQUIREMENTS.rglob("*.in")]
     assert {path.with_suffix(".txt") for path in wanted} <= {*LISTS}
     makefile = (ROOT / "Makefile").read_text()
@@ -57,7 +57,7 @@ def test_every_list_that_is_wanted_is_locked() -> None:
     assert [line for line in installs if "--require-hashes" not in line] == []
 
 
-def test_what_runs_here_is_what_runs_on_lambda() -> None:
+def test_local_packages_are_those_that_run_on_lambda() -> None:
     layer, run, dev = (
         hashes(p) for p in (LAYER, REQUIREMENTS / "run.txt", REQUIREMENTS / "dev.txt")
     )
@@ -133,7 +133,7 @@ def lists(tmp_path: Path) -> Iterator[list[Path]]:
     yield paths
 
 
-def test_an_audit_asks_for_every_version_of_every_list(lists: list[Path]) -> None:
+def test_an_audit_queries_every_version_of_every_list(lists: list[Path]) -> None:
     with Database("jinja2") as database:
         code, output = audited(database.url, *lists)
     assert code == 0, output
@@ -141,7 +141,7 @@ def test_an_audit_asks_for_every_version_of_every_list(lists: list[Path]) -> Non
     assert {*database.asked} >= {"idna==3.20", "urllib3==2.7.0", "urllib3==2.8.0"}
 
 
-def test_an_audit_fails_for_a_weakness_that_is_known(lists: list[Path]) -> None:
+def test_an_audit_fails_for_a_known_vulnerability(lists: list[Path]) -> None:
     with Database("jinja2", "urllib3") as database:
         code, output = audited(database.url, *lists)
     assert code == 1
@@ -160,7 +160,7 @@ def test_an_audit_without_an_answer_reports_it_and_fails_only_if_asked_to(
     assert output.startswith("Nothing was audited")
 
 
-def test_a_database_that_knows_of_nothing_is_not_believed(lists: list[Path]) -> None:
+def test_a_database_without_known_vulnerabilities_is_rejected(lists: list[Path]) -> None:
     with Database() as database:
         code, output = audited(database.url, "--strict", *lists)
     assert code == 1

@@ -98,7 +98,7 @@ def test_an_address_of_the_internet_is_public(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_a_name_that_stands_for_an_inner_address_is_not_called(
+def test_a_name_that_resolves_to_an_inner_address_is_not_called(
     address: str, network: Network, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for answer in ([address], [PUBLIC[0], address], [address, PUBLIC[0]]):
@@ -120,13 +120,13 @@ def test_an_inner_address_is_not_called_however_it_is_written(
             canary.accept()
 
 
-def test_what_was_checked_is_what_is_called(network: Network) -> None:
+def test_the_checked_address_is_the_one_that_is_called(network: Network) -> None:
     network.answers = [[PUBLIC[0]], ["127.0.0.1"]]
     send(f"https://{NAME}/")
     assert network.called == [PUBLIC[0]]
 
 
-def test_a_name_is_checked_again_at_every_attempt(
+def test_a_name_is_checked_at_every_attempt(
     network: Network, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network.answers = [[PUBLIC[0]], ["169.254.169.254"]]
@@ -203,7 +203,7 @@ class Hook(Thread):
 
 
 @pytest.mark.parametrize(("name", "arrives"), [(NAME, True), ("other.example.com", False)])
-def test_the_certificate_must_be_the_name_s_although_an_address_is_called(
+def test_the_certificate_must_match_the_name_although_an_address_is_called(
     name: str, arrives: bool, network: Network, authority: Path, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setattr(adapters, "DEFAULT_CA_BUNDLE_PATH", str(authority))

@@ -34,7 +34,7 @@ def listed(runner: BatchCliRunner, *words: str) -> list[str]:
     return [each["id"] for each in json.loads(runner.said("list", "--json", *words))]
 
 
-def test_own_batches_are_listed_the_newest_first(runner: BatchCliRunner) -> None:
+def test_own_batches_are_listed_newest_first(runner: BatchCliRunner) -> None:
     ids = [runner.batch().id for _ in range(3)]
     runner.batch(owner="other")
     assert listed(runner) == ids[::-1]
@@ -43,7 +43,7 @@ def test_own_batches_are_listed_the_newest_first(runner: BatchCliRunner) -> None
     assert [line.split()[0] for line in shown.splitlines()[1:]] == ids[::-1]
 
 
-def test_all_owners_batches_are_listed_the_newest_first(runner: BatchCliRunner) -> None:
+def test_all_owners_batches_are_listed_newest_first(runner: BatchCliRunner) -> None:
     ids = [runner.batch(owner=owner).id for owner in ("one", "operator", "two")]
     assert listed(runner, "--all") == ids[::-1]
     assert listed(runner, "--all", "--limit", "1") == ids[2:]
@@ -60,7 +60,7 @@ def test_a_client_s_batches_are_listed_by_its_name(runner: BatchCliRunner) -> No
 
 
 @pytest.mark.parametrize("look", ["list", "show {}"])
-def test_a_batch_whose_submitter_died_is_started_by_a_look_at_it(
+def test_a_batch_whose_submitter_died_is_started_when_it_is_read(
     runner: BatchCliRunner, look: str
 ) -> None:
     runner.batch()
@@ -76,7 +76,7 @@ def test_no_batches_are_reported_with_how_to_submit_one(runner: BatchCliRunner) 
 @pytest.mark.parametrize(
     "words", [("--limit", "0"), ("--client", "x", "--all"), ("--client", "unknown")]
 )
-def test_lists_without_sense_are_refused(runner: BatchCliRunner, words: tuple[str, ...]) -> None:
+def test_invalid_list_options_are_refused(runner: BatchCliRunner, words: tuple[str, ...]) -> None:
     runner.refused("list", *words)
 
 
@@ -89,7 +89,7 @@ def test_json_is_the_document_of_the_api(runner: BatchCliRunner) -> None:
     assert batch.document()["status"] == "completed"
 
 
-def test_a_table_for_people_tells_state_rows_cost_and_places(runner: BatchCliRunner) -> None:
+def test_a_table_for_people_shows_state_rows_cost_and_files(runner: BatchCliRunner) -> None:
     batch_id = ended(runner, metadata={"run": "7"})
     shown = runner.said("show", batch_id)
     batch = runner.only_batch()
@@ -116,12 +116,12 @@ def test_a_batch_of_any_owner_is_found_by_its_id(runner: BatchCliRunner) -> None
 
 
 @pytest.mark.parametrize("command", ["show", "cancel", "results"])
-def test_an_id_of_no_batch_is_reported(runner: BatchCliRunner, command: str) -> None:
+def test_an_unknown_batch_id_is_reported(runner: BatchCliRunner, command: str) -> None:
     runner.batch()
     assert "no batch batch_x" in runner.refused(command, "batch_x")
 
 
-def test_a_batch_that_runs_is_cancelled(runner: BatchCliRunner) -> None:
+def test_a_running_batch_is_cancelled(runner: BatchCliRunner) -> None:
     batch = runner.batch()
     runner.begin(batch, 5)
     assert runner.said("cancel", batch.id) == f"{batch.id} is cancelling."
@@ -146,7 +146,7 @@ def test_results_can_be_downloaded_again(runner: BatchCliRunner, tmp_path: Path)
     assert output.read_bytes() == ANSWERS
 
 
-def test_results_are_called_after_the_batch(
+def test_result_files_are_named_after_the_batch(
     runner: BatchCliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -155,7 +155,7 @@ def test_results_are_called_after_the_batch(
     assert [path.name for path in tmp_path.glob("batch_*")] == [f"{batch_id}.output.jsonl"]
 
 
-def test_results_of_a_batch_that_runs_can_be_waited_for(
+def test_results_of_a_running_batch_can_be_waited_for(
     runner: BatchCliRunner, tmp_path: Path
 ) -> None:
     batch, output = runner.batch(), tmp_path / "o.jsonl"
@@ -176,7 +176,7 @@ def test_results_of_a_batch_that_runs_can_be_waited_for(
     assert output.read_bytes() == ANSWERS
 
 
-def test_results_that_are_gone_are_reported(runner: BatchCliRunner, tmp_path: Path) -> None:
+def test_missing_results_are_reported(runner: BatchCliRunner, tmp_path: Path) -> None:
     batch_id = ended(runner)
     key = f"{runner.only_batch().results}output.jsonl"
     moto().client("s3").delete_object(Bucket=runner.bucket, Key=key)

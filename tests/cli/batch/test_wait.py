@@ -67,7 +67,7 @@ def in_part(runner: BatchCliRunner) -> Callable[[Batch], None]:
     return work
 
 
-def test_answers_are_brought_home_at_the_end(runner: BatchCliRunner, engine: Engine) -> None:
+def test_answers_are_downloaded_at_the_end(runner: BatchCliRunner, engine: Engine) -> None:
     engine(well(runner))
     done = runner.relay("submit", runner.file(row(1)), "--yes", "--wait")
     assert done.exit_code == 0, done.output
@@ -78,7 +78,7 @@ def test_answers_are_brought_home_at_the_end(runner: BatchCliRunner, engine: Eng
     assert "1/1" in done.stderr
 
 
-def test_rows_that_failed_are_a_file_and_a_status_of_1(
+def test_failed_rows_become_an_error_file_and_exit_status_1(
     runner: BatchCliRunner, engine: Engine, tmp_path: Path
 ) -> None:
     output, errors = tmp_path / "o.jsonl", tmp_path / "e.jsonl"
@@ -104,7 +104,7 @@ def test_a_batch_that_the_stack_refuses_is_reported_line_by_line(
 
 
 @pytest.mark.parametrize("status", ["cancelled", "expired"])
-def test_what_was_answered_before_the_end_is_brought_home(
+def test_answers_of_a_batch_that_ended_early_are_downloaded(
     runner: BatchCliRunner, engine: Engine, status: str
 ) -> None:
     def work(batch: Batch) -> None:
@@ -127,9 +127,7 @@ def door(runner: BatchCliRunner, monkeypatch: pytest.MonkeyPatch) -> Iterator[Do
         yield door
 
 
-def test_a_network_that_is_away_for_a_moment_ends_no_waiting(
-    runner: BatchCliRunner, door: Door
-) -> None:
+def test_a_short_network_outage_does_not_end_the_wait(runner: BatchCliRunner, door: Door) -> None:
     batch = runner.batch()
 
     def fault(_operation: str) -> str | None:
@@ -142,7 +140,7 @@ def test_a_network_that_is_away_for_a_moment_ends_no_waiting(
     assert door.operations == ["GetItem"] * 4
 
 
-def test_when_aws_refuses_to_be_asked_again_the_ways_back_are_reported(
+def test_when_polling_fails_the_commands_to_continue_are_reported(
     runner: BatchCliRunner, door: Door
 ) -> None:
     batch = runner.batch()
@@ -152,7 +150,7 @@ def test_when_aws_refuses_to_be_asked_again_the_ways_back_are_reported(
     assert f"relay batch show {batch.id} --local" in message
 
 
-def test_files_that_are_there_are_replaced_if_the_user_agrees(
+def test_existing_files_are_replaced_if_the_user_agrees(
     runner: BatchCliRunner, engine: Engine
 ) -> None:
     path = runner.file(row(1))
@@ -180,7 +178,7 @@ def test_answers_of_an_earlier_batch_do_not_stay_when_no_row_is_answered(
 
 
 @pytest.mark.parametrize(("kind", "other"), [("output", "errors"), ("errors", "output")])
-def test_a_file_that_was_named_stays_and_is_empty_if_nothing_goes_there(
+def test_a_named_file_is_emptied_if_there_are_no_such_results(
     runner: BatchCliRunner, engine: Engine, kind: str, other: str
 ) -> None:
     named = runner.root / "keep.jsonl"
@@ -199,7 +197,7 @@ def test_a_file_that_was_named_stays_and_is_empty_if_nothing_goes_there(
 
 @pytest.mark.parametrize("option", ["--output", "--errors"])
 @pytest.mark.parametrize("way", ["itself", "around", "link"])
-def test_no_result_goes_to_the_file_of_requests(
+def test_results_never_overwrite_the_request_file(
     runner: BatchCliRunner, option: str, way: str, tmp_path: Path
 ) -> None:
     path = runner.file(row(1))
@@ -213,7 +211,7 @@ def test_no_result_goes_to_the_file_of_requests(
     assert runner.keys() == []
 
 
-def test_two_names_of_one_file_are_no_two_places(runner: BatchCliRunner, tmp_path: Path) -> None:
+def test_two_paths_of_one_file_are_refused(runner: BatchCliRunner, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     places = ("--output", tmp_path / "o", "--errors", tmp_path / "folder" / ".." / "o")
     message = runner.refused("submit", runner.file(row(1)), "--yes", "--wait", *places)
@@ -221,7 +219,7 @@ def test_two_names_of_one_file_are_no_two_places(runner: BatchCliRunner, tmp_pat
     assert runner.keys() == []
 
 
-def test_files_that_are_there_stay_without_a_terminal(runner: BatchCliRunner) -> None:
+def test_existing_files_are_kept_without_a_terminal(runner: BatchCliRunner) -> None:
     path, kept = runner.file(row(1)), runner.root / "questions.output.jsonl"
     kept.write_text("kept")
     assert "--yes" in runner.refused("submit", path, "--wait")
@@ -229,7 +227,7 @@ def test_files_that_are_there_stay_without_a_terminal(runner: BatchCliRunner) ->
     assert runner.keys() == []
 
 
-def test_a_folder_that_is_not_there_is_reported_before_anything_is_sent(
+def test_a_missing_folder_is_reported_before_anything_is_sent(
     runner: BatchCliRunner,
 ) -> None:
     absent = runner.root / "absent" / "o.jsonl"
@@ -267,7 +265,7 @@ def followed(runner: BatchCliRunner, batch: Batch, *, seconds: float) -> None:
     follow(client, batch, clock=lambda: seconds * next(ticks))
 
 
-def test_without_a_terminal_a_line_tells_every_minute_how_far_it_is(
+def test_without_a_terminal_progress_is_printed_every_minute(
     runner: BatchCliRunner, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     batch = runner.batch()
@@ -280,7 +278,7 @@ def test_without_a_terminal_a_line_tells_every_minute_how_far_it_is(
     assert printed.out == ""
 
 
-def test_a_batch_that_ends_within_a_minute_is_reported_at_its_end_alone(
+def test_a_batch_that_ends_within_a_minute_is_reported_only_at_its_end(
     runner: BatchCliRunner, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runner.begin(runner.batch(), 1)
@@ -307,7 +305,7 @@ class Terminal:
         return found
 
 
-def test_on_a_terminal_a_bar_tells_rows_as_they_get_done(
+def test_on_a_terminal_a_bar_shows_completed_rows(
     runner: BatchCliRunner, terminal: Terminal
 ) -> None:
     terminal.shown(b"validating")
@@ -325,7 +323,7 @@ def test_on_a_terminal_a_bar_tells_rows_as_they_get_done(
     assert terminal.command.wait(PATIENCE) == 1
 
 
-def test_ctrl_c_leaves_the_batch_running_and_says_how_to_come_back(
+def test_ctrl_c_leaves_the_batch_running_and_says_how_to_resume(
     runner: BatchCliRunner, terminal: Terminal
 ) -> None:
     terminal.shown(b"validating")

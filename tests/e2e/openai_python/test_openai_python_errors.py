@@ -42,7 +42,7 @@ def refusal(caller: Caller, model: str, **fields: Any) -> openai.APIStatusError:
 
 @whole_and_streamed
 @pytest.mark.parametrize("status", REFUSALS)
-def test_a_refusal_of_the_provider_has_its_class_and_code(
+def test_a_provider_refusal_has_its_class_and_code(
     caller: Caller, status: int, stream: bool
 ) -> None:
     error = refusal(caller, f"{MODEL}@status={status};{AT_ONCE}", stream=stream)

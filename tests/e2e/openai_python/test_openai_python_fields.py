@@ -27,7 +27,7 @@ REASONING = "The user wants a short answer."
 
 
 @pytest.mark.parametrize(("url", "seen"), IMAGES.items(), ids=["https", "data"])
-def test_an_image_is_seen(caller: Caller, url: str, seen: str) -> None:
+def test_an_image_is_sent_to_the_model(caller: Caller, url: str, seen: str) -> None:
     parts = caller.surface.parts("What is this?", url)
     answer = caller.create(model=MODEL, **caller.surface.asked(parts))
     assert caller.surface.text(answer) == seen
@@ -54,7 +54,7 @@ def test_streamed_reasoning_can_be_read_where_the_provider_puts_it(
     assert message.content == TEXT
 
 
-def test_a_raw_answer_has_the_headers_that_support_asks_for(caller: Caller) -> None:
+def test_a_raw_answer_has_the_headers_that_support_needs(caller: Caller) -> None:
     raw = caller.raw(model=MODEL, **caller.surface.asked(ASK))
     assert raw.headers["x-request-id"] == raw.request_id
     assert raw.headers["x-upstream-request-id"].startswith("req_sim")
@@ -106,14 +106,14 @@ def test_tools_may_be_strict(caller: Caller, strict: bool) -> None:
     assert caller.surface.tool_turns(answer)
 
 
-def test_an_unknown_field_is_no_failure(caller: Caller) -> None:
+def test_an_unknown_field_is_accepted(caller: Caller) -> None:
     unknown = {"made_up": 1}
     answer = caller.create(model=MODEL, extra_body=unknown, **caller.surface.asked(ASK))
     assert caller.surface.text(answer) == TEXT
 
 
 @on_every_stream
-def test_an_unknown_field_is_no_failure_of_a_stream(caller: Caller, model: str) -> None:
+def test_an_unknown_field_is_accepted_in_a_stream(caller: Caller, model: str) -> None:
     unknown = {"made_up": 1}
     events = caller.events(model=model, extra_body=unknown, **caller.surface.asked(ASK))
     assert caller.surface.text_of_events(events) == TEXT

@@ -47,7 +47,7 @@ def test_the_stream_helper_ends_with_every_item(
 
 
 @on_every_item
-def test_every_event_names_the_item_that_was_announced_in_its_place(
+def test_every_event_names_the_item_announced_at_its_index(
     responses: Caller, switches: str, kinds: list[str]
 ) -> None:
     events = responses.events(model=f"{MODEL}@{switches}", **responses.surface.asked(ASK))

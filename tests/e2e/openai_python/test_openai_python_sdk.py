@@ -48,14 +48,14 @@ def test_the_streams_pair_every_value_of_a_switch_with_every_value_of_another() 
         assert set(zip(left, right, strict=True)) == set(product(left, right))
 
 
-def test_a_whole_answer_is_the_text_that_was_asked_for(caller: Caller) -> None:
+def test_a_whole_answer_is_the_requested_text(caller: Caller) -> None:
     answer = caller.create(model=MODEL, **caller.surface.asked(ASK))
     assert caller.surface.text(answer) == TEXT
     assert answer.usage.total_tokens > 0
 
 
 @on_every_stream
-def test_a_streamed_answer_is_the_text_that_was_asked_for(caller: Caller, model: str) -> None:
+def test_a_streamed_answer_is_the_requested_text(caller: Caller, model: str) -> None:
     events = caller.events(model=model, **caller.surface.asked(ASK))
     assert caller.surface.text_of_events(events) == TEXT
 
@@ -120,14 +120,16 @@ def test_a_streamed_response_ends_with_its_usage_in_detail(responses: Caller, mo
 
 
 @on_every_full_stream
-def test_a_streamed_response_cut_short_says_so(responses: Caller, model: str) -> None:
+def test_a_truncated_streamed_response_is_reported_as_incomplete(
+    responses: Caller, model: str
+) -> None:
     events = responses.events(model=model, max_output_tokens=1, **responses.surface.asked(ASK))
     assert events[-1].type == "response.incomplete"
     assert responses.surface.is_cut(events[-1].response)
 
 
 @on_every_stream
-def test_a_streamed_completion_shows_its_usage_when_asked_to(chat: Caller, model: str) -> None:
+def test_a_streamed_completion_shows_its_usage_on_request(chat: Caller, model: str) -> None:
     options = {"include_usage": True}
     chunks = chat.events(model=model, stream_options=options, **chat.surface.asked(ASK))
     assert chunks[-1].choices == []

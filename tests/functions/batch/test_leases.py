@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["batch_aws", "worker_setup"]
 
 
-def test_the_parts_of_a_chunk_are_read_many_at_once_and_the_lease_is_kept_meanwhile(
+def test_the_parts_of_a_chunk_are_read_concurrently_while_the_lease_is_renewed(
     worker_setup: WorkerSetup,
 ) -> None:
     work = worker_setup.rows_with(*["200"] * 12)
@@ -48,7 +48,7 @@ def test_the_parts_of_a_chunk_are_read_many_at_once_and_the_lease_is_kept_meanwh
     assert (work.now().completed, work.now().failed) == (12, 0)
 
 
-def test_a_lease_that_has_lapsed_lives_again_if_no_other_worker_had_the_chunk(
+def test_an_expired_lease_is_renewed_if_no_other_worker_had_the_chunk(
     worker_setup: WorkerSetup,
 ) -> None:
     work = worker_setup.rows_with("200")
@@ -63,7 +63,7 @@ def test_a_lease_that_has_lapsed_lives_again_if_no_other_worker_had_the_chunk(
 
 
 @pytest.mark.parametrize("status", ["cancelling", "finalizing", "completed"])
-def test_a_lease_that_has_lapsed_is_lost_if_the_batch_may_have_been_put_together(
+def test_an_expired_lease_is_lost_if_the_batch_may_have_been_assembled(
     worker_setup: WorkerSetup, status: str
 ) -> None:
     work = worker_setup.rows_with("200", status=status)
@@ -76,7 +76,7 @@ def test_a_lease_that_has_lapsed_is_lost_if_the_batch_may_have_been_put_together
     assert _until(work) == 0
 
 
-def test_a_lease_that_has_lapsed_is_lost_if_another_worker_has_the_chunk(
+def test_an_expired_lease_is_lost_if_another_worker_has_the_chunk(
     worker_setup: WorkerSetup,
 ) -> None:
     work = worker_setup.rows_with("200")

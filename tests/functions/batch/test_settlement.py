@@ -127,7 +127,7 @@ def test_a_batch_does_not_end_before_its_costs_are_charged(
     assert (accounts.read().spent, status_of(batch_aws, batch)) == (2 * COST, "cancelled")
 
 
-def test_what_does_not_fit_into_the_time_is_called_for_again(
+def test_settlement_beyond_the_time_limit_continues_in_another_invocation(
     batch_aws: BatchAws, accounts: Accounts
 ) -> None:
     batch = left_by_killed(batch_aws, CANCELLING, 1, 1)
@@ -139,7 +139,7 @@ def test_what_does_not_fit_into_the_time_is_called_for_again(
     assert settle_remaining(batch_aws.bucket, batch, Deadline.after(0)) == 0
 
 
-def test_a_worker_that_has_the_chunk_again_is_waited_for(
+def test_settlement_waits_for_a_worker_that_holds_the_chunk_again(
     batch_aws: BatchAws, accounts: Accounts
 ) -> None:
     batch = left_by_killed(batch_aws, CANCELLING, 1)

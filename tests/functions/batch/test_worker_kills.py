@@ -76,7 +76,7 @@ def end_lease(work: ChunkRun) -> None:
     )
 
 
-def test_after_a_kill_only_what_was_not_written_is_asked_again(worker_setup: WorkerSetup) -> None:
+def test_after_a_kill_only_unwritten_rows_are_sent_again(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with(*["slow:0.4"] * 400)
     killed_after(work, 60)
     written = len(work.results())
@@ -104,7 +104,7 @@ def test_after_a_kill_the_budget_is_charged_for_each_row_once(worker_setup: Work
     assert is_sound(account)
 
 
-def test_after_three_kills_in_a_row_one_row_at_a_time_is_asked(worker_setup: WorkerSetup) -> None:
+def test_after_three_kills_in_a_row_rows_are_sent_one_at_a_time(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with(*["slow:0.02"] * 20)
     _kill(work, times=3)
     assert work.run()["left"] == 0
@@ -113,7 +113,7 @@ def test_after_three_kills_in_a_row_one_row_at_a_time_is_asked(worker_setup: Wor
     assert work.lease().crash_count == 0
 
 
-def test_after_two_kills_the_worker_is_as_bold_as_ever(worker_setup: WorkerSetup) -> None:
+def test_after_two_kills_rows_are_still_sent_concurrently(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with(*["slow:0.2"] * 20)
     _kill(work, times=2)
     assert work.run()["left"] == 0

@@ -29,7 +29,7 @@ def away(operation: str, after: int = 0) -> Callable[[str], str | None]:
     return lambda passing: next(met, None) if passing == operation else None
 
 
-def test_what_could_not_be_charged_stops_the_work_and_is_charged_in_the_end(
+def test_uncharged_costs_pause_the_work_and_are_charged_at_the_end(
     accounts: Accounts, worker_setup: WorkerSetup
 ) -> None:
     work = owned(worker_setup, *["200"] * 8, budget=4 * worst())  # half of the rows take all of it
@@ -44,7 +44,7 @@ def test_what_could_not_be_charged_stops_the_work_and_is_charged_in_the_end(
     assert work.now().completed == 8
 
 
-def test_money_whose_note_is_not_taken_is_given_back(
+def test_a_reservation_that_cannot_be_recorded_is_released(
     accounts: Accounts, worker_setup: WorkerSetup
 ) -> None:
     work = owned(worker_setup, "200")
@@ -59,7 +59,7 @@ def test_money_whose_note_is_not_taken_is_given_back(
     assert accounts.read().spent == COST
 
 
-def test_what_others_hold_and_cannot_be_read_is_waited_for(
+def test_unreadable_reservations_of_others_are_waited_for(
     accounts: Accounts, worker_setup: WorkerSetup
 ) -> None:
     budget = 2 * worst()
@@ -72,7 +72,7 @@ def test_what_others_hold_and_cannot_be_read_is_waited_for(
     assert work.run()["wait_seconds"] == 30
 
 
-def test_a_budget_with_room_is_spent_while_a_charge_is_open(
+def test_a_sufficient_budget_is_spent_while_a_charge_is_pending(
     accounts: Accounts, worker_setup: WorkerSetup
 ) -> None:
     work = owned(worker_setup, *["200"] * 300, budget=PLENTY)

@@ -80,7 +80,7 @@ def spent(accounts: Accounts) -> int:
 @pytest.mark.parametrize(
     ("streamed", "fate"), [*((False, fate) for fate in WHOLE), *((True, fate) for fate in STREAMED)]
 )
-def test_each_end_of_a_call_has_its_price(
+def test_each_outcome_of_a_call_is_charged_exactly(
     paid: PayingProvider, accounts: Accounts, fate: str, streamed: bool
 ) -> None:
     body = question(fate, 12_345, stream=streamed)
@@ -92,7 +92,7 @@ def test_each_end_of_a_call_has_its_price(
 
 
 @pytest.mark.parametrize("pieces", [0, 1])
-def test_a_stream_whose_caller_leaves_costs_all_that_was_set_aside(
+def test_a_stream_whose_caller_leaves_costs_its_whole_reservation(
     paid: PayingProvider, accounts: Accounts, pieces: int
 ) -> None:
     body = question(STALLS, stream=True)
@@ -105,7 +105,7 @@ def test_a_stream_whose_caller_leaves_costs_all_that_was_set_aside(
     assert spent(accounts) == worst(body)
 
 
-def test_a_provider_too_slow_may_have_been_paid(
+def test_a_timed_out_call_is_charged_as_possibly_billed(
     environment: pytest.MonkeyPatch, paid: PayingProvider, accounts: Accounts
 ) -> None:
     environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "5")
@@ -117,7 +117,7 @@ def test_a_provider_too_slow_may_have_been_paid(
     assert spent(accounts) == worst(body)
 
 
-def test_a_call_that_had_no_time_left_to_be_sent_costs_nothing(
+def test_a_call_that_timed_out_before_it_was_sent_costs_nothing(
     environment: pytest.MonkeyPatch, paid: PayingProvider, accounts: Accounts
 ) -> None:
     environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "0")
@@ -139,7 +139,7 @@ def test_a_provider_that_cannot_be_reached_costs_nothing(
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_random_fates_leave_the_sum_of_their_costs(
+def test_random_outcomes_are_charged_the_sum_of_their_costs(
     paid: PayingProvider, accounts: Accounts, seed: int
 ) -> None:
     chance = random.Random(seed)  # noqa: S311 - the same each time
@@ -154,7 +154,7 @@ def test_random_fates_leave_the_sum_of_their_costs(
     assert sum(used["cost_nanos"] for used in accounts.used()) == expected
 
 
-def test_a_call_over_budget_is_refused_before_the_provider_hears_of_it(
+def test_a_call_over_budget_is_refused_before_the_provider_is_called(
     paid: PayingProvider, accounts: Accounts
 ) -> None:
     body = question("answers", 1_000)
@@ -176,7 +176,7 @@ def test_a_client_without_a_budget_costs_no_request_to_dynamodb(
 
 
 @pytest.mark.parametrize(("setting", "status"), [("refuse", 503), ("allow", 200)])
-def test_without_dynamodb_a_call_goes_as_the_setting_says(
+def test_without_dynamodb_a_call_follows_the_fail_open_setting(
     environment: pytest.MonkeyPatch,
     paid: PayingProvider,
     accounts: Accounts,
@@ -191,7 +191,7 @@ def test_without_dynamodb_a_call_goes_as_the_setting_says(
         assert answer.error["code"] == "budget_unavailable"
 
 
-def test_a_model_that_is_not_the_client_s_is_refused(paid: PayingProvider) -> None:
+def test_a_model_that_the_client_may_not_use_is_refused(paid: PayingProvider) -> None:
     answer = ask(question("answers"), models="a,b")
     assert (answer.status, answer.error["code"]) == (403, "model_not_allowed")
     assert paid.requests == []
@@ -203,12 +203,12 @@ def test_more_tokens_than_the_client_may_have_are_refused(paid: PayingProvider) 
     assert paid.requests == []
 
 
-def test_a_client_s_cap_is_put_into_a_request_without_one(paid: PayingProvider) -> None:
+def test_a_client_s_cap_is_set_in_a_request_without_one(paid: PayingProvider) -> None:
     ask(question("answers", max_tokens=None), max_output_tokens="10")
     assert json.loads(paid.requests[0].body)["max_tokens"] == 10
 
 
-def test_a_model_without_a_price_is_refused_on_a_budget_alone(
+def test_a_model_without_a_price_is_refused_only_on_a_budget(
     paid: PayingProvider, accounts: Accounts
 ) -> None:
     body = question("answers", model="unpriced-model")
@@ -218,7 +218,7 @@ def test_a_model_without_a_price_is_refused_on_a_budget_alone(
     assert ask(body).status == 200
 
 
-def test_a_cost_that_the_provider_does_not_tell_is_reckoned_at_its_list_price(
+def test_a_cost_that_the_provider_omits_is_computed_from_its_list_price(
     environment: pytest.MonkeyPatch, secret: Secret, accounts: Accounts
 ) -> None:
     counts = {"prompt_tokens": 100, "completion_tokens": 10}
@@ -232,7 +232,7 @@ def test_a_cost_that_the_provider_does_not_tell_is_reckoned_at_its_list_price(
     assert spent(accounts) == 130_000
 
 
-def test_a_call_on_a_budget_is_refused_for_now_while_the_prices_cannot_be_had(
+def test_a_call_on_a_budget_is_temporarily_refused_while_prices_are_unavailable(
     environment: pytest.MonkeyPatch, secret: Secret, accounts: Accounts
 ) -> None:
     environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")

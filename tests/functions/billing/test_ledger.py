@@ -79,7 +79,7 @@ def put_in_the_way(accounts: Accounts, *faults: str | None) -> None:
     accounts.door.fault = lambda _operation: next(planned)
 
 
-def test_what_a_call_may_cost_is_set_aside_and_its_cost_charged(
+def test_the_maximum_cost_is_reserved_and_the_actual_cost_charged(
     accounts: Accounts, ledger: Ledger
 ) -> None:
     hold = reserve(ledger, 60)
@@ -92,21 +92,21 @@ def test_what_a_call_may_cost_is_set_aside_and_its_cost_charged(
     assert accounts.door.operations == ["UpdateItem", "TransactWriteItems"]
 
 
-def test_what_is_released_is_there_again_and_counts_as_no_use(
+def test_a_released_reservation_is_available_again_and_not_counted_as_usage(
     accounts: Accounts, ledger: Ledger
 ) -> None:
     ledger.release(reserve(ledger, 60))
     assert (read(accounts), accounts.used()) == ((100, 0, 0), [])
 
 
-def test_a_cost_above_what_was_set_aside_is_charged_all_the_same(
+def test_a_cost_above_the_reservation_is_charged_in_full(
     accounts: Accounts, ledger: Ledger
 ) -> None:
     ledger.settle(reserve(ledger, 60), 130, USAGE, "m")
     assert read(accounts) == (-30, 130, 0)
 
 
-def test_a_call_over_budget_learns_what_is_left_and_when_it_resets(
+def test_a_refusal_over_budget_reports_the_remainder_and_the_reset(
     accounts: Accounts, ledger: Ledger
 ) -> None:
     usd = 10**9
@@ -139,7 +139,7 @@ def test_a_changed_budget_counts_from_the_next_call_on(
     assert read(accounts)[0] == left
 
 
-def test_a_budget_lowered_below_what_is_in_use_refuses_until_it_suffices(
+def test_a_budget_lowered_below_its_use_refuses_calls_until_it_suffices(
     accounts: Accounts, ledger: Ledger
 ) -> None:
     hold = reserve(ledger, 60)
@@ -162,7 +162,7 @@ def test_a_monthly_budget_outlasts_the_day(accounts: Accounts, ledger: Ledger) -
     assert [used["requests"] for used in accounts.used()] == [1, 1]
 
 
-def test_the_hold_of_a_dead_call_comes_back_when_it_is_needed(
+def test_an_expired_reservation_is_released_when_it_is_needed(
     accounts: Accounts, ledger: Ledger
 ) -> None:
     reserve(ledger, 80)
@@ -173,7 +173,7 @@ def test_the_hold_of_a_dead_call_comes_back_when_it_is_needed(
     assert read(accounts) == (70, 0, 30)
 
 
-def test_the_hold_of_a_dead_call_comes_back_with_the_next_call_anyway(
+def test_an_expired_reservation_is_released_with_the_next_call_anyway(
     accounts: Accounts, ledger: Ledger
 ) -> None:
     reserve(ledger, 20)
@@ -182,7 +182,7 @@ def test_the_hold_of_a_dead_call_comes_back_with_the_next_call_anyway(
 
 
 @pytest.mark.parametrize("repeats", [1, 3])
-def test_a_cost_that_comes_after_the_hold_was_taken_back_is_charged_once(
+def test_a_cost_after_its_reservation_expired_is_charged_once(
     accounts: Accounts, ledger: Ledger, repeats: int
 ) -> None:
     hold = reserve(ledger, 80)
@@ -201,7 +201,7 @@ def test_nothing_is_settled_or_released_twice(accounts: Accounts, ledger: Ledger
     assert read(accounts) == (75, 25, 0)
 
 
-def test_what_is_left_of_dead_calls_is_forgotten_in_the_end(
+def test_tombstones_of_expired_reservations_are_deleted_eventually(
     accounts: Accounts, ledger: Ledger
 ) -> None:
     for late in (0, 100, 200 + TOMBSTONE_SECONDS):
@@ -213,9 +213,7 @@ def test_what_is_left_of_dead_calls_is_forgotten_in_the_end(
 
 
 @pytest.mark.parametrize("fault", [UNHEARD, LOST, CONFLICT, AWAY])
-def test_a_fault_that_passes_changes_nothing(
-    accounts: Accounts, ledger: Ledger, fault: str
-) -> None:
+def test_a_transient_fault_changes_nothing(accounts: Accounts, ledger: Ledger, fault: str) -> None:
     put_in_the_way(accounts, fault)
     hold = reserve(ledger, 60)
     assert read(accounts) == (40, 0, 60)
@@ -237,7 +235,7 @@ def test_without_dynamodb_calls_are_refused(
     assert "a budget could not be read" in capfd.readouterr().out
 
 
-def test_without_dynamodb_calls_pass_where_the_settings_say_so(
+def test_without_dynamodb_calls_pass_if_so_configured(
     accounts: Accounts, capfd: pytest.CaptureFixture[str]
 ) -> None:
     accounts.door.fault = lambda _operation: AWAY
@@ -259,7 +257,7 @@ def test_a_cost_that_cannot_be_charged_is_logged_for_the_operator_to_charge(
     assert read(accounts) == (40, 0, 60)
 
 
-def test_two_hundred_calls_at_once_and_a_budget_for_fifty_let_fifty_pass(
+def test_a_budget_for_fifty_admits_fifty_of_two_hundred_concurrent_calls(
     accounts: Accounts, ledger: Ledger
 ) -> None:
     start = threading.Barrier(MANY)
@@ -281,7 +279,7 @@ def test_two_hundred_calls_at_once_and_a_budget_for_fifty_let_fifty_pass(
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_random_calls_at_once_through_a_failing_dynamodb_leave_the_sum_of_their_costs(
+def test_random_concurrent_calls_through_a_failing_dynamodb_are_charged_exactly(
     accounts: Accounts, patient_ledger: Ledger, seed: int
 ) -> None:
     chance = random.Random(seed)  # noqa: S311 - the same each time

@@ -96,7 +96,7 @@ def another_instance() -> tuple[str, set[str]]:
     return who, set(modules)
 
 
-def test_failures_in_a_row_open_the_circuit_and_the_first_is_left_alone(
+def test_consecutive_failures_open_the_circuit_and_the_first_provider_is_skipped(
     pair: Pair, accounts: Accounts
 ) -> None:
     open_first(pair)
@@ -139,7 +139,7 @@ def test_a_stream_that_fails_before_its_first_event_counts_however_late(
     assert ask_stream().headers["x-relay-provider"] == silence.names[1]
 
 
-def test_a_first_event_that_comes_late_tells_that_the_provider_is_there(
+def test_a_late_first_event_shows_that_the_provider_is_available(
     silence: Pair, accounts: Accounts
 ) -> None:
     late = stream(0.2, CHUNK, DONE)
@@ -150,9 +150,7 @@ def test_a_first_event_that_comes_late_tells_that_the_provider_is_there(
     assert circuit_of(silence, accounts) == {}
 
 
-def test_a_call_that_was_never_sent_tells_nothing_of_the_provider(
-    pair: Pair, accounts: Accounts
-) -> None:
+def test_a_call_that_was_never_sent_is_not_counted(pair: Pair, accounts: Accounts) -> None:
     pair.first.scripts = [FAILS]
     assert {ask() for _ in range(FAILURES - 1)} == {pair.names[1]}
     assert ask_stream(seconds=0).status == 504
@@ -165,7 +163,7 @@ def test_a_call_that_was_never_sent_tells_nothing_of_the_provider(
 
 
 @pytest.mark.parametrize("script", [whole(429, NO), OK, None], ids=["busy", "there", "in between"])
-def test_a_provider_that_is_busy_or_answers_in_between_keeps_its_place(
+def test_rate_limits_and_interspersed_answers_keep_the_circuit_closed(
     pair: Pair, accounts: Accounts, script: Any
 ) -> None:
     alternating = [FAILS] * (FAILURES - 1) + [OK]
@@ -176,7 +174,7 @@ def test_a_provider_that_is_busy_or_answers_in_between_keeps_its_place(
     assert circuit_of(pair, accounts) == {}
 
 
-def test_another_function_instance_hears_of_an_open_circuit(pair: Pair, accounts: Accounts) -> None:
+def test_another_function_instance_sees_an_open_circuit(pair: Pair, accounts: Accounts) -> None:
     open_first(pair)
     let_time_pass(pair, accounts, -1000)  # however slow this machine is
     who, _ = another_instance()
@@ -184,7 +182,7 @@ def test_another_function_instance_hears_of_an_open_circuit(pair: Pair, accounts
     assert pair.asked == [FAILURES, FAILURES + 1]
 
 
-def test_one_call_tries_the_provider_again_and_the_others_do_not_wait_for_it(
+def test_one_call_probes_the_provider_and_the_others_do_not_wait(
     pair: Pair, accounts: Accounts
 ) -> None:
     open_first(pair)
@@ -204,7 +202,7 @@ def test_one_call_tries_the_provider_again_and_the_others_do_not_wait_for_it(
     assert len(pair.first.requests) == 2
 
 
-def test_a_try_that_fails_opens_the_circuit_again(pair: Pair, accounts: Accounts) -> None:
+def test_a_failed_probe_reopens_the_circuit(pair: Pair, accounts: Accounts) -> None:
     open_first(pair)
     let_time_pass(pair, accounts)
     assert {ask() for _ in range(3)} == {pair.names[1]}
@@ -212,9 +210,7 @@ def test_a_try_that_fails_opens_the_circuit_again(pair: Pair, accounts: Accounts
     assert circuit_of(pair, accounts)["state"] == "OPEN"
 
 
-def test_a_caller_s_mistake_closes_it_as_it_comes_from_a_provider_that_is_there(
-    pair: Pair, accounts: Accounts
-) -> None:
+def test_a_client_error_closes_the_circuit(pair: Pair, accounts: Accounts) -> None:
     open_first(pair)
     let_time_pass(pair, accounts)
     pair.first.scripts = [whole(400, NO)]
@@ -223,7 +219,7 @@ def test_a_caller_s_mistake_closes_it_as_it_comes_from_a_provider_that_is_there(
     assert circuit_of(pair, accounts)["state"] == "CLOSED"
 
 
-def test_when_no_other_answers_the_one_that_was_left_alone_is_asked(pair: Pair) -> None:
+def test_when_no_other_provider_answers_the_skipped_one_is_called(pair: Pair) -> None:
     open_first(pair)
     pair.first.scripts = [OK]
     pair.environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
@@ -231,7 +227,7 @@ def test_when_no_other_answers_the_one_that_was_left_alone_is_asked(pair: Pair) 
     assert ask() == pair.names[0]
 
 
-def test_the_last_provider_whose_circuit_is_closed_is_asked_with_all_patience(pair: Pair) -> None:
+def test_the_last_provider_with_a_closed_circuit_gets_every_retry(pair: Pair) -> None:
     pair.say({"models": {"other": "other"}})
     pair.second.scripts = [whole(503, NO, retry_after="600")]
     assert {ask_stream().status for _ in range(FAILURES)} == {503}
@@ -242,7 +238,7 @@ def test_the_last_provider_whose_circuit_is_closed_is_asked_with_all_patience(pa
     assert pair.asked == [2, FAILURES]
 
 
-def test_a_call_that_broke_is_not_made_again_and_counts(pair: Pair, accounts: Accounts) -> None:
+def test_an_interrupted_call_is_counted_and_not_retried(pair: Pair, accounts: Accounts) -> None:
     pair.first.scripts = [[RESET]]
     event = proxy_event("POST", "/v1/chat/completions", QUESTION)
     statuses = [taken(chat(event, Context(60, time.monotonic()))).status for _ in range(FAILURES)]
@@ -252,7 +248,9 @@ def test_a_call_that_broke_is_not_made_again_and_counts(pair: Pair, accounts: Ac
 
 
 @pytest.mark.parametrize("fault", [AWAY, LOST])
-def test_calls_go_on_while_dynamodb_is_away(pair: Pair, accounts: Accounts, fault: str) -> None:
+def test_calls_continue_while_dynamodb_is_unavailable(
+    pair: Pair, accounts: Accounts, fault: str
+) -> None:
     accounts.door.fault = lambda _operation: fault
     open_first(pair)
     assert ask() == pair.names[1]
@@ -260,7 +258,7 @@ def test_calls_go_on_while_dynamodb_is_away(pair: Pair, accounts: Accounts, faul
     pair.say()
 
 
-def test_dynamodb_is_asked_once_in_a_while_and_not_for_each_call(
+def test_dynamodb_is_read_periodically_and_not_for_each_call(
     pair: Pair, accounts: Accounts
 ) -> None:
     for _ in range(20):
@@ -268,7 +266,7 @@ def test_dynamodb_is_asked_once_in_a_while_and_not_for_each_call(
     assert len(accounts.door.operations) < 5
 
 
-def test_a_single_provider_has_no_circuit_and_dynamodb_is_not_asked(
+def test_a_single_provider_has_no_circuit_and_dynamodb_is_not_read(
     environment: pytest.MonkeyPatch, accounts: Accounts, secret: Secret
 ) -> None:
     with ScriptedProvider([OK]) as only:

@@ -45,7 +45,7 @@ def test_rows_keep_within_a_limit_that_is_reported(worker_setup: WorkerSetup) ->
     assert silent.refused > silent.answered * 0.15
 
 
-def test_rows_are_spread_over_the_time_until_the_limit_starts_afresh(
+def test_rows_are_spread_over_the_time_until_the_limit_resets(
     worker_setup: WorkerSetup,
 ) -> None:
     with RateLimitedProvider(limit=100, seconds=60) as provider:

@@ -41,7 +41,7 @@ def call(transport: HttpTransport) -> int:
     return reply.status
 
 
-def test_the_provider_is_connected_to_while_secrets_manager_is_asked(
+def test_the_provider_connection_opens_while_the_secret_is_read(
     provider: ScriptedProvider,
     ask: Callable[..., Answered],
     environment: pytest.MonkeyPatch,
@@ -60,14 +60,14 @@ def test_the_provider_is_connected_to_while_secrets_manager_is_asked(
     assert provider.connections == 1
 
 
-def test_a_request_that_is_refused_makes_no_connection(
+def test_a_refused_request_opens_no_connection(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     assert ask({"messages": []}).status == 400
     assert provider.connections == 0
 
 
-def test_many_first_calls_share_what_was_opened_and_open_the_rest() -> None:
+def test_many_first_calls_share_the_opened_connection_and_open_the_rest() -> None:
     with ScriptedProvider([_OK]) as provider:
         transport = transport_of(provider.base_url)
         transport.preconnect()
@@ -76,7 +76,7 @@ def test_many_first_calls_share_what_was_opened_and_open_the_rest() -> None:
         assert 1 <= provider.connections <= 4
 
 
-def test_a_connection_opened_in_vain_is_not_opened_twice() -> None:
+def test_an_unused_preconnection_is_not_opened_twice() -> None:
     with ScriptedProvider([_OK]) as provider:
         transport = transport_of(provider.base_url)
         for _ in range(2):
@@ -86,7 +86,7 @@ def test_a_connection_opened_in_vain_is_not_opened_twice() -> None:
         assert provider.connections == 1
 
 
-def test_a_connection_that_failed_ahead_is_tried_again_by_the_call() -> None:
+def test_a_failed_preconnection_is_retried_by_the_call() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -133,7 +133,7 @@ def tls_provider(certified: certificate.Certificate) -> Iterator[TlsProvider]:
         yield made
 
 
-def test_a_connection_opened_ahead_over_tls_is_the_one_that_is_used(
+def test_a_tls_preconnection_is_used_by_the_call(
     tls_provider: TlsProvider,
 ) -> None:
     tls_provider.transport.preconnect()
@@ -146,7 +146,7 @@ def test_a_connection_opened_ahead_over_tls_is_the_one_that_is_used(
         assert status.result() == 200
 
 
-def test_what_is_left_inside_a_tls_connection_is_no_answer_to_the_next_call(
+def test_leftover_bytes_in_a_tls_connection_are_not_the_next_answer(
     tls_provider: TlsProvider,
 ) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
@@ -171,12 +171,16 @@ def seconds_until_too_late(transport: HttpTransport, seconds: float) -> float:
     return took.seconds
 
 
-def test_what_opening_ahead_took_is_not_had_again_by_the_call(tls_provider: TlsProvider) -> None:
+def test_time_spent_preconnecting_counts_against_the_connect_timeout(
+    tls_provider: TlsProvider,
+) -> None:
     tls_provider.transport.preconnect()  # no handshake happens
     assert seconds_until_too_late(tls_provider.transport, 2) < 3.5
 
 
-def test_what_connecting_took_is_not_had_again_by_the_answer(tls_provider: TlsProvider) -> None:
+def test_time_spent_connecting_counts_against_the_first_byte_timeout(
+    tls_provider: TlsProvider,
+) -> None:
     with ThreadPoolExecutor(1) as pool:
         took = pool.submit(seconds_until_too_late, tls_provider.transport, 7)
         time.sleep(2)  # the provider is that slow to shake hands

@@ -53,7 +53,7 @@ def page(tmp_path: Path, text: str = TEXT, *, in_full: bool = True) -> Page:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.name)
-def test_a_page_tells_what_the_last_results_hold(page: Page) -> None:
+def test_a_page_shows_the_last_results(page: Page) -> None:
     assert page.path.read_text() == page.filled(last_results()), (
         "make it so with: .venv/bin/python -m bench --write-readme"
     )
@@ -94,7 +94,7 @@ def test_a_page_without_a_place_for_results_is_reported(tmp_path: Path) -> None:
         page(tmp_path, "# Title\n").filled(None)
 
 
-def test_the_short_page_has_the_figures_without_what_is_beside_them(
+def test_the_short_page_has_the_results_without_the_comparisons(
     tmp_path: Path, results: dict[str, Any]
 ) -> None:
     text = page(tmp_path, in_full=False).filled(results)
@@ -104,7 +104,7 @@ def test_the_short_page_has_the_figures_without_what_is_beside_them(
     assert text.count(".svg)") == sum(plot.is_first_read for plot in PLOTS.values())
 
 
-def test_plots_have_labels_numbers_and_a_text_for_who_does_not_see_them(
+def test_plots_have_labels_numbers_and_alternative_text(
     tmp_path: Path, results: dict[str, Any]
 ) -> None:
     draw(tmp_path / "plots", results["figures"])
@@ -115,9 +115,7 @@ def test_plots_have_labels_numbers_and_a_text_for_who_does_not_see_them(
     assert texts[-4:] == ["llm-relay", "3", "LiteLLM proxy", "3"]
 
 
-def test_a_plot_whose_figures_are_not_all_there_is_not_drawn(
-    tmp_path: Path, results: dict[str, Any]
-) -> None:
+def test_a_plot_with_missing_results_is_not_drawn(tmp_path: Path, results: dict[str, Any]) -> None:
     del results["figures"]["cold_vs_litellm"]
     del results["figures"]["batch_sizing"]["peers"]["64_rows_per_s"]
     draw(tmp_path / "plots", results["figures"])

@@ -38,7 +38,7 @@ def test_the_settings_have_defaults_and_units() -> None:
     assert settings.keep_alive_seconds == 15
 
 
-def test_a_number_that_is_none_is_a_value_error() -> None:
+def test_an_invalid_number_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="soon"):
         ProviderSettings.from_mapping({"UPSTREAM_BASE_URL": "x", "KEEP_ALIVE_SECONDS": "soon"})
 
