@@ -18,7 +18,7 @@ FEW = 1_000
 ROWS, QUICK_ROWS = (10_000, 100_000), (10_000,)
 WORKERS, ROWS_PER_CHUNK = 2, 500  # so that 1,000 rows have both workers at work, as many have
 FEW_TURNS = 3
-PATIENCE_SECONDS = 1800
+TIMEOUT_SECONDS = 1800
 INTERVAL_SECONDS = 0.2
 
 
@@ -67,11 +67,11 @@ async def seconds_of(stack: Stack, rows: int) -> float:
 
 def _ended(s3: Any, bucket: str | None, prefix: str) -> dict[str, Any]:
     """Wait for the batch document beside the results and return it."""
-    gives_up = time.monotonic() + PATIENCE_SECONDS
+    gives_up = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < gives_up:
         listed = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
         for key in (each["Key"] for each in listed if each["Key"].endswith("/batch.json")):
             ended: dict[str, Any] = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
             return ended
         time.sleep(INTERVAL_SECONDS)
-    raise RuntimeError(f"No results under {prefix} after {PATIENCE_SECONDS} s")
+    raise RuntimeError(f"No results under {prefix} after {TIMEOUT_SECONDS} s")

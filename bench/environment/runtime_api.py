@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from email.message import Message
 
-PATIENCE_SECONDS = 900
+TIMEOUT_SECONDS = 900
 DEADLINE_MILLISECONDS = 890_000  # the functions of a batch have so much
 PRELUDE_END = bytes(8)
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -107,7 +107,7 @@ class Environment:
     def _request(self) -> tuple[socket.socket, str, Message, IO[bytes]]:
         """Return the head of the next request of the process, whichever connection it is on."""
         while True:
-            ready, _, _ = select.select([self._listener, *self._readers], [], [], PATIENCE_SECONDS)
+            ready, _, _ = select.select([self._listener, *self._readers], [], [], TIMEOUT_SECONDS)
             if not ready:
                 raise RuntimeError(f"The function does nothing: {self.process.args!r}")
             for one in ready:

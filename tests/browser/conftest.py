@@ -11,7 +11,7 @@ from playwright.sync_api import sync_playwright
 from local.settings import Settings
 from local.stack import Stack
 from tests.browser import chromium
-from tests.browser.playground import PATIENCE_MILLISECONDS, Playground
+from tests.browser.playground import TIMEOUT_MILLISECONDS, Playground
 from tests.e2e.conftest import Loop
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def visit(browser: Browser, stack: Stack) -> Iterator[Callable[..., Playground]]
     def visit(path: str = "/", **window: Any) -> Playground:
         context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | window))
         contexts.append(context)
-        context.set_default_timeout(PATIENCE_MILLISECONDS)
+        context.set_default_timeout(TIMEOUT_MILLISECONDS)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(

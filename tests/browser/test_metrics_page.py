@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def asked(stack: Stack) -> None:
+def with_calls(stack: Stack) -> None:
     """A call that came off, and one that the provider refused."""
     messages: Any = [{"role": "user", "content": "hi"}]
     with openai.OpenAI(base_url=f"{stack.base_url}/v1", api_key=stack.client_key) as client:
@@ -40,7 +40,7 @@ def sum_of(page: Page, title: str, label: str) -> Any:
     return panel(page, title).get_by_role("row", name=label).get_by_role("cell")
 
 
-@pytest.mark.usefixtures("asked")
+@pytest.mark.usefixtures("with_calls")
 def test_measurements_are_drawn_and_described_and_update_by_themselves(
     visit: Callable[..., Playground], stack: Stack
 ) -> None:
@@ -73,7 +73,7 @@ def test_request_counts_have_no_fractional_ticks(
     assert str({1: 2, 5: 6}[count]) in ticks
 
 
-@pytest.mark.usefixtures("asked")
+@pytest.mark.usefixtures("with_calls")
 @pytest.mark.parametrize("window", [DESKTOP, SMALL], ids=["desktop", "small phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_and_nothing_is_cut_off(

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.docs.blocks import ROOT, RUNNABLE, Block, blocks_of, pages
-from tests.docs.workshop import READERS, RUNNERS
+from tests.docs.docs_project import READERS, RUNNERS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.docs.workshop import Workshop
+    from tests.docs.docs_project import DocsProject
 
 NOT_TRIED_HERE = {
     "js": "tests/clients/documented.test.mjs runs it on Node",
@@ -29,9 +29,11 @@ def tried(block: Block) -> bool:
 # A page is a dozen programs that each start from nothing, on a machine that does other things too.
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_code_blocks_of_a_page_do_what_they_claim(page: Path, shop: Workshop) -> None:
-    reader = shop.for_a_reader_of(str(page.relative_to(ROOT)).replace("/", "-"))
-    complaints = [reader.complaint(block) for block in blocks_of(page) if tried(block)]
+def test_the_code_blocks_of_a_page_do_what_they_claim(
+    page: Path, docs_project: DocsProject
+) -> None:
+    reader = docs_project.for_page(str(page.relative_to(ROOT)).replace("/", "-"))
+    complaints = [reader.failure_of(block) for block in blocks_of(page) if tried(block)]
     if message := "\n\n".join(filter(None, complaints)):
         pytest.fail(message, pytrace=False)
 

@@ -1,4 +1,4 @@
-"""What the functions ask of AWS in truth, held against what their roles allow."""
+"""The AWS calls the functions actually make, compared with their roles."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ from llm_relay.jobs import leases
 from llm_relay.jobs.response_store import delete_record, document_key, record_key
 from tests.support.job_environment import JobWorld, job_world
 from tests.support.ledger_accounts import CLIENT, Accounts
-from tests.support.paying_provider import LISTED, MODEL
 from tests.support.payloads import INPUT, RESPONSE
+from tests.support.priced_provider import LISTED, MODEL
 from tests.support.scripted_provider import CLOSE, whole
 from tests.template.stack import ROOT
 
@@ -359,7 +359,7 @@ def test_without_sqs_nothing_is_sent_and_the_caller_may_retry(
     job_world.batch.environment.setenv("JOBS_QUEUE_URL", url)
     answer = job_world.ask("POST", PATH, ASKED)
     assert (answer.status, answer.error["code"]) == (503, "background_unavailable")
-    # SQS may have taken the message all the same.
+    # SQS may have taken the message anyway.
     assert [item["status"]["S"] for item in job_world.batch.items()] == ["cancelled"]
     assert "Hello" not in capsys.readouterr().out
 

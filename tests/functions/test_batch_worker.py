@@ -349,7 +349,7 @@ def test_nothing_is_written_or_reported_once_the_lease_is_lost(worker_setup: Wor
     assert answer["wait_seconds"] == 15
     lines = work.lines()
     assert len(lines) == 2000 - answer["left"]
-    assert len(lines) < sum(worker_setup.provider.asked.values())  # those under way were dropped
+    assert len(lines) < sum(worker_setup.provider.asked.values())  # those in progress were dropped
     item = work.chunk_item()
     assert item["holder"]["S"] == "thief"
     assert item["until"]["N"] == "9999999999"

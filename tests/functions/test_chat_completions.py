@@ -13,7 +13,7 @@ from functions.chat_completions.handler import handler
 from llm_relay.providers.refusal import with_hint
 from tests.functions.conftest import PROVIDER_KEY, Context, proxy_event
 from tests.support.payloads import COMPLETION, DONE, QUESTION, STREAMED_QUESTION, USAGE, delta
-from tests.support.scripted_provider import CLOSE, PATIENCE_SECONDS, RESET, stream, whole
+from tests.support.scripted_provider import CLOSE, RESET, TIMEOUT_SECONDS, stream, whole
 from tests.support.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def test_the_first_chunk_arrives_while_the_provider_still_writes(
     event = proxy_event("POST", "/v1/chat/completions", STREAMED_QUESTION)
     result = handler(event, Context(60, time.monotonic()))
     assert next(iter(result.body)) == delta("a")
-    read.wait(PATIENCE_SECONDS)  # the provider writes no more before that
+    read.wait(TIMEOUT_SECONDS)  # the provider writes no more before that
     assert b"".join(result.body) == delta("b", "stop") + DONE
 
 

@@ -252,7 +252,7 @@ def test_a_provider_that_cannot_be_reached_is_reported(
 
 
 def test_the_fix_for_a_listed_providers_base_url_is_in_the_list(pair: Pair) -> None:
-    pair.say({"base_url": DOWN})
+    pair.change_entries({"base_url": DOWN})
     pair.second.scripts = [LISTING, CHAT]
     name, _, fix = only_fault()
     assert name == f"base url of {pair.names[0]}"

@@ -19,7 +19,7 @@ from llm_relay.jobs.job import ROUTE
 from llm_relay.jobs.job_types import QueueJob
 from llm_relay.jobs.worker import STORE_RESERVE_SECONDS
 from llm_relay.observability.call_record import CallRecord
-from tests.support.dynamodb_proxy import UNHEARD, Door
+from tests.support.dynamodb_proxy import RESET_AFTER_EXECUTION, DynamoDbProxy
 from tests.support.job_environment import JobWorld, job_world
 from tests.support.payloads import COMPLETION, INPUT, QUESTION, RESPONSE
 from tests.support.scripted_provider import CLOSE, whole
@@ -113,14 +113,18 @@ def test_a_job_survives_lost_replies_of_dynamodb(
     job_world.provider.scripts = [whole(200, COMPLETION)]
     job_world.send(JOB)
     messages = job_world.receive()
-    every_other = itertools.cycle([UNHEARD, None])
-    with Door(job_world.batch.endpoint_url, fault=lambda _: next(every_other)) as door:
-        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", door.url)
+    every_other = itertools.cycle([RESET_AFTER_EXECUTION, None])
+    with DynamoDbProxy(
+        job_world.batch.endpoint_url, fault=lambda _: next(every_other)
+    ) as dynamodb_proxy:
+        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_proxy.url)
         dynamodb.cache_clear()
         assert job_world.deliver(messages) == []
         dynamodb().close()
         dynamodb.cache_clear()
-    assert door.operations == ["UpdateItem"] * 4  # taken and ended, each of them tried twice
+    assert (
+        dynamodb_proxy.operations == ["UpdateItem"] * 4
+    )  # taken and ended, each of them tried twice
     assert len(job_world.provider.requests) == 1
     assert [kind for kind, _ in job_world.take_events()] == ["job.completed"]
 
@@ -330,7 +334,7 @@ def test_a_sample_event_is_a_message_as_the_queue_holds_it(job_world: JobWorld, 
 
 
 @pytest.fixture
-def restless_threads() -> Iterator[None]:
+def fast_thread_switching() -> Iterator[None]:
     """Have threads take turns as often as can be."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -338,7 +342,7 @@ def restless_threads() -> Iterator[None]:
     sys.setswitchinterval(interval)
 
 
-@pytest.mark.usefixtures("environment", "restless_threads")
+@pytest.mark.usefixtures("environment", "fast_thread_switching")
 def test_concurrently_ended_calls_are_reported_one_by_one(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

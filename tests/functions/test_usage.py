@@ -10,7 +10,7 @@ from llm_relay.billing.ledger import Ledger
 from llm_relay.billing.ledger_account import day_at, period_at
 from llm_relay.core.usage import Usage
 from tests.functions.conftest import Answered, Context, proxy_event, taken
-from tests.support.dynamodb_proxy import AWAY
+from tests.support.dynamodb_proxy import UNAVAILABLE
 from tests.support.ledger_accounts import CLIENT, Accounts, client
 
 USD = 10**9
@@ -85,10 +85,10 @@ def test_a_key_without_a_client_is_reported_with_how_to_get_one(accounts: Accoun
     answer = get()
     assert (answer.status, answer.error["code"]) == (404, "no_client")
     assert "relay keys create" in answer.error["message"]
-    assert accounts.door.operations == []
+    assert accounts.dynamodb_proxy.operations == []
 
 
 def test_without_dynamodb_usage_is_unavailable(accounts: Accounts) -> None:
-    accounts.door.fault = lambda _operation: AWAY
+    accounts.dynamodb_proxy.fault = lambda _operation: UNAVAILABLE
     answer = get(client=CLIENT, **BUDGET)
     assert (answer.status, answer.error["code"]) == (503, "budget_unavailable")

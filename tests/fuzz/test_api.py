@@ -67,11 +67,11 @@ SAMPLES = sorted(path for path in EVENTS.glob("*/*.json") if "httpMethod" in pat
 def test_answers_to_sample_events_match_the_openapi_document(target: Target) -> None:
     assert len(SAMPLES) > 40
     with ThreadPoolExecutor(8) as pool:  # some wait until the provider is less busy
-        complaints = pool.map(lambda sample: complaint(sample, target), SAMPLES)
-    assert [said for said in complaints if said] == []
+        failures = pool.map(lambda sample: failure_of(sample, target), SAMPLES)
+    assert [said for said in failures if said] == []
 
 
-def complaint(sample: Path, target: Target) -> str:
+def failure_of(sample: Path, target: Target) -> str:
     """What is wrong with the answer to a sample event; nothing if it is as written."""
     event = json.loads(sample.read_text())
     text = event["body"] or ""

@@ -93,7 +93,7 @@ BODIES: dict[str, Callable[[str], bytes]] = {
     "XML": lambda _: b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>',
     "YAML": lambda _: b"model: !!python/object/apply:os.system ['true']",
     "a pickle": lambda _: b"cos\nsystem\n(S'true'\ntR.",
-    "the model named twice": lambda body: body.replace("{", '{"model": "dear", ', 1).encode(),
+    "the model named twice": lambda body: body.replace("{", '{"model": "expensive", ', 1).encode(),
 }
 # Valid, however odd: it goes to the provider as it came.
 ODD = {
@@ -172,5 +172,5 @@ def test_a_row_of_a_batch_is_refused_for_the_same_reasons(name: str) -> None:
 
 
 def test_a_field_named_twice_is_reported(ask: Callable[..., Answered]) -> None:
-    answer = ask('{"model": "cheap", "model": "dear", "messages": []}')
+    answer = ask('{"model": "cheap", "model": "expensive", "messages": []}')
     assert "names a field twice" in answer.error["message"]

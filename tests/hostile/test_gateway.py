@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
 BODY = json.dumps(QUESTION).encode()
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 METHODS = ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "HEAD", "GET", "PROPFIND"]
 UNHEARD_OF = ["post", "POSTS", "EVIL", "\u043f"]  # which end before there is a route
 TARGETS = [
@@ -49,7 +49,7 @@ TYPES = [
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back, if anything did before the other end hung up."""
+    """What came back, if anything did before the other end closed the connection."""
 
     status: int
     head: str
@@ -71,7 +71,7 @@ class Wire:
         self._where = (url.hostname, url.port)
 
     def send(self, *pieces: bytes, hang_up: bool = False) -> Reply:
-        with socket.create_connection(self._where, PATIENCE_SECONDS) as connection:
+        with socket.create_connection(self._where, TIMEOUT_SECONDS) as connection:
             with suppress(ConnectionError):
                 for piece in pieces:
                     connection.sendall(piece)
@@ -205,6 +205,6 @@ def test_slow_bodies_delay_no_other_caller(wire: Wire, running: Running) -> None
     url = urlsplit(running.base_url)
     with ExitStack() as slow:
         for _ in range(50):
-            connection = socket.create_connection((url.hostname, url.port), PATIENCE_SECONDS)
+            connection = socket.create_connection((url.hostname, url.port), TIMEOUT_SECONDS)
             slow.enter_context(connection).sendall(head.encode() + BODY[:1])
         assert wire.ask(body=b"{}").is_refusal

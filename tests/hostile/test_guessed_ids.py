@@ -157,7 +157,7 @@ def test_another_client_s_response_looks_like_a_missing_one(
 ) -> None:
     theirs = queued(job_world)
     never = names.new_id("resp_", "never")
-    answers = [seen(asked(job_world, method, each), each) for each in (theirs, never)]
+    answers = [seen(answer_to(job_world, method, each), each) for each in (theirs, never)]
     assert answers[0] == answers[1]
     assert answers[0][0] == 404
     assert job_world.ask("GET", f"{PATH}/{theirs}").json()["status"] == "queued"
@@ -166,7 +166,7 @@ def test_another_client_s_response_looks_like_a_missing_one(
 def test_a_malformed_id_finds_no_response(job_world: JobWorld) -> None:
     for path_id in NO_IDS:
         for method in ("GET", "DELETE", "POST"):
-            answer = asked(job_world, method, path_id)
+            answer = answer_to(job_world, method, path_id)
             assert (answer.status, answer.error["code"]) == (404, "response_not_found"), path_id
     assert job_world.receive() == []
 
@@ -186,7 +186,7 @@ def queued(world: JobWorld) -> str:
     return made
 
 
-def asked(world: JobWorld, method: str, response_id: str) -> Answered:
+def answer_to(world: JobWorld, method: str, response_id: str) -> Answered:
     """Ask for a response with a key that is not its owner's."""
     from functions.background_responses.handler import handler  # noqa: PLC0415
 

@@ -43,7 +43,7 @@ WRITTEN_OTHERWISE = [
 
 
 NAME = "hook.example.com"
-PATIENCE_SECONDS = 30
+TIMEOUT_SECONDS = 30
 
 
 class Network:
@@ -184,7 +184,7 @@ class Hook(Thread):
     def __init__(self, authority: Path) -> None:
         super().__init__(daemon=True)
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.settimeout(PATIENCE_SECONDS)
+        self.listener.settimeout(TIMEOUT_SECONDS)
         self.received, self.asked_as = b"", ""
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._context.load_cert_chain(authority)
@@ -211,7 +211,7 @@ def test_the_certificate_must_match_the_name_although_an_address_is_called(
     network.answers, network.leads_to = [PUBLIC], hook.listener.getsockname()
     hook.start()
     send(f"https://{name}/hook")
-    hook.join(PATIENCE_SECONDS)
+    hook.join(TIMEOUT_SECONDS)
     hook.listener.close()
     assert network.called == [PUBLIC[0]]
     assert hook.asked_as == name

@@ -29,7 +29,7 @@ _CALLS = "tests/faults/test_aws_calls.py"
 _WORKER = "tests/functions/test_batch_worker.py"
 
 RETRIES_AFTER_THE_FIRST_BYTE = Mutant(
-    name="asks again after the first byte",
+    name="retries after the first byte",
     changes=(
         Change(
             "api/api_gateway.py",
@@ -44,7 +44,7 @@ RETRIES_AFTER_THE_FIRST_BYTE = Mutant(
 """,
         ),
     ),
-    caught_by=(f"{_CHAT}[False-breaks off]", f"{_CHAT}[False-hangs up]"),
+    caught_by=(f"{_CHAT}[False-is interrupted]", f"{_CHAT}[False-closes the connection]"),
 )
 CHECKS_WITHOUT_RESERVING = Mutant(
     name="checks the budget and reserves nothing",

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.template.evaluator import Math, Series, goes_off, statistics
-from tests.template.operations.watched import Metric
+from tests.template.operations.monitored import Metric
 
 A: Series = [1.0, None, 30.0]
 SERIES: dict[str, Series] = {"a": A, "b_one": [2.0, None, None], "b_two": [4.0, None, 6.0]}

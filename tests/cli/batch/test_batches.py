@@ -31,7 +31,7 @@ def ended(runner: BatchCliRunner, **more: Any) -> str:
 
 
 def listed(runner: BatchCliRunner, *words: str) -> list[str]:
-    return [each["id"] for each in json.loads(runner.said("list", "--json", *words))]
+    return [each["id"] for each in json.loads(runner.output_of("list", "--json", *words))]
 
 
 def test_own_batches_are_listed_newest_first(runner: BatchCliRunner) -> None:
@@ -39,7 +39,7 @@ def test_own_batches_are_listed_newest_first(runner: BatchCliRunner) -> None:
     runner.batch(owner="other")
     assert listed(runner) == ids[::-1]
     assert listed(runner, "--limit", "2") == ids[:0:-1]
-    shown = runner.said("list")
+    shown = runner.output_of("list")
     assert [line.split()[0] for line in shown.splitlines()[1:]] == ids[::-1]
 
 
@@ -65,12 +65,12 @@ def test_a_batch_whose_submitter_died_is_started_when_it_is_read(
 ) -> None:
     runner.batch()
     stranded = runner.batch(created_at=int(time.time()) - 600)
-    assert stranded.id in runner.said(*look.format(stranded.id).split())
+    assert stranded.id in runner.output_of(*look.format(stranded.id).split())
     assert runner.executions() == {stranded.id: {"owner": "operator", "batch": stranded.id}}
 
 
 def test_no_batches_are_reported_with_how_to_submit_one(runner: BatchCliRunner) -> None:
-    assert "relay batch submit" in runner.said("list")
+    assert "relay batch submit" in runner.output_of("list")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_json_is_the_document_of_the_api(runner: BatchCliRunner) -> None:
 
 def test_a_table_for_people_shows_state_rows_cost_and_files(runner: BatchCliRunner) -> None:
     batch_id = ended(runner, metadata={"run": "7"})
-    shown = runner.said("show", batch_id)
+    shown = runner.output_of("show", batch_id)
     batch = runner.only_batch()
     place = f"s3://{runner.bucket}/{batch.results}output.jsonl"
     for words in ("completed", "1: 1 done, 0 failed", "$0.00125", "run=7", place):
@@ -103,7 +103,7 @@ def test_bad_lines_are_shown_by_number(runner: BatchCliRunner) -> None:
     batch = runner.batch()
     error = {"code": "invalid_json_line", "line": 12, "message": "Not [JSON].", "param": None}
     runner.refuse(batch, error)
-    shown = runner.said("show", batch.id)
+    shown = runner.output_of("show", batch.id)
     (line,) = (line for line in shown.splitlines() if "invalid_json_line" in line)
     assert line.split()[0] == "12"
     assert "Not [JSON]." in line
@@ -111,8 +111,8 @@ def test_bad_lines_are_shown_by_number(runner: BatchCliRunner) -> None:
 
 def test_a_batch_of_any_owner_is_found_by_its_id(runner: BatchCliRunner) -> None:
     batch = runner.batch(owner="other")
-    assert json.loads(runner.said("show", batch.id, "--json"))["id"] == batch.id
-    assert "other" in runner.said("show", batch.id)
+    assert json.loads(runner.output_of("show", batch.id, "--json"))["id"] == batch.id
+    assert "other" in runner.output_of("show", batch.id)
 
 
 @pytest.mark.parametrize("command", ["show", "cancel", "results"])
@@ -124,7 +124,7 @@ def test_an_unknown_batch_id_is_reported(runner: BatchCliRunner, command: str) -
 def test_a_running_batch_is_cancelled(runner: BatchCliRunner) -> None:
     batch = runner.batch()
     runner.begin(batch, 5)
-    assert runner.said("cancel", batch.id) == f"{batch.id} is cancelling."
+    assert runner.output_of("cancel", batch.id) == f"{batch.id} is cancelling."
     assert runner.only_batch().status == "cancelling"
     closing = {"owner": "operator", "batch": batch.id, "close": True}
     assert runner.executions() == {f"{batch.id}-close": closing}
@@ -138,11 +138,11 @@ def test_a_batch_that_has_ended_cannot_be_cancelled(runner: BatchCliRunner) -> N
 def test_results_can_be_downloaded_again(runner: BatchCliRunner, tmp_path: Path) -> None:
     batch_id, output = ended(runner), tmp_path / "again.jsonl"
     words = ("results", batch_id, "--output", output, "--errors", tmp_path / "e.jsonl")
-    assert str(output) in runner.said(*words)
+    assert str(output) in runner.output_of(*words)
     assert output.read_bytes() == ANSWERS
     assert "--yes" in runner.refused(*words)
-    runner.said(*words, "--yes")
-    runner.said(*words, given=AtTheKeyboard(b"y\n"))
+    runner.output_of(*words, "--yes")
+    runner.output_of(*words, given=AtTheKeyboard(b"y\n"))
     assert output.read_bytes() == ANSWERS
 
 
@@ -151,7 +151,7 @@ def test_result_files_are_named_after_the_batch(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     batch_id = ended(runner)
-    runner.said("results", batch_id)
+    runner.output_of("results", batch_id)
     assert [path.name for path in tmp_path.glob("batch_*")] == [f"{batch_id}.output.jsonl"]
 
 
@@ -171,7 +171,7 @@ def test_results_of_a_running_batch_can_be_waited_for(
 
     thread = threading.Thread(target=end)
     thread.start()
-    runner.said(*words, "--wait")
+    runner.output_of(*words, "--wait")
     thread.join()
     assert output.read_bytes() == ANSWERS
 

@@ -42,7 +42,7 @@ def add_client(
 
 def test_a_file_is_sent_as_it_is_and_its_batch_is_started(runner: BatchCliRunner) -> None:
     path, before = runner.file(row(1), "", row(2)), int(time.time())
-    batch_id = runner.said("submit", path, "--endpoint", CHAT, "--yes")
+    batch_id = runner.output_of("submit", path, "--endpoint", CHAT, "--yes")
     batch = runner.only_batch()
     assert (batch.id, batch.status, batch.endpoint) == (batch_id, VALIDATING, CHAT)
     assert (batch.client.budget_nanos, batch.metadata) == (None, None)
@@ -80,7 +80,7 @@ def test_suggested_commands_repeat_the_stack_options() -> None:
 def test_the_endpoint_defaults_to_that_of_the_first_row(runner: BatchCliRunner) -> None:
     body = {"model": "abliterated-model", "input": "x"}
     path = runner.file({**row(1), "url": "/v1/responses", "body": body})
-    runner.said("submit", path, "--yes")
+    runner.output_of("submit", path, "--yes")
     assert runner.only_batch().endpoint == "/v1/responses"
 
 
@@ -157,7 +157,7 @@ def test_a_client_s_batch_is_its_own_with_its_limits(runner: BatchCliRunner) -> 
         max_output_tokens=100,
     )
     client = add_client(runner, limits)
-    runner.said("submit", runner.file(row(1)), "--yes", "--client", "team")
+    runner.output_of("submit", runner.file(row(1)), "--yes", "--client", "team")
     held = runner.only_batch(client.id).client
     assert (held.id, held.budget_nanos, held.budget_per) == (client.id, 5, "month")
     assert (held.models, held.max_output_tokens) == (limits.models, 100)
@@ -179,7 +179,7 @@ def test_a_revoked_client_has_no_batches(runner: BatchCliRunner) -> None:
 
 def test_metadata_is_stored(runner: BatchCliRunner) -> None:
     notes = ("--metadata", "run=7", "--metadata", "sum=a=b")
-    runner.said("submit", runner.file(row(1)), "--yes", *notes)
+    runner.output_of("submit", runner.file(row(1)), "--yes", *notes)
     assert runner.only_batch().metadata == {"run": "7", "sum": "a=b"}
 
 
@@ -213,7 +213,7 @@ def test_a_missing_file_is_refused(runner: BatchCliRunner, tmp_path: Path) -> No
 def test_a_file_of_many_megabytes_arrives_whole(runner: BatchCliRunner) -> None:
     text = {"role": "user", "content": "x" * 3_000_000}
     path = runner.file(*(row(number, messages=[text]) for number in range(4)))
-    runner.said("submit", path, "--yes")
+    runner.output_of("submit", path, "--yes")
     assert runner.content(runner.only_batch().input_key) == path.read_bytes()
 
 

@@ -1,4 +1,4 @@
-"""Waiting for a batch, and what is brought home."""
+"""Waiting for a batch, and what is downloaded."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from cli.aws.target_stack import local_stack
 from cli.output.progress import follow
 from cli.services.batch_client import BatchClient
 from local.aws_emulator.moto_server import moto
-from tests.cli.batch.conftest import PATIENCE, AtTheKeyboard, BatchCliRunner, row
-from tests.support.dynamodb_proxy import AWAY, LOST, Door
+from tests.cli.batch.conftest import TIMEOUT_SECONDS, AtTheKeyboard, BatchCliRunner, row
+from tests.support.dynamodb_proxy import RESET_BEFORE_EXECUTION, UNAVAILABLE, DynamoDbProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ ANSWERS, REFUSALS = b'{"custom_id": "row-1"}\n', b'{"custom_id": "row-2"}\n'
 
 
 def well(runner: BatchCliRunner) -> Callable[[Batch], None]:
-    """What becomes of a batch of one row that is answered."""
+    """Run a batch of one row that is answered."""
 
     def work(batch: Batch) -> None:
         runner.begin(batch, 1)
@@ -57,7 +57,7 @@ def well(runner: BatchCliRunner) -> Callable[[Batch], None]:
 
 
 def in_part(runner: BatchCliRunner) -> Callable[[Batch], None]:
-    """What becomes of a batch of two rows of which one fails."""
+    """Run a batch of two rows of which one fails."""
 
     def work(batch: Batch) -> None:
         runner.begin(batch, 2)
@@ -119,32 +119,38 @@ def test_answers_of_a_batch_that_ended_early_are_downloaded(
 
 
 @pytest.fixture
-def door(runner: BatchCliRunner, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+def dynamodb_proxy(
+    runner: BatchCliRunner, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DynamoDbProxy]:
     """The way to DynamoDB, which can break."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with Door(moto().url) as door:
-        runner.change_note(aws_endpoint_url=door.url)
-        yield door
+    with DynamoDbProxy(moto().url) as dynamodb_proxy:
+        runner.change_note(aws_endpoint_url=dynamodb_proxy.url)
+        yield dynamodb_proxy
 
 
-def test_a_short_network_outage_does_not_end_the_wait(runner: BatchCliRunner, door: Door) -> None:
+def test_a_short_network_outage_does_not_end_the_wait(
+    runner: BatchCliRunner, dynamodb_proxy: DynamoDbProxy
+) -> None:
     batch = runner.batch()
 
     def fault(_operation: str) -> str | None:
-        if len(door.operations) == 3:
+        if len(dynamodb_proxy.operations) == 3:
             runner.refuse(batch, {"code": "x", "line": 1, "message": "Bad."})
-        return LOST if len(door.operations) in {2, 3} else None
+        return RESET_BEFORE_EXECUTION if len(dynamodb_proxy.operations) in {2, 3} else None
 
-    door.fault = fault
+    dynamodb_proxy.fault = fault
     assert "is failed" in runner.refused("results", batch.id, "--wait")
-    assert door.operations == ["GetItem"] * 4
+    assert dynamodb_proxy.operations == ["GetItem"] * 4
 
 
 def test_when_polling_fails_the_commands_to_continue_are_reported(
-    runner: BatchCliRunner, door: Door
+    runner: BatchCliRunner, dynamodb_proxy: DynamoDbProxy
 ) -> None:
     batch = runner.batch()
-    door.fault = lambda _operation: AWAY if len(door.operations) == 2 else None
+    dynamodb_proxy.fault = lambda _operation: (
+        UNAVAILABLE if len(dynamodb_proxy.operations) == 2 else None
+    )
     message = runner.refused("results", batch.id, "--wait")
     assert "InternalServerError" in message
     assert f"relay batch show {batch.id} --local" in message
@@ -157,7 +163,7 @@ def test_existing_files_are_replaced_if_the_user_agrees(
     for kind in ("output", "errors"):
         (runner.root / f"questions.{kind}.jsonl").write_text("of an earlier batch")
     engine(well(runner))
-    runner.said("submit", path, "--wait", given=AtTheKeyboard(b"y\ny\ny\n"))
+    runner.output_of("submit", path, "--wait", given=AtTheKeyboard(b"y\ny\ny\n"))
     assert (runner.root / "questions.output.jsonl").read_bytes() == ANSWERS
     assert not (runner.root / "questions.errors.jsonl").exists()
 
@@ -190,7 +196,7 @@ def test_a_named_file_is_emptied_if_there_are_no_such_results(
         runner.end(batch, **results)
 
     engine(work)
-    runner.said("submit", runner.file(row(1)), "--yes", "--wait", f"--{kind}", named)
+    runner.output_of("submit", runner.file(row(1)), "--yes", "--wait", f"--{kind}", named)
     assert named.read_bytes() == b""
     assert (runner.root / f"questions.{other}.jsonl").read_bytes() == ANSWERS
 
@@ -297,7 +303,7 @@ class Terminal:
 
     def shown(self, words: bytes) -> bytes:
         """Everything that is shown until some words are."""
-        found, deadline = b"", time.monotonic() + PATIENCE
+        found, deadline = b"", time.monotonic() + TIMEOUT_SECONDS
         while words not in found:
             left = max(0.0, deadline - time.monotonic())
             assert select.select([self.glass], [], [], left)[0], found
@@ -320,7 +326,7 @@ def test_on_a_terminal_a_bar_shows_completed_rows(
     screen = terminal.shown(b"1 of 40 rows failed")
     assert b"40/40" in screen
     assert b"rows/s" in screen
-    assert terminal.command.wait(PATIENCE) == 1
+    assert terminal.command.wait(TIMEOUT_SECONDS) == 1
 
 
 def test_ctrl_c_leaves_the_batch_running_and_says_how_to_resume(
@@ -329,7 +335,7 @@ def test_ctrl_c_leaves_the_batch_running_and_says_how_to_resume(
     terminal.shown(b"validating")
     os.write(terminal.glass, CTRL_C)
     screen = terminal.shown(b"relay batch cancel")
-    assert terminal.command.wait(PATIENCE) == 130
+    assert terminal.command.wait(TIMEOUT_SECONDS) == 130
     batch = runner.only_batch()
     assert batch.status == "validating"
     assert f"relay batch show {batch.id} --local".encode() in screen

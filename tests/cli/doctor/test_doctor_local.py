@@ -1,4 +1,4 @@
-"""What mends a stack of `make run` is on this machine."""
+"""Fixes that doctor suggests for a local stack."""
 
 from __future__ import annotations
 

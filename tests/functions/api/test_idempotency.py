@@ -26,7 +26,7 @@ from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.core.answer import HttpAnswer
 from llm_relay.core.errors import IdempotencyInProgress, ProviderRefused
 from tests.functions.conftest import Context, proxy_event
-from tests.support.dynamodb_proxy import UNHEARD, Door
+from tests.support.dynamodb_proxy import RESET_AFTER_EXECUTION, DynamoDbProxy
 from tests.support.payloads import (
     COMPLETED,
     COMPLETION,
@@ -44,8 +44,8 @@ from tests.support.payloads import (
 )
 from tests.support.scripted_provider import (
     CLOSE,
-    PATIENCE_SECONDS,
     RESET,
+    TIMEOUT_SECONDS,
     stream,
     wait_until,
     whole,
@@ -266,7 +266,7 @@ def test_of_many_concurrent_calls_one_runs_and_the_others_must_wait(
     with ThreadPoolExecutor(8) as pool:
         calls = [pool.submit(call, number) for number in range(8)]
         wait_until(lambda: sum(map(Future.done, calls)) == 7)
-        gate.wait(PATIENCE_SECONDS)
+        gate.wait(TIMEOUT_SECONDS)
         all_answers = [made.result() for made in calls]
     (first,) = [answer for answer in all_answers if answer.status == 200]
     waiting = [answer for answer in all_answers if answer is not first]
@@ -283,9 +283,9 @@ def test_different_body_while_first_call_in_progress_is_rejected(
     provider.scripts = [[asked, gate, *whole(200, COMPLETION)]]
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(ask, QUESTION, **keyed())
-        assert asked.wait(PATIENCE_SECONDS)
+        assert asked.wait(TIMEOUT_SECONDS)
         other = ask(QUESTION | {"seed": 1}, **keyed())
-        gate.wait(PATIENCE_SECONDS)
+        gate.wait(TIMEOUT_SECONDS)
         assert first.result().status == 200
     assert other.error["code"] == "idempotency_key_reused"
 
@@ -397,7 +397,7 @@ def test_an_unreachable_provider_releases_the_key(
     assert answers.items() == []
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_timeouts")
 @pytest.mark.parametrize(
     ("payload", "script", "expected"),
     [
@@ -488,11 +488,11 @@ def test_a_key_whose_write_reply_was_lost_is_not_in_use(
     environment: pytest.MonkeyPatch, aws: str, provider: ScriptedProvider, ask: Ask
 ) -> None:
     provider.scripts = [whole(200, COMPLETION)]
-    faults = iter([UNHEARD])
-    with Door(aws, fault=lambda _operation: next(faults, None)) as door:
-        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", door.url)
+    faults = iter([RESET_AFTER_EXECUTION])
+    with DynamoDbProxy(aws, fault=lambda _operation: next(faults, None)) as dynamodb_proxy:
+        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_proxy.url)
         first, again = ask(QUESTION, **keyed()), ask(QUESTION, **keyed())
-    assert door.operations[:2] == ["PutItem", "PutItem"]
+    assert dynamodb_proxy.operations[:2] == ["PutItem", "PutItem"]
     assert first.status == 200
     assert_same(again, first)
     assert len(provider.requests) == 1

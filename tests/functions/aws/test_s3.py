@@ -11,7 +11,7 @@ import pytest
 
 from llm_relay.aws.s3 import Bucket, s3
 from llm_relay.aws.s3_writer import ObjectWriter, part_size
-from tests.support.scripted_provider import PATIENCE_SECONDS
+from tests.support.scripted_provider import TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
     from tests.support.batch_environment import BatchAws
@@ -79,22 +79,22 @@ def test_a_long_object_is_written_in_parts(batch_aws: BatchAws) -> None:
 
 
 def test_parts_are_uploaded_concurrently_and_assembled_in_order(batch_aws: BatchAws) -> None:
-    under_way = most = 0
+    in_progress = most = 0
     turn, first_two = threading.Lock(), threading.Barrier(2)
 
     def begin(params: dict[str, Any], **_: Any) -> None:
-        nonlocal under_way, most
+        nonlocal in_progress, most
         with turn:
-            under_way += 1
-            most = max(most, under_way)
+            in_progress += 1
+            most = max(most, in_progress)
         if params["PartNumber"] <= 2:
-            first_two.wait(PATIENCE_SECONDS)
+            first_two.wait(TIMEOUT_SECONDS)
         time.sleep(0.4 / params["PartNumber"])  # the first ones last longest
 
     def end(**_: Any) -> None:
-        nonlocal under_way
+        nonlocal in_progress
         with turn:
-            under_way -= 1
+            in_progress -= 1
 
     s3().meta.events.register("provide-client-params.s3.UploadPart", begin)
     s3().meta.events.register("after-call.s3.UploadPart", end)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "hush/+="}
 FOUND = whole(200, {"SecretString": "ak_stored"})
 BODY = b'{"SecretId": "arn"}'
-AWAY = whole(500, {"__type": "InternalServiceError"})
+UNAVAILABLE = whole(500, {"__type": "InternalServiceError"})
 THROTTLED = whole(400, {"__type": "ThrottlingException"})
 REFUSED = whole(400, {"__type": "AccessDeniedException"})
 
@@ -79,13 +79,13 @@ def test_secrets_manager_is_called_in_the_function_s_region_or_the_configured_on
     assert endpoint_url(region, environ) == url
 
 
-@pytest.mark.parametrize("first", [AWAY, THROTTLED, [RESET]])
+@pytest.mark.parametrize("first", [UNAVAILABLE, THROTTLED, [RESET]])
 def test_a_temporary_failure_is_retried(server: ScriptedProvider, first: list[object]) -> None:
     server.scripts = [first, FOUND]
     assert manager(server).get_text("arn") == "ak_stored"
 
 
-@pytest.mark.parametrize(("script", "asked"), [(AWAY, 3), (REFUSED, 1)])
+@pytest.mark.parametrize(("script", "asked"), [(UNAVAILABLE, 3), (REFUSED, 1)])
 def test_an_unreadable_secret_is_given_up_on(
     server: ScriptedProvider, script: list[object], asked: int
 ) -> None:

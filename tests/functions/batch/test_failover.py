@@ -22,8 +22,8 @@ from tests.support.batch_environment import CHAT
 from tests.support.chunk_runs import worker_setup
 from tests.support.failing_provider import COST_USD, rows
 from tests.support.ledger_accounts import client
-from tests.support.paying_provider import LISTED
 from tests.support.payloads import INPUT
+from tests.support.priced_provider import LISTED
 from tests.support.provider_pair import NO
 from tests.support.scripted_provider import RESET, ScriptedProvider, whole
 

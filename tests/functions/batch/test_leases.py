@@ -17,7 +17,7 @@ from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
 from tests.support.batch_environment import batch_aws
 from tests.support.chunk_runs import worker_setup
 from tests.support.failing_provider import line
-from tests.support.s3_proxy import S3Door
+from tests.support.s3_proxy import S3Proxy
 from tests.support.scripted_provider import wait_until
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ def test_the_parts_of_a_chunk_are_read_concurrently_while_the_lease_is_renewed(
     for row in range(10):
         part = format_part([RowResult(row=row, line=line(row), is_answer=True)])
         work.world.bucket.put(names.part_key(work.batch.id, 7, 1, row), part)
-    with S3Door(work.world.endpoint_url) as door:
-        _go_through(door, worker_setup)
+    with S3Proxy(work.world.endpoint_url) as s3_proxy:
+        _go_through(s3_proxy, worker_setup)
         worker = threading.Thread(target=work.run)
         worker.start()
-        wait_until(lambda: door.held >= 8)
+        wait_until(lambda: s3_proxy.held >= 8)
         until = _until(work)
         wait_until(lambda: _until(work) > until)
-        door.open.set()
+        s3_proxy.open.set()
         worker.join()
     assert work.answers[0]["left"] == 0
     assert sorted(worker_setup.provider.asked) == ["row 10", "row 11"]
@@ -89,10 +89,10 @@ def test_an_expired_lease_is_lost_if_another_worker_has_the_chunk(
     assert _until(work) > time.time()
 
 
-def _go_through(door: S3Door, worker_setup: WorkerSetup) -> None:
+def _go_through(s3_proxy: S3Proxy, worker_setup: WorkerSetup) -> None:
     s3().close()
     s3.cache_clear()
-    worker_setup.world.environment.setenv("AWS_ENDPOINT_URL_S3", door.url)
+    worker_setup.world.environment.setenv("AWS_ENDPOINT_URL_S3", s3_proxy.url)
 
 
 def _lapsed(work: ChunkRun) -> Lease:

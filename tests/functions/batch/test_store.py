@@ -20,7 +20,7 @@ from llm_relay.batch.model.record import (
 )
 from llm_relay.batch.model.store import Store
 from llm_relay.core.client import Client
-from tests.support.dynamodb_proxy import UNHEARD, Door
+from tests.support.dynamodb_proxy import RESET_AFTER_EXECUTION, DynamoDbProxy
 
 if TYPE_CHECKING:
     from tests.support.batch_environment import BatchAws
@@ -58,14 +58,14 @@ def test_an_id_is_used_once(batch_aws: BatchAws) -> None:
 
 
 def test_a_record_whose_reply_was_lost_is_stored(batch_aws: BatchAws) -> None:
-    every_other = itertools.cycle([UNHEARD, None])
-    with Door(batch_aws.endpoint_url, fault=lambda _: next(every_other)) as door:
-        client = boto3.client("dynamodb", endpoint_url=door.url)
+    every_other = itertools.cycle([RESET_AFTER_EXECUTION, None])
+    with DynamoDbProxy(batch_aws.endpoint_url, fault=lambda _: next(every_other)) as dynamodb_proxy:
+        client = boto3.client("dynamodb", endpoint_url=dynamodb_proxy.url)
         store = Store(batch_aws.table, lambda: client)
         kept = dataclasses.replace(batch_aws.add_batch(b""), id="batch_another")
         assert store.add(kept)
         client.close()
-    assert door.operations == ["UpdateItem"] * 2
+    assert dynamodb_proxy.operations == ["UpdateItem"] * 2
     assert batch_aws.store.batch(kept.owner, kept.id) == kept
 
 

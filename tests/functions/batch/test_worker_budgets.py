@@ -1,4 +1,4 @@
-"""The client's budget in a batch: set aside for rows at once, settled once, killed or not."""
+"""The client's budget in a batch: reserved for several rows, settled once, even after a kill."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from llm_relay.providers.completion import Completion
 from llm_relay.providers.dialects.dialect import ABLITERATION
 from tests.support.batch_environment import batch_aws
 from tests.support.chunk_runs import worker_setup
-from tests.support.dynamodb_proxy import Door
+from tests.support.dynamodb_proxy import DynamoDbProxy
 from tests.support.failing_provider import completion, line
 from tests.support.ledger_accounts import CLIENT, Accounts, client, is_sound, make_table
-from tests.support.paying_provider import LISTED, MODEL
+from tests.support.priced_provider import LISTED, MODEL
 from tests.support.scripted_provider import wait_until
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ def accounts(worker_setup: WorkerSetup) -> Iterator[Accounts]:
     table = make_table(dynamodb())
     worker_setup.world.environment.setenv("CLIENTS_TABLE", table)
     ledger.cache_clear()
-    yield Accounts(Door(worker_setup.world.endpoint_url), table, dynamodb())
+    yield Accounts(DynamoDbProxy(worker_setup.world.endpoint_url), table, dynamodb())
     ledger.cache_clear()
 
 
 def worst(behaviour: str = "200") -> int:
-    """What a row may cost at the most."""
+    """The maximum cost of a row."""
     body = json.loads(line(0, behaviour))["body"]
     return admit(client(PLENTY), "/chat/completions", body, LISTED, ABLITERATION).max_cost_nanos
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.functions.conftest import Secret
-    from tests.support.event_recorder import News
+    from tests.support.event_recorder import EventRecorder
 
 SECRET = "whsec_" + base64.b64encode(b"canary-signing-secret-of-32-byte").decode()
 EVENT = {"id": "evt_1", "type": "batch.completed", "data": {"id": "batch_1"}}
@@ -27,7 +27,7 @@ BUSY = whole(503, {})
 
 @pytest.fixture
 def receiver() -> Iterator[ScriptedProvider]:
-    """Whoever the webhook belongs to."""
+    """The receiver of the webhook."""
     with ScriptedProvider([TAKEN]) as server:
         yield server
 
@@ -36,11 +36,13 @@ def hook(receiver: ScriptedProvider, secret: str = SECRET) -> Webhook:
     return Webhook(url=f"{receiver.base_url}/hook", secret=lambda: secret, pauses=(0, 0))
 
 
-def test_an_event_is_published_on_the_bus_in_openai_s_shape(news: News) -> None:
+def test_an_event_is_published_on_the_bus_in_openai_s_shape(
+    published_events: EventRecorder,
+) -> None:
     publish("batch.completed", "batch_1", {"owner": "key-1"})
     publish("batch.completed", "batch_1", {"owner": "key-1"})
     publish("batch.cancelled", "batch_1", {})
-    first, again, other = news.take()
+    first, again, other = published_events.take()
     assert (first["source"], first["detail-type"]) == ("llm-relay", "batch.completed")
     event = first["detail"]
     assert event.keys() == {"id", "object", "created_at", "type", "data"}
@@ -51,7 +53,10 @@ def test_an_event_is_published_on_the_bus_in_openai_s_shape(news: News) -> None:
 
 
 def test_the_webhook_gets_the_event_in_the_form_openai_s_client_accepts(
-    news: News, receiver: ScriptedProvider, secret: Secret, environment: pytest.MonkeyPatch
+    published_events: EventRecorder,
+    receiver: ScriptedProvider,
+    secret: Secret,
+    environment: pytest.MonkeyPatch,
 ) -> None:
     secret.put(SECRET)
     environment.setenv("WEBHOOK_URL", f"{receiver.base_url}/hook")
@@ -64,7 +69,7 @@ def test_the_webhook_gets_the_event_in_the_form_openai_s_client_accepts(
             client.webhooks.unwrap(request.body + b" ", request.headers)
     assert event.type == "batch.completed"
     assert event.data.id == "batch_1"
-    (published,) = news.take()
+    (published,) = published_events.take()
     assert json.loads(request.body) == published["detail"]
     assert request.headers["webhook-id"] == event.id
     assert (request.method, request.path) == ("POST", "/v1/hook")
@@ -133,10 +138,13 @@ def test_a_webhook_that_cannot_be_used_safely_is_logged_and_not_called(
 
 
 def test_a_webhook_without_its_secret_does_not_keep_the_event_from_the_bus(
-    news: News, receiver: ScriptedProvider, secret: Secret, environment: pytest.MonkeyPatch
+    published_events: EventRecorder,
+    receiver: ScriptedProvider,
+    secret: Secret,
+    environment: pytest.MonkeyPatch,
 ) -> None:
     environment.setenv("WEBHOOK_URL", f"{receiver.base_url}/hook")
     environment.setenv("WEBHOOK_SECRET_ARN", secret.arn + "-gone")
     publish("batch.completed", "batch_1", {})
-    assert len(news.take()) == 1
+    assert len(published_events.take()) == 1
     assert receiver.requests == []

@@ -12,7 +12,7 @@ from tests.support.metrics import Points, log_lines, metric_points, repeated
 from tests.support.payloads import COMPLETION, QUESTION
 from tests.support.scripted_provider import RESET, whole
 from tests.template.evaluator import goes_off
-from tests.template.operations.watched import Metric, alarm_metrics, alarms
+from tests.template.operations.monitored import Metric, alarm_metrics, alarms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ def watch(provider: ScriptedProvider, ask: Ask, capfd: pytest.CaptureFixture[str
 
 
 def is_on(name: str, points: Points, **parameters: str) -> bool:
-    """Tell whether an alarm is on at the end of the period that is under way."""
+    """Tell whether an alarm is on at the end of the current period."""
     return goes_off(alarms(**parameters)[name], points, time.time() + 1)
 
 

@@ -206,7 +206,7 @@ def test_a_log_level_that_silences_the_rest_leaves_the_metrics(
 
 
 @pytest.fixture
-def hasty_threads() -> Iterator[None]:
+def fast_thread_switching() -> Iterator[None]:
     """Threads that take turns as often as they can."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -215,7 +215,7 @@ def hasty_threads() -> Iterator[None]:
 
 
 def test_lines_of_many_threads_are_not_interleaved(
-    environment: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], hasty_threads: None
+    environment: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], fast_thread_switching: None
 ) -> None:
     def tell(number: int) -> None:
         for _ in range(300):

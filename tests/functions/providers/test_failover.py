@@ -61,7 +61,7 @@ def priced(name: str, usd: str) -> dict[str, Any]:
 
 def test_the_first_provider_answers_as_long_as_it_can(pair: Pair) -> None:
     answer = ask(QUESTION)
-    assert (answer.status, pair.asked) == (200, [1, 0])
+    assert (answer.status, pair.requests_received) == (200, [1, 0])
     assert answer.headers["x-relay-provider"] == pair.names[0]
     assert pair.first.requests[0].headers["authorization"] == f"Bearer {FIRST_KEY}"
 
@@ -72,7 +72,7 @@ def test_an_unbilled_refusal_fails_over_at_once(pair: Pair, status: int, streame
     pair.first.scripts = [whole(status, NO, retry_after="1")]
     pair.second.scripts = [STREAM if streamed else OK]
     answer = ask(STREAMED_QUESTION if streamed else QUESTION)
-    assert (answer.status, pair.asked) == (200, [1, 1])
+    assert (answer.status, pair.requests_received) == (200, [1, 1])
     assert answer.headers["x-relay-provider"] == pair.names[1]
     assert answer.headers["x-relay-attempts"] == "2"
     sent = [provider.requests[0].headers["authorization"] for provider in (pair.first, pair.second)]
@@ -80,16 +80,16 @@ def test_an_unbilled_refusal_fails_over_at_once(pair: Pair, status: int, streame
 
 
 def test_an_unreachable_provider_fails_over(pair: Pair) -> None:
-    pair.say({"base_url": DOWN})
+    pair.change_entries({"base_url": DOWN})
     answer = ask(QUESTION)
-    assert (answer.status, pair.asked) == (200, [0, 1])
+    assert (answer.status, pair.requests_received) == (200, [0, 1])
 
 
 def test_a_rejected_or_missing_key_fails_over(pair: Pair) -> None:
     pair.first.scripts = [whole(401, NO)]
-    assert (ask(QUESTION).status, pair.asked) == (200, [1, 1])
-    pair.say({"secret_arn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:gone"})
-    assert (ask(QUESTION).status, pair.asked) == (200, [1, 2])
+    assert (ask(QUESTION).status, pair.requests_received) == (200, [1, 1])
+    pair.change_entries({"secret_arn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:gone"})
+    assert (ask(QUESTION).status, pair.requests_received) == (200, [1, 2])
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -111,42 +111,42 @@ def test_possibly_billed_and_client_errors_do_not_fail_over(
 ) -> None:
     pair.first.scripts = [script]
     answer = ask(STREAMED_QUESTION if streamed else QUESTION)
-    assert (answer.status, pair.asked) == (status, [1, 0])
+    assert (answer.status, pair.requests_received) == (status, [1, 0])
     assert answer.headers["x-relay-provider"] == pair.names[0]
 
 
 def test_a_timeout_is_possibly_billed_and_does_not_fail_over(pair: Pair) -> None:
     pair.environment.setenv("UPSTREAM_IDLE_SECONDS", "0.3")
     pair.first.scripts = [[600]]
-    pair.say()
-    assert (ask(QUESTION).status, pair.asked) == (504, [1, 0])
+    pair.change_entries()
+    assert (ask(QUESTION).status, pair.requests_received) == (504, [1, 0])
 
 
 def test_a_stream_refused_in_its_first_event_fails_over(pair: Pair) -> None:
     pair.first.scripts = [stream(frame(NO))]
     pair.second.scripts = [STREAM]
     answer = ask(STREAMED_QUESTION)
-    assert (answer.status, pair.asked) == (200, [1, 1])
+    assert (answer.status, pair.requests_received) == (200, [1, 1])
     assert b"Hi" in answer.body
 
 
 def test_a_stream_that_has_begun_stays_with_its_provider(pair: Pair) -> None:
     pair.first.scripts = [stream(CHUNK, CLOSE, end=False)]
     answer = ask(STREAMED_QUESTION)
-    assert (answer.status, pair.asked) == (200, [1, 0])
+    assert (answer.status, pair.requests_received) == (200, [1, 0])
     assert b"upstream_error" in answer.body
 
 
 def test_the_last_provider_gets_every_retry(pair: Pair) -> None:
-    pair.say({"base_url": DOWN})
+    pair.change_entries({"base_url": DOWN})
     pair.second.scripts = [whole(500, NO, retry_after="0"), OK]
-    assert (ask(QUESTION).status, pair.asked) == (200, [0, 2])
+    assert (ask(QUESTION).status, pair.requests_received) == (200, [0, 2])
 
 
 def test_a_returned_retry_after_comes_with_its_provider_s_name(pair: Pair) -> None:
     pair.environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
     pair.first.scripts = [whole(429, NO, retry_after="7")]
-    pair.say(second={"base_url": DOWN})
+    pair.change_entries(second={"base_url": DOWN})
     answer = ask(QUESTION)
     assert (answer.status, answer.headers["retry-after"]) == (429, "7")
     assert answer.headers["x-relay-provider"] == pair.names[0]
@@ -172,8 +172,8 @@ def test_each_key_of_a_provider_is_tried_before_the_next_provider(
     client.close()
     pair.environment.setenv("UPSTREAM_MAX_ATTEMPTS", most)
     pair.first.scripts = [whole(429, NO)]
-    pair.say()
-    assert (ask(QUESTION).status, pair.asked) == (200, [5, 1])
+    pair.change_entries()
+    assert (ask(QUESTION).status, pair.requests_received) == (200, [5, 1])
     assert len({request.headers["authorization"] for request in pair.first.requests}) == 5
 
 
@@ -181,35 +181,39 @@ def test_when_no_provider_answers_the_first_failure_is_returned(pair: Pair) -> N
     pair.environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
     pair.first.scripts = [whole(503, NO | {"error": {"message": "the first is down"}})]
     pair.second.scripts = [whole(404, NO_MODEL)]
-    pair.say()
+    pair.change_entries()
     answer = ask(QUESTION)
     assert (answer.status, answer.error["message"].split(".")[0]) == (503, "the first is down")
 
 
 def test_each_provider_is_sent_its_own_model_name(pair: Pair) -> None:
     pair.first.scripts = [whole(500, NO)]
-    pair.say({"models": {"good": "first-good"}}, {"models": {"good": "second/good"}})
+    pair.change_entries({"models": {"good": "first-good"}}, {"models": {"good": "second/good"}})
     assert ask(QUESTION | {"model": "good"}).status == 200
     sent = [json.loads(p.requests[0].body)["model"] for p in (pair.first, pair.second)]
     assert sent == ["first-good", "second/good"]
 
 
 def test_a_provider_without_the_model_is_skipped(pair: Pair) -> None:
-    pair.say({"models": {"other": "other"}})
-    assert (ask(QUESTION).status, pair.asked) == (200, [0, 1])
-    pair.say({"models": {QUESTION["model"]: "gone"}})
+    pair.change_entries({"models": {"other": "other"}})
+    assert (ask(QUESTION).status, pair.requests_received) == (200, [0, 1])
+    pair.change_entries({"models": {QUESTION["model"]: "gone"}})
     pair.first.scripts = [whole(404, NO_MODEL)]
-    assert (ask(QUESTION).status, pair.asked) == (200, [1, 2])
+    assert (ask(QUESTION).status, pair.requests_received) == (200, [1, 2])
 
 
 def test_a_model_that_no_provider_has_is_not_found_without_a_call(pair: Pair) -> None:
-    pair.say({"models": {"a": "a"}}, {"models": {"b": "b"}})
+    pair.change_entries({"models": {"a": "a"}}, {"models": {"b": "b"}})
     answer = ask(QUESTION)
-    assert (answer.status, answer.error["code"], pair.asked) == (404, "model_not_found", [0, 0])
+    assert (answer.status, answer.error["code"], pair.requests_received) == (
+        404,
+        "model_not_found",
+        [0, 0],
+    )
 
 
 def test_each_provider_is_sent_its_own_dialect(pair: Pair) -> None:
-    pair.say({"dialect": "abliteration"})
+    pair.change_entries({"dialect": "abliteration"})
     pair.first.scripts = [whole(500, NO)]
     assert ask(QUESTION | {"max_completion_tokens": 9}).status == 200
     fields = [json.loads(p.requests[0].body).keys() for p in (pair.first, pair.second)]
@@ -217,22 +221,25 @@ def test_each_provider_is_sent_its_own_dialect(pair: Pair) -> None:
 
 
 def test_a_request_that_one_dialect_cannot_express_goes_to_the_other_provider(pair: Pair) -> None:
-    pair.say({"dialect": "abliteration"})
-    assert (ask(QUESTION | {"instructions": "Be brief."}).status, pair.asked) == (200, [0, 1])
+    pair.change_entries({"dialect": "abliteration"})
+    assert (ask(QUESTION | {"instructions": "Be brief."}).status, pair.requests_received) == (
+        200,
+        [0, 1],
+    )
 
 
 def test_a_request_that_a_strict_dialect_refuses_goes_to_the_other_provider(pair: Pair) -> None:
-    pair.say({"dialect": "abliteration"})
-    assert (ask(QUESTION | {"tools": {}}).status, pair.asked) == (200, [0, 1])
-    pair.say(second={"dialect": "abliteration"})
+    pair.change_entries({"dialect": "abliteration"})
+    assert (ask(QUESTION | {"tools": {}}).status, pair.requests_received) == (200, [0, 1])
+    pair.change_entries(second={"dialect": "abliteration"})
     answer = ask(QUESTION | {"tools": {}})
-    assert (answer.status, answer.error["param"], pair.asked) == (400, "tools", [0, 1])
+    assert (answer.status, answer.error["param"], pair.requests_received) == (400, "tools", [0, 1])
 
 
 def test_the_models_of_all_providers_are_listed_once(pair: Pair) -> None:
     pair.first.scripts = [listed(priced("own-name", "1"))]
     pair.second.scripts = [listed(priced("shared", "1"), priced("theirs", "2"))]
-    pair.say({"models": {"shared": "own-name", "hidden": "not-listed"}})
+    pair.change_entries({"models": {"shared": "own-name", "hidden": "not-listed"}})
     answer = taken(models(proxy_event("GET", "/v1/models"), Context(27, time.monotonic())))
     assert [each["id"] for each in answer.json()["data"]] == ["shared", "hidden", "theirs"]
     assert answer.json()["data"][0]["pricing"] == {"prompt": "1", "completion": "1"}
@@ -241,7 +248,7 @@ def test_the_models_of_all_providers_are_listed_once(pair: Pair) -> None:
 
 def test_an_unavailable_model_list_leaves_the_others(pair: Pair) -> None:
     pair.second.scripts = [listed(priced("theirs", "2"))]
-    pair.say({"base_url": DOWN})
+    pair.change_entries({"base_url": DOWN})
     answer = taken(models(proxy_event("GET", "/v1/models"), Context(27, time.monotonic())))
     assert [each["id"] for each in answer.json()["data"]] == ["theirs"]
 
@@ -268,14 +275,14 @@ def test_the_most_expensive_provider_is_reserved_for_and_the_serving_one_charged
     model = QUESTION["model"]
     pair.first.scripts = [listed(priced("cheap", "0.000001")), whole(500, NO)]
     pair.second.scripts = [listed(priced(model, "0.001")), whole(200, bare)]
-    pair.say({"models": {model: "cheap"}})
+    pair.change_entries({"models": {model: "cheap"}})
     answer = ask(QUESTION | {"max_tokens": 10}, **PLENTY)
     assert (answer.status, answer.headers["x-relay-cost-usd"]) == (200, "0.03")
     assert accounts.read().spent == 30_000_000
     tight = {"budget_nanos": str(10**7), "budget_per": "month"}
     refused = ask(QUESTION | {"max_tokens": 10}, **tight)
     assert (refused.status, refused.error["code"]) == (402, "budget_exceeded")
-    assert pair.asked == [1, 1]
+    assert pair.requests_received == [1, 1]
 
 
 def test_a_provider_without_a_price_is_skipped_for_a_client_with_a_budget(
@@ -284,7 +291,7 @@ def test_a_provider_without_a_price_is_skipped_for_a_client_with_a_budget(
     pair.first.scripts = [listed(), OK]
     pair.second.scripts = [listed(priced(QUESTION["model"], "0.001")), OK]
     assert ask(QUESTION | {"max_tokens": 10}, **PLENTY).status == 200
-    assert pair.asked == [0, 1]
+    assert pair.requests_received == [0, 1]
     assert accounts.read().reservations == {}
 
 
@@ -314,7 +321,7 @@ def test_the_doctor_checks_every_provider(pair: Pair) -> None:
     answers = [listed(priced("m", "1")), STREAM]
     pair.first.scripts = answers
     pair.second.scripts = [listed(), whole(401, NO)]
-    pair.say({"models": {"good": "m"}}, {"models": {"good": "m"}})
+    pair.change_entries({"models": {"good": "m"}}, {"models": {"good": "m"}})
     report = doctor({}, Context(90, time.monotonic()))
     states = {check["name"]: check["state"] for check in report["checks"]}
     assert states["settings"] == "ok"

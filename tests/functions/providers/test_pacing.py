@@ -11,8 +11,8 @@ from tests.functions.conftest import Context, proxy_event, taken
 from tests.support.batch_environment import batch_aws
 from tests.support.chunk_runs import worker_setup
 from tests.support.failing_provider import rows
-from tests.support.paying_provider import MODEL
 from tests.support.payloads import QUESTION
+from tests.support.priced_provider import MODEL
 from tests.support.rate_limited_provider import RateLimitedProvider
 
 if TYPE_CHECKING:

@@ -135,7 +135,7 @@ def test_a_stream_that_never_pauses_ends_at_the_deadline(
     assert took.seconds < 3
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_timeouts")
 def test_silence_in_a_stream_may_exceed_the_first_byte_timeout(
     warm: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
@@ -297,7 +297,7 @@ def test_a_disconnected_caller_ends_the_provider_s_stream(
     result = handler(event, Context(60, time.monotonic()))
     next(iter(result.body))
     result.close()
-    wait_until(provider.hung_up.is_set)
+    wait_until(provider.disconnected.is_set)
 
 
 def test_a_slow_caller_applies_backpressure_to_the_provider(provider: ScriptedProvider) -> None:

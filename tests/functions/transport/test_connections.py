@@ -15,7 +15,7 @@ from llm_relay.core.errors import UpstreamFailed, UpstreamUnreachable
 from llm_relay.transport.connections import SingleWriteConnection
 from llm_relay.transport.http_transport import HttpRequest, HttpTransport
 from llm_relay.transport.settings import TransportSettings
-from tests.support.scripted_provider import CLOSE, PATIENCE_SECONDS, RESET, ScriptedProvider, whole
+from tests.support.scripted_provider import CLOSE, RESET, TIMEOUT_SECONDS, ScriptedProvider, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +29,7 @@ def transport_of(provider: ScriptedProvider, **environment: str) -> HttpTranspor
 
 
 def call(transport: HttpTransport) -> int:
-    deadline = Deadline.after(PATIENCE_SECONDS)
+    deadline = Deadline.after(TIMEOUT_SECONDS)
     request = HttpRequest(method="GET", path="/models")
     reply = transport.send(request, "key", deadline)
     try:

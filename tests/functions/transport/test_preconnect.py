@@ -17,7 +17,7 @@ from llm_relay.core.errors import UpstreamTimedOut, UpstreamUnreachable
 from llm_relay.transport.http_transport import HttpRequest, HttpTransport
 from llm_relay.transport.settings import TransportSettings
 from tests.support.payloads import COMPLETION, QUESTION
-from tests.support.scripted_provider import PATIENCE_SECONDS, ScriptedProvider, wait_until, whole
+from tests.support.scripted_provider import TIMEOUT_SECONDS, ScriptedProvider, wait_until, whole
 from tests.support.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def transport_of(base_url: str, **environment: str) -> HttpTransport:
 
 
 def call(transport: HttpTransport) -> int:
-    reply = transport.send(_MODELS, "key", Deadline.after(PATIENCE_SECONDS))
-    reply.read_all(Deadline.after(PATIENCE_SECONDS))
+    reply = transport.send(_MODELS, "key", Deadline.after(TIMEOUT_SECONDS))
+    reply.read_all(Deadline.after(TIMEOUT_SECONDS))
     reply.close()
     return reply.status
 
@@ -55,7 +55,7 @@ def test_the_provider_connection_opens_while_the_secret_is_read(
             try:
                 wait_until(lambda: provider.connections == 1)
             finally:
-                gate.wait(PATIENCE_SECONDS)
+                gate.wait(TIMEOUT_SECONDS)
             assert answer.result().status == 200
     assert provider.connections == 1
 
@@ -81,7 +81,7 @@ def test_an_unused_preconnection_is_not_opened_twice() -> None:
         transport = transport_of(provider.base_url)
         for _ in range(2):
             transport.preconnect()
-            transport.wait_for_preconnect(PATIENCE_SECONDS)
+            transport.wait_for_preconnect(TIMEOUT_SECONDS)
         assert call(transport) == 200
         assert provider.connections == 1
 
@@ -92,7 +92,7 @@ def test_a_failed_preconnection_is_retried_by_the_call() -> None:
         port = unused.getsockname()[1]
         transport = transport_of(f"http://127.0.0.1:{port}/v1")
         transport.preconnect()  # refused, as no server listens yet
-        transport.wait_for_preconnect(PATIENCE_SECONDS)
+        transport.wait_for_preconnect(TIMEOUT_SECONDS)
         unused.listen()
         with ThreadPoolExecutor(1) as pool:
             status = pool.submit(call, transport)
@@ -110,14 +110,14 @@ class TlsProvider:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certified.chain, certified.key)
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.settimeout(PATIENCE_SECONDS)
+        self.listener.settimeout(TIMEOUT_SECONDS)
         base_url = f"https://127.0.0.1:{self.listener.getsockname()[1]}/v1"
         self.transport = transport_of(base_url, REQUESTS_CA_BUNDLE=str(certified.bundle))
 
     def accept(self) -> ssl.SSLSocket:
         """Take a connection as far as to its tickets."""
         connection, _ = self.listener.accept()
-        connection.settimeout(PATIENCE_SECONDS)
+        connection.settimeout(TIMEOUT_SECONDS)
         return self._context.wrap_socket(connection, server_side=True)
 
 
@@ -139,7 +139,7 @@ def test_a_tls_preconnection_is_used_by_the_call(
     tls_provider.transport.preconnect()
     with tls_provider.accept() as connection, ThreadPoolExecutor(1) as pool:
         assert connection.version() == "TLSv1.3"
-        tls_provider.transport.wait_for_preconnect(PATIENCE_SECONDS)
+        tls_provider.transport.wait_for_preconnect(TIMEOUT_SECONDS)
         status = pool.submit(call, tls_provider.transport)
         assert connection.recv(65536).startswith(b"GET /v1/models ")
         connection.sendall(b"".join(_OK))

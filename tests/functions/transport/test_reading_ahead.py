@@ -17,7 +17,7 @@ import urllib3
 from llm_relay.core.errors import UpstreamFailed
 from llm_relay.transport.body_reader import READ_BYTES, BodyReader
 from tests.support.payloads import DONE, STREAMED_QUESTION, delta
-from tests.support.scripted_provider import CLOSE, PATIENCE_SECONDS, stream
+from tests.support.scripted_provider import CLOSE, TIMEOUT_SECONDS, stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ def test_an_event_does_not_wait_for_the_rest_of_a_chunk_behind_it(
     head, first, second, *rest = stream(FIRST, SECOND, DONE)
     got_it = threading.Barrier(2)
     provider.scripts = [[head, first + second[:cut], got_it, second[cut:], *rest]]
-    answer = ask(STREAMED_QUESTION, at_first=lambda: got_it.wait(PATIENCE_SECONDS))
+    answer = ask(STREAMED_QUESTION, at_first=lambda: got_it.wait(TIMEOUT_SECONDS))
     assert answer.body == FIRST + SECOND + DONE
 
 
@@ -98,7 +98,7 @@ def test_events_of_an_unframed_answer_are_forwarded_as_they_arrive(
 ) -> None:
     got_it = threading.Barrier(2)
     provider.scripts = [[unchunked(FIRST, b"connection: close"), got_it, SECOND + DONE, CLOSE]]
-    answer = ask(STREAMED_QUESTION, at_first=lambda: got_it.wait(PATIENCE_SECONDS))
+    answer = ask(STREAMED_QUESTION, at_first=lambda: got_it.wait(TIMEOUT_SECONDS))
     assert answer.body == EVENTS
 
 
@@ -139,9 +139,9 @@ def test_a_reset_is_not_the_end_of_an_unframed_answer(rest: bytes, is_early: boo
         if not is_early:
             break_off()
         if rest:
-            assert body.read(PATIENCE_SECONDS) == rest
+            assert body.read(TIMEOUT_SECONDS) == rest
         with pytest.raises(UpstreamFailed):
-            body.read(PATIENCE_SECONDS)
+            body.read(TIMEOUT_SECONDS)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -153,7 +153,7 @@ def test_a_compressed_answer_is_decompressed_a_piece_at_a_time(seed: int) -> Non
     with ours, theirs, HTTPResponse(ours) as head:
         theirs.sendall(unchunked(packed, b"content-length: %d" % len(packed)))
         body = unpacked(head)
-        pieces = list(iter(lambda: body.read(PATIENCE_SECONDS), b""))
+        pieces = list(iter(lambda: body.read(TIMEOUT_SECONDS), b""))
     assert b"".join(pieces) == plain
     assert max(map(len, pieces)) <= READ_BYTES
 

@@ -43,7 +43,7 @@ async def test_a_request_becomes_a_proxy_event(tmp_path: Path, runtime: str) -> 
     assert context["identity"]["apiKeyId"]
     assert context["identity"]["userAgent"] == "tests"
     assert context["authorizer"] == {
-        "principalId": "somebody",
+        "principalId": "a-caller",
         "client": "small",
         "number": "7",
         "sure": "true",

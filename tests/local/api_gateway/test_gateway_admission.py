@@ -18,7 +18,7 @@ async def status(stack: Stack, path: str, token: str | None = None) -> int:
         return response.status
 
 
-def asked(tmp_path: Path) -> list[str]:
+def authorized_tokens(tmp_path: Path) -> list[str]:
     calls = tmp_path / "authorizer-calls"
     return calls.read_text().split() if calls.exists() else []
 
@@ -28,7 +28,7 @@ async def test_an_authorizer_is_called_once_for_a_token(tmp_path: Path) -> None:
     async with small_stack(tmp_path) as stack:
         for path in ("/echo/a", "/echo/b", "/echo/fixed"):
             assert await status(stack, path, CLIENT_KEY) == 200
-    assert asked(tmp_path) == [CLIENT_KEY]
+    assert authorized_tokens(tmp_path) == [CLIENT_KEY]
 
 
 @pytest.mark.parametrize("header", [None, "Bearer short", "Basic dXNlcjpwYXNzd29yZDpwYXNz"])
@@ -46,7 +46,7 @@ async def test_a_missing_or_malformed_token_does_not_invoke_the_authorizer(
         assert await response.json() == {"who": "Unauthorized"}
         assert response.headers["WWW-Authenticate"] == "Bearer"
         assert response.headers["x-asked"] == response.headers["x-amzn-RequestId"]
-    assert asked(tmp_path) == []
+    assert authorized_tokens(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ async def test_the_authorizer_cache_time_is_configurable(tmp_path: Path) -> None
     async with small_stack(tmp_path, authorizer_ttl_seconds=0) as stack:
         for _ in range(2):
             assert await status(stack, "/echo/a", CLIENT_KEY) == 200
-    assert asked(tmp_path) == [CLIENT_KEY] * 2
+    assert authorized_tokens(tmp_path) == [CLIENT_KEY] * 2
 
 
 @in_loop
@@ -145,7 +145,7 @@ async def test_an_open_route_needs_no_key_but_has_a_throttle(tmp_path: Path) -> 
     async with small_stack(tmp_path) as stack:
         assert await status(stack, "/open") == 200
         assert [await status(stack, "/narrow") for _ in range(3)] == [200, 200, 429]
-    assert asked(tmp_path) == []
+    assert authorized_tokens(tmp_path) == []
 
 
 @in_loop

@@ -49,7 +49,7 @@ async def put(stack: Stack, detail_type: str) -> str:
 @in_loop
 async def test_a_matching_event_reaches_the_target_function_unchanged(tmp_path: Path) -> None:
     async with batch_stack(tmp_path) as stack:
-        await put(stack, "Nobody's")
+        await put(stack, "Unmatched")
         event_id = await put(stack, "Heard")
         [event] = await until(lambda: lines(tmp_path / "echoed"))
     assert datetime.fromisoformat(event.pop("time")).tzinfo
@@ -68,7 +68,7 @@ async def test_a_matching_event_reaches_the_target_function_unchanged(tmp_path: 
 @in_loop
 async def test_a_target_can_select_a_part_of_an_event(tmp_path: Path) -> None:
     async with batch_stack(tmp_path) as stack:
-        await put(stack, "Told")
+        await put(stack, "Reported")
         assert await until(lambda: lines(tmp_path / "echoed")) == [{"number": 1}]
 
 

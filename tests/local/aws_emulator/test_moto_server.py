@@ -29,7 +29,7 @@ def table() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def _hasty_threads() -> Iterator[None]:
+def _fast_thread_switching() -> Iterator[None]:
     """Threads that give way every few steps, so that a missing lock shows."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)

@@ -61,7 +61,7 @@ def test_an_intrinsic_function_gives(template: Template, value: Any, resolved: A
 @pytest.mark.parametrize(
     ("value", "named"),
     [
-        ({"Ref": "Nobody"}, "Nobody"),
+        ({"Ref": "Missing"}, "Missing"),
         ({"Fn::GetAtt": ["Fn", "Colour"]}, "Fn.Colour"),
         ({"Fn::ImportValue": "x"}, "Fn::ImportValue"),
         ({"Fn::If": ["Maybe", 1, 2]}, "Maybe"),

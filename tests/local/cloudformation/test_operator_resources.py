@@ -10,7 +10,7 @@ import pytest
 from local.aws_emulator.moto_server import moto
 from local.cloudformation.resource_maker import ResourceMaker
 from local.cloudformation.resources import MAKERS
-from tests.template.operations.watched import alarms, template
+from tests.template.operations.monitored import alarms, template
 
 if TYPE_CHECKING:
     from collections.abc import Callable

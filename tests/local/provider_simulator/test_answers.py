@@ -1,3 +1,5 @@
+"""The text, tools and usage of the simulator's whole answers."""
+
 import json
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Errors, model lists, keys and rate limits of the simulator."""
+
 import email.utils
 import time
 from typing import Any

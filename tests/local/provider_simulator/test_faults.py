@@ -1,3 +1,5 @@
+"""Faults that switches of a request inject into the simulator's answers."""
+
 import asyncio
 import http.client
 import json

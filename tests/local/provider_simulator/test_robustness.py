@@ -1,3 +1,5 @@
+"""The simulator answers any request body without failing."""
+
 import json
 from copy import deepcopy
 from typing import Any

@@ -1,3 +1,5 @@
+"""The official client and the command line against the simulator."""
+
 import asyncio
 import signal
 import subprocess

@@ -1,3 +1,5 @@
+"""The streamed answers of the simulator, and the switches that change them."""
+
 import json
 import time
 from typing import Any

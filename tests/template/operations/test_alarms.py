@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.template.operations.watched import alarm_metrics, alarms, template
+from tests.template.operations.monitored import alarm_metrics, alarms, template
 from tests.template.stack import ROOT, Stack
 
 MOST_METRICS = 10  # that CloudWatch lets one alarm do its arithmetic with

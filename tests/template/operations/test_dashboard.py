@@ -3,7 +3,7 @@
 import re
 
 from tests.template.operations.aws_metrics import AWS_METRICS
-from tests.template.operations.watched import (
+from tests.template.operations.monitored import (
     alarm_metrics,
     alarms,
     dashboard_metrics,

@@ -7,8 +7,8 @@ import pytest
 from local.cloudformation.intrinsics import ACCOUNT, REGION
 from local.cloudformation.template import Template
 from local.cloudformation.translation import load
+from tests.template.all_aws_calls import GIVEN_SECRET, LISTED_SECRET, ON_ITEMS, everything
 from tests.template.calls import Needed, covers, made
-from tests.template.everything import GIVEN_SECRET, LISTED_SECRET, ON_ITEMS, everything
 from tests.template.permissions.needed import CALLS, FUNCTIONS, calls_of
 from tests.template.permissions.policies import (
     LOGS,

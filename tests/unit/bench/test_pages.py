@@ -1,4 +1,4 @@
-"""What the pages tell of the benchmarks: what the results hold, and nothing else."""
+"""The pages show the benchmark results, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a call may cost at the most."""
+"""The maximum cost of a call."""
 
 from __future__ import annotations
 

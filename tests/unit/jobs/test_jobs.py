@@ -1,4 +1,4 @@
-"""What becomes of jobs: which failures may pass, how long to wait, what a response shows."""
+"""Jobs: which failures are temporary, how long to wait, what a response shows."""
 
 from __future__ import annotations
 

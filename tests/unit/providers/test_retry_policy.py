@@ -1,4 +1,4 @@
-"""When the provider is asked again."""
+"""When a call is retried."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def test_a_base_url_with_a_user_or_password_is_refused_without_showing_it(url: s
 def test_the_settings_have_defaults_and_units() -> None:
     settings = ProviderSettings.from_mapping({"UPSTREAM_BASE_URL": "https://x"})
     assert settings.transport.base_url == "https://x/v1"
-    assert settings.first_byte_seconds < 300  # API Gateway's patience with silence
+    assert settings.first_byte_seconds < 300  # API Gateway's idle timeout
     assert settings.max_attempts == 3
     assert settings.keep_alive_seconds == 15
 

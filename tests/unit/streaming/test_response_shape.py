@@ -46,7 +46,7 @@ ANSWERS = st.recursive(
 
 
 def item(given: Any) -> Any:
-    """What becomes of one output item."""
+    """Return one output item after normalization."""
     (only,) = Responses().complete_answer({"output": [given]}, INPUT)["output"]
     return only
 

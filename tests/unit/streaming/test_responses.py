@@ -169,7 +169,7 @@ def test_numbering_continues_after_deltas_that_passed_unchanged() -> None:
 
 
 def at_once(events: list[dict[str, Any]], separators: tuple[str, str] = (",", ":")) -> list[Any]:
-    """What becomes of a stream that comes in one piece."""
+    """Return the output of a stream that comes in one piece."""
     frames = [f"data: {json.dumps(each, separators=separators)}\n\n".encode() for each in events]
     stream = ResponsesNormalizer(BODY, ABLITERATION)
     out = stream.normalize(b"".join(frames))

@@ -1,4 +1,4 @@
-"""What the walk has found, each by its name."""
+"""Regression tests of bugs that the random walk has found."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from llm_relay.core.errors import UpstreamUnreachable
 from llm_relay.streaming.sse import MAX_FRAME_BYTES, FrameBuffer
 from llm_relay.transport.http_transport import HttpRequest, HttpTransport
 from llm_relay.transport.settings import TransportSettings
+from tests.faults.classify import classify
 from tests.faults.fault import CHAT_STREAM, RESPONSE_STREAM, Outcome
-from tests.faults.judge import judged
 from tests.faults.provider.answers import frames
 from tests.faults.provider.connection_faults import TLS_FAULTS
 from tests.faults.provider.faulty_provider import FaultyProvider
@@ -84,7 +84,7 @@ def test_an_error_after_the_end_of_a_response_does_not_revoke_the_end(
     events = frames(RESPONSE_STREAM, 1)
     provider.scripts = [stream(*events, event(ERROR))]
     answer = ask(STREAMED_INPUT, "responses")
-    assert judged(RESPONSE_STREAM, answer.status, answer.body) == (Outcome.ANSWERED, "200", True)
+    assert classify(RESPONSE_STREAM, answer.status, answer.body) == (Outcome.ANSWERED, "200", True)
 
 
 def test_nothing_but_the_end_follows_the_end_of_a_chat(

@@ -1,4 +1,4 @@
-"""Builds that would tell too much, or too little, are caught."""
+"""Builds that log prompts, or lose rows, are caught."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes of Send and Stop."""
+"""The Send and Stop buttons."""
 
 from __future__ import annotations
 

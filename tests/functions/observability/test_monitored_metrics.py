@@ -1,4 +1,4 @@
-"""What dashboard, alarms and queries look at is what handlers print, and the other way round."""
+"""Dashboard, alarms and queries use exactly the metrics and fields that handlers print."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tests.functions.conftest import proxy_event
 from tests.support.chunk_runs import worker_setup
 from tests.support.ledger_accounts import CLIENT, make_table
 from tests.support.metrics import Line, log_lines, metric_points, metric_units
-from tests.support.paying_provider import LISTED, MODEL
 from tests.support.payloads import COMPLETION, INPUT, QUESTION, RESPONSE
+from tests.support.priced_provider import LISTED, MODEL
 from tests.support.scripted_provider import RESET, whole
-from tests.template.operations.watched import (
+from tests.template.operations.monitored import (
     alarm_metrics,
     alarms,
     dashboard_metrics,
