@@ -87,7 +87,7 @@ def aws() -> Iterator[str]:
 def long_timeouts_for(moto_port: int) -> Iterator[None]:
     """Give AWS clients long timeouts for moto, so that they do not retry on a busy machine."""
 
-    outer: Any = botocore.awsrequest.AWSHTTPConnectionPool  # which may have long timeouts for another
+    outer: Any = botocore.awsrequest.AWSHTTPConnectionPool  # or a pool of ours for another port
 
     class Pool(outer):  # type: ignore[misc]
         def __init__(self, host: str, port: int | None = None, **more: Any) -> None:

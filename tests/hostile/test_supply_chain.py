@@ -75,9 +75,9 @@ def test_every_package_of_node_has_its_hash() -> None:
 
 
 class Database:
-    """Knows the weaknesses of some packages, as OSV tells them, and what it was asked."""
+    """A server with vulnerabilities of some packages, in the format of OSV."""
 
-    def __init__(self, *weak: str) -> None:
+    def __init__(self, *vulnerable: str) -> None:
         self.asked: list[str] = []
         database = self
 
@@ -86,7 +86,9 @@ class Database:
                 query = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 name = query["package"]["name"]
                 database.asked.append(f"{name}=={query['version']}")
-                body = json.dumps({"vulns": [weakness(name)]} if name in weak else {}).encode()
+                body = json.dumps(
+                    {"vulns": [vulnerability(name)]} if name in vulnerable else {}
+                ).encode()
                 self.send_response(200)
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
@@ -109,7 +111,7 @@ class Database:
         self._server.server_close()
 
 
-def weakness(name: str) -> dict[str, Any]:
+def vulnerability(name: str) -> dict[str, Any]:
     events = [{"introduced": "0"}, {"fixed": "99"}]
     ranges = [{"type": "ECOSYSTEM", "events": events}]
     affected = {"package": {"name": name, "ecosystem": "PyPI"}, "ranges": ranges}
