@@ -84,7 +84,10 @@ class SampleEventRun:
         self._groups = by_function()
 
     def run(self) -> bool:
-        """Invoke all events by start-lambda, one per function by invoke, two by HTTP: did all pass?"""
+        """Invoke every event by start-lambda, one of each function by invoke, and two by HTTP.
+
+        Returns whether all passed.
+        """
         methods = (self._by_invoke, self._by_start_lambda, self._by_start_api)
         results = []
         for method in methods:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench.report.figures import TARGETS, Figure, write
 from bench.report.plots import PLOTS, draw
+from bench.report.results import TARGETS, Measurement, write
 from bench.report.table import HEADLINES, PAGES, Page, last_results
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ TEXT = "# Title\n\n<!-- bench -->\nstale\n<!-- /bench -->\n\nThe rest.\n"
 def results(tmp_path: Path) -> dict[str, Any]:
     """The results of a run in which one target is missed, as `make bench` writes them."""
     figures = {
-        name: Figure(value=51234.5, spread=(0.25, 60000), peers=peers(name))
+        name: Measurement(value=51234.5, spread=(0.25, 60000), peers=peers(name))
         if name == "stream_chunks_per_s"
-        else Figure(value=0.5, spread=(0.25, 0.75), peers=peers(name))
+        else Measurement(value=0.5, spread=(0.25, 0.75), peers=peers(name))
         for name in TARGETS
     }
     path = tmp_path / "results.json"
@@ -101,7 +101,7 @@ def test_the_short_page_has_the_results_without_the_comparisons(
     assert "| time to first byte, added by the relay, ms | 0.5 | <= 2 | yes |\n" in text
     assert text.count("\n| ") == 2 + len(HEADLINES)
     assert "guide_ms" not in text
-    assert text.count(".svg)") == sum(plot.is_first_read for plot in PLOTS.values())
+    assert text.count(".svg)") == sum(plot.in_readme for plot in PLOTS.values())
 
 
 def test_plots_have_labels_numbers_and_alternative_text(
