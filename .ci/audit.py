@@ -1,4 +1,4 @@
-"""Looks up the known weaknesses of everything that is pinned, in the database that is named."""
+"""Checks all pinned packages against a vulnerability database."""
 
 import argparse
 import os
@@ -15,41 +15,43 @@ import requests
 ROOT = Path(__file__).parent.parent
 PIN = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>[^ \\;]+)", re.MULTILINE)
 SECONDS = 5
-# So old that a database without a weakness of it does not tell the truth.
-KNOWN_TO_BE_WEAK = {"package": {"name": "jinja2", "ecosystem": "PyPI"}, "version": "2.4.1"}
-# The runtime's past releases, which the streaming shim is tested on, are old on purpose.
-OLD = "awslambdaric"
+# A database that lists no vulnerability for this version is not usable.
+KNOWN_VULNERABLE = {"package": {"name": "jinja2", "ecosystem": "PyPI"}, "version": "2.4.1"}
+# Past releases of Lambda's runtime, on which the streaming shim is tested, are old on purpose.
+TEST_RUNTIMES = "awslambdaric"
 
 
-def locked() -> list[Path]:
-    """Every list of pins there is."""
+def lock_files() -> list[Path]:
+    """Return the paths of all lists of pins."""
     lists = [ROOT / "layers/dependencies/requirements.txt", *(ROOT / "requirements").rglob("*.txt")]
-    return sorted(path for path in lists if path.parent.name != OLD)
+    return sorted(path for path in lists if path.parent.name != TEST_RUNTIMES)
 
 
-def without_two_versions(lists: Iterable[Path]) -> Iterator[list[str]]:
-    """All pins, as lists that name no package twice, which pip-audit does not take."""
+def split_by_version(lists: Iterable[Path]) -> Iterator[list[str]]:
+    """Yield all pins, in lists with one version per package, as pip-audit requires."""
     versions: dict[str, set[str]] = defaultdict(set)
     for path in lists:
         for pin in PIN.finditer(path.read_text()):
             versions[pin["name"]].add(pin["version"])
     for index in range(max(map(len, versions.values()))):
-        named = {name: sorted(each) for name, each in sorted(versions.items()) if len(each) > index}
-        yield [f"{name}=={each[index]}" for name, each in named.items()]
+        pins = {name: sorted(each) for name, each in sorted(versions.items()) if len(each) > index}
+        yield [f"{name}=={each[index]}" for name, each in pins.items()]
 
 
-def why_not(url: str) -> str | None:
-    """Why a database cannot be asked, or cannot be believed."""
+def unavailable_reason(url: str) -> str | None:
+    """Return why a database cannot be used, or None."""
     try:
-        answer = requests.post(url, json=KNOWN_TO_BE_WEAK, timeout=SECONDS)
-        is_true = answer.ok and answer.json().get("vulns")
+        answer = requests.post(url, json=KNOWN_VULNERABLE, timeout=SECONDS)
+        is_usable = answer.ok and answer.json().get("vulns")
     except (requests.RequestException, ValueError) as error:
         return type(error).__name__
-    return None if is_true else f"status {answer.status_code}, and no weakness of an old jinja2"
+    return (
+        None if is_usable else f"status {answer.status_code}, and no vulnerability of an old jinja2"
+    )
 
 
 def audit(url: str, pins: list[str]) -> int:
-    """Ask for each pin; pip-audit prints what it finds."""
+    """Look up each pin; pip-audit prints what it finds."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as wanted:
         wanted.write("\n".join(pins))
         wanted.flush()
@@ -61,19 +63,19 @@ def audit(url: str, pins: list[str]) -> int:
 
 
 def main() -> int:
-    """Audit; where that cannot be done, say so, and fail only if asked to."""
+    """Audit; without a usable database print why, and fail only with --strict."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", default="https://api.osv.dev/v1/query")
     parser.add_argument("--strict", action="store_true", help="fail if nothing can be looked up")
     parser.add_argument("lists", nargs="*", type=Path)
-    asked = parser.parse_args()
-    if why := why_not(asked.url):
-        print(f"Nothing was audited: {asked.url} does not tell ({why}).")
-        return int(asked.strict)
-    lists = asked.lists or locked()
-    pins = list(without_two_versions(lists))
+    arguments = parser.parse_args()
+    if why := unavailable_reason(arguments.url):
+        print(f"Nothing was audited: {arguments.url} is unavailable ({why}).")
+        return int(arguments.strict)
+    lists = arguments.lists or lock_files()
+    pins = list(split_by_version(lists))
     print(f"Auditing {sum(map(len, pins))} pins of {len(lists)} lists ...", flush=True)
-    return max(audit(asked.url, each) for each in pins)
+    return max(audit(arguments.url, each) for each in pins)
 
 
 if __name__ == "__main__":

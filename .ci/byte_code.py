@@ -1,5 +1,5 @@
-"""Proves that all that `sam build` made carries byte code which Lambda's Python uses as it is."""
-# ruff: noqa: S603, T201 - a script for the terminal, which starts the Python it proves it with
+"""Checks that `sam build` output has byte code that Lambda's Python uses unchanged."""
+# ruff: noqa: S603, T201 - a script for the terminal, which starts the Python of the functions
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def without_byte_code(folder: Path) -> list[Path]:
     ]
 
 
-def poison(folder: Path) -> None:
-    """Make every source one that cannot run, dated as in SAM's zips."""
+def make_sources_fail(folder: Path) -> None:
+    """Replace every source by one that fails, dated as in SAM's zips."""
     for source in folder.rglob("*.py"):
-        source.write_text("raise SystemExit(f'{__file__} was read, in spite of its byte code')")
+        source.write_text("raise SystemExit(f'{__file__} was read, despite its byte code')")
         os.utime(source, (IN_1980, IN_1980))
 
 
@@ -52,7 +52,7 @@ def layers() -> list[Path]:
 
 
 def modules_loaded(function: Path, copy: Path) -> list[str]:
-    """Return the modules that a function imports, out of a copy that has byte code alone."""
+    """Return the modules that a function imports, from a copy with byte code only."""
     folders = [copy / function.name, *(copy / layer.name / "python" for layer in layers())]
     command = ["python3.13", "-I", "-c", LOADED, *map(str, folders)]
     loaded: list[str] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
@@ -68,11 +68,11 @@ def megabytes(folders: list[Path]) -> float:
 def main() -> int:
     """Return 0 if every source has its byte code and Python runs it."""
     if wrong := without_byte_code(BUILD):
-        print("No byte code that is never checked beside:", *wrong, sep="\n  ")
+        print("No unchecked-hash byte code for:", *wrong, sep="\n  ")
         return 1
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(shutil.copytree(BUILD, Path(scratch) / "build"))
-        poison(copy)
+        make_sources_fail(copy)
         for function in functions():
             print(f"PASS  {function.name} runs on byte code: {len(modules_loaded(function, copy))}")
     size = megabytes(layers())

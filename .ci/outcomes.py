@@ -1,11 +1,11 @@
-"""Judges what came of a sample event: by what the function returned, or by what it left behind."""
+"""Checks the result of a sample event: the function's return value or the objects it wrote."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from sample_events import answer_complaint, authorizer_complaint
+from sample_events import check_answer, check_authorizer
 from seeds import custom_ids
 
 from llm_relay.batch.model import names
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
     from llm_relay.aws.s3 import Bucket
 
 
-def complaint(case: Case, result: Json, bucket: Bucket) -> str:
-    """Return what is wrong with an outcome; nothing if all is well."""
-    judges = {
-        "batch_plan": plan_complaint,
-        "batch_worker": worker_complaint,
-        "batch_assemble": assemble_complaint,
-        "job_worker": job_complaint,
-        "doctor": doctor_complaint,
+def check(case: Case, result: Json, bucket: Bucket) -> str:
+    """Return the failure of a sample event, or an empty string."""
+    checks = {
+        "batch_plan": check_plan,
+        "batch_worker": check_worker,
+        "batch_assemble": check_assemble,
+        "job_worker": check_job,
+        "doctor": check_doctor,
     }
-    if case.folder in judges:
-        return judges[case.folder](case, result, bucket)
+    if case.folder in checks:
+        return checks[case.folder](case, result, bucket)
     if case.folder == "authorizer":
-        return authorizer_complaint(case, result)
-    return answer_complaint(case, result)
+        return check_authorizer(case, result)
+    return check_answer(case, result)
 
 
-def plan_complaint(_case: Case, result: Json, bucket: Bucket) -> str:
-    """Judge a plan, whose manifest must name every row."""
+def check_plan(_case: Case, result: Json, bucket: Bucket) -> str:
+    """Check that the manifest of a plan names every row."""
     if result.get("outcome") != "planned":
         return f"not planned: {json.dumps(result)[:300]}"
     planned = sum(chunk.rows for chunk in parse_manifest(bucket.get(result["manifest"]["key"])))
     return "" if planned == len(custom_ids()) else f"{planned} rows are planned"
 
 
-def worker_complaint(case: Case, result: Json, bucket: Bucket) -> str:
-    """Judge a worker, which must have an answer to every row of its chunk."""
+def check_worker(case: Case, result: Json, bucket: Bucket) -> str:
+    """Check that a worker has an answer to every row of its chunk."""
     if result.get("left") != 0:
         return f"rows are left: {json.dumps(result)[:300]}"
     chunk = case.event["chunk"]
@@ -54,8 +54,8 @@ def worker_complaint(case: Case, result: Json, bucket: Bucket) -> str:
     return "" if answered == [True] * chunk["rows"] else f"rows that were answered: {answered}"
 
 
-def assemble_complaint(case: Case, result: Json, bucket: Bucket) -> str:
-    """Judge the end of a batch: the answer it had, and word of the rows that never ran."""
+def check_assemble(case: Case, result: Json, bucket: Bucket) -> str:
+    """Check the result files of a batch: the answered row, and errors for rows that never ran."""
     if result.get("wait_seconds") != 0:
         return f"not ended: {json.dumps(result)[:300]}"
     folder = names.batch_prefix(batch_reference(case.event).batch)
@@ -64,19 +64,19 @@ def assemble_complaint(case: Case, result: Json, bucket: Bucket) -> str:
     return "" if found == custom_ids() else f"the files contain {found}"
 
 
-def doctor_complaint(_case: Case, result: Json, _bucket: Bucket) -> str:
-    """Judge a diagnosis, which must find nothing that has failed, and leave nothing out."""
+def check_doctor(_case: Case, result: Json, _bucket: Bucket) -> str:
+    """Check that a diagnosis finds no fault and skips no check."""
     left_out = [c for c in result.get("checks", []) if c["state"] not in ("ok", "warn")]
-    is_well = result.get("healthy") is True and not left_out
-    return "" if is_well else f"not well: {json.dumps(result)[:300]}"
+    is_healthy = result.get("healthy") is True and not left_out
+    return "" if is_healthy else f"not healthy: {json.dumps(result)[:300]}"
 
 
-def job_complaint(case: Case, result: Json, bucket: Bucket) -> str:
-    """Judge a job by what lies in the bucket, as one would an answer."""
+def check_job(case: Case, result: Json, bucket: Bucket) -> str:
+    """Check the stored result of a job like an answer."""
     if result != {"batchItemFailures": []}:
-        return f"the message is to come again: {json.dumps(result)[:300]}"
+        return f"the message will be redelivered: {json.dumps(result)[:300]}"
     (record,) = case.event["Records"]
     job_id = json.loads(record["body"]).get("id", record["messageId"])
     answer = json.loads(bucket.get(result_key(job_id)))["response"]
-    as_proxied = {"statusCode": answer["status_code"], "body": json.dumps(answer["body"])}
-    return answer_complaint(case, as_proxied)
+    proxy_answer = {"statusCode": answer["status_code"], "body": json.dumps(answer["body"])}
+    return check_answer(case, proxy_answer)

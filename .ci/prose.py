@@ -1,4 +1,4 @@
-"""Checks documents, comments and messages for the words in docs/contributing/words.yml."""
+"""Checks documents, comments, messages and names for the words in docs/contributing/words.yml."""
 
 import io
 import os
@@ -18,7 +18,8 @@ PLAIN = (
     "functions/*.html",
     "Makefile",
 )
-CODE = ("cli/*.py", "layers/*.py", "local/*.py", "functions/*.py", ".ci/*.py", "bench/*.py")
+CODE = ("cli/*.py", "layers/*.py", "functions/*.py")
+CODE_WITH_NAMES = ("local/*.py", ".ci/*.py", "bench/*.py", "tests/*.py")  # whose names are checked
 PROSE = {
     getattr(tokenize, name)
     for name in ("COMMENT", "STRING", "FSTRING_MIDDLE")
@@ -32,10 +33,12 @@ def tracked(patterns: tuple[str, ...]) -> list[str]:
     return subprocess.check_output(listed, cwd=ROOT, text=True).splitlines()  # noqa: S603
 
 
-def prose(source: str) -> str:
-    """Return the comments and strings of a module, each on its line."""
+def prose(source: str, *, with_names: bool) -> str:
+    """Return the comments and strings of a module, and the words of its names, on their lines."""
     lines = [""] * (source.count("\n") + 2)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if with_names and token.type == tokenize.NAME:
+            lines[token.start[0] - 1] += f" {token.string.replace('_', ' ')};"
         if token.type in PROSE:
             for number, text in enumerate(token.string.splitlines(), token.start[0] - 1):
                 lines[number] += f" {text}"
@@ -52,13 +55,13 @@ def write_copy(path: str, text: str) -> str:
 
 def main() -> int:
     """Print `path:line:column: word => better word`; return 1 if there is any."""
-    texts = {path: (ROOT / path).read_text() for path in tracked((*PLAIN, *CODE))}
+    texts = {path: (ROOT / path).read_text() for path in tracked(PLAIN)}
+    for paths, with_names in ((CODE, False), (CODE_WITH_NAMES, True)):
+        for path in tracked(paths):
+            texts[path] = prose((ROOT / path).read_text(), with_names=with_names)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        copies = [
-            write_copy(path, prose(text) if path.endswith(".py") else text)
-            for path, text in texts.items()
-        ]
+        copies = [write_copy(path, text) for path, text in texts.items()]
         documents = [str(ROOT / path) for path in tracked(DOCUMENTS)]
         program = str(LINTER / "node_modules" / ".bin" / "textlint")
         config = str(LINTER / "textlintrc.json")

@@ -1,5 +1,5 @@
 """Runs every sample event in SAM's own Lambda, against a provider and an AWS on this host."""
-# ruff: noqa: S603 - it starts the commands it proves
+# ruff: noqa: S603 - it starts the commands that it tests
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from functools import partial
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, TypeAlias
 
-from outcomes import complaint
+from outcomes import check
 from sam_backends import Backends, backends
-from sample_events import EVENTS, ROOT, Case, Json, answer_complaint, cases
+from sample_events import EVENTS, ROOT, Case, Json, cases, check_answer
 from serving import LOG, LOOPBACK, free_port, running, serving
 
 if TYPE_CHECKING:
@@ -44,14 +44,14 @@ def post(address: str, path: str, body: bytes, headers: Mapping[str, str]) -> tu
         connection.close()
 
 
-def through_start_lambda(address: str, case: Case) -> Json:
+def invoke_by_start_lambda(address: str, case: Case) -> Json:
     """Invoke a function as an AWS SDK would."""
     path = f"/2015-03-31/functions/{case.function}/invocations"
     result: Json = json.loads(post(address, path, case.path.read_bytes(), {})[1])
     return result
 
 
-def through_start_api(address: str, case: Case) -> Json:
+def invoke_by_start_api(address: str, case: Case) -> Json:
     """Send the request of an event over HTTP."""
     event = case.event
     body = event["body"].encode()
@@ -60,12 +60,12 @@ def through_start_api(address: str, case: Case) -> Json:
     return {"statusCode": status, "body": answer}
 
 
-def through_invoke(options: tuple[str, ...], case: Case) -> Json:
+def invoke_by_command(options: tuple[str, ...], case: Case) -> Json:
     """Invoke a function by the command that a developer types."""
     command = (SAM, "local", "invoke", case.function, "-e", str(case.path), *options)
     with LOG.open("ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log)
-    with process:  # whatever happens, its end is waited for: cut short, it leaves its container
+    with process:  # always wait for the process: a killed one leaves its container running
         try:
             output, _ = process.communicate(timeout=CALL_SECONDS)
         except subprocess.TimeoutExpired:
@@ -75,32 +75,35 @@ def through_invoke(options: tuple[str, ...], case: Case) -> Json:
     return result
 
 
-class Proof:
-    """Every sample event, by each of SAM's ways, against the same backends."""
+class SampleEventRun:
+    """Runs every sample event by each of SAM's methods, against the same backends."""
 
     def __init__(self, services: Backends) -> None:
         self._aws = services.aws
         self._options = services.options()
         self._groups = by_function()
 
-    def succeeds(self) -> bool:
-        """Invoke every event by start-lambda, one of each function by invoke, and two by HTTP."""
-        ways = (self._by_invoke, self._by_start_lambda, self._by_start_api)
+    def run(self) -> bool:
+        """Invoke every event by start-lambda, one of each function by invoke, and two by HTTP.
+
+        Returns whether all passed.
+        """
+        methods = (self._by_invoke, self._by_start_lambda, self._by_start_api)
         results = []
-        for way in ways:
+        for method in methods:
             self._aws.fill()
-            results.append(way())
+            results.append(method())
         return all(results)
 
     def _by_invoke(self) -> bool:
-        invoke = partial(through_invoke, self._options)
-        return self._side_by_side("invoke", invoke, [group[:1] for group in self._groups])
+        invoke = partial(invoke_by_command, self._options)
+        return self._concurrently("invoke", invoke, [group[:1] for group in self._groups])
 
     def _by_start_lambda(self) -> bool:
         command = (SAM, "local", "start-lambda", "--warm-containers", "LAZY", *self._options)
         with serving(LOOPBACK, *command) as address:
-            invoke = partial(through_start_lambda, address)
-            return self._side_by_side("start-lambda", invoke, self._groups)
+            invoke = partial(invoke_by_start_lambda, address)
+            return self._concurrently("start-lambda", invoke, self._groups)
 
     def _by_start_api(self) -> bool:
         """Send requests through SAM's API Gateway, authorizer included."""
@@ -108,35 +111,35 @@ class Proof:
         chosen = [case for case in cases() if str(case.path.relative_to(EVENTS)) in sent]
         command = (SAM, "local", "start-api", *self._options)
         with serving(LOOPBACK, *command) as address:
-            return self._all_pass("start-api", partial(through_start_api, address), chosen)
+            return self._all_pass("start-api", partial(invoke_by_start_api, address), chosen)
 
-    def _side_by_side(self, way: str, invoke: Invoke, groups: list[list[Case]]) -> bool:
-        """Invoke functions side by side, the events of each in turn; return whether all passed."""
+    def _concurrently(self, method: str, invoke: Invoke, groups: list[list[Case]]) -> bool:
+        """Invoke functions concurrently, the events of each in turn; return whether all passed."""
         with ThreadPoolExecutor(FUNCTIONS_AT_ONCE) as pool:
-            return all(list(pool.map(partial(self._all_pass, way, invoke), groups)))
+            return all(list(pool.map(partial(self._all_pass, method, invoke), groups)))
 
-    def _all_pass(self, way: str, invoke: Invoke, chosen: Iterable[Case]) -> bool:
-        results = [self._passes(way, invoke, case) for case in chosen]
+    def _all_pass(self, method: str, invoke: Invoke, chosen: Iterable[Case]) -> bool:
+        results = [self._passes(method, invoke, case) for case in chosen]
         return all(results)
 
-    def _passes(self, way: str, invoke: Invoke, case: Case) -> bool:
-        """Invoke one case, print how it went, and return whether it went well."""
-        name = f"{way:<12} {case.path.relative_to(EVENTS)}"
+    def _passes(self, method: str, invoke: Invoke, case: Case) -> bool:
+        """Invoke one case, print the result, and return whether it passed."""
+        name = f"{method:<12} {case.path.relative_to(EVENTS)}"
         try:
-            wrong = complaint(case, invoke(case), self._aws.bucket)
+            wrong = check(case, invoke(case), self._aws.bucket)
         except (OSError, ValueError, LookupError, HTTPException, subprocess.SubprocessError) as e:
             wrong = repr(e)
         print(f"FAIL  {name}  {wrong}" if wrong else f"PASS  {name}", flush=True)
         return not wrong
 
 
-def make_start_api_succeeds() -> bool:
+def run_make_start_api() -> bool:
     """Return whether `make start-api` answers."""
     (case,) = [each for each in cases() if str(each.path.relative_to(EVENTS)) == MAKE_EVENT]
     port = free_port(LOOPBACK)
     with running(LOOPBACK, port, "make", "start-api", f"PORT={port}") as address:
-        answer = through_start_api(address, case)
-    wrong = answer_complaint(case, answer)
+        answer = invoke_by_start_api(address, case)
+    wrong = check_answer(case, answer)
     print(f"FAIL  make start-api  {wrong}" if wrong else "PASS  make start-api", flush=True)
     return not wrong
 
@@ -150,7 +153,7 @@ def by_function() -> list[list[Case]]:
 
 
 def remove_containers() -> None:
-    """Remove the containers that SAM named in its log, should any be left."""
+    """Remove the containers that SAM named in its log, if any are left."""
     ids = re.findall(r"SAM_CONTAINER_ID: (\w+)", LOG.read_text(errors="replace"))
     listed = subprocess.run([DOCKER, "ps", "-aq", "--no-trunc"], stdout=subprocess.PIPE, check=True)
     left = set(ids) & set(listed.stdout.decode().split())
@@ -159,18 +162,18 @@ def remove_containers() -> None:
 
 
 def main() -> int:
-    """Return 0 if every event did what it should."""
+    """Return 0 if every event had its expected result."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything is stopped then too
     LOG.write_bytes(b"")
     try:
         with backends() as services:
-            proven = Proof(services).succeeds()
-        proven = make_start_api_succeeds() and proven
+            succeeded = SampleEventRun(services).run()
+        succeeded = run_make_start_api() and succeeded
     finally:
         remove_containers()
-    if not proven:
+    if not succeeded:
         print(f"The end of {LOG}:\n{LOG.read_text(errors='replace')[-LOG_TAIL_CHARACTERS:]}")
-    return 0 if proven else 1
+    return 0 if succeeded else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The sample events, and what must come of each."""
+"""The sample events and their expected results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One sample event, and what must come of it."""
+    """One sample event and its expected result."""
 
     path: Path
     contains: str = ""
@@ -40,7 +40,7 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """Return every sample event with what the two manifests say of it."""
+    """Return every sample event with its expected result of the two manifests."""
     vectors = json.loads((EVENTS / "vectors.json").read_text())
     errors = json.loads((EVENTS / "errors.json").read_text())
     contains = {row["event"]: row["expect"]["contains"] for row in vectors}
@@ -52,11 +52,11 @@ def cases() -> list[Case]:
     ]
 
 
-def said(body: str) -> str:
+def text_of(body: str) -> str:
     """Return the model's text out of an answer of either surface, whole or streamed."""
     if not body.startswith("{"):
         lines = [line for line in body.splitlines() if line.startswith("data: {")]
-        return "".join(piece(json.loads(line.removeprefix("data: "))) for line in lines)
+        return "".join(delta_of(json.loads(line.removeprefix("data: "))) for line in lines)
     answer = json.loads(body)
     if "choices" in answer:
         return str(answer["choices"][0]["message"].get("content") or "")
@@ -64,7 +64,7 @@ def said(body: str) -> str:
     return "".join(part["text"] for item in items for part in item["content"])
 
 
-def piece(frame: Json) -> str:
+def delta_of(frame: Json) -> str:
     """Return the text that one frame of a stream adds."""
     if frame.get("type") == "response.output_text.delta":
         return str(frame["delta"])
@@ -72,34 +72,34 @@ def piece(frame: Json) -> str:
     return str(choices[0].get("delta", {}).get("content") or "")
 
 
-def answer_complaint(case: Case, result: Json) -> str:
-    """Judge an answer to API Gateway."""
+def check_answer(case: Case, result: Json) -> str:
+    """Return the failure of an answer to API Gateway, or an empty string."""
     if "statusCode" not in result:
         return f"no proxy answer: {json.dumps(result)[:300]}"
     status, body = result["statusCode"], result["body"]
     if case.error is not None:
-        return error_complaint(case.error, status, body)
+        return check_error(case.error, status, body)
     if status != OK:
         return f"status {status}: {body[:300]}"
     if asks_for_stream(case) and not any(end in body for end in STREAM_ENDS):
         return f"the stream has no end: {body[-300:]}"
-    if case.contains.casefold() not in said(body).casefold():
-        return f"{case.contains!r} is not in {said(body)[:300]!r}"
+    if case.contains.casefold() not in text_of(body).casefold():
+        return f"{case.contains!r} is not in {text_of(body)[:300]!r}"
     return ""
 
 
-def authorizer_complaint(case: Case, result: Json) -> str:
-    """Judge the authorizer, which refuses by failing with this one word."""
+def check_authorizer(case: Case, result: Json) -> str:
+    """Return the failure of the authorizer, which refuses with this one error message."""
     if case.error is not None:
         refused = result.get("errorMessage") == "Unauthorized"
         return "" if refused else f"not refused: {json.dumps(result)[:300]}"
     key = case.event["authorizationToken"].removeprefix("Bearer ")
     named = result.get("usageIdentifierKey") == key
-    return "" if named else f"the key is not handed on: {sorted(result)}"
+    return "" if named else f"the key is not returned: {sorted(result)}"
 
 
-def error_complaint(expected: Json, status: int, body: str) -> str:
-    """Compare an error with its row of the manifest."""
+def check_error(expected: Json, status: int, body: str) -> str:
+    """Return how an error differs from its row of the manifest, or an empty string."""
     error = json.loads(body).get("error") or {}
     found = {"status": status, "code": error.get("code"), "param": error.get("param")}
     return "" if found == expected else f"{found} instead of {expected}: {error.get('message')}"

@@ -1,4 +1,4 @@
-"""What the sample events of batches presuppose: their file, their record, results so far."""
+"""Creates the data that the batch sample events need: their file, record and earlier results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def seed(bucket: Bucket, store: Store) -> None:
 
 
 def for_plan(bucket: Bucket, store: Store, event: Json) -> None:
-    """A file in the inbox, or a batch that is new."""
+    """Create a file in the inbox, or a new batch."""
     step_input = event["input"]
     if "detail" in step_input:
         bucket.put(step_input["detail"]["object"]["key"], rows())
@@ -43,12 +43,12 @@ def for_plan(bucket: Bucket, store: Store, event: Json) -> None:
 
 
 def for_worker(bucket: Bucket, store: Store, event: Json) -> None:
-    """A batch none of whose rows has been run."""
+    """Create a batch without a finished row."""
     add_batch(bucket, store, event, status=IN_PROGRESS, total=len(custom_ids()))
 
 
 def for_assemble(bucket: Bucket, store: Store, event: Json) -> None:
-    """A batch whose first row has been answered."""
+    """Create a batch whose first row has been answered."""
     status = CANCELLING if "close" in event else IN_PROGRESS
     execution = batch_reference(event).execution
     facts = {"status": status, "total": len(custom_ids()), "execution": execution}
@@ -88,5 +88,5 @@ def rows() -> bytes:
 
 
 def custom_ids() -> list[str]:
-    """Return what the rows of that file are called."""
+    """Return the custom ids of the rows of that file."""
     return [json.loads(row)["custom_id"] for row in rows().splitlines()]

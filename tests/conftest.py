@@ -1,4 +1,4 @@
-"""What holds for every test."""
+"""Fixtures and settings of every test."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -24,7 +24,7 @@ def _the_log_has_its_name() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _aws_is_read_about_once() -> Iterator[None]:
-    """Each boto3 session reads AWS's service models afresh, which takes most of making a client."""
+    """Each boto3 session reads AWS's service models, which takes most of creating a client."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
         yield

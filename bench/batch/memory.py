@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.batch.rows import environ, planned
+from bench.batch.rows import environ, plan_batch
 from bench.environment.installs import ROOT
-from bench.report.figures import Figure, figure
+from bench.report.results import Measurement, summarize
 
 if TYPE_CHECKING:
-    from bench.environment.environment import World
+    from bench.environment.environment import BenchContext
     from bench.environment.runtime_api import Environment
 
 ROWS, QUICK_ROWS = (1_000, 100_000, 1_000_000), (1_000, 10_000)
@@ -31,33 +31,33 @@ class Step:
     seconds: float
 
 
-def memory(world: World) -> Figure:
+def memory(context: BenchContext) -> Measurement:
     """Measure both steps at some numbers of rows, each time in new processes."""
     megabytes: list[float] = []
     peers: dict[str, float] = {}
     paces: dict[str, float] = {}
     seconds: dict[str, float] = {}
-    for rows in QUICK_ROWS if world.is_quick else ROWS:
-        steps = both(world, rows)
+    for rows in QUICK_ROWS if context.is_quick else ROWS:
+        steps = both(context, rows)
         megabytes = [step.megabytes for step in steps.values()]
         peers |= {f"{name}_at_{rows}": step.megabytes for name, step in steps.items()}
-        # Of the last alone: with few rows, it is the start of the process that takes the CPU.
+        # Of the last only: with few rows, starting the process takes most of the CPU.
         paces = {f"{name}_rows_per_cpu_s": rows / step.cpu_seconds for name, step in steps.items()}
         seconds = {f"{name}_seconds": step.seconds for name, step in steps.items()}
-    return figure([max(megabytes)], peers | paces | seconds)
+    return summarize([max(megabytes)], peers | paces | seconds)
 
 
-def both(world: World, rows: int) -> dict[str, Step]:
+def both(context: BenchContext, rows: int) -> dict[str, Step]:
     """Return what plan and assemble take, each in a new process."""
-    with endless_bucket(world, rows) as url:
+    with synthetic_bucket(context, rows) as url:
         here = environ(AWS_ENDPOINT_URL_S3=url)
-        with world.function(world.installs.batch_plan, **here) as plan:
+        with context.function(context.installs.batch_plan, **here) as plan:
             begun = time.perf_counter()
-            batch = planned(plan, rows)
+            batch = plan_batch(plan, rows)
             steps = {"plan": _step(plan, begun)}
-        with world.function(world.installs.batch_assemble, **here) as assemble:
+        with context.function(context.installs.batch_assemble, **here) as assemble:
             begun = time.perf_counter()
-            answer = json.loads(assemble.invoke(batch.whole()).body)
+            answer = json.loads(assemble.invoke(batch.assemble_input()).body)
             steps["assemble"] = _step(assemble, begun)
     if answer["wait_seconds"]:
         raise RuntimeError(f"Not assembled: {answer}")
@@ -73,11 +73,11 @@ def _step(function: Environment, begun: float) -> Step:
 
 
 @contextmanager
-def endless_bucket(world: World, rows: int) -> Iterator[str]:
-    """Run an S3 in a separate process, and yield its URL."""
-    path = os.pathsep.join(map(str, world.installs.layers))
+def synthetic_bucket(context: BenchContext, rows: int) -> Iterator[str]:
+    """Run the fake S3 in a separate process, and yield its URL."""
+    path = os.pathsep.join(map(str, context.installs.layers))
     process = subprocess.Popen(  # noqa: S603 - our own command
-        [str(world.installs.python), "-m", "bench.batch.endless_bucket", str(rows)],
+        [str(context.installs.python), "-m", "bench.batch.synthetic_bucket", str(rows)],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": path},
         stdout=subprocess.PIPE,

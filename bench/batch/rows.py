@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench.environment.answers import MODEL
 
 if TYPE_CHECKING:
-    from bench.environment.environment import World
+    from bench.environment.environment import BenchContext
     from bench.environment.runtime_api import Environment
 
 BUCKET, TABLE = "bench-batches", "bench-batches"
@@ -41,26 +41,26 @@ ROW_BYTES = len(row(0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """A batch whose file is checked; the chunks are in the manifest."""
+class PlannedBatch:
+    """A batch with a checked file; the chunks are in the manifest."""
 
     batch: str
     owner: str
     manifest: str  # its key
 
-    def work(self, chunk: dict[str, int]) -> dict[str, Any]:
-        """Return what Step Functions gives a worker for a chunk."""
-        return {**self.whole(), "chunk": chunk, "silent_attempts": 0}
+    def worker_input(self, chunk: dict[str, int]) -> dict[str, Any]:
+        """Return the input that Step Functions gives a worker for a chunk."""
+        return {**self.assemble_input(), "chunk": chunk, "silent_attempts": 0}
 
-    def whole(self) -> dict[str, Any]:
-        """Return what Step Functions gives the last step."""
+    def assemble_input(self) -> dict[str, Any]:
+        """Return the input that Step Functions gives the last step."""
         return {"owner": self.owner, "batch": self.batch}
 
 
-def make_stores(world: World) -> None:
+def make_stores(context: BenchContext) -> None:
     """Make the bucket and the table."""
-    world.aws("s3").create_bucket(Bucket=BUCKET)
-    world.aws("dynamodb").create_table(
+    context.aws("s3").create_bucket(Bucket=BUCKET)
+    context.aws("dynamodb").create_table(
         TableName=TABLE,
         KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in _KEYS],
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in _KEYS],
@@ -69,13 +69,13 @@ def make_stores(world: World) -> None:
 
 
 def environ(rows_per_chunk: int = 2000, **more: str) -> dict[str, str]:
-    """Return what the batch functions find in their environment, besides the relay's own."""
+    """Return the environment variables of the batch functions, besides the relay's own."""
     kept = {"BATCH_BUCKET": BUCKET, "BATCHES_TABLE": TABLE, "CLIENTS_TABLE": TABLE}
     return kept | {"BATCH_ROWS_PER_CHUNK": str(rows_per_chunk)} | more
 
 
-def planned(plan: Environment, rows: int) -> Planned:
-    """Have the plan function check a file that lies in the inbox, as if it had just come."""
+def plan_batch(plan: Environment, rows: int) -> PlannedBatch:
+    """Run the plan function on a file in the inbox."""
     key = inbox_key(rows)
     event = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -87,9 +87,11 @@ def planned(plan: Environment, rows: int) -> Planned:
     answer = json.loads(plan.invoke({"execution": f"arn:{key}", "input": event}).body)
     if answer.get("outcome") != "planned":
         raise RuntimeError(f"No plan for {key}: {answer}")
-    return Planned(batch=answer["batch"], owner=answer["owner"], manifest=answer["manifest"]["key"])
+    return PlannedBatch(
+        batch=answer["batch"], owner=answer["owner"], manifest=answer["manifest"]["key"]
+    )
 
 
 def inbox_key(rows: int) -> str:
-    """Return where a file of so many rows lies."""
+    """Return the key of a file of so many rows."""
     return f"inbox/{rows}.jsonl"

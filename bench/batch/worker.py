@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.batch.rows import BUCKET, environ, inbox_key, planned, row
+from bench.batch.rows import BUCKET, environ, inbox_key, plan_batch, row
 
 if TYPE_CHECKING:
-    from bench.environment.environment import World
+    from bench.environment.environment import BenchContext
     from bench.environment.runtime_api import Environment
 
-WARM_UP_ROWS = 512  # so many it takes to work up from 4 at once to 256
+WARM_UP_ROWS = 512  # rows until the limiter has grown from 4 to 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,33 +41,33 @@ class WorkerRun:
 
 
 @contextmanager
-def worker(world: World, base_url: str, at_once: int) -> Iterator[Environment]:
-    """Run the worker's process, which asks so many rows at once."""
+def worker(context: BenchContext, base_url: str, at_once: int) -> Iterator[Environment]:
+    """Run the worker's process with a number of concurrent rows."""
     here = environ(
         UPSTREAM_BASE_URL=base_url,
         UPSTREAM_MAX_ATTEMPTS="1",
         UPSTREAM_CONNECTIONS=str(at_once),
         BATCH_CONCURRENCY=str(at_once),
     )
-    with world.function(world.installs.batch_worker, **here) as function:
+    with context.function(context.installs.batch_worker, **here) as function:
         yield function
 
 
-def chunks(world: World, rows_per_chunk: int, count: int) -> list[dict[str, object]]:
-    """Put a file of rows in, and return what workers are given of it; the last is a small one."""
-    rows, s3 = rows_per_chunk * count + WARM_UP_ROWS, world.aws("s3")
+def chunks(context: BenchContext, rows_per_chunk: int, count: int) -> list[dict[str, object]]:
+    """Upload a file of rows, and return the input of each worker; the last chunk is small."""
+    rows, s3 = rows_per_chunk * count + WARM_UP_ROWS, context.aws("s3")
     s3.put_object(Bucket=BUCKET, Key=inbox_key(rows), Body=b"".join(map(row, range(rows))))
-    with world.function(world.installs.batch_plan, **environ(rows_per_chunk)) as plan:
-        found = planned(plan, rows)
+    with context.function(context.installs.batch_plan, **environ(rows_per_chunk)) as plan:
+        found = plan_batch(plan, rows)
     manifest = json.loads(s3.get_object(Bucket=BUCKET, Key=found.manifest)["Body"].read())
     s3.close()
-    return [found.work(chunk) for chunk in manifest]
+    return [found.worker_input(chunk) for chunk in manifest]
 
 
-def run(function: Environment, work: dict[str, object]) -> WorkerRun:
-    """Return how a worker did a chunk; RuntimeError if it left something."""
+def run(function: Environment, worker_input: dict[str, object]) -> WorkerRun:
+    """Run a worker on a chunk; RuntimeError if it left rows."""
     begun = function.cpu_seconds()
-    answered = function.invoke(work)
+    answered = function.invoke(worker_input)
     left = json.loads(answered.body)
     if left["left"]:
         raise RuntimeError(f"The worker left rows: {left}")

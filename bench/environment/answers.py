@@ -1,4 +1,4 @@
-"""What the bench asks, and what the provider of the bench answers, byte for byte."""
+"""Request bodies of the benchmarks and the provider's fixed answers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def responses_question(chunks: int) -> Document:
 
 
 def chat_chunks(count: int) -> list[bytes]:
-    """Return the frames of a chat stream that lacks nothing."""
+    """Return the frames of a complete chat stream."""
     deltas: list[Document] = [{"content": f" {_WORDS[n % len(_WORDS)]}"} for n in range(count)]
     deltas[0] |= {"role": "assistant"}
     choices: list[Document] = [
@@ -67,7 +67,7 @@ def chat_chunks(count: int) -> list[bytes]:
     return [*(_frame(_chunk([choice])) for choice in choices), last, b"data: [DONE]\n\n"]
 
 
-def three_kinds_of_frames(count: int) -> list[bytes]:
+def minimal_responses_frames(count: int) -> list[bytes]:
     """Return a Responses stream as the provider documents it: created, deltas, completed."""
     kind = "response.output_text.delta"
     deltas = [{"type": kind, "delta": f" {_WORDS[n % len(_WORDS)]}"} for n in range(count)]

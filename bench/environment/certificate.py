@@ -1,4 +1,4 @@
-"""A throw-away certificate authority: everything towards the provider and AWS goes over TLS."""
+"""A temporary certificate authority: all connections to the provider and AWS use TLS."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def make(folder: Path) -> Certificate:
     )
     pem = _signed(key).public_bytes(serialization.Encoding.PEM)
     made.chain.write_bytes(pem)
-    # Parsing the world's authorities is what costs time, so they are all there, as in life.
+    # Parsing public authorities is what costs time, so all are included, as in production.
     made.bundle.write_bytes(Path(certifi.where()).read_bytes() + pem)
     made.key.write_bytes(
         key.private_bytes(

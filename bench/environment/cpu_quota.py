@@ -14,8 +14,8 @@ _GROUPS = Path("/sys/fs/cgroup")
 
 
 @contextmanager
-def limited(process: int) -> Iterator[Callable[[int], None]]:
-    """Yield what gives a process the CPU of so many megabytes; after the block it is free again.
+def cpu_quota(process: int) -> Iterator[Callable[[int], None]]:
+    """Yield a function that limits a process to the CPU of so many megabytes, until the block ends.
 
     Where no control groups can be made, that does nothing.
     """

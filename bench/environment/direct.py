@@ -1,4 +1,4 @@
-"""The provider or a proxy asked without anything in between, over one kept connection."""
+"""The provider or a proxy called directly, over one kept connection."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from bench.environment.answers import Document
 
 PIECE_BYTES = 65536
-KEEP_SECONDS = 2.0  # servers hang up on idle connections after 5 s
+KEEP_SECONDS = 2.0  # servers close idle connections after 5 s
 OK = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
-    """How long after the request the first byte of the body and its end came."""
+class TimedResponse:
+    """A response, with the seconds from the request to its first byte and to its end."""
 
     first_byte_seconds: float
     seconds: float
     body: bytes
 
 
-class Direct:
+class DirectClient:
     """A client that does nothing but HTTP."""
 
     def __init__(self, base_url: str, trust: Mapping[str, str]) -> None:
@@ -45,15 +45,15 @@ class Direct:
             self._connection = HTTPConnection(host)
 
     def __enter__(self) -> Self:
-        """Connect when first asked."""
+        """Connect at the first request."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._connection.close()
 
-    def ask(self, question: Document, path: str = "/chat/completions") -> Taken:
-        """Send a question and take the answer to its end."""
+    def post(self, question: Document, path: str = "/chat/completions") -> TimedResponse:
+        """Send a request and read the answer to its end."""
         body = json.dumps(question).encode()
         headers = {"Authorization": f"Bearer {PROVIDER_KEY}", "Content-Type": "application/json"}
         if time.perf_counter() - self._used_at > KEEP_SECONDS:
@@ -71,4 +71,6 @@ class Direct:
         self._used_at = ended
         if response.status != OK:
             raise RuntimeError(f"Status {response.status}: {b''.join(pieces)[:500]!r}")
-        return Taken(first_byte_seconds=first - begun, seconds=ended - begun, body=b"".join(pieces))
+        return TimedResponse(
+            first_byte_seconds=first - begun, seconds=ended - begun, body=b"".join(pieces)
+        )

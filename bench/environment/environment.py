@@ -1,4 +1,4 @@
-"""Everything around the functions: the provider, AWS with the secret, a certificate authority."""
+"""Sets up what the functions need: the provider, AWS with the secret, a certificate authority."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ REGION = "us-east-1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """What the measurements have in common."""
+class BenchContext:
+    """The shared environment of all measurements."""
 
     installs: Installs
     base_url: str  # of the provider
@@ -69,7 +69,7 @@ def event(question: Document, path: str = "/v1/chat/completions") -> dict[str, A
 
 
 @contextmanager
-def world(repeats: int, *, is_quick: bool) -> Iterator[World]:
+def bench_context(repeats: int, *, is_quick: bool) -> Iterator[BenchContext]:
     """Set everything up for a block; the provider answers at once."""
     installs = install()
     with tempfile.TemporaryDirectory() as folder:
@@ -77,7 +77,7 @@ def world(repeats: int, *, is_quick: bool) -> Iterator[World]:
         certified = certificate.make(scratch)
         with provider(installs, certified) as base_url, moto(certified) as url:
             arn = _secret(url, certified)
-            yield World(
+            yield BenchContext(
                 installs=installs,
                 base_url=base_url,
                 certified=certified,
@@ -117,7 +117,7 @@ def _client(service: str, url: str, certified: certificate.Certificate) -> Any:
 
     session: Any = boto3.Session(
         aws_access_key_id="bench",
-        aws_secret_access_key="bench",  # noqa: S106 - moto asks for one and no more
+        aws_secret_access_key="bench",  # noqa: S106 - moto accepts any
         region_name=REGION,
     )
     return session.client(service, endpoint_url=url, verify=str(certified.bundle))
@@ -153,7 +153,7 @@ def _environ(base_url: str, aws_url: str, arn: str) -> dict[str, str]:
         "OPENAI_BASE_URL": base_url,
         "PROVIDER_DIALECT": "abliteration",
         "PROVIDER_KEY_SECRET_ARN": arn,
-        "ABLIT_KEY": PROVIDER_KEY,  # what the peers read; the relay does not look at it
+        "ABLIT_KEY": PROVIDER_KEY,  # what the peers read; the relay ignores it
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # no network beyond loopback
         "HOME": tempfile.gettempdir(),
     }

@@ -1,4 +1,4 @@
-"""What is measured, each in its own environment: the relay as built, and its peers from PyPI."""
+"""Installs what is measured, each in its own environment: the built relay, peers from PyPI."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PLACE = ROOT / ".venv" / "bench"
+FOLDER = ROOT / ".venv" / "bench"
 PINS = ROOT / "requirements" / "bench"
 UV = ROOT / ".venv" / "bin" / "uv"
 IN_1980 = 315532800  # seconds: the date of everything in SAM's zips
@@ -61,16 +61,16 @@ def install() -> Installs:
         batch_worker=functions["batch_worker"],
         batch_assemble=functions["batch_assemble"],
         layers=layers,
-        guide=(_task("guide"),),
-        openai=(_task("openai"),),
-        litellm=(_task("litellm"),),
+        guide=(_peer_function("guide"),),
+        openai=(_peer_function("openai"),),
+        litellm=(_peer_function("litellm"),),
         proxy=_environment("proxy").with_name("litellm"),
     )
 
 
 def _environment(name: str) -> Path:
     """Return the Python of a virtual environment with some pins installed."""
-    place, pins = PLACE / name, PINS / f"{name}.txt"
+    place, pins = FOLDER / name, PINS / f"{name}.txt"
     python, ready = place / "bin" / "python", place / "ready"
     if _is_older(ready, pins):
         _run(UV, "venv", "--quiet", "--clear", "--seed", "--python", lambda_python(), place)
@@ -81,13 +81,13 @@ def _environment(name: str) -> Path:
     return python
 
 
-def _task(name: str) -> Path:
+def _peer_function(name: str) -> Path:
     """Return a function's folder as SAM ships it: packages without byte code, dated 1980."""
-    place, pins, handler = PLACE / name, PINS / f"{name}.txt", _handler(name)
+    place, pins, handler = FOLDER / name, PINS / f"{name}.txt", _handler(name)
     if _is_older(place / "handler.py", pins) or _is_older(place / "handler.py", handler):
         shutil.rmtree(place, ignore_errors=True)
         _run(UV, "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--python",
-             PLACE / "runtime" / "bin" / "python", "--target", place, "-r", pins)  # fmt: skip
+             FOLDER / "runtime" / "bin" / "python", "--target", place, "-r", pins)  # fmt: skip
         _date_1980(place)
         shutil.copyfile(handler, place / "handler.py")
     return place
@@ -99,7 +99,7 @@ def _handler(name: str) -> Path:
 
 def _built(python: Path, makefile: str, folder: str, name: str) -> Path:
     """Return what `sam build` makes of a layer or a function: it runs the same Makefile."""
-    made = PLACE / "build" / name
+    made = FOLDER / "build" / name
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
     _run("make", "-s", "-f", ROOT / makefile / "Makefile", f"build-{name}", f"PYTHON={python}",
@@ -129,7 +129,7 @@ def lambda_python() -> str:
 
 
 def _works(python: str) -> bool:
-    """Tell whether a Python runs: a shim of pyenv is on the PATH, yet not always selected."""
+    """Tell whether a Python runs: a shim of pyenv is on the PATH, but not always selected."""
     if shutil.which(python) is None:
         return False
     return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0  # noqa: S603

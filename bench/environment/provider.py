@@ -72,7 +72,7 @@ def _whole(name: str) -> list[bytes]:
 
 @lru_cache
 def _stream(is_responses: bool, count: int) -> list[bytes]:  # noqa: FBT001
-    frames = (answers.three_kinds_of_frames if is_responses else answers.chat_chunks)(count)
+    frames = (answers.minimal_responses_frames if is_responses else answers.chat_chunks)(count)
     chunks = [b"%x\r\n%b\r\n" % (len(frame), frame) for frame in frames]
     return [_STREAM_HEAD, *chunks, b"0\r\n\r\n"]
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench.environment.answers import MODEL
-from bench.environment.environment import PROVIDER_KEY, World
+from bench.environment.environment import PROVIDER_KEY, BenchContext
 from bench.environment.runtime_api import cpu_seconds_of
 
 START_SECONDS = 300
@@ -33,20 +33,20 @@ class Proxy:
 
 
 @contextmanager
-def litellm_proxy(world: World) -> Iterator[Proxy]:
+def litellm_proxy(context: BenchContext) -> Iterator[Proxy]:
     """Run the proxy for a block, with one worker and nothing switched on."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    config = world.scratch / "litellm.json"  # JSON is YAML
-    parameters = {"model": f"openai/{MODEL}", "api_base": world.base_url, "api_key": PROVIDER_KEY}
+    config = context.scratch / "litellm.json"  # JSON is YAML
+    parameters = {"model": f"openai/{MODEL}", "api_base": context.base_url, "api_key": PROVIDER_KEY}
     config.write_text(
         json.dumps({"model_list": [{"model_name": MODEL, "litellm_params": parameters}]})
     )
-    command = [world.installs.proxy, "--config", config, "--host", "127.0.0.1", "--port", port]
-    log = world.scratch / "litellm.log"
+    command = [context.installs.proxy, "--config", config, "--host", "127.0.0.1", "--port", port]
+    log = context.scratch / "litellm.log"
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            list(map(str, command)), env=_environ(world), stdout=output, stderr=output
+            list(map(str, command)), env=_environ(context), stdout=output, stderr=output
         )
     try:
         _wait_for(f"http://127.0.0.1:{port}/health/liveliness", process)
@@ -58,10 +58,10 @@ def litellm_proxy(world: World) -> Iterator[Proxy]:
         process.wait()
 
 
-def _environ(world: World) -> dict[str, str]:
+def _environ(context: BenchContext) -> dict[str, str]:
     more = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "NUM_WORKERS": "1",
             "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"}  # fmt: skip
-    return {"PATH": os.environ["PATH"], "HOME": str(world.scratch), **world.trust, **more}
+    return {"PATH": os.environ["PATH"], "HOME": str(context.scratch), **context.trust, **more}
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:

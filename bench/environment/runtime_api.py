@@ -1,6 +1,7 @@
 """A Lambda execution environment: one process, and the Runtime API that it talks to.
 
-The local stack's Runtime API does all that Lambda does; this one is to take no time.
+The local stack's Runtime API does all that Lambda does; this one adds as little latency as
+possible.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from typing import IO, TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from email.message import Message
 
-PATIENCE_SECONDS = 900
-DEADLINE_MILLISECONDS = 890_000  # the functions of a batch have so much
+TIMEOUT_SECONDS = 900
+DEADLINE_MILLISECONDS = 890_000  # as of the batch functions
 PRELUDE_END = bytes(8)
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
-    """A function's answer, and how long after the event its first byte and its end came."""
+class InvocationResult:
+    """A function's answer, with the seconds from the event to its first byte and to its end."""
 
     body: bytes
     first_byte_seconds: float
@@ -65,12 +66,12 @@ class Environment:
             connection.close()
         self._listener.close()
 
-    def invoke(self, event: Mapping[str, Any]) -> Answered:
+    def invoke(self, event: Mapping[str, Any]) -> InvocationResult:
         """Hand the process an event and return its answer; RuntimeError if it fails."""
         while self._next is None:
             self._next, path, headers, _ = self._request()
             if not path.endswith("/next"):
-                self._complain(path, headers)
+                self._raise_failure(path, headers)
         begun = time.perf_counter()
         body = json.dumps(event).encode()
         _answer(self._next, "200 OK", _invocation_headers(), body)
@@ -91,10 +92,10 @@ class Environment:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
 
-    def _result(self, begun: float) -> Answered:
+    def _result(self, begun: float) -> InvocationResult:
         connection, path, headers, reader = self._request()
         if not path.endswith("/response"):
-            self._complain(path, headers)
+            self._raise_failure(path, headers)
         if "chunked" in headers.get("transfer-encoding", ""):
             body, first = _chunked(reader)
         else:
@@ -102,12 +103,12 @@ class Environment:
             first = time.perf_counter()
         ended = time.perf_counter()
         _answer(connection, "202 Accepted", "", b"")
-        return Answered(body=body, first_byte_seconds=first - begun, seconds=ended - begun)
+        return InvocationResult(body=body, first_byte_seconds=first - begun, seconds=ended - begun)
 
     def _request(self) -> tuple[socket.socket, str, Message, IO[bytes]]:
         """Return the head of the next request of the process, whichever connection it is on."""
         while True:
-            ready, _, _ = select.select([self._listener, *self._readers], [], [], PATIENCE_SECONDS)
+            ready, _, _ = select.select([self._listener, *self._readers], [], [], TIMEOUT_SECONDS)
             if not ready:
                 raise RuntimeError(f"The function does nothing: {self.process.args!r}")
             for one in ready:
@@ -125,7 +126,7 @@ class Environment:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._readers[connection] = connection.makefile("rb")
 
-    def _complain(self, path: str, headers: Message) -> None:
+    def _raise_failure(self, path: str, headers: Message) -> None:
         kind = headers.get("lambda-runtime-function-error-type", "")
         raise RuntimeError(f"The function failed ({path}, {kind}): {self.process.args!r}")
 

@@ -9,8 +9,8 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from bench.environment.answers import chat_question
-from bench.environment.environment import World, event
-from bench.report.figures import Figure, figure, ratios
+from bench.environment.environment import BenchContext, event
+from bench.report.results import Measurement, ratios, summarize
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 PEERS = {"cold_vs_guide": "guide", "cold_vs_openai_sdk": "openai", "cold_vs_litellm": "litellm"}
 
 
-def cold(world: World) -> Iterator[tuple[str, Figure]]:
-    """Yield the figures of cold starts; slow peers are started less often."""
-    installs = world.installs
+def cold(context: BenchContext) -> Iterator[tuple[str, Measurement]]:
+    """Yield the measurements of cold starts; slow peers are started less often."""
+    installs = context.installs
     for name, peer in PEERS.items():
-        turns = world.repeats if peer == "litellm" else 3 * world.repeats
+        turns = context.repeats if peer == "litellm" else 3 * context.repeats
         ours, theirs = [], []
         for _ in range(turns):
-            ours.append(start_seconds(world, installs.relay))
-            theirs.append(start_seconds(world, getattr(installs, peer)))
+            ours.append(start_seconds(context, installs.relay))
+            theirs.append(start_seconds(context, getattr(installs, peer)))
         milliseconds = {"relay_ms": 1000 * median(ours), f"{peer}_ms": 1000 * median(theirs)}
-        yield name, figure(ratios(ours, theirs), milliseconds)
+        yield name, summarize(ratios(ours, theirs), milliseconds)
 
 
-def start_seconds(world: World, folders: tuple[Path, ...]) -> float:
+def start_seconds(context: BenchContext, folders: tuple[Path, ...]) -> float:
     """Start a function and return how long it took to its first answer."""
-    with world.function(folders) as function:
+    with context.function(folders) as function:
         answered = function.invoke(event(chat_question()))
         seconds = time.perf_counter() - function.started
     if b"fox" not in answered.body:

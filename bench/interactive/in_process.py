@@ -28,7 +28,7 @@ class Context:
         return 300_000
 
 
-def through_the_handler(event: dict[str, Any]) -> Callable[[], bytes]:
+def handler_call(event: dict[str, Any]) -> Callable[[], bytes]:
     """Return one call of the relay's handler, taken to its end."""
     handler = importlib.import_module("handler")  # the folder of the function is on the path
 
@@ -68,7 +68,7 @@ def cpu_seconds(call: Callable[[], bytes], calls: int) -> float:
 def main(result: str, event_file: str, turns: int, calls: int) -> None:
     """Write the milliseconds per call of each turn."""
     event = json.loads(Path(event_file).read_text())
-    ways = {"relay": through_the_handler(event), "direct": direct(event)}
+    ways = {"relay": handler_call(event), "direct": direct(event)}
     for call in ways.values():
         cpu_seconds(call, WARM_UP_CALLS)
     measured: dict[str, list[float]] = {way: [] for way in ways}

@@ -52,7 +52,7 @@ class Plot:
 
     title: str
     bars: tuple[Bar, ...]
-    is_first_read: bool = False  # in the README
+    in_readme: bool = False  # in the README
 
 
 def _ours(figure: str, peer: str, label: str = "llm-relay", minus: str = "") -> Bar:
@@ -74,7 +74,7 @@ PLOTS = {
             _theirs("cold_vs_openai_sdk", "openai_ms", "openai SDK"),
             _theirs("cold_vs_litellm", "litellm_ms", "litellm SDK"),
         ),
-        is_first_read=True,
+        in_readme=True,
     ),
     "added_latency": Plot(
         title="Added to a whole answer, ms (less is better)",
@@ -113,14 +113,14 @@ PLOTS = {
 
 
 def draw(folder: Path, figures: Mapping[str, Any]) -> None:
-    """Write a plot for each comparison whose figures are all there."""
+    """Write a plot for each comparison with complete results."""
     folder.mkdir(exist_ok=True)
     for name, plot in PLOTS.items():
-        if is_there(plot, figures):
+        if is_complete(plot, figures):
             (folder / f"{name}.svg").write_text(svg(plot, figures))
 
 
-def is_there(plot: Plot, figures: Mapping[str, Any]) -> bool:
+def is_complete(plot: Plot, figures: Mapping[str, Any]) -> bool:
     """Tell whether the results hold all that a plot needs."""
     return all(bar.is_in(figures) for bar in plot.bars)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.report.figures import TARGETS
-from bench.report.plots import PLOTS, draw, is_there
+from bench.report.plots import PLOTS, draw, is_complete
+from bench.report.results import TARGETS
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "bench" / "results.json"
@@ -19,7 +19,7 @@ DRAWN = ROOT / "docs" / "plots"
 HEADLINES = ("cold_vs_openai_sdk", "stream_first_byte_added_ms", "batch_gbs_per_1000_vs_single")
 MANY_PEERS = 8  # more are not listed in a cell; the page has a table of its own for them
 BLOCK = re.compile(r"(?<=<!-- bench -->\n).*?(?=<!-- /bench -->)", re.DOTALL)
-HAS_MANY_DIGITS = 1000
+NO_DECIMALS_FROM = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ def block(results: dict[str, Any], page: Page) -> Iterator[str]:
         yield line([TARGETS[name].says, *cells(figure)][: len(heads)])
     yield from ("", measured(results["machine"]), "")
     for name, plot in PLOTS.items():
-        if is_there(plot, figures) and (page.in_full or plot.is_first_read):
+        if is_complete(plot, figures) and (page.in_full or plot.in_readme):
             yield f"![{plot.title}]({page.plots}/{name}.svg)"
 
 
@@ -109,4 +109,4 @@ def measured(machine: dict[str, Any]) -> str:
 
 def number(value: float) -> str:
     """Return a number with digits for readers."""
-    return f"{value:,.0f}" if abs(value) >= HAS_MANY_DIGITS else f"{value:g}"
+    return f"{value:,.0f}" if abs(value) >= NO_DECIMALS_FROM else f"{value:g}"

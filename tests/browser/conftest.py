@@ -12,7 +12,7 @@ from local.client_key_route import PATH as KEY_PATH
 from local.settings import Settings
 from local.stack import Stack
 from tests.browser import chromium
-from tests.browser.playground import PATIENCE_MILLISECONDS, Playground
+from tests.browser.playground import TIMEOUT_MILLISECONDS, Playground
 from tests.e2e.conftest import Loop
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def visit(browser: Browser, stack: Stack) -> Iterator[Callable[..., Playground]]
     ) -> Playground:
         context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | window))
         contexts.append(context)
-        context.set_default_timeout(PATIENCE_MILLISECONDS)
+        context.set_default_timeout(TIMEOUT_MILLISECONDS)
         if not offers_key:  # as on AWS, where the visitor brings the key
             context.route(f"**{KEY_PATH}", lambda route: route.fulfill(status=403))
         page = context.new_page()

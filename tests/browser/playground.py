@@ -9,8 +9,8 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-PATIENCE_MILLISECONDS = 60_000  # with what a slow machine will do in the end
-expect.set_options(timeout=PATIENCE_MILLISECONDS)
+TIMEOUT_MILLISECONDS = 60_000  # with what a slow machine will do in the end
+expect.set_options(timeout=TIMEOUT_MILLISECONDS)
 
 MODEL = "abliterated-model"
 

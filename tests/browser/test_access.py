@@ -71,7 +71,7 @@ def test_a_phone_scrolls_in_one_direction_only(
     assert wide == window["viewport"]["width"]
 
 
-def test_a_phone_goes_to_the_answer_and_stays_there(visit: Callable[..., Playground]) -> None:
+def test_a_phone_scrolls_to_the_answer_and_stays_there(visit: Callable[..., Playground]) -> None:
     playground = visit(**PHONE, reduced_motion="reduce")
     playground.give_key()
     playground.simulate("words=200;chunks=8;chunk-delay=0.1")
@@ -137,7 +137,7 @@ def test_the_tab_key_goes_down_the_page_and_shows_where_it_is(
     assert [name for name in passed if name in order] == order
 
 
-def test_a_screen_reader_gets_the_answer_once_it_is_whole(playground: Playground) -> None:
+def test_the_answer_is_announced_to_screen_readers_once_complete(playground: Playground) -> None:
     answer = playground["answer"]
     assert answer.get_attribute("aria-live") == "polite"
     playground.simulate("words=30;chunks=8;chunk-delay=0.1")
@@ -147,7 +147,7 @@ def test_a_screen_reader_gets_the_answer_once_it_is_whole(playground: Playground
     expect(answer).to_have_attribute("aria-busy", "false")
 
 
-def test_nothing_moves_for_those_who_asked_for_that(visit: Callable[..., Playground]) -> None:
+def test_nothing_is_animated_under_prefers_reduced_motion(visit: Callable[..., Playground]) -> None:
     moving = "document.getAnimations().length"
     still, lively = visit(reduced_motion="reduce"), visit(reduced_motion="no-preference")
     for playground in (still, lively):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_asking import PIXEL, SURFACES
+from tests.browser.test_sending import PIXEL, SURFACES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -37,7 +37,7 @@ def failure(playground: Playground) -> str:
     return playground["failure"].inner_text()
 
 
-def test_a_first_visitor_learns_where_a_key_comes_from(visit: Callable[..., Playground]) -> None:
+def test_a_first_visitor_is_shown_where_to_get_a_key(visit: Callable[..., Playground]) -> None:
     playground = visit()
     welcome = playground["first-visit"].inner_text()
     assert all(place in welcome for place in PLACES)
@@ -46,7 +46,7 @@ def test_a_first_visitor_learns_where_a_key_comes_from(visit: Callable[..., Play
     expect(playground["key"]).to_be_focused()
 
 
-def test_a_phone_shows_the_field_that_has_to_be_mended(visit: Callable[..., Playground]) -> None:
+def test_a_phone_shows_the_field_that_has_to_be_fixed(visit: Callable[..., Playground]) -> None:
     playground = visit(**PHONE, reduced_motion="reduce")
     playground["send"].click()
     expect(playground["key"]).to_be_focused()
@@ -90,7 +90,7 @@ def test_a_refused_body_names_the_field(playground: Playground) -> None:
     assert "Request id: " in shown
 
 
-def test_a_refusal_of_the_provider_keeps_its_words(playground: Playground) -> None:
+def test_a_provider_refusal_is_shown_with_its_message(playground: Playground) -> None:
     playground.simulate("status=429;retry-after=30")
     playground.ask(ends="Failed")
     assert failure(playground).startswith("429")
@@ -100,7 +100,9 @@ def test_a_refusal_of_the_provider_keeps_its_words(playground: Playground) -> No
 
 
 @pytest.mark.parametrize("surface", ["Chat completions", "Responses"])
-def test_a_stream_that_breaks_off_keeps_what_came(playground: Playground, surface: str) -> None:
+def test_an_interrupted_stream_keeps_the_received_text(
+    playground: Playground, surface: str
+) -> None:
     playground.choose(surface)
     playground.simulate("words=20;chunks=10;fault=cut")
     answer = playground.ask(ends="Failed")
@@ -110,7 +112,7 @@ def test_a_stream_that_breaks_off_keeps_what_came(playground: Playground, surfac
     assert "Whole answer" not in playground.figures()
 
 
-def test_an_endpoint_that_is_gone_is_reported_with_what_to_look_at(playground: Playground) -> None:
+def test_an_unreachable_endpoint_is_reported_with_what_to_check(playground: Playground) -> None:
     playground.page.context.set_offline(True)
     playground.ask(ends="Failed")
     assert failure(playground).startswith("No answer")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def asked(stack: Stack) -> None:
+def with_calls(stack: Stack) -> None:
     """A call that came off, and one that the provider refused."""
     messages: Any = [{"role": "user", "content": "hi"}]
     with openai.OpenAI(base_url=f"{stack.base_url}/v1", api_key=stack.client_key) as client:
@@ -40,8 +40,8 @@ def sum_of(page: Page, title: str, label: str) -> Any:
     return panel(page, title).get_by_role("row", name=label).get_by_role("cell")
 
 
-@pytest.mark.usefixtures("asked")
-def test_what_was_measured_is_drawn_and_described_and_grows_by_itself(
+@pytest.mark.usefixtures("with_calls")
+def test_measurements_are_drawn_and_described_and_update_by_themselves(
     visit: Callable[..., Playground], stack: Stack
 ) -> None:
     page = visit(PATH).page
@@ -59,7 +59,9 @@ def test_what_was_measured_is_drawn_and_described_and_grows_by_itself(
 
 
 @pytest.mark.parametrize("count", [1, 5])
-def test_no_half_of_a_request_is_written(visit: Callable[..., Playground], count: int) -> None:
+def test_request_counts_have_no_fractional_ticks(
+    visit: Callable[..., Playground], count: int
+) -> None:
     whole = {"count": count, "sum": count}
     requests = {"unit": "Count", "steps": [{"at": 990, "sum": count}], "whole": whole, "by": {}}
     figures = {"now": 1000, "step_seconds": 10, "routes": [], "metrics": {"Requests": requests}}
@@ -71,7 +73,7 @@ def test_no_half_of_a_request_is_written(visit: Callable[..., Playground], count
     assert str({1: 2, 5: 6}[count]) in ticks
 
 
-@pytest.mark.usefixtures("asked")
+@pytest.mark.usefixtures("with_calls")
 @pytest.mark.parametrize("window", [DESKTOP, SMALL], ids=["desktop", "small phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_and_nothing_is_cut_off(
@@ -104,7 +106,7 @@ def test_a_phone_scrolls_the_table_inside_its_card(visit: Callable[..., Playgrou
     assert page.evaluate("[document.documentElement.scrollWidth, scrollX]") == [390, 0]
 
 
-def test_without_figures_it_says_what_to_do_and_that_works(
+def test_without_data_the_page_says_what_to_do_and_that_works(
     visit: Callable[..., Playground], stack: Stack
 ) -> None:
     def nothing(route: Route) -> None:
@@ -119,7 +121,7 @@ def test_without_figures_it_says_what_to_do_and_that_works(
     assert json.loads(done.stdout)["choices"][0]["message"]["content"]
 
 
-def test_a_stack_that_is_gone_is_reported_with_the_way_back(
+def test_a_stopped_stack_is_reported_with_how_to_restart_it(
     visit: Callable[..., Playground],
 ) -> None:
     page = visit(PATH).page

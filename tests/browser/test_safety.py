@@ -81,7 +81,9 @@ def test_no_code_shows_the_key(playground: Playground) -> None:
     assert key not in playground.page.content()
 
 
-def test_the_browser_lets_the_page_do_no_more_than_it_needs(browser: Browser, stack: Stack) -> None:
+def test_the_content_security_policy_allows_only_what_the_page_needs(
+    browser: Browser, stack: Stack
+) -> None:
     with browser.new_context() as context:
         page = context.new_page()
         page.goto(stack.base_url)

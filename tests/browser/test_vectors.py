@@ -35,7 +35,7 @@ def test_a_vector_that_fails_says_why_and_what_to_do(visit: Callable[..., Playgr
     assert all("Paste the complete key above" in each for each in reasons)
 
 
-def test_another_answer_than_the_right_one_fails(playground: Playground) -> None:
+def test_a_wrong_answer_fails(playground: Playground) -> None:
     wrong = '{"choices": [{"message": {"content": "something else"}}]}'
     playground.page.route(
         "**/v1/chat/completions",

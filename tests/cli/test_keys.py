@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 KEY = re.compile(r"sk-relay-([0-9a-f]{12})-0001-[A-Za-z0-9]{40}")
 
 
-def test_a_new_key_opens_the_door_at_once(runner: RelayRunner) -> None:
+def test_a_new_key_is_accepted_at_once(runner: RelayRunner) -> None:
     key = runner.quiet("keys", "create", "opens", "--quiet")
     match = KEY.fullmatch(key)
     assert match
@@ -38,7 +38,7 @@ def test_for_scripts_a_new_key_comes_with_its_client(runner: RelayRunner) -> Non
     assert made["client"]["keys"][0]["key_id"] == made["key_id"]
 
 
-def test_a_client_s_terms_are_in_its_profile(runner: RelayRunner) -> None:
+def test_a_client_s_limits_are_in_its_profile(runner: RelayRunner) -> None:
     limits = ("--max-output-tokens", "500", "--model", "a", "--model", "b/c:d")
     runner.quiet("keys", "create", "terms", "--budget-usd", "12.345678901", *limits)
     item = runner.item("terms")
@@ -107,7 +107,7 @@ def test_a_quota_of_its_own_is_enforced_by_the_local_stack(runner: RelayRunner) 
         ("--max-output-tokens", "0"),
     ],
 )
-def test_a_wish_without_sense_makes_nothing_and_ends_with_2(
+def test_an_invalid_option_creates_nothing_and_exits_with_2(
     runner: RelayRunner, wishes: tuple[str, ...]
 ) -> None:
     before = runner.api_key_ids(), runner.plan_ids(), len(runner.items())
@@ -118,11 +118,11 @@ def test_a_wish_without_sense_makes_nothing_and_ends_with_2(
 
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 65, "a\nb", "0123456789ab", "sk-relay-x"])
-def test_a_name_without_sense_is_refused(runner: RelayRunner, name: str) -> None:
+def test_an_invalid_name_is_refused(runner: RelayRunner, name: str) -> None:
     assert runner.relay("keys", "create", name).exit_code == 2
 
 
-def test_a_client_that_cannot_be_written_down_leaves_no_key_and_no_plan(
+def test_a_client_that_cannot_be_stored_leaves_no_key_and_no_plan(
     changed_note: Callable[..., RelayRunner], runner: RelayRunner
 ) -> None:
     resources = {**runner.stack.template.physical_ids, "ClientsTable": "no-such-table"}
@@ -183,7 +183,7 @@ def test_a_name_in_use_is_refused_and_a_revoked_client_s_is_free_again(
     assert runner.json("keys", "create", "taken name")["client"]["id"] != first
 
 
-def test_a_client_that_is_not_there_is_named_and_a_pasted_key_is_not(runner: RelayRunner) -> None:
+def test_an_unknown_client_is_named_and_a_pasted_key_is_not(runner: RelayRunner) -> None:
     assert "not-a-client" in runner.relay("keys", "show", "not-a-client").stderr
     key = runner.quiet("keys", "create", "pasted", "--quiet")
     done = runner.relay("keys", "revoke", key, "--yes")
@@ -192,7 +192,7 @@ def test_a_client_that_is_not_there_is_named_and_a_pasted_key_is_not(runner: Rel
     assert runner.status(key) == 200
 
 
-def test_a_revoked_client_has_no_key_no_plan_and_no_way_back(runner: RelayRunner) -> None:
+def test_a_revoked_client_has_no_key_and_no_plan_and_stays_revoked(runner: RelayRunner) -> None:
     made = runner.json("keys", "create", "gone", "--rps", "100")
     second = runner.quiet("keys", "rotate", "gone", "--quiet")
     assert {runner.status(made["key"]), runner.status(second)} == {200}
@@ -231,14 +231,14 @@ def test_one_key_is_revoked_and_with_the_last_one_the_client(runner: RelayRunner
 @pytest.mark.parametrize(
     ("words", "status"), [((), 2), (("someone", "--key", "k"), 2), (("--key", "no-such-key"), 1)]
 )
-def test_what_to_revoke_must_be_clear(
+def test_an_ambiguous_revocation_is_refused(
     runner: RelayRunner, words: tuple[str, ...], status: int
 ) -> None:
     assert runner.relay("keys", "revoke", *words, "--yes").exit_code == status
 
 
 @pytest.mark.parametrize(("said", "status"), [("y\n", 0), ("n\n", 1), ("", 1)])
-def test_revoking_asks_first(runner: RelayRunner, said: str, status: int) -> None:
+def test_revoking_requires_confirmation(runner: RelayRunner, said: str, status: int) -> None:
     key = runner.quiet("keys", "create", f"asked-{status}-{len(said)}", "--quiet")
     done = runner.relay("keys", "revoke", key.split("-")[2], given=said)
     assert done.exit_code == status
@@ -257,7 +257,7 @@ def test_a_key_whose_overlap_has_ended_is_deleted_by_the_next_command(runner: Re
     assert "Keys in their overlap" in runner.quiet("keys", "prune")
 
 
-def test_a_second_rotation_never_lengthens_the_life_of_an_older_key(runner: RelayRunner) -> None:
+def test_a_second_rotation_never_extends_an_older_key(runner: RelayRunner) -> None:
     runner.quiet("keys", "create", "twice")
     runner.quiet("keys", "rotate", "twice", "--overlap", "1h")
     runner.quiet("keys", "rotate", "twice", "--overlap", "7d")
@@ -269,11 +269,11 @@ def test_a_second_rotation_never_lengthens_the_life_of_an_older_key(runner: Rela
 
 
 @pytest.mark.parametrize("overlap", ["", "1", "24", "-1h", "1w", "h", "1.5h"])
-def test_an_overlap_without_sense_is_refused(runner: RelayRunner, overlap: str) -> None:
+def test_an_invalid_overlap_is_refused(runner: RelayRunner, overlap: str) -> None:
     assert runner.relay("keys", "rotate", "unused", "--overlap", overlap).exit_code == 2
 
 
-def test_rotating_tells_when_the_other_keys_die(runner: RelayRunner) -> None:
+def test_rotation_reports_when_the_other_keys_expire(runner: RelayRunner) -> None:
     first = runner.json("keys", "create", "rotation-shown")
     shown = runner.quiet("keys", "rotate", "rotation-shown", "--overlap", "2h")
     assert f"Key {first['key_id']} works until " in shown

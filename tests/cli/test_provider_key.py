@@ -58,7 +58,7 @@ def rotated(runner: RelayRunner, secret: Secret) -> Secret:
     return secret
 
 
-def test_a_proven_key_becomes_current(runner: RelayRunner, rotated: Secret) -> None:
+def test_a_verified_key_becomes_current(runner: RelayRunner, rotated: Secret) -> None:
     (before,) = (v for v, stages in rotated.stages().items() if "AWSCURRENT" in stages)
     done = runner.relay("provider-key", "set", given=f"{NEW}\n")
     assert (done.exit_code, done.stderr) == (0, "")
@@ -68,7 +68,7 @@ def test_a_proven_key_becomes_current(runner: RelayRunner, rotated: Secret) -> N
     assert "AWSPENDING" not in str(rotated.stages())
 
 
-def test_it_was_proven_by_a_small_call_to_the_provider(
+def test_a_key_is_verified_by_a_small_call_to_the_provider(
     runner: RelayRunner, rotated: Secret
 ) -> None:
     provider = runner.stack.provider
@@ -80,7 +80,7 @@ def test_it_was_proven_by_a_small_call_to_the_provider(
 
 
 @pytest.mark.parametrize("options", [(), ("--add",)])
-def test_a_bad_key_changes_nothing_and_says_why(
+def test_a_bad_key_changes_nothing_and_is_reported_with_the_reason(
     runner: RelayRunner, secret: Secret, options: tuple[str, ...]
 ) -> None:
     text, stages = secret.text, secret.stages()
@@ -92,7 +92,7 @@ def test_a_bad_key_changes_nothing_and_says_why(
     assert (secret.text, secret.stages()) == (text, stages)
 
 
-def test_added_keys_keep_the_others_and_come_once(
+def test_added_keys_keep_the_others_and_are_stored_once(
     runner: RelayRunner, rotated: Secret, tmp_path: Path
 ) -> None:
     old = rotated.text
@@ -126,7 +126,7 @@ def test_the_age_of_the_current_key_is_its_own_and_others_are_unknown(
 
 
 @pytest.mark.parametrize("given", ["", " \n", "a b", "a\nb", '{"api_key": "x"}', "schlüssel", "\0"])
-def test_what_is_no_key_is_refused_without_repeating_it(
+def test_an_invalid_key_is_refused_without_being_printed(
     runner: RelayRunner, secret: Secret, given: str
 ) -> None:
     before = secret.stages()
@@ -136,7 +136,7 @@ def test_what_is_no_key_is_refused_without_repeating_it(
     assert before == secret.stages()
 
 
-def test_a_file_that_is_not_there_is_said(runner: RelayRunner) -> None:
+def test_a_missing_file_is_reported(runner: RelayRunner) -> None:
     done = runner.relay("provider-key", "set", "--file", "/no/such/file")
     assert done.exit_code == 2
     assert "/no/such/file" in done.stderr
@@ -167,7 +167,7 @@ def scripted(
         (whole(200, []), "not with a chat completion"),
     ],
 )
-def test_whatever_a_provider_answers_but_a_completion_proves_nothing(
+def test_only_a_completion_verifies_a_key(
     scripted: tuple[ScriptedProvider, RelayRunner], secret: Secret, script: Any, words: str
 ) -> None:
     provider, runner = scripted
@@ -180,7 +180,7 @@ def test_whatever_a_provider_answers_but_a_completion_proves_nothing(
     assert secret.stages() == before
 
 
-def test_without_a_model_the_first_one_listed_is_asked(
+def test_without_a_model_the_first_listed_one_is_called(
     scripted: tuple[ScriptedProvider, RelayRunner], secret: Secret
 ) -> None:
     provider, runner = scripted
@@ -195,7 +195,7 @@ def key_file(runner: RelayRunner) -> str:
     return str(path)
 
 
-def test_a_provider_that_is_away_proves_nothing(
+def test_an_unavailable_provider_verifies_no_key(
     changed_note: Callable[..., RelayRunner], secret: Secret
 ) -> None:
     before = secret.stages()
@@ -218,7 +218,7 @@ def empty(
     client.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
 
 
-def test_the_first_key_of_all_is_proven_before_it_is_stored(
+def test_the_very_first_key_is_verified_before_it_is_stored(
     empty: tuple[RelayRunner, str], rotated: Secret
 ) -> None:
     runner, arn = empty

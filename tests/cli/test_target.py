@@ -25,9 +25,7 @@ def relay(root: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, [*arguments], obj=root)
 
 
-def test_without_a_word_it_is_the_stack_that_sam_deploys(
-    runner: RelayRunner, deployed: Path
-) -> None:
+def test_the_default_stack_is_the_one_that_sam_deploys(runner: RelayRunner, deployed: Path) -> None:
     done = relay(deployed, "keys", "create", "in-the-account", "--quiet")
     assert (done.exit_code, done.stderr) == (0, "")
     assert runner.status(done.stdout.strip()) == 200
@@ -35,7 +33,7 @@ def test_without_a_word_it_is_the_stack_that_sam_deploys(
     assert shown.stdout.startswith("1 key stored.")
 
 
-def test_a_stack_that_is_not_there_is_named_with_what_to_do(deployed: Path) -> None:
+def test_a_missing_stack_is_named_with_what_to_do(deployed: Path) -> None:
     done = relay(deployed, "keys", "list", "--stack-name", "elsewhere")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "no stack elsewhere in us-east-1" in done.stderr
@@ -49,20 +47,20 @@ def test_the_options_may_stand_anywhere(runner: RelayRunner, place: int) -> None
     assert relay(runner.root, *words).exit_code == 0
 
 
-def test_no_stack_at_all_is_one_sentence(tmp_path: Path) -> None:
+def test_no_stack_is_reported_in_one_line(tmp_path: Path) -> None:
     for words, advice in ((["--local"], "make run"), ([], "--stack-name")):
         done = relay(tmp_path, "keys", "list", *words)
         assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
         assert advice in done.stderr
 
 
-def test_local_goes_with_nothing_else(runner: RelayRunner) -> None:
+def test_local_cannot_be_combined_with_other_stack_options(runner: RelayRunner) -> None:
     done = relay(runner.root, "keys", "list", "--local", "--stack-name", "x")
     assert done.exit_code == 2
     assert "--local cannot be combined with" in done.stderr
 
 
-def test_a_note_that_a_killed_stack_left_behind_is_no_traceback(
+def test_a_note_left_behind_by_a_killed_stack_is_not_a_traceback(
     changed_note: Callable[..., RelayRunner],
 ) -> None:
     done = changed_note(aws_endpoint_url="http://127.0.0.1:9").relay("keys", "list")
@@ -93,14 +91,14 @@ def test_what_aws_refuses_is_reported_with_the_call_and_advice(
 @pytest.mark.parametrize(
     "words", [(), ("keys",), ("nonsense",), ("keys", "create"), ("usage", "x")]
 )
-def test_a_line_that_is_no_command_ends_with_2(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_an_invalid_command_exits_with_2(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = relay(tmp_path, *words)
     assert (done.exit_code, done.stdout) == (2, "")
     assert "Usage: " in done.stderr
 
 
 @pytest.mark.parametrize(("raised", "status"), [(KeyboardInterrupt, 130), (EOFError, 1)])
-def test_ctrl_c_ends_with_130_and_a_closed_terminal_with_1(
+def test_ctrl_c_exits_with_130_and_a_closed_terminal_with_1(
     runner: RelayRunner, raised: type[BaseException], status: int
 ) -> None:
     class Terminal(io.BytesIO):
@@ -118,7 +116,7 @@ def test_ctrl_c_ends_with_130_and_a_closed_terminal_with_1(
 @pytest.mark.parametrize(
     "words", [("--help",), ("keys", "-h"), ("keys", "create", "--help"), ("usage", "--help")]
 )
-def test_help_is_no_error(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_help_is_not_an_error(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = relay(tmp_path, *words)
     assert (done.exit_code, done.stderr) == (0, "")
 

@@ -70,7 +70,7 @@ def test_every_client_is_reported_with_its_days_models_and_budget(runner: RelayR
     assert (budget["spent_usd"], budget["reserved_usd"], budget["remaining_usd"]) == (0, 0, 2.0)
 
 
-def test_days_before_those_asked_for_are_left_out(runner: RelayRunner) -> None:
+def test_days_before_the_requested_ones_are_left_out(runner: RelayRunner) -> None:
     client = client_with_usage(runner, "early", days_1=1, days_20=1)
     found = {
         days: len(report_of(runner, client, "--days", days)["data"]) for days in ("1", "2", "21")
@@ -89,7 +89,7 @@ def test_a_table_and_a_bar_for_each_day_are_for_people(runner: RelayRunner) -> N
     assert bars[day(1)] == max(bars.values()) > bars[day(2)]
 
 
-def test_a_revoked_client_is_reported_as_long_as_it_used_something(runner: RelayRunner) -> None:
+def test_a_revoked_client_is_reported_only_if_it_has_usage(runner: RelayRunner) -> None:
     used = client_with_usage(runner, "left-traces", days_0=1)
     unused = client_with_usage(runner, "left-none")
     for client in (used, unused):
@@ -110,7 +110,7 @@ def test_the_calls_that_no_client_s_usage_includes_are_mentioned(
 
 
 @pytest.mark.parametrize("days", ["0", "401", "x"])
-def test_days_without_sense_are_refused(runner: RelayRunner, days: str) -> None:
+def test_invalid_days_are_refused(runner: RelayRunner, days: str) -> None:
     assert runner.relay("usage", "--days", days).exit_code == 2
 
 

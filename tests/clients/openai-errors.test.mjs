@@ -91,12 +91,12 @@ for (const [endpoint, ask] of ENDPOINTS) {
 for (const fault of ['cut', 'silent-close']) {
   const model = simulating(`fault=${fault}`);
 
-  test(`a completion whose provider hangs up (${fault}) ends in an error`, async () => {
+  test(`a completion whose provider closes the connection (${fault}) ends in an error`, async () => {
     const stream = await ENDPOINTS[0][1]({ model, stream: true });
     await assert.rejects(collect(stream), APIError);
   });
 
-  test(`a response whose provider hangs up (${fault}) ends as failed`, async () => {
+  test(`a response whose provider closes the connection (${fault}) ends as failed`, async () => {
     const events = await collect(await ENDPOINTS[1][1]({ model, stream: true }));
     assert.equal(events.at(-1).type, 'response.failed');
   });

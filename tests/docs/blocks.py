@@ -49,7 +49,7 @@ def pages(root: Path = ROOT) -> list[Path]:
 def blocks_of(page: Path, root: Path = ROOT) -> list[Block]:
     """The blocks of a page in their order.
 
-    A `text` right below a block that runs, with one paragraph between them at the most, is what
+    A `text` right below a block that runs, with at most one paragraph between them, is what
     that block prints, and no block of its own; `text example` is what it may print at other times.
     """
     found: list[Block] = []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docs.workshop import Workshop, workshop
+from tests.docs.docs_project import DocsProject, running_docs_project
 from tests.e2e.conftest import Loop
 
 if TYPE_CHECKING:
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
-    with workshop(tmp_path_factory.mktemp("project")) as shop:
-        yield shop
+def docs_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DocsProject]:
+    with running_docs_project(tmp_path_factory.mktemp("project")) as docs_project:
+        yield docs_project
 
 
 @pytest.fixture(scope="session")

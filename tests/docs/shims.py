@@ -1,4 +1,4 @@
-"""Stands in for programs that pages call: runs them on the local stack, or checks what is asked.
+"""Replaces programs that pages call: runs them on the local stack, or checks their arguments.
 
 `relay` and `aws` run, on the local stack. The others would change this machine or need an account:
 what they are asked to do must be there. `.ci/sam_commands.py` asks SAM itself about its commands.

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.docs.blocks import ROOT, RUNNABLE, Block, blocks_of, pages
-from tests.docs.workshop import READERS, RUNNERS
+from tests.docs.docs_project import READERS, RUNNERS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.docs.workshop import Workshop
+    from tests.docs.docs_project import DocsProject
 
 NOT_TRIED_HERE = {
     "js": "tests/clients/documented.test.mjs runs it on Node",
@@ -29,14 +29,16 @@ def tried(block: Block) -> bool:
 # A page is a dozen programs that each start from nothing, on a machine that does other things too.
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_blocks_of_a_page_do_what_they_say(page: Path, shop: Workshop) -> None:
-    reader = shop.for_a_reader_of(str(page.relative_to(ROOT)).replace("/", "-"))
-    complaints = [reader.complaint(block) for block in blocks_of(page) if tried(block)]
+def test_the_code_blocks_of_a_page_do_what_they_claim(
+    page: Path, docs_project: DocsProject
+) -> None:
+    reader = docs_project.for_page(str(page.relative_to(ROOT)).replace("/", "-"))
+    complaints = [reader.failure_of(block) for block in blocks_of(page) if tried(block)]
     if message := "\n\n".join(filter(None, complaints)):
         pytest.fail(message, pytrace=False)
 
 
-def test_no_block_is_of_an_untested_language() -> None:
+def test_every_block_is_in_a_tested_language() -> None:
     blocks = [block for page in pages() for block in blocks_of(page)]
     known = {*RUNNERS, *READERS, *NOT_TRIED_HERE}
     assert [str(block) for block in blocks if block.language not in known] == []

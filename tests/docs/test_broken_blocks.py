@@ -11,7 +11,7 @@ from tests.docs.blocks import blocks_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.docs.workshop import Workshop
+    from tests.docs.docs_project import DocsProject
 
 BROKEN = {
     "a program that fails": "```sh\nfalse\n```",
@@ -35,15 +35,15 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("page", BROKEN.values(), ids=BROKEN)
-def test_a_broken_block_is_found(page: str, shop: Workshop, tmp_path: Path) -> None:
+def test_a_broken_block_is_found(page: str, docs_project: DocsProject, tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     path.write_text(page)
     (block,) = blocks_of(path, tmp_path)
-    assert shop.complaint(block).startswith("page.md:1 ")
+    assert docs_project.failure_of(block).startswith("page.md:1 ")
 
 
-def test_a_block_that_does_what_it_says_is_left_alone(shop: Workshop, tmp_path: Path) -> None:
+def test_a_correct_block_passes(docs_project: DocsProject, tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     path.write_text("```sh\necho one-$RANDOM\n```\n\nIt prints\n\n```text\none-…\n```")
     (block,) = blocks_of(path, tmp_path)
-    assert shop.complaint(block) == ""
+    assert docs_project.failure_of(block) == ""

@@ -21,7 +21,7 @@ def rows(page: str, heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table[2:]]
 
 
-def test_what_stays_behind_when_a_stack_is_removed_is_what_deploy_says() -> None:
+def test_resources_retained_on_removal_are_those_that_deploy_names() -> None:
     documented = {cells[0].strip("`") for cells in rows("docs/how-to/deploy.md", "Remove it")}
     resources = TEMPLATE.translated["Resources"]
     kept = {name for name, r in resources.items() if r.get("DeletionPolicy") == "Retain"}
@@ -31,7 +31,7 @@ def test_what_stays_behind_when_a_stack_is_removed_is_what_deploy_says() -> None
     } == set()
 
 
-def test_nothing_that_a_deployment_needs_has_to_be_asked_for() -> None:
+def test_a_deployment_needs_no_preparation_and_no_reserved_concurrency() -> None:
     deploy = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["deploy"]["parameters"]
     assert deploy["resolve_s3"]
     assert deploy["capabilities"] == "CAPABILITY_IAM"  # nothing in the template has a fixed name
@@ -43,14 +43,14 @@ def test_nothing_that_a_deployment_needs_has_to_be_asked_for() -> None:
 PATHS = re.compile(r"\b((?:tests|layers|functions|events|local|cli|bench|docs)/[\w./-]+\.\w+)")
 
 
-def test_the_files_that_are_named_exist() -> None:
+def test_every_named_file_exists() -> None:
     named = {path for text in TEXTS.values() for path in PATHS.findall(text)}
     assert len(named) > 20
     made = {path for path in named if "whoami" in path} | {"bench/results.json"}
     assert [path for path in named - made if not (ROOT / path).exists()] == []
 
 
-def test_links_between_pages_lead_somewhere() -> None:
+def test_links_between_pages_resolve() -> None:
     broken = [
         (page, link)
         for page, text in TEXTS.items()
@@ -60,7 +60,7 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert broken == []
 
 
-def test_every_page_can_be_found_from_the_readme() -> None:
+def test_every_page_is_reachable_from_the_readme() -> None:
     found, left = set[str](), ["README.md"]
     while left:
         page = left.pop()
@@ -84,7 +84,7 @@ def test_the_readme_is_short_enough_to_be_read() -> None:
     assert len(TEXTS["README.md"].splitlines()) <= 166
 
 
-def test_the_alarms_whose_cost_is_told_are_those_of_the_template() -> None:
+def test_the_alarms_in_the_cost_estimate_are_those_of_the_template() -> None:
     (documented,) = re.findall(
         r"^ALARM_METRICS = (\d+)$", TEXTS["docs/operations/costs.md"], re.MULTILINE
     )
@@ -114,7 +114,7 @@ FEATURES = {  # what a test must say to stand for a feature
 }
 
 
-def test_what_works_with_which_client_is_what_the_suites_prove() -> None:
+def test_client_compatibility_claims_match_the_suites() -> None:
     rows = [["client", *FEATURES], ["---"] * (len(FEATURES) + 1)]
     for client, pattern in SUITES.items():
         suites = [path.read_text() for path in sorted(ROOT.glob(pattern))]
@@ -127,6 +127,6 @@ def test_what_works_with_which_client_is_what_the_suites_prove() -> None:
 
 
 @pytest.mark.parametrize("language", ["sh", "python", "js"])
-def test_the_documents_show_how_to_call_it_in(language: str) -> None:
+def test_the_documents_have_tested_examples_in(language: str) -> None:
     blocks = [block for page in pages() for block in blocks_of(page) if block.prints is not None]
     assert any(block.language == language for block in blocks)

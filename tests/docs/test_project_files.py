@@ -45,7 +45,7 @@ def test_every_action_is_pinned_by_its_commit_and_says_its_version() -> None:
     assert [line for line in uses if not PINNED.fullmatch(line)] == []
 
 
-def test_a_workflow_may_read_and_only_the_job_that_publishes_the_site_may_write() -> None:
+def test_workflows_may_read_and_only_the_site_s_job_may_write() -> None:
     assert [read(path)["permissions"] for path in WORKFLOWS] == [{"contents": "read"}] * 2
     jobs = [job for path in WORKFLOWS for job in read(path)["jobs"].items()]
     more = {name: job["permissions"] for name, job in jobs if "permissions" in job}
@@ -55,7 +55,7 @@ def test_a_workflow_may_read_and_only_the_job_that_publishes_the_site_may_write(
     assert [s for s in kept if s["with"]["persist-credentials"] is not False] == []
 
 
-def test_a_workflow_calls_targets_that_there_are_and_all_that_ci_calls() -> None:
+def test_workflows_call_existing_targets_and_every_ci_target() -> None:
     check = commands([read(WORKFLOWS[0])["jobs"]["check"]])
     called = [re.findall(r"^make ([\w-]+)(?: \w+=\S+)*$", command) for command in check]
     targets = {target for found in called for target in found}
@@ -90,7 +90,7 @@ def is_target(name: str) -> bool:
     return re.search(rf"^{name}:.* ## ", MAKEFILE, re.MULTILINE) is not None
 
 
-def test_ci_holds_the_sam_commands_of_the_pages_against_sam() -> None:
+def test_ci_checks_the_documented_sam_commands_with_sam() -> None:
     assert ".ci/sam_commands.py" in CI
 
 
@@ -104,13 +104,13 @@ def test_hooks_run_what_make_check_runs() -> None:
         assert f"$(BIN)/{plain}" in MAKEFILE
 
 
-def test_the_changelog_tells_of_the_version_that_this_is() -> None:
+def test_the_changelog_has_an_entry_for_the_current_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     versions = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert versions[:2] == ["Unreleased", version]
 
 
-def test_the_scan_leaves_nothing_out_without_a_reason() -> None:
+def test_the_security_scan_skips_nothing_without_a_reason() -> None:
     lines = (ROOT / ".checkov.yaml").read_text().splitlines()
     left_out = [line for line in lines if "CKV" in line]
     assert left_out

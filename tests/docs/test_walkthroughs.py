@@ -33,7 +33,7 @@ HELD_AGAINST_IT = [
     "tests/functions/test_whoami.py",
     "tests/template/test_events.py::test_every_route_has_a_sample_event",
     "tests/template/test_layout.py",
-    "tests/template/permissions/test_least_privilege.py::test_every_role_is_looked_at",
+    "tests/template/permissions/test_least_privilege.py::test_every_role_is_checked",
 ]
 
 
@@ -64,7 +64,7 @@ def do(words: list[str], folder: Path, given: str = "") -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def test_the_documented_changes_are_all_that_the_project_s_own_tests_ask(extended: Path) -> None:
+def test_the_documented_changes_pass_the_project_s_own_tests(extended: Path) -> None:
     do([sys.executable, "-m", "pytest", "-q", *HELD_AGAINST_IT], extended)
 
 
@@ -84,7 +84,7 @@ def client(extended: Path, loop: Loop) -> Iterator[openai.OpenAI]:
         )
 
 
-def test_the_new_dialect_renames_what_the_provider_does_not_know(client: openai.OpenAI) -> None:
+def test_the_new_dialect_renames_unsupported_fields(client: openai.OpenAI) -> None:
     completion = client.chat.completions.create(
         model=MODEL,
         messages=[
@@ -96,7 +96,7 @@ def test_the_new_dialect_renames_what_the_provider_does_not_know(client: openai.
     assert completion.choices[0].message.content == "it works"
 
 
-def test_the_new_endpoint_answers_behind_the_authorizer(client: openai.OpenAI) -> None:
+def test_the_new_endpoint_requires_a_client_key(client: openai.OpenAI) -> None:
     url = f"{client.base_url}whoami"
     assert requests.get(url, timeout=60).status_code == 401
     key = {"Authorization": f"Bearer {client.api_key}"}

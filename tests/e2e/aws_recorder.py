@@ -16,7 +16,7 @@ from tests.e2e.aws_calls import Asked, calls_in
 if TYPE_CHECKING:
     from tests.e2e.aws_calls import AwsCall
 
-# Of one connection, or set anew by the next sender.
+# Of one connection, or set again by the next sender.
 OWN = {"connection", "content-length", "date", "expect", "host", "server", "transfer-encoding"}
 NO_BODY = {204, 304}
 

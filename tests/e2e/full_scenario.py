@@ -25,7 +25,9 @@ GOOD = chat_row("good", "hi")
 REFUSED = chat_row("refused", "hi", f"{MODEL}@status=400")
 # Asked for again by a second worker, once the first has ended.
 LATE = chat_row("late", "hi", f"{MODEL}@id=late;status=429;times=1;retry-after=6")
-ROBBED = chat_row("robbed", "hi", f"{MODEL}@id=robbed;status=429;times=1;retry-after=6")
+INPUT_DELETED = chat_row(
+    "input-deleted", "hi", f"{MODEL}@id=input-deleted;status=429;times=1;retry-after=6"
+)
 # More than a worker of this stack asks in a minute.
 SLOW_ROWS = 200
 BROKEN = b"{not json\n"
@@ -33,7 +35,7 @@ BROKEN = b"{not json\n"
 
 @dataclass(frozen=True)
 class User:
-    """Somebody with clients, and with the operator's rights."""
+    """A user with clients, and with the operator's rights."""
 
     stack: Stack
     client: openai.OpenAI  # has no budget, so that models may be asked for that have no price
@@ -62,7 +64,7 @@ class User:
         assert provider
         wait_for(lambda: any(call.switches.get("id") == name for call in provider.calls))
 
-    def wait_for_news(self, kind: str, times: int) -> None:
+    def wait_for_event(self, kind: str, times: int) -> None:
         """Wait until the webhook got so many events of a kind."""
         wait_for(lambda: [*self.webhook_events.values()].count(kind) >= times)
 
@@ -130,7 +132,7 @@ def begin_batches(user: User) -> dict[str, Batch]:
         "rich": submit(user.rich, jsonl([GOOD])),
         "poor": submit(user.poor, jsonl([GOOD])),
         "cancelled": submit(client, slow_rows("cancelled")),
-        "robbed": submit(client, jsonl([GOOD, ROBBED])),
+        "input-deleted": submit(client, jsonl([GOOD, INPUT_DELETED])),
     }
     unknown: Any = {"endpoint": CHAT, "completion_window": "24h", "input_file_id": "file-none"}
     with pytest.raises(openai.NotFoundError):
@@ -155,8 +157,8 @@ def cut_short(user: User, batches: dict[str, Batch]) -> None:
     client = user.client
     user.wait_for_call("cancelled")
     client.batches.cancel(batches["cancelled"].id)
-    user.wait_for_call("robbed")
-    user.lose("files/", batches["robbed"].input_file_id)
+    user.wait_for_call("input-deleted")
+    user.lose("files/", batches["input-deleted"].input_file_id)
     user.wait_for_call("dropped")
     cancel_as_operator(user, "inbox/dropped.jsonl")
 
@@ -169,16 +171,16 @@ def see_the_end(user: User, batches: dict[str, Batch]) -> None:
     assert counts(ended(user.poor, batches["poor"])) == (0, 1)
     assert ended(client, batches["gone"]).status == "failed"
     assert ended(client, batches["cancelled"]).status == "cancelled"
-    assert counts(ended(client, batches["robbed"])) == (1, 1)
+    assert counts(ended(client, batches["input-deleted"])) == (1, 1)
     assert len(client.batches.list(limit=2).data) == 2
     for file_id in (whole.output_file_id, whole.error_file_id):
         assert file_id
         assert client.files.content(file_id).read()
         client.files.delete(file_id)
-    user.wait_for_news("batch.completed", 5)
-    user.wait_for_news("job.completed", 2)
-    user.wait_for_news("batch.failed", 2)
-    user.wait_for_news("batch.cancelled", 2)
+    user.wait_for_event("batch.completed", 5)
+    user.wait_for_event("job.completed", 2)
+    user.wait_for_event("batch.failed", 2)
+    user.wait_for_event("batch.cancelled", 2)
 
 
 def counts(batch: Batch) -> tuple[int, int]:

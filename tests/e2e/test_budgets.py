@@ -26,13 +26,13 @@ from llm_relay.core.client import Client
 from llm_relay.providers.dialects.dialect import ABLITERATION
 from local.settings import Settings
 from local.stack import Stack
-from tests.support.paying_provider import (
+from tests.support.priced_provider import (
     HANGS,
     LISTED,
     STALLS,
     STREAMED,
     WHOLE,
-    PayingProvider,
+    PricedProvider,
     expected_nanos,
     question,
 )
@@ -112,7 +112,7 @@ class Budgeted:
         return requests.post(self.url, json=body, headers=self.headers, timeout=200)
 
     def ask_all(self, bodies: list[dict[str, Any]]) -> list[int]:
-        """Ask at once; returns the statuses, in order, also those that streams tell of later."""
+        """Ask at once; return the statuses, in order, also those that streams report later."""
         self.become_known()
         return asyncio.run(self._ask_all(bodies))
 
@@ -136,19 +136,19 @@ class Budgeted:
 
 
 @pytest.fixture(scope="module")
-def paid() -> Iterator[PayingProvider]:
-    provider = PayingProvider()
+def priced_provider() -> Iterator[PricedProvider]:
+    provider = PricedProvider()
     with provider:
         yield provider
 
 
 @pytest.fixture(scope="module")
 def stack(
-    loop: Loop, paid: PayingProvider, tmp_path_factory: pytest.TempPathFactory
+    loop: Loop, priced_provider: PricedProvider, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
     settings = Settings(
         log=tmp_path_factory.mktemp("stack") / "functions.log",
-        upstream_url=paid.base_url,
+        upstream_url=priced_provider.base_url,
         parameters={
             "ProviderDialect": "abliteration",
             "ThrottleRequestsPerSecond": 1000,
@@ -185,24 +185,24 @@ def worst(body: dict[str, Any]) -> int:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_of_two_hundred_calls_at_once_a_budget_for_fifty_pays_fifty(
-    stack: Stack, paid: PayingProvider, streamed: bool
+def test_a_budget_for_fifty_allows_fifty_of_two_hundred_concurrent_calls(
+    stack: Stack, priced_provider: PricedProvider, streamed: bool
 ) -> None:
     most = worst(question("answers", TYPICAL_NANOS, stream=streamed))
     caller = Budgeted(stack, AFFORDABLE * most)
-    paid.asked.clear()
+    priced_provider.asked.clear()
     statuses = caller.ask_all([question("answers", most, stream=streamed)] * CALLS)
     assert {status: statuses.count(status) for status in set(statuses)} == {
         200: AFFORDABLE,
         402: CALLS - AFFORDABLE,
     }
-    assert paid.asked == ["answers"] * AFFORDABLE
+    assert priced_provider.asked == ["answers"] * AFFORDABLE
     assert caller.settled() == AFFORDABLE * most
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_random_calls_at_once_leave_the_sum_of_their_costs_and_stay_within_the_budget(
-    stack: Stack, paid: PayingProvider, seed: int
+def test_random_concurrent_calls_are_charged_exactly_and_stay_within_the_budget(
+    stack: Stack, priced_provider: PricedProvider, seed: int
 ) -> None:
     chance = random.Random(seed)  # noqa: S311 - the same each time
     bodies = []
@@ -211,9 +211,9 @@ def test_random_calls_at_once_leave_the_sum_of_their_costs_and_stay_within_the_b
         fates = [*STREAMED, STALLS] if streamed else [*WHOLE]
         bodies.append(question(chance.choice(fates), chance.randint(0, 10**6), stream=streamed))
     caller = Budgeted(stack, AFFORDABLE * worst(question("answers", TYPICAL_NANOS)))
-    paid.requests.clear()
+    priced_provider.requests.clear()
     statuses = caller.ask_all(bodies)
-    asked = Counter(json.loads(sent.body)["user"] for sent in paid.requests if sent.body)
+    asked = Counter(json.loads(sent.body)["user"] for sent in priced_provider.requests if sent.body)
     expected = sum(
         asked[body["user"]] * due(body, status)
         for body, status in zip(bodies, statuses, strict=True)
@@ -233,16 +233,16 @@ def due(body: dict[str, Any], status: int) -> int:
     return worst(body) if is_unknown else expected_nanos(body, worst(body))
 
 
-def test_what_a_killed_function_held_comes_back_once_it_must_be_dead(
-    stack: Stack, paid: PayingProvider
+def test_a_killed_functions_reservation_is_released_after_its_timeout(
+    stack: Stack, priced_provider: PricedProvider
 ) -> None:
     body, next_body = question(HANGS), question("answers", 1)
     caller = Budgeted(stack, worst(next_body))
-    paid.asked.clear()
+    priced_provider.asked.clear()
     calling = threading.Thread(target=caller.ask, args=(body,))
     calling.start()
-    wait_until(lambda: HANGS in paid.asked)
-    kill_function_processes(paid.base_url)
+    wait_until(lambda: HANGS in priced_provider.asked)
+    kill_function_processes(priced_provider.base_url)
     calling.join()
     warm_up(stack, 1)
     ((name, held),) = caller.account().reservations.items()
@@ -286,7 +286,7 @@ def is_ours(process: Path, upstream_url: str) -> bool:
     return is_mine and f"UPSTREAM_BASE_URL={upstream_url}".encode() in variables
 
 
-def test_a_client_sees_over_the_wire_what_its_calls_came_to(stack: Stack) -> None:
+def test_a_client_sees_the_cost_of_its_calls_over_http(stack: Stack) -> None:
     caller = Budgeted(stack, 10**9)
     assert caller.ask(question("answers", 120_000)).status_code == 200
     usage = requests.get(f"{stack.base_url}/v1/usage", headers=caller.headers, timeout=200)
@@ -296,7 +296,7 @@ def test_a_client_sees_over_the_wire_what_its_calls_came_to(stack: Stack) -> Non
     assert caller.key not in json.dumps(report)
 
 
-def test_the_stack_s_own_key_has_no_usage_to_show(stack: Stack) -> None:
+def test_the_stack_s_own_key_has_no_usage(stack: Stack) -> None:
     headers = {"authorization": f"Bearer {stack.client_key}"}
     answer = requests.get(f"{stack.base_url}/v1/usage", headers=headers, timeout=200)
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "no_client")

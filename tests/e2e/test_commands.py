@@ -36,7 +36,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_of_the_project(tmp_path_factory.mktemp("project"))
 
 
-def test_demo_proves_every_vector_and_ends_with_0(project: Path) -> None:
+def test_demo_passes_every_vector_and_exits_with_0(project: Path) -> None:
     with command(project, "demo", PORT="0") as process:
         printed, errors = process.communicate(timeout=200)
     vectors = json.loads((project / "events" / "vectors.json").read_text())
@@ -57,7 +57,7 @@ def test_a_list_of_providers_is_reported_by_its_names(project: Path, loop: Loop)
     assert "FAIL" not in printed
 
 
-def test_demo_ends_with_1_if_a_vector_fails(project: Path, loop: Loop) -> None:
+def test_demo_exits_with_1_if_a_vector_fails(project: Path, loop: Loop) -> None:
     provider = Provider(key="sk-x")
     url = loop.run(provider.start())
     with command(project, "demo", PORT="0", UPSTREAM_BASE_URL=url, ABLIT_KEY="wrong") as process:
@@ -93,7 +93,7 @@ class OtherProvider(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
 
-def test_another_provider_is_tried_with_a_model_that_it_lists(project: Path) -> None:
+def test_another_provider_is_tested_with_a_model_that_it_lists(project: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), OtherProvider) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/v1"
@@ -114,7 +114,7 @@ def test_another_provider_is_tried_with_a_model_that_it_lists(project: Path) -> 
         ("SIMULATOR_TOKENS_PER_SECOND", "fast"),
     ],
 )
-def test_a_setting_that_cannot_work_is_one_sentence_and_no_traceback(
+def test_a_setting_that_cannot_work_is_one_line_and_no_traceback(
     project: Path, variable: str, value: str
 ) -> None:
     with command(project, "run", PORT="0", **{variable: value}) as process:
@@ -125,9 +125,7 @@ def test_a_setting_that_cannot_work_is_one_sentence_and_no_traceback(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_stack_that_is_ended_leaves_no_process_behind(
-    project: Path, number: signal.Signals
-) -> None:
+def test_a_stopped_stack_leaves_no_process_behind(project: Path, number: signal.Signals) -> None:
     port = free_port()
     with command(project, "run", PORT=str(port)) as process:
         lines = lines_until(process, "Ctrl-C")
@@ -147,7 +145,7 @@ def test_a_stack_that_is_ended_leaves_no_process_behind(
         assert not (project / ".relay-local.json").exists()
 
 
-def test_a_taken_port_is_one_sentence_and_no_traceback(project: Path) -> None:
+def test_a_port_in_use_is_one_line_and_no_traceback(project: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with command(project, "run", PORT=port) as process:
@@ -159,7 +157,7 @@ def test_a_taken_port_is_one_sentence_and_no_traceback(project: Path) -> None:
     assert "Traceback" not in out
 
 
-def test_a_second_stack_in_the_folder_is_refused_with_the_place_of_the_first(
+def test_a_second_stack_in_the_folder_is_refused_and_names_the_first(
     project: Path,
 ) -> None:
     with command(project, "run", PORT="0") as first:
@@ -225,7 +223,7 @@ def ask_in_every_way(base_url: str, key: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs make's own process group")
-def test_ctrl_c_at_a_terminal_ends_make_run_with_0(project: Path) -> None:
+def test_ctrl_c_at_a_terminal_makes_make_run_exit_with_0(project: Path) -> None:
     (project / "Makefile").write_text(f"run:\n\t@{sys.executable} -m local run\n")
     pid, terminal = pty.fork()
     if pid == 0:

@@ -49,7 +49,7 @@ def both(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]
     loop.run(second.stop())
 
 
-def test_the_provider_that_is_there_answers_whole_and_streamed(both: Both) -> None:
+def test_the_available_provider_answers_buffered_and_streamed(both: Both) -> None:
     chat = both.client.chat.completions
     raw = chat.with_raw_response.create(model=ASKED, messages=MESSAGES)
     assert raw.parse().choices[0].message.content == "it works"

@@ -28,8 +28,8 @@ def keyed(key: str | None = None) -> dict[str, Any]:
     return {"extra_headers": {"Idempotency-Key": key or str(uuid.uuid4())}}
 
 
-def asked(model: str = MODEL) -> dict[str, Any]:
-    return {"model": model, **Chat().asked(ASK)}
+def request_fields(model: str = MODEL) -> dict[str, Any]:
+    return {"model": model, **Chat().request_fields(ASK)}
 
 
 def create(client: openai.OpenAI, question: dict[str, Any]) -> Any:
@@ -41,7 +41,7 @@ def paid_calls(running: Running) -> int:
 
 
 def test_a_repeated_call_is_one_call_with_one_answer(running: Running, caller: Caller) -> None:
-    question = {"model": MODEL, **caller.surface.asked(ASK), **keyed()}
+    question = {"model": MODEL, **caller.surface.request_fields(ASK), **keyed()}
     running.provider.calls.clear()
     first, again = caller.raw(**question), caller.raw(**question)
     assert caller.surface.text(first.parse()) == TEXT
@@ -53,7 +53,7 @@ def test_a_repeated_call_is_one_call_with_one_answer(running: Running, caller: C
 def test_a_repeated_stream_is_one_call_and_the_same_events(
     running: Running, caller: Caller
 ) -> None:
-    question = {"model": MODEL, **caller.surface.asked(ASK), **keyed()}
+    question = {"model": MODEL, **caller.surface.request_fields(ASK), **keyed()}
     running.provider.calls.clear()
     first = caller.events(**question)
     again = until_it_is_kept(lambda: caller.events(**question))
@@ -77,8 +77,8 @@ def until_it_is_kept(ask: Any) -> Any:
     raise AssertionError
 
 
-def test_calls_at_once_with_one_key_all_get_the_one_answer(running: Running) -> None:
-    question = asked(f"{MODEL}@latency=0.5") | keyed()
+def test_concurrent_calls_with_one_key_get_the_same_answer(running: Running) -> None:
+    question = request_fields(f"{MODEL}@latency=0.5") | keyed()
     running.provider.calls.clear()
     with running.client(max_retries=10) as client, ThreadPoolExecutor(6) as pool:
         calls = [pool.submit(create, client, question) for _ in range(6)]
@@ -89,16 +89,16 @@ def test_calls_at_once_with_one_key_all_get_the_one_answer(running: Running) -> 
 
 def test_the_same_key_with_another_body_is_a_conflict(client: openai.OpenAI) -> None:
     key = keyed()
-    create(client, asked() | key)
+    create(client, request_fields() | key)
     with pytest.raises(openai.ConflictError) as refused:
-        create(client, asked() | key | {"seed": 1})
+        create(client, request_fields() | key | {"seed": 1})
     assert refused.value.code == "idempotency_key_reused"
 
 
-def test_the_answer_to_a_caller_who_hung_up_waits_for_the_repeat(
+def test_the_answer_to_a_disconnected_caller_is_stored_for_the_repeat(
     running: Running, client: openai.OpenAI
 ) -> None:
-    question = asked(f"{MODEL}@chunk-delay=0.1") | keyed()
+    question = request_fields(f"{MODEL}@chunk-delay=0.1") | keyed()
     running.provider.calls.clear()
     with create(client, question | {"stream": True}) as stream:
         next(iter(stream))
@@ -107,10 +107,10 @@ def test_the_answer_to_a_caller_who_hung_up_waits_for_the_repeat(
     assert paid_calls(running) == 1
 
 
-def test_a_killed_function_frees_its_key_when_its_time_would_have_been_up(
+def test_a_killed_functions_key_is_released_after_the_function_timeout(
     running: Running, client: openai.OpenAI
 ) -> None:
-    question = asked(f"{MODEL}@latency=2") | keyed()
+    question = request_fields(f"{MODEL}@latency=2") | keyed()
     running.provider.calls.clear()
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(create, client, question)
@@ -132,7 +132,7 @@ def kill(running: Running, logical_id: str) -> None:
 
 
 def let_time_pass(running: Running) -> None:
-    """Put every call that is under way back by the longest that a function may take."""
+    """Put every call in progress back by the longest that a function may take."""
     table, dynamodb = running.stack.template.ref("AnswersTable"), running.stack.aws("dynamodb")
     for item in dynamodb.scan(TableName=table)["Items"]:
         if item["status"]["S"] == "INPROGRESS":

@@ -178,7 +178,7 @@ STREAM = f"data: {json.dumps(CHUNK)}\n\ndata: [DONE]\n\n"
     [SECOND, json.dumps({"api_key": SECOND}), json.dumps({"api_keys": [FIRST, SECOND]})],
     ids=["text", "one", "several"],
 )
-def test_a_key_that_is_proven_stored_and_only_then_revoked_fails_no_call(
+def test_revoking_the_old_key_after_the_new_one_is_verified_fails_no_call(
     loop: Loop, tmp_path: Path, stored: str
 ) -> None:
     with (

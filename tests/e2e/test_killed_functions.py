@@ -65,7 +65,7 @@ def test_a_stream_whose_function_is_killed_breaks_off_and_has_no_end(
     assert works_again(client)
 
 
-def test_a_call_whose_function_is_killed_is_an_error_and_is_not_asked_again(
+def test_a_call_whose_function_is_killed_is_an_error_and_is_not_retried(
     running: Running, client: openai.OpenAI
 ) -> None:
     with ThreadPoolExecutor(1) as caller:

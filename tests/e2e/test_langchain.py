@@ -99,7 +99,7 @@ def test_astream_returns_the_text(chat_model: Model, model: str, runner: asyncio
     assert runner.run(streamed_async(chat_model(model), ASK)).text == TEXT
 
 
-def test_an_image_is_seen(chat_model: Model) -> None:
+def test_an_image_is_sent_to_the_model(chat_model: Model) -> None:
     for url, seen in IMAGES.items():
         image = {"type": "image_url", "image_url": {"url": url}}
         question = HumanMessage([{"type": "text", "text": "What is this?"}, image])

@@ -1,4 +1,4 @@
-"""What the functions ask of AWS in truth, held against what their roles allow."""
+"""The AWS calls the functions actually make, compared with their roles."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def observed(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[O
         yield observed
 
 
-def test_every_request_to_aws_is_understood(observed: Observed) -> None:
+def test_every_request_to_aws_is_recognized(observed: Observed) -> None:
     assert observed.recorder.strange == []
     assert {call.function for call in observed.recorder.calls} <= {*FUNCTIONS}
 

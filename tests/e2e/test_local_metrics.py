@@ -25,7 +25,7 @@ def sums(running: Running, **where: str) -> dict[str, float]:
     return {name: metric["whole"]["sum"] for name, metric in said["metrics"].items()}
 
 
-def test_calls_and_batch_rows_show_among_the_metrics_of_the_run(
+def test_calls_and_batch_rows_appear_in_the_metrics(
     client: openai.OpenAI, running: Running
 ) -> None:
     calls, rows = sums(running, route=ROUTE), sums(running)

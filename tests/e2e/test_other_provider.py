@@ -45,7 +45,7 @@ def client(
     loop.run(stack.__aexit__(None, None, None))
 
 
-def test_it_answers_whole_and_streamed_on_both_endpoints(
+def test_another_provider_answers_buffered_and_streamed_on_both_endpoints(
     client: openai.OpenAI, other: Provider
 ) -> None:
     chat, responses = client.chat.completions, client.responses
@@ -60,6 +60,6 @@ def test_it_answers_whole_and_streamed_on_both_endpoints(
     assert paths == ["/v1/chat/completions"] * 2 + ["/v1/responses"] * 2
 
 
-def test_its_refusals_arrive_as_they_are(client: openai.OpenAI) -> None:
+def test_another_providers_refusals_arrive_unchanged(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError):
         client.chat.completions.create(model="nothing", messages=MESSAGES)

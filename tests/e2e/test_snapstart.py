@@ -37,7 +37,7 @@ def test_chat_and_responses_answer_from_snapshots(from_snapshots: Running) -> No
         assert client.responses.create(model="abliterated-model", input=QUESTION).output_text
 
 
-def test_what_boto3_signs_is_signed_with_the_credentials_of_the_copy(
+def test_boto3_signs_with_the_credentials_of_the_restored_copy(
     from_snapshots: Running,
 ) -> None:
     with from_snapshots.client() as client:

@@ -1,4 +1,4 @@
-"""The local stack in front of the provider of the faults, impatient, and clients with budgets."""
+"""The local stack in front of the faulty provider, with short timeouts; clients with budgets."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 PER = "month"  # a walk may go past midnight
 BUDGET_NANOS = 10**15
-IDLE_SECONDS = 1.0  # of silence are as good as for ever
-IMPATIENT = {
+IDLE_SECONDS = 1.0  # of silence end a call
+SHORT_TIMEOUTS = {
     "UPSTREAM_CONNECT_SECONDS": "2",
     "UPSTREAM_IDLE_SECONDS": str(IDLE_SECONDS),
     "UPSTREAM_FIRST_BYTE_SECONDS": "8",
@@ -62,7 +62,7 @@ def world_in(
                     "ThrottleRequestsPerSecond": 10_000,
                     "ThrottleBurst": 10_000,
                 },
-                environment=certificate.trust | IMPATIENT | dict(environment or {}),
+                environment=certificate.trust | SHORT_TIMEOUTS | dict(environment or {}),
                 concurrency=concurrency,
                 authorizer_ttl_seconds=3600,  # hundreds of callers come back to it at once
             )
@@ -120,7 +120,7 @@ class BudgetedClient:
         return requests.get(f"{self.base_url}/usage", headers=self.headers, timeout=60).ok
 
     def account(self) -> LedgerAccount:
-        """What it has spent and what is set aside."""
+        """What it has spent and what is reserved."""
         key = account_key(self.id, period_at(PER, time.time()).name)
         found = self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True)
         return parse_account(found["Item"]) if "Item" in found else new_account(BUDGET_NANOS)

@@ -1,4 +1,4 @@
-"""What can go wrong with a call, how it is brought about, and which outcomes are honest then."""
+"""What can go wrong with a call, how it is brought about, and which outcomes are allowed then."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Outcome(Enum):
     """How a call ended for its caller."""
 
     ANSWERED = "answered"  # a 2xx with the whole answer, byte for byte what the provider said
-    REFUSED = "refused"  # an error in OpenAI's shape; nothing was paid
-    BROKE = "broke"  # an error in OpenAI's shape that says: it may have been paid
+    REFUSED = "refused"  # an error in OpenAI's shape; nothing was billed
+    BROKE = "broke"  # an error in OpenAI's shape that says: it may have been billed
     CUT = "cut"  # a stream that began with the answer and ended in an error event
-    DISHONEST = "dishonest"  # whatever else there may be: each one is a fault of ours
+    PROTOCOL_VIOLATION = "protocol violation"  # anything else: a fault of the relay
 
 
 Outcomes = frozenset[Outcome]
@@ -31,7 +31,6 @@ ANSWERED = frozenset({Outcome.ANSWERED})
 REFUSED = frozenset({Outcome.REFUSED})
 BROKE = frozenset({Outcome.BROKE})
 BROKE_OR_CUT = frozenset({Outcome.BROKE, Outcome.CUT})
-HONEST = frozenset(Outcome) - {Outcome.DISHONEST}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +70,7 @@ class World:
 
     stack: Stack
     provider: FaultyProvider
-    doors: Mapping[str, Any] = field(default_factory=dict)  # in front of AWS, by service
+    proxies: Mapping[str, Any] = field(default_factory=dict)  # in front of AWS, by service
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +83,8 @@ class Fault:
 
     name: str
     kind: str  # its row in the table
-    honest: Outcomes
+    allowed: Outcomes
     script: Callable[[Asked], Script] | None = None
     around: Callable[[World], AbstractContextManager[None]] | None = None
     forms: tuple[Form, ...] = FORMS  # the calls it can befall
-    pays: bool = False  # the provider did its work, so it must never be asked for it again
+    is_billed: bool = False  # the provider did its work, so the call must never be retried

@@ -1,4 +1,4 @@
-"""What holds whatever goes wrong; each function says what does not."""
+"""Invariants under every fault; each function yields the violations."""
 
 from __future__ import annotations
 
@@ -19,41 +19,41 @@ if TYPE_CHECKING:
     from tests.faults.provider.faulty_provider import FaultyProvider
 
 CANARIES = (PROVIDER_KEY, PROMPT, ANSWER.split()[0])
-LONGEST_SECONDS = 60.0  # of any call: the relay's patience is 8 s, and a machine may be busy
-_SPARE_FILES = 2  # a connection may be opened anew before the old one is collected
+LONGEST_SECONDS = 60.0  # of any call: the relay times out after 8 s, and a machine may be busy
+_SPARE_FILES = 2  # a connection may be opened again before the old one is collected
 _LATE: Outcomes = frozenset({Outcome.REFUSED, Outcome.BROKE, Outcome.CUT})
 
 
-def honest_outcomes(fault: Fault, result: CallResult) -> Outcomes:
-    """Which outcomes are honest; a slow call may also have been given up."""
-    return fault.honest | _LATE if result.seconds >= IDLE_SECONDS else fault.honest
+def allowed_outcomes(fault: Fault, result: CallResult) -> Outcomes:
+    """Return the allowed outcomes; a slow call may also have been given up."""
+    return fault.allowed | _LATE if result.seconds >= IDLE_SECONDS else fault.allowed
 
 
-def ended_wrong(
+def wrong_outcomes(
     results: Iterable[CallResult],
     around: Fault | None = None,
     longest_seconds: float = LONGEST_SECONDS,
 ) -> Iterator[str]:
-    """Calls that did not end as honest ones do, or not in time."""
+    """Yield calls with an outcome that is not allowed, or not in time."""
     for each in results:
         fault = around or each.question.fault
-        if each.outcome not in honest_outcomes(fault, each):
-            yield f"{describe(each)} is not honest"
+        if each.outcome not in allowed_outcomes(fault, each):
+            yield f"{describe(each)} is not an allowed outcome"
         if each.seconds > longest_seconds:
             yield f"{describe(each)} took too long"
 
 
-def paid_wrong(results: Iterable[CallResult], provider: FaultyProvider) -> Iterator[str]:
-    """Calls that were paid twice, or paid although their callers got an error."""
+def wrong_billing(results: Iterable[CallResult], provider: FaultyProvider) -> Iterator[str]:
+    """Yield calls that were billed twice, or billed although their callers got an error."""
     for each in results:
-        times = provider.paid[each.question.name]
+        times = provider.billed[each.question.name]
         if times > (0 if each.outcome == Outcome.REFUSED else 1):
-            yield f"{describe(each)} was paid {times} times"
+            yield f"{describe(each)} was billed {times} times"
     yield from (f"the provider was asked for {path}" for path in provider.led_astray)
 
 
-def charged_wrong(results: Iterable[CallResult], spent_nanos: int) -> Iterator[str]:
-    """An account that shows something else than what its calls came to."""
+def wrong_charges(results: Iterable[CallResult], spent_nanos: int) -> Iterator[str]:
+    """Yield a difference between an account and the costs of its calls."""
     expected = sum(each.charge_nanos for each in results)
     if spent_nanos != expected:
         yield f"the account shows {spent_nanos} nanodollars, the calls came to {expected}"

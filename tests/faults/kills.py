@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from llm_relay.aws.lambda_streaming import StreamResponse
-from tests.functions.conftest import Context, patience_with
+from tests.functions.conftest import Context, long_timeouts_for
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -92,7 +92,7 @@ def _run(function: str, event: str, environ: dict[str, str], log: str, answers: 
     os.environ.clear()
     os.environ.update(environ)
     handler = importlib.import_module(f"functions.{function}.handler").handler
-    with patience_with(urlsplit(environ["AWS_ENDPOINT_URL"]).port or 0):
+    with long_timeouts_for(urlsplit(environ["AWS_ENDPOINT_URL"]).port or 0):
         result = handler(json.loads(event), Context(_SECONDS, time.monotonic()))
         if isinstance(result, StreamResponse):
             result = {"statusCode": result.status, "body": b"".join(result.body).decode()}

@@ -11,8 +11,15 @@ import pytest
 
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.batch.api.submit import step_functions
-from tests.faults.aws.environment import SEED, aws, door, environment
-from tests.faults.aws.faults import AWAY, DENIED, LOST, PASSING, THROTTLED, UNHEARD
+from tests.faults.aws.environment import SEED, aws, aws_proxy, environment
+from tests.faults.aws.faults import (
+    DENIED,
+    RESET_AFTER_EXECUTION,
+    RESET_BEFORE_EXECUTION,
+    THROTTLED,
+    TRANSIENT,
+    UNAVAILABLE,
+)
 from tests.support.batch_api import api, state_machine
 from tests.support.batch_calls import created, started, uploaded, with_key
 from tests.support.batch_environment import batch_aws
@@ -24,7 +31,7 @@ if TYPE_CHECKING:
     from tests.faults.aws.faults import FaultyAws
     from tests.support.batch_api import BatchApi
 
-__all__ = ["aws", "batch_aws", "door", "environment", "api", "state_machine"]
+__all__ = ["aws", "batch_aws", "aws_proxy", "environment", "api", "state_machine"]
 
 
 TRIES = 20
@@ -60,46 +67,52 @@ DYNAMODB, ALL = ("dynamodb",), ("dynamodb", "s3")
 
 @pytest.mark.parametrize(
     ("fault", "services"),
-    [(LOST, DYNAMODB), (AWAY, DYNAMODB), (THROTTLED, DYNAMODB), (DENIED, DYNAMODB), (DENIED, ALL)],
+    [
+        (RESET_BEFORE_EXECUTION, DYNAMODB),
+        (UNAVAILABLE, DYNAMODB),
+        (THROTTLED, DYNAMODB),
+        (DENIED, DYNAMODB),
+        (DENIED, ALL),
+    ],
 )
-def test_an_outage_is_reported_as_one_on_every_route_and_leaves_no_trace(
-    door: FaultyAws, api: BatchApi, state_machine: str, fault: str, services: tuple[str, ...]
+def test_an_aws_outage_is_reported_on_every_route_and_stores_nothing(
+    aws_proxy: FaultyAws, api: BatchApi, state_machine: str, fault: str, services: tuple[str, ...]
 ) -> None:
     client = api.client()
     file = uploaded(client)
     batch = created(client, file).id
-    door.fault = lambda name: fault if name.partition(".")[0] in services else None
+    aws_proxy.fault = lambda name: fault if name.partition(".")[0] in services else None
     made = calls(client, file, batch)
     with ThreadPoolExecutor(len(made)) as pool:
         outcomes = dict(zip(made, pool.map(outcome, made.values()), strict=True))
     assert outcomes == dict.fromkeys(made, "503 batches_unavailable")
-    door.calm()
+    aws_proxy.clear_faults()
     assert {name: outcome(call) for name, call in made.items()} == dict.fromkeys(made, "ok")
 
 
-@pytest.mark.parametrize("fault", [LOST, UNHEARD])
-def test_a_batch_whose_start_failed_is_started_by_a_repeat_and_there_once(
-    door: FaultyAws, api: BatchApi, state_machine: str, fault: str
+@pytest.mark.parametrize("fault", [RESET_BEFORE_EXECUTION, RESET_AFTER_EXECUTION])
+def test_a_batch_whose_start_failed_is_started_once_by_a_repeat(
+    aws_proxy: FaultyAws, api: BatchApi, state_machine: str, fault: str
 ) -> None:
     client = api.client()
     file, planned = uploaded(client), iter([fault] * STARTS)
-    door.fault = lambda name: next(planned, None) if name == "states.StartExecution" else None
+    aws_proxy.fault = lambda name: next(planned, None) if name == "states.StartExecution" else None
     with pytest.raises(openai.InternalServerError):
         created(client, file, **with_key("k"))
     batch = created(client, file, **with_key("k"))
-    assert door.met["states", fault] == STARTS
+    assert aws_proxy.met["states", fault] == STARTS
     assert client.batches.list().data == [batch]
     assert list(started(state_machine)) == [batch.id]
 
 
-def test_a_batch_that_is_asked_for_until_it_is_there_is_there_once(
-    door: FaultyAws, api: BatchApi, state_machine: str
+def test_a_batch_created_with_retries_exists_once(
+    aws_proxy: FaultyAws, api: BatchApi, state_machine: str
 ) -> None:
     for used in (dynamodb(), step_functions()):
         send_caller(used)
     client, keys = api.client(), [f"key-{number}" for number in range(8)]
     file = uploaded(client)
-    door.fault_for = CallerFaults(SEED, [*PASSING, *[None] * 8])
+    aws_proxy.fault_for = CallerFaults(SEED, [*TRANSIENT, *[None] * 8])
 
     def insist(key: str) -> str:
         for _ in range(TRIES):
@@ -110,6 +123,6 @@ def test_a_batch_that_is_asked_for_until_it_is_there_is_there_once(
 
     with ThreadPoolExecutor(4) as pool:
         made = [*pool.map(insist, keys)]
-    door.calm()
+    aws_proxy.clear_faults()
     assert sorted(batch.id for batch in client.batches.list(limit=100)) == sorted(made)
     assert len(started(state_machine)) == len(keys)

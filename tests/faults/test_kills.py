@@ -1,4 +1,4 @@
-"""Functions killed at every moment of their work: what is paid is known, and nothing is lost."""
+"""Functions killed at every moment of their work: costs are known, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from tests.faults.aws.environment import (
     Callers,
     accounts,
     aws,
+    aws_proxy,
     callers,
-    door,
     environment,
     secret,
 )
+from tests.faults.aws.faults import RESET_BEFORE_EXECUTION
 from tests.faults.kills import Invocations
 from tests.functions.batch.test_worker_kills import end_lease
 from tests.functions.conftest import provider
@@ -38,13 +39,13 @@ from tests.functions.test_batch_assemble import (
 )
 from tests.support.batch_environment import batch_aws
 from tests.support.chunk_runs import worker_setup
-from tests.support.dynamodb_proxy import Door
-from tests.support.event_recorder import news
+from tests.support.dynamodb_proxy import DynamoDbProxy
+from tests.support.event_recorder import published_events
 from tests.support.failing_provider import line
 from tests.support.job_environment import job_world
 from tests.support.ledger_accounts import Accounts, client, is_sound, make_table
-from tests.support.paying_provider import question
 from tests.support.payloads import COMPLETION, QUESTION
+from tests.support.priced_provider import question
 from tests.support.scripted_provider import whole
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from tests.faults.aws.faults import FaultyAws
     from tests.support.batch_environment import BatchAws
     from tests.support.chunk_runs import ChunkRun, WorkerSetup
-    from tests.support.event_recorder import News
+    from tests.support.event_recorder import EventRecorder
     from tests.support.job_environment import JobWorld
     from tests.support.scripted_provider import ScriptedProvider
 
@@ -64,10 +65,10 @@ __all__ = [
     "aws",
     "batch_aws",
     "callers",
-    "door",
+    "aws_proxy",
     "environment",
     "job_world",
-    "news",
+    "published_events",
     "worker_setup",
     "provider",
     "secret",
@@ -79,13 +80,15 @@ KILLS = int(os.environ.get("RELAY_KILLS", "4"))  # in each test; there are 10 to
 
 @pytest.fixture
 def invocations(
-    door: FaultyAws, environment: pytest.MonkeyPatch, tmp_path: Path
+    aws_proxy: FaultyAws, environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Invocations]:
-    """Invocations whose moments are those at the door."""
+    """Invocations whose moments are the requests at the proxy."""
     environment.setenv("PYTHONPATH", os.pathsep.join(["", *filter(None, sys.path)]))
     made = Invocations(tmp_path / "log")
-    door.fault = lambda operation: "lost" if made.come(f"before {operation}") else None
-    door.passed = lambda operation: made.come(f"after {operation}")
+    aws_proxy.fault = lambda operation: (
+        RESET_BEFORE_EXECUTION if made.come(f"before {operation}") else None
+    )
+    aws_proxy.passed = lambda operation: made.come(f"after {operation}")
     yield made
     assert made.kills > 0
 
@@ -97,7 +100,7 @@ def some(moments: list[str]) -> list[int]:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_call_killed_at_any_moment_is_paid_for_or_still_set_aside(
+def test_a_call_killed_at_any_moment_is_charged_or_still_reserved(
     callers: Callers, invocations: Invocations, streamed: bool
 ) -> None:
     def call(number: int) -> Call:
@@ -136,7 +139,7 @@ def let_time_pass(callers: Callers) -> None:
         behind.put_item(TableName=callers.accounts.table, Item=item)
 
 
-def test_a_job_killed_at_any_moment_is_done_when_its_message_comes_again(
+def test_a_job_killed_at_any_moment_is_completed_on_redelivery(
     job_world: JobWorld, invocations: Invocations
 ) -> None:
     job_world.provider.scripts = [whole(200, COMPLETION)]
@@ -182,7 +185,7 @@ def test_a_chunk_whose_worker_is_killed_at_any_moment_has_each_row_once(
     table = make_table(dynamodb())
     worker_setup.world.environment.setenv("CLIENTS_TABLE", table)
     ledger.cache_clear()
-    accounts = Accounts(Door(worker_setup.world.endpoint_url), table, dynamodb())
+    accounts = Accounts(DynamoDbProxy(worker_setup.world.endpoint_url), table, dynamodb())
 
     def work() -> ChunkRun:
         worker_setup.provider.asked.clear()
@@ -205,7 +208,7 @@ def test_a_chunk_whose_worker_is_killed_at_any_moment_has_each_row_once(
 
 
 def test_the_last_step_of_a_batch_killed_at_any_moment_ends_it_once(
-    batch_aws: BatchAws, invocations: Invocations, news: News
+    batch_aws: BatchAws, invocations: Invocations, published_events: EventRecorder
 ) -> None:
     def batch() -> Batch:
         made = planned(batch_aws, 5)
@@ -219,17 +222,17 @@ def test_the_last_step_of_a_batch_killed_at_any_moment_ends_it_once(
     assert invocations.invoke("batch_assemble", event(batch()))["wait_seconds"] == 0
     for moment in some(invocations.moments):
         killed = batch()
-        news.take()
+        published_events.take()
         invocations.invoke("batch_assemble", event(killed), moment)
         assert assemble(killed) == 0
         known = now_of(batch_aws, killed)
         assert (known.status, known.completed, known.failed) == ("completed", 4, 1)
         assert sorted(ids_of(batch_aws, killed, "output")) == ["row-0", "row-2", "row-3", "row-4"]
         assert ids_of(batch_aws, killed, "errors") == ["row-1"]
-        assert {event["detail-type"] for event in news.take()} == {"batch.completed"}
+        assert {event["detail-type"] for event in published_events.take()} == {"batch.completed"}
 
 
-def test_a_plan_killed_at_any_moment_is_made_anew(
+def test_a_plan_killed_at_any_moment_is_made_again(
     batch_aws: BatchAws, invocations: Invocations, provider: ScriptedProvider
 ) -> None:
     def event() -> dict[str, Any]:

@@ -38,7 +38,7 @@ def walk(world: World) -> Walk:
     return walk
 
 
-def test_a_walk_over_every_fault_leaves_nothing_lost_leaked_or_paid_twice(
+def test_a_walk_over_every_fault_loses_leaks_and_double_bills_nothing(
     walk: Walk, world: World, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before = processes(world.stack)

@@ -1,4 +1,4 @@
-"""A seeded random walk: volleys of calls, each of which meets a fault, and a look at the books."""
+"""A seeded random walk: volleys of calls, each of which meets a fault, and account checks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tests.faults.environment import BudgetedClient
 from tests.faults.fault import FORMS, Outcome
 from tests.faults.fault_schedule import Deck
-from tests.faults.invariants import charged_wrong, describe, ended_wrong, paid_wrong
+from tests.faults.invariants import describe, wrong_billing, wrong_charges, wrong_outcomes
 from tests.faults.load.callers import ask
 from tests.faults.provider.connection_faults import CONNECTION_FAULTS
 from tests.support.scripted_provider import wait_until
@@ -28,7 +28,7 @@ Outcomes = Counter[tuple[str, Outcome]]  # by the kind of fault
 
 
 class InvariantBrokenError(AssertionError):
-    """Something that must hold did not."""
+    """An invariant was violated."""
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Walk:
         """Have every process start, and fetch the key and the prices, before anything counts."""
         questions = [self._deck.question() for _ in range(2 * VOLLEY)]
         wait_until(lambda: all_answered(self._ask(questions)), 120)
-        self.world.provider.paid.clear()
+        self.world.provider.billed.clear()
         self._settled()
 
     def volley(self) -> None:
@@ -76,9 +76,9 @@ class Walk:
             raise InvariantBrokenError("\n".join([where, *wrong, "", *map(describe, results)]))
 
     def _wrong(self, results: list[CallResult], around: Fault | None, spent: int) -> Iterator[str]:
-        yield from ended_wrong(results, around)
-        yield from paid_wrong(results, self.world.provider)
-        yield from charged_wrong(results, spent)
+        yield from wrong_outcomes(results, around)
+        yield from wrong_billing(results, self.world.provider)
+        yield from wrong_charges(results, spent)
         for name, hold in self._left_over().items():
             self._known_holds.add(name)  # reported once
             yield f"{name} still holds {hold.nanos} nanodollars until {hold.expires_at}"

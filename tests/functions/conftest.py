@@ -20,7 +20,7 @@ from llm_relay.api import relay
 from llm_relay.aws.lambda_streaming import StreamResponse
 from tests.support.batch_api import api, state_machine  # noqa: F401 - fixtures
 from tests.support.batch_environment import batch_aws  # noqa: F401 - a fixture
-from tests.support.event_recorder import news  # noqa: F401 - a fixture
+from tests.support.event_recorder import published_events  # noqa: F401 - a fixture
 from tests.support.ledger_accounts import accounts  # noqa: F401 - a fixture
 from tests.support.payloads import COMPLETION, QUESTION
 from tests.support.provider_pair import pair  # noqa: F401 - a fixture
@@ -78,16 +78,16 @@ def aws() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    with patience_with(port):
+    with long_timeouts_for(port):
         yield f"http://{host}:{port}"
     server.stop()
 
 
 @contextmanager
-def patience_with(moto_port: int) -> Iterator[None]:
-    """Let no client of AWS give moto up, and ask it again, because this machine is busy."""
+def long_timeouts_for(moto_port: int) -> Iterator[None]:
+    """Give AWS clients long timeouts for moto, so that they do not retry on a busy machine."""
 
-    outer: Any = botocore.awsrequest.AWSHTTPConnectionPool  # which may be patient with another
+    outer: Any = botocore.awsrequest.AWSHTTPConnectionPool  # or a pool of ours for another port
 
     class Pool(outer):  # type: ignore[misc]
         def __init__(self, host: str, port: int | None = None, **more: Any) -> None:
@@ -209,7 +209,7 @@ def ask(provider: ScriptedProvider) -> Callable[..., Answered]:
 
 
 @pytest.fixture
-def impatient(environment: pytest.MonkeyPatch) -> None:
+def short_timeouts(environment: pytest.MonkeyPatch) -> None:
     """Have the relay wait four seconds for the head of an answer, from the request's coming on."""
     environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "4")
 

@@ -35,14 +35,14 @@ def test_anything_else_is_unauthorized(header: str) -> None:
         handler(EVENT | {"authorizationToken": header}, None)
 
 
-def test_the_policy_serves_every_route_of_the_stage_as_it_is_cached_for_all() -> None:
+def test_the_cached_policy_allows_every_route_of_the_stage() -> None:
     arn = "arn:aws:execute-api:eu-west-1:123456789012:api/relay/POST/v1/chat/completions"
     (statement,) = handler(EVENT | {"methodArn": arn}, None)["policyDocument"]["Statement"]
     resource = "arn:aws:execute-api:eu-west-1:123456789012:api/relay/*/*"
     assert (statement["Effect"], statement["Resource"]) == ("Allow", resource)
 
 
-def test_the_principal_tells_callers_apart_and_not_their_keys() -> None:
+def test_the_principal_identifies_the_caller_without_its_key() -> None:
     x, y = (answer_to(token)["principalId"] for token in ("sk-relay-x", "sk-relay-y"))
     assert x != y
     assert "sk-relay" not in x + y
@@ -77,13 +77,13 @@ def clients(environment: pytest.MonkeyPatch, aws: str) -> Iterator[Any]:
 
 @pytest.mark.usefixtures("clients")
 @pytest.mark.parametrize("serial", ["0001", "0002"])
-def test_a_client_s_key_brings_along_what_the_client_may_do(serial: str) -> None:
+def test_a_client_s_limits_are_in_the_authorizer_context(serial: str) -> None:
     known = {"client": CLIENT, "budget_nanos": "5000000000", "budget_per": "month", "models": "a,b"}
     assert answer_to(f"sk-relay-{CLIENT}-{serial}-{SECRET}")["context"] == known
 
 
 @pytest.mark.usefixtures("clients")
 @pytest.mark.parametrize("who", [f"{CLIENT}-0003", f"{CLIENT}-0004", "ffffffffffff-0001"])
-def test_a_dead_or_unknown_key_of_a_client_is_unauthorized(who: str) -> None:
+def test_an_expired_or_unknown_key_of_a_client_is_unauthorized(who: str) -> None:
     with pytest.raises(Exception, match="^Unauthorized$"):
         answer_to(f"sk-relay-{who}-{SECRET}")

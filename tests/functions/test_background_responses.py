@@ -19,8 +19,8 @@ from llm_relay.jobs import leases
 from llm_relay.jobs.response_store import delete_record, document_key, record_key
 from tests.support.job_environment import JobWorld, job_world
 from tests.support.ledger_accounts import CLIENT, Accounts
-from tests.support.paying_provider import LISTED, MODEL
 from tests.support.payloads import INPUT, RESPONSE
+from tests.support.priced_provider import LISTED, MODEL
 from tests.support.scripted_provider import CLOSE, whole
 from tests.template.stack import ROOT
 
@@ -104,7 +104,7 @@ def test_the_official_client_queues_follows_and_deletes(
     assert list(job_world.batch.bucket.keys("responses/")) == []
 
 
-def test_the_provider_is_asked_what_the_caller_asked_without_the_word_background(
+def test_the_provider_gets_the_request_without_the_background_field(
     job_world: JobWorld,
 ) -> None:
     job_world.provider.scripts = [whole(200, ANSWER)]
@@ -114,13 +114,13 @@ def test_the_provider_is_asked_what_the_caller_asked_without_the_word_background
     assert sent == INPUT | {"store": True, "seed": 5}
 
 
-def test_the_message_holds_no_word_of_the_question(job_world: JobWorld) -> None:
+def test_the_message_does_not_contain_the_prompt(job_world: JobWorld) -> None:
     response_id = queued(job_world)
     [message] = job_world.receive()
     assert json.loads(message["body"]) == {"owner": OWNER, "response": response_id}
 
 
-def test_the_official_client_cancels_what_is_queued_and_it_is_never_asked(
+def test_the_official_client_cancels_a_queued_response_and_it_is_never_sent(
     job_world: JobWorld, client: openai.OpenAI
 ) -> None:
     made = client.responses.create(model="abliterated-model", input="Hello", background=True)
@@ -147,14 +147,14 @@ def while_it_is_asked(
         assert left.result(30) == []
 
 
-def test_a_response_that_is_being_asked_is_in_progress(job_world: JobWorld) -> None:
+def test_a_response_is_in_progress_while_the_provider_is_called(job_world: JobWorld) -> None:
     response_id = queued(job_world)
     seen: list[str] = []
     while_it_is_asked(job_world, lambda: seen.append(retrieved(job_world, response_id)["status"]))
     assert [*seen, retrieved(job_world, response_id)["status"]] == ["in_progress", "completed"]
 
 
-def test_the_answer_of_a_response_cancelled_meanwhile_is_dropped(job_world: JobWorld) -> None:
+def test_the_answer_to_a_response_cancelled_meanwhile_is_dropped(job_world: JobWorld) -> None:
     response_id = queued(job_world)
     while_it_is_asked(job_world, lambda: job_world.ask("POST", f"{PATH}/{response_id}/cancel"))
     after = retrieved(job_world, response_id)
@@ -170,7 +170,7 @@ def lies(world: JobWorld, response_id: str) -> Any:
 PAID = ANSWER | {"remaining_credits": 7, "estimated_cost_usd": 0.1}
 
 
-def test_nothing_of_the_answer_to_a_response_cancelled_meanwhile_is_kept(
+def test_no_answer_to_a_response_cancelled_meanwhile_is_stored(
     job_world: JobWorld,
 ) -> None:
     response_id = queued(job_world)
@@ -200,20 +200,20 @@ def test_an_answer_that_a_killed_invocation_left_to_a_cancelled_response_is_drop
     assert lies(job_world, response_id).keys() <= before.keys()
 
 
-def test_of_a_response_deleted_meanwhile_nothing_is_left(job_world: JobWorld) -> None:
+def test_a_response_deleted_meanwhile_leaves_nothing(job_world: JobWorld) -> None:
     path = f"{PATH}/{queued(job_world)}"
     while_it_is_asked(job_world, lambda: job_world.ask("DELETE", path))
     assert list(job_world.batch.bucket.keys("responses/")) == []
     assert job_world.take_events() == []
 
 
-def test_what_is_put_down_in_the_middle_of_a_deletion_is_deleted_too(job_world: JobWorld) -> None:
+def test_an_answer_stored_during_a_deletion_is_deleted_too(job_world: JobWorld) -> None:
     response_id = queued(job_world)
     while_it_is_asked(job_world, lambda: delete_record(OWNER, response_id))
     assert list(job_world.batch.bucket.keys("responses/")) == []
 
 
-def test_a_response_that_has_ended_is_not_cancelled_any_more(job_world: JobWorld) -> None:
+def test_a_response_that_has_ended_cannot_be_cancelled(job_world: JobWorld) -> None:
     job_world.provider.scripts = [whole(200, ANSWER)]
     response_id = queued(job_world)
     job_world.deliver(job_world.receive())
@@ -222,7 +222,7 @@ def test_a_response_that_has_ended_is_not_cancelled_any_more(job_world: JobWorld
 
 
 @pytest.mark.parametrize("status", ["incomplete", "failed"])
-def test_a_response_ends_as_the_provider_says(job_world: JobWorld, status: str) -> None:
+def test_a_response_ends_with_the_provider_s_status(job_world: JobWorld, status: str) -> None:
     job_world.provider.scripts = [whole(200, ANSWER | {"status": status})]
     response_id = queued(job_world)
     job_world.deliver(job_world.receive())
@@ -245,7 +245,7 @@ def test_a_refusal_is_reported_by_the_response_itself(
     assert len(job_world.provider.requests) == 1
 
 
-def test_a_failure_that_may_pass_queues_it_again_and_the_last_one_fails_it(
+def test_temporary_failures_requeue_a_response_and_the_last_one_fails_it(
     job_world: JobWorld,
 ) -> None:
     job_world.batch.environment.setenv("JOBS_MAX_DELIVERIES", "2")
@@ -259,7 +259,7 @@ def test_a_failure_that_may_pass_queues_it_again_and_the_last_one_fails_it(
     assert retrieved(job_world, response_id)["status"] == "failed"
 
 
-def test_ten_deliveries_are_the_most_unless_the_function_is_configured_otherwise(
+def test_the_default_maximum_is_ten_deliveries(
     job_world: JobWorld,
 ) -> None:
     job_world.batch.environment.delenv("JOBS_MAX_DELIVERIES", raising=False)
@@ -272,7 +272,7 @@ def test_ten_deliveries_are_the_most_unless_the_function_is_configured_otherwise
         assert retrieved(job_world, response_id)["status"] == status
 
 
-def test_wrong_settings_fail_it_at_the_last_delivery_alone(
+def test_wrong_settings_fail_a_response_only_at_the_last_delivery(
     job_world: JobWorld, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("JOBS_MAX_DELIVERIES", "2")
@@ -289,7 +289,7 @@ def test_wrong_settings_fail_it_at_the_last_delivery_alone(
     assert "settings are wrong" in shown["error"]["message"]
 
 
-def test_a_message_delivered_again_is_asked_once(job_world: JobWorld) -> None:
+def test_a_redelivered_message_is_sent_once(job_world: JobWorld) -> None:
     job_world.provider.scripts = [whole(200, ANSWER)]
     queued(job_world)
     messages = job_world.receive()
@@ -297,7 +297,7 @@ def test_a_message_delivered_again_is_asked_once(job_world: JobWorld) -> None:
     assert len(job_world.provider.requests) == 1
 
 
-def test_an_answer_put_down_by_a_killed_invocation_is_not_asked_for_again(
+def test_an_answer_stored_by_a_killed_invocation_is_not_requested_again(
     job_world: JobWorld,
 ) -> None:
     response_id = queued(job_world)
@@ -321,7 +321,7 @@ def test_an_answer_put_down_by_a_killed_invocation_is_not_asked_for_again(
         ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0]"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_before_it_is_queued(
+def test_an_invalid_request_is_refused_before_it_is_queued(
     job_world: JobWorld, fields: dict[str, Any], param: str
 ) -> None:
     answer = job_world.ask("POST", PATH, ASKED | fields)
@@ -330,7 +330,7 @@ def test_what_cannot_be_asked_is_refused_before_it_is_queued(
     assert list(job_world.batch.bucket.keys("")) == []
 
 
-def test_a_model_that_is_not_the_client_s_is_refused_before_it_is_queued(
+def test_a_model_that_the_client_may_not_use_is_refused_before_it_is_queued(
     job_world: JobWorld,
 ) -> None:
     answer = job_world.ask("POST", PATH, ASKED, client={"models": "another"})
@@ -338,28 +338,28 @@ def test_a_model_that_is_not_the_client_s_is_refused_before_it_is_queued(
     assert job_world.receive() == []
 
 
-def test_the_client_s_cap_goes_with_the_question(job_world: JobWorld) -> None:
+def test_the_client_s_cap_is_sent_with_the_request(job_world: JobWorld) -> None:
     job_world.provider.scripts = [whole(200, ANSWER)]
     job_world.ask("POST", PATH, ASKED, client={"max_output_tokens": "50"})
     job_world.deliver(job_world.receive())
     assert json.loads(job_world.provider.requests[0].body)["max_output_tokens"] == 50
 
 
-def test_without_a_queue_background_is_switched_off(job_world: JobWorld) -> None:
+def test_without_a_queue_background_is_disabled(job_world: JobWorld) -> None:
     job_world.batch.environment.setenv("JOBS_QUEUE_URL", "")
     answer = job_world.ask("POST", PATH, ASKED)
     assert (answer.status, answer.error["param"]) == (400, "background")
     assert "switched off" in answer.error["message"]
 
 
-def test_without_sqs_nothing_is_asked_and_the_caller_may_try_again(
+def test_without_sqs_nothing_is_sent_and_the_caller_may_retry(
     job_world: JobWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = f"{job_world.queue}-gone"
     job_world.batch.environment.setenv("JOBS_QUEUE_URL", url)
     answer = job_world.ask("POST", PATH, ASKED)
     assert (answer.status, answer.error["code"]) == (503, "background_unavailable")
-    # SQS may have taken the message all the same.
+    # SQS may have taken the message anyway.
     assert [item["status"]["S"] for item in job_world.batch.items()] == ["cancelled"]
     assert "Hello" not in capsys.readouterr().out
 
@@ -401,7 +401,9 @@ def test_a_repeat_under_an_idempotency_key_gets_the_same_response(
 
 
 @pytest.mark.parametrize(("method", "tail"), [("GET", ""), ("DELETE", ""), ("POST", "/cancel")])
-def test_another_s_response_is_not_there(job_world: JobWorld, method: str, tail: str) -> None:
+def test_a_response_of_another_client_is_not_found(
+    job_world: JobWorld, method: str, tail: str
+) -> None:
     response_id = queued(job_world)
     for wanted in (response_id, "resp_0", "x", "resp_..%2F..%2Fx", "r" * 3000):
         answer = job_world.ask(method, f"{PATH}/{wanted}{tail}", client={"client": "another"})
@@ -409,7 +411,7 @@ def test_another_s_response_is_not_there(job_world: JobWorld, method: str, tail:
     assert retrieved(job_world, response_id)["status"] == "queued"
 
 
-def test_a_response_is_gone_when_its_time_is_over(job_world: JobWorld) -> None:
+def test_an_expired_response_is_not_found(job_world: JobWorld) -> None:
     job_world.batch.environment.setenv("RESPONSE_SECONDS", "0")
     response_id = queued(job_world)
     for method, tail in (("GET", ""), ("POST", "/cancel"), ("DELETE", "")):
@@ -426,9 +428,7 @@ def test_a_background_response_cannot_be_streamed_afterwards(job_world: JobWorld
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
-def test_a_sample_event_asks_for_a_response_that_is_not_there(
-    job_world: JobWorld, path: Any
-) -> None:
+def test_a_sample_event_for_a_missing_response_is_not_found(job_world: JobWorld, path: Any) -> None:
     from functions.background_responses.handler import handler  # noqa: PLC0415
 
     assert handler(json.loads(path.read_text()), None)["statusCode"] == 404
@@ -456,9 +456,7 @@ def test_a_response_is_charged_once_to_its_client_s_budget(
     assert job_world.take_events()[0] == ("response.completed", {"id": made["id"], "owner": CLIENT})
 
 
-def test_an_answer_that_is_dropped_is_charged_all_the_same(
-    budgeted: Accounts, job_world: JobWorld
-) -> None:
+def test_a_dropped_answer_is_charged_anyway(budgeted: Accounts, job_world: JobWorld) -> None:
     job_world.provider.scripts = [LISTING]
     made = job_world.ask("POST", PATH, PRICED, client=BUDGET).json()
     path = f"{PATH}/{made['id']}/cancel"

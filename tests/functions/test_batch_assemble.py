@@ -27,7 +27,7 @@ from tests.support.batch_environment import CHAT
 
 if TYPE_CHECKING:
     from tests.support.batch_environment import BatchAws
-    from tests.support.event_recorder import News
+    from tests.support.event_recorder import EventRecorder
 
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:batch:one"
 BODY = {"model": "m-1", "messages": [{"role": "user", "content": "canary-prompt"}]}
@@ -114,7 +114,9 @@ def ids_of(world: BatchAws, batch: Batch, kind: str) -> list[str]:
     return [line["custom_id"] for line in lines_of(world, batch, kind)]
 
 
-def test_results_become_two_files_that_are_counted_once(batch_aws: BatchAws, news: News) -> None:
+def test_results_become_two_files_that_are_counted_once(
+    batch_aws: BatchAws, published_events: EventRecorder
+) -> None:
     batch = planned(batch_aws, 5, results_seconds=3600)
     put(batch_aws, batch, "0001-000000", result(1), result(0, is_answer=False))
     put(batch_aws, batch, "0001-000001", result(2))
@@ -140,7 +142,7 @@ def test_results_become_two_files_that_are_counted_once(batch_aws: BatchAws, new
         assert file.bytes == len(batch_aws.bucket.get(file.key))
         assert file.purpose == "batch_output"
         assert (file.expires_at or 0) - file.created_at == 3600
-    (event,) = news.take()
+    (event,) = published_events.take()
     assert event["detail-type"] == "batch.completed"
     place = f"s3://{batch_aws.bucket.name}/batches/{batch.id}"
     assert event["detail"]["data"] == {
@@ -153,7 +155,9 @@ def test_results_become_two_files_that_are_counted_once(batch_aws: BatchAws, new
     }
 
 
-def test_of_two_results_of_a_row_the_first_counts(batch_aws: BatchAws, news: News) -> None:
+def test_the_first_of_two_results_of_a_row_counts(
+    batch_aws: BatchAws, published_events: EventRecorder
+) -> None:
     batch = planned(batch_aws, 2)
     put(batch_aws, batch, "0002-000000", result(0, by="second", cost=99), result(1))
     put(batch_aws, batch, "0001-000000", result(0))
@@ -166,14 +170,16 @@ def test_of_two_results_of_a_row_the_first_counts(batch_aws: BatchAws, news: New
     assert now_of(batch_aws, batch).cost_nanos == 20
 
 
-def test_a_file_without_a_line_is_no_file(batch_aws: BatchAws, news: News) -> None:
+def test_an_empty_result_file_is_not_created(
+    batch_aws: BatchAws, published_events: EventRecorder
+) -> None:
     batch = planned(batch_aws, 1)
     put(batch_aws, batch, "0001-000000", result(0))
     assemble(batch)
     known = now_of(batch_aws, batch)
     assert (known.error_file_id, known.output_file_id is None) == (None, False)
     assert not list(batch_aws.bucket.keys(f"{batch.results}errors"))
-    assert news.take()[0]["detail"]["data"]["errors"] is None
+    assert published_events.take()[0]["detail"]["data"]["errors"] is None
 
 
 @pytest.mark.parametrize(
@@ -185,7 +191,10 @@ def test_a_file_without_a_line_is_no_file(batch_aws: BatchAws, news: News) -> No
     ],
 )
 def test_rows_that_were_never_run_are_reported_with_the_reason(
-    batch_aws: BatchAws, news: News, changes: dict[str, Any], expected: tuple[str, str, int]
+    batch_aws: BatchAws,
+    published_events: EventRecorder,
+    changes: dict[str, Any],
+    expected: tuple[str, str, int],
 ) -> None:
     status, code, failed = expected
     batch = planned(batch_aws, 5)
@@ -201,11 +210,11 @@ def test_rows_that_were_never_run_are_reported_with_the_reason(
     known = now_of(batch_aws, batch)
     assert (known.status, known.completed, known.failed) == (status, 1, failed)
     assert known.times[f"{status}_at"]
-    assert news.take()[0]["detail-type"] == f"batch.{status}"
+    assert published_events.take()[0]["detail-type"] == f"batch.{status}"
 
 
-def test_a_batch_that_has_all_results_when_its_time_is_over_is_completed(
-    batch_aws: BatchAws, news: News
+def test_an_expired_batch_with_all_results_is_completed(
+    batch_aws: BatchAws, published_events: EventRecorder
 ) -> None:
     batch = planned(batch_aws, 1, expires_at=1)
     put(batch_aws, batch, "0001-000000", result(0))
@@ -213,7 +222,9 @@ def test_a_batch_that_has_all_results_when_its_time_is_over_is_completed(
     assert now_of(batch_aws, batch).status == "completed"
 
 
-def test_a_batch_of_which_nothing_was_run_has_failed(batch_aws: BatchAws, news: News) -> None:
+def test_a_batch_without_any_run_row_has_failed(
+    batch_aws: BatchAws, published_events: EventRecorder
+) -> None:
     batch = planned(batch_aws, 2)
     assemble(batch)
     known = now_of(batch_aws, batch)
@@ -224,7 +235,7 @@ def test_a_batch_of_which_nothing_was_run_has_failed(batch_aws: BatchAws, news: 
 
 
 def test_a_batch_cancelled_before_its_rows_were_counted_has_no_files(
-    batch_aws: BatchAws, news: News
+    batch_aws: BatchAws, published_events: EventRecorder
 ) -> None:
     batch = batch_aws.add_batch(input_of(2), status=CANCELLING)
     assemble(batch, close=True)
@@ -233,7 +244,9 @@ def test_a_batch_cancelled_before_its_rows_were_counted_has_no_files(
     assert not list(batch_aws.bucket.keys(f"{batch.results}errors"))
 
 
-def test_an_end_is_found_even_if_the_input_was_deleted(batch_aws: BatchAws, news: News) -> None:
+def test_a_batch_ends_even_if_its_input_was_deleted(
+    batch_aws: BatchAws, published_events: EventRecorder
+) -> None:
     batch = planned(batch_aws, 2)
     put(batch_aws, batch, "0001-000000", result(1))
     batch_aws.bucket.delete(batch.input_key)
@@ -250,7 +263,7 @@ def replaced(world: BatchAws, batch: Batch) -> None:
 
 
 def test_rows_whose_file_was_replaced_are_reported_without_another_file_s_ids(
-    batch_aws: BatchAws, news: News
+    batch_aws: BatchAws, published_events: EventRecorder
 ) -> None:
     batch = planned(batch_aws, 4)
     put(batch_aws, batch, "0001-000000", result(0), result(1))
@@ -267,7 +280,7 @@ def test_rows_whose_file_was_replaced_are_reported_without_another_file_s_ids(
 
 
 def test_a_batch_whose_file_was_replaced_before_any_row_was_run_says_so(
-    batch_aws: BatchAws, news: News
+    batch_aws: BatchAws, published_events: EventRecorder
 ) -> None:
     batch = planned(batch_aws, 2)
     replaced(batch_aws, batch)
@@ -278,7 +291,7 @@ def test_a_batch_whose_file_was_replaced_before_any_row_was_run_says_so(
 
 
 def test_a_cancelled_batch_is_reported_as_cancelled_even_if_its_file_was_replaced(
-    batch_aws: BatchAws, news: News
+    batch_aws: BatchAws, published_events: EventRecorder
 ) -> None:
     batch = planned(batch_aws, 1)
     batch_aws.store.update_batch(batch.owner, batch.id, {batch.status}, status=CANCELLING)
@@ -288,22 +301,26 @@ def test_a_cancelled_batch_is_reported_as_cancelled_even_if_its_file_was_replace
     assert (line["custom_id"], line["error"]["code"]) == (None, "batch_cancelled")
 
 
-def test_workers_that_hold_a_chunk_are_waited_for(batch_aws: BatchAws, news: News) -> None:
+def test_assembly_waits_for_workers_that_hold_a_chunk(
+    batch_aws: BatchAws, published_events: EventRecorder
+) -> None:
     batch = planned(batch_aws, 1)
     leases = Leases(batch_aws.table)
     lease = leases.acquire(batch.id, 0)
     assert not isinstance(lease, int)
     assert 0 < assemble(batch) <= 20
-    # Whoever looks at the batch from now on takes no more rows of it.
+    # A worker that reads the batch from now on takes no more rows of it.
     assert now_of(batch_aws, batch).status == "finalizing"
-    assert news.take() == []
+    assert published_events.take() == []
     put(batch_aws, batch, "0001-000000", result(0))
     leases.release(lease)
     assert assemble(batch) == 0
     assert now_of(batch_aws, batch).status == "completed"
 
 
-def test_doing_it_again_changes_nothing_and_tells_nothing(batch_aws: BatchAws, news: News) -> None:
+def test_a_repeated_assembly_changes_and_publishes_nothing(
+    batch_aws: BatchAws, published_events: EventRecorder
+) -> None:
     batch = planned(batch_aws, 2)
     put(batch_aws, batch, "0001-000000", result(0))
     assemble(batch)
@@ -312,22 +329,24 @@ def test_doing_it_again_changes_nothing_and_tells_nothing(batch_aws: BatchAws, n
     handler(died(batch), context())
     assert now_of(batch_aws, batch) == known
     assert ids_of(batch_aws, batch, "output") == output
-    assert len(news.take()) == 1
+    assert len(published_events.take()) == 1
 
 
-def test_an_end_that_was_not_reported_before_a_crash_is_reported_by_the_next_try(
-    batch_aws: BatchAws, news: News
+def test_an_end_unpublished_before_a_crash_is_published_by_the_next_attempt(
+    batch_aws: BatchAws, published_events: EventRecorder
 ) -> None:
     batch = planned(batch_aws, 1)
     batch_aws.store.update_batch(batch.owner, batch.id, {batch.status}, status="completed")
     assemble(batch)
-    (event,) = news.take()
+    (event,) = published_events.take()
     assert event["detail-type"] == "batch.completed"
     stored = json.loads(batch_aws.bucket.get(f"{batch.results}batch.json"))
     assert stored == now_of(batch_aws, batch).document()
 
 
-def test_two_at_once_come_to_the_same(batch_aws: BatchAws, news: News) -> None:
+def test_two_concurrent_assemblies_have_one_result(
+    batch_aws: BatchAws, published_events: EventRecorder
+) -> None:
     batch = planned(batch_aws, 9)
     for chunk in range(3):
         put(batch_aws, batch, "0001-000000", result(3 * chunk), result(3 * chunk + 1))
@@ -344,10 +363,12 @@ def test_two_at_once_come_to_the_same(batch_aws: BatchAws, news: News) -> None:
         60,
     )
     assert len(ids_of(batch_aws, batch, "output")) == 6
-    assert len({event["detail"]["id"] for event in news.take()}) == 1
+    assert len({event["detail"]["id"] for event in published_events.take()}) == 1
 
 
-def test_the_slower_of_two_leaves_what_the_faster_has_made(batch_aws: BatchAws, news: News) -> None:
+def test_the_slower_of_two_assemblies_keeps_the_result_of_the_faster(
+    batch_aws: BatchAws, published_events: EventRecorder
+) -> None:
     batch = planned(batch_aws, 2)
     put(batch_aws, batch, "0001-000000", result(0))
     calls = s3().meta.events
@@ -364,11 +385,11 @@ def test_the_slower_of_two_leaves_what_the_faster_has_made(batch_aws: BatchAws, 
     known = now_of(batch_aws, batch)
     assert assemble(batch) == 0
     assert now_of(batch_aws, batch) == known
-    assert len(news.take()) == 1
+    assert len(published_events.take()) == 1
 
 
-def test_an_end_that_broke_off_leaves_no_file_and_is_done_again(
-    batch_aws: BatchAws, news: News
+def test_an_interrupted_assembly_leaves_no_file_and_is_repeated(
+    batch_aws: BatchAws, published_events: EventRecorder
 ) -> None:
     batch = planned(batch_aws, 4)
     put(batch_aws, batch, "0001-000000", result(0))
@@ -384,7 +405,7 @@ def test_an_end_that_broke_off_leaves_no_file_and_is_done_again(
     assert (known.status, known.completed) == ("completed", 2)
 
 
-def test_many_small_parts_become_few_before_they_are_put_together(
+def test_many_small_parts_are_merged_before_they_are_assembled(
     batch_aws: BatchAws,
 ) -> None:
     batch = planned(batch_aws, 9)
@@ -405,8 +426,8 @@ def test_many_small_parts_become_few_before_they_are_put_together(
     assert {line["by"] for line in lines_of(batch_aws, batch, "output")} == {"first"}
 
 
-def test_a_batch_of_too_many_parts_for_one_call_is_called_for_again(
-    batch_aws: BatchAws, news: News
+def test_a_batch_of_too_many_parts_takes_several_invocations(
+    batch_aws: BatchAws, published_events: EventRecorder
 ) -> None:
     batch = planned(batch_aws, 6)
     for row in range(6):
@@ -415,10 +436,12 @@ def test_a_batch_of_too_many_parts_for_one_call_is_called_for_again(
     waits = [step_of(event, 0, max_parts=2)["wait_seconds"] for _ in range(3)]
     assert waits == [1, 1, 0]
     assert now_of(batch_aws, batch).completed == 6
-    assert len(news.take()) == 1
+    assert len(published_events.take()) == 1
 
 
-def test_an_execution_that_died_ends_its_batch(batch_aws: BatchAws, news: News) -> None:
+def test_a_failed_execution_ends_its_batch(
+    batch_aws: BatchAws, published_events: EventRecorder
+) -> None:
     batch = planned(batch_aws, 1)
     put(batch_aws, batch, "0001-000000", result(0))
     outcome = handler(died(batch), context())
@@ -427,7 +450,7 @@ def test_an_execution_that_died_ends_its_batch(batch_aws: BatchAws, news: News) 
 
 
 def test_a_batch_whose_file_was_not_checked_to_its_end_fails(
-    batch_aws: BatchAws, news: News
+    batch_aws: BatchAws, published_events: EventRecorder
 ) -> None:
     batch = batch_aws.add_batch(input_of(1))
     assert batch.status == VALIDATING
@@ -436,11 +459,11 @@ def test_a_batch_whose_file_was_not_checked_to_its_end_fails(
     known = now_of(batch_aws, batch)
     assert (known.status, known.error_count) == ("failed", 1)
     assert "Submit it again" in known.errors[0]["message"]
-    assert len(news.take()) == 1
+    assert len(published_events.take()) == 1
 
 
-def test_an_execution_that_died_before_its_first_step_ends_its_batch(
-    batch_aws: BatchAws, news: News
+def test_an_execution_that_failed_before_its_first_step_ends_its_batch(
+    batch_aws: BatchAws, published_events: EventRecorder
 ) -> None:
     batch = batch_aws.add_batch(input_of(1))
     handler(died(batch), context())
@@ -450,26 +473,28 @@ def test_an_execution_that_died_before_its_first_step_ends_its_batch(
         None,
         "batch_failed",
     )
-    assert len(news.take()) == 1
+    assert len(published_events.take()) == 1
 
 
-def test_an_execution_that_died_does_not_end_the_batch_of_another(
-    batch_aws: BatchAws, news: News
+def test_a_failed_execution_does_not_end_the_batch_of_another(
+    batch_aws: BatchAws, published_events: EventRecorder
 ) -> None:
     batch = planned(batch_aws, 1)
     handler(died(batch, EXECUTION + "-duplicate"), context())
     assert now_of(batch_aws, batch).status == "in_progress"
 
 
-def test_a_cancelling_execution_that_died_is_made_up_for(batch_aws: BatchAws, news: News) -> None:
+def test_a_cancellation_is_completed_after_its_execution_failed(
+    batch_aws: BatchAws, published_events: EventRecorder
+) -> None:
     batch = planned(batch_aws, 1)
     batch_aws.store.update_batch(batch.owner, batch.id, {batch.status}, status=CANCELLING)
     handler(died(batch, f"{EXECUTION}-close", close=True), context())
     assert now_of(batch_aws, batch).status == "cancelled"
 
 
-def test_an_execution_on_the_inbox_that_died_ends_its_batch(
-    batch_aws: BatchAws, news: News
+def test_a_failed_inbox_execution_ends_its_batch(
+    batch_aws: BatchAws, published_events: EventRecorder
 ) -> None:
     batch_aws.bucket.put("inbox/a.jsonl", input_of(1))
     arrived = arrival("inbox/a.jsonl")
@@ -484,8 +509,8 @@ def test_an_execution_on_the_inbox_that_died_ends_its_batch(
     assert stored["status"] == "failed"
 
 
-def test_a_file_in_the_inbox_that_no_step_has_seen_is_reported_as_failed(
-    batch_aws: BatchAws, news: News
+def test_an_inbox_file_that_no_step_has_read_is_reported_as_failed(
+    batch_aws: BatchAws, published_events: EventRecorder
 ) -> None:
     arrived = arrival("inbox/a.jsonl")
     batch_aws.bucket.put("inbox/a.jsonl", input_of(1))
@@ -494,14 +519,14 @@ def test_a_file_in_the_inbox_that_no_step_has_seen_is_reported_as_failed(
     )
     place = f"outbox/a/{outcome['batch']}/batch.json"
     assert json.loads(batch_aws.bucket.get(place))["status"] == "failed"
-    assert news.take()[0]["detail"]["data"]["id"] == outcome["batch"]
+    assert published_events.take()[0]["detail"]["data"]["id"] == outcome["batch"]
     # The event may have come twice, to an execution that lives.
     again = plan({"execution": f"{EXECUTION}-other", "input": arrived}, None)
     assert (again["batch"], again["outcome"]) == (outcome["batch"], "failed")
-    assert news.take() == []
+    assert published_events.take() == []
 
 
-def test_a_folder_in_the_inbox_is_no_batch_even_if_its_execution_died(
+def test_a_folder_in_the_inbox_is_not_a_batch_even_if_its_execution_failed(
     batch_aws: BatchAws,
 ) -> None:
     detail = {"executionArn": EXECUTION, "input": json.dumps(arrival("inbox/a/"))}
@@ -515,7 +540,7 @@ def test_an_unknown_batch_is_ignored(batch_aws: BatchAws) -> None:
 
 
 def test_one_line_is_logged_and_it_quotes_nothing(
-    batch_aws: BatchAws, news: News, capsys: pytest.CaptureFixture[str]
+    batch_aws: BatchAws, published_events: EventRecorder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     batch = planned(batch_aws, 2)
     put(batch_aws, batch, "0001-000000", result(0))

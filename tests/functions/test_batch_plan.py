@@ -18,7 +18,7 @@ from tests.support.scripted_provider import whole
 
 if TYPE_CHECKING:
     from tests.support.batch_environment import BatchAws
-    from tests.support.event_recorder import News
+    from tests.support.event_recorder import EventRecorder
     from tests.support.scripted_provider import ScriptedProvider
 
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:batch:one"
@@ -66,7 +66,7 @@ def now_of(world: BatchAws, outcome: dict[str, Any]) -> Batch:
     return batch
 
 
-def test_a_good_file_becomes_chunks(batch_aws: BatchAws, news: News) -> None:
+def test_a_good_file_becomes_chunks(batch_aws: BatchAws, published_events: EventRecorder) -> None:
     batch_aws.environment.setenv("BATCH_ROWS_PER_CHUNK", "2")
     batch_aws.environment.setenv("BATCH_WORKERS", "7")
     content = row("a") + b"\r\n" + row("b") + row("c").rstrip()
@@ -92,10 +92,12 @@ def test_a_good_file_becomes_chunks(batch_aws: BatchAws, news: News) -> None:
     assert (known.status, known.total, known.execution) == ("in_progress", 3, EXECUTION)
     assert known.times["in_progress_at"] >= batch.created_at
     assert known.input_etag == batch_aws.bucket.head(batch.input_key)["ETag"]
-    assert news.take() == []
+    assert published_events.take() == []
 
 
-def test_a_file_with_a_bad_line_fails_as_a_whole(batch_aws: BatchAws, news: News) -> None:
+def test_a_file_with_a_bad_line_fails_as_a_whole(
+    batch_aws: BatchAws, published_events: EventRecorder
+) -> None:
     batch = batch_aws.add_batch(row("a") + b"\n" + row("b", method="GET") + row("a"))
     outcome = plan(batch)
     known = now_of(batch_aws, outcome)
@@ -108,30 +110,32 @@ def test_a_file_with_a_bad_line_fails_as_a_whole(batch_aws: BatchAws, news: News
     ]
     assert known.times["failed_at"] >= batch.created_at
     assert list(batch_aws.bucket.keys(f"batches/{batch.id}/manifest")) == []
-    (event,) = news.take()
+    (event,) = published_events.take()
     assert (event["source"], event["detail-type"]) == ("llm-relay", "batch.failed")
     assert (event["detail"]["data"]["id"], event["detail"]["data"]["owner"]) == (batch.id, OWNER)
 
 
-def test_a_file_that_is_gone_fails_the_batch(batch_aws: BatchAws, news: News) -> None:
+def test_a_missing_file_fails_the_batch(
+    batch_aws: BatchAws, published_events: EventRecorder
+) -> None:
     batch = batch_aws.add_batch(row("a"))
     batch_aws.bucket.delete(batch.input_key)
     known = now_of(batch_aws, plan(batch))
     assert (known.status, known.errors[0]["code"]) == ("failed", "file_not_found")
 
 
-def test_planning_again_gives_the_same_and_tells_nothing_twice(
-    batch_aws: BatchAws, news: News
+def test_a_repeated_plan_is_identical_and_publishes_nothing_twice(
+    batch_aws: BatchAws, published_events: EventRecorder
 ) -> None:
     good, bad = batch_aws.add_batch(row("a")), batch_aws.add_batch(b"oops")
     first = [plan(good), plan(bad)]
     known = [now_of(batch_aws, each) for each in first]
     assert [plan(good), plan(bad)] == first
     assert [now_of(batch_aws, each) for each in first] == known
-    assert len(news.take()) == 1
+    assert len(published_events.take()) == 1
 
 
-def test_a_second_execution_leaves_the_batch_alone(batch_aws: BatchAws) -> None:
+def test_a_second_execution_does_not_change_the_batch(batch_aws: BatchAws) -> None:
     batch = batch_aws.add_batch(row("a"))
     known = now_of(batch_aws, plan(batch))
     outcome = plan(batch, OTHER_EXECUTION)
@@ -163,7 +167,7 @@ def test_a_file_in_the_inbox_becomes_a_batch_of_the_operator(batch_aws: BatchAws
     assert (file.filename, file.key, file.bytes) == ("b.jsonl", "inbox/a/b.jsonl", len(content))
 
 
-def test_an_event_that_comes_twice_makes_one_batch(batch_aws: BatchAws) -> None:
+def test_an_event_delivered_twice_creates_one_batch(batch_aws: BatchAws) -> None:
     event = dropped(batch_aws, row("a"))
     first = handler({"execution": EXECUTION, "input": event}, None)
     again = handler({"execution": EXECUTION, "input": event}, None)
@@ -184,7 +188,7 @@ def test_a_new_file_under_an_old_name_is_a_new_batch(batch_aws: BatchAws) -> Non
 
 
 def test_a_file_that_is_replaced_before_it_was_read_is_run_once(
-    batch_aws: BatchAws, news: News
+    batch_aws: BatchAws, published_events: EventRecorder
 ) -> None:
     stale, fresh = (
         dropped(batch_aws, row(name), sequencer) for name, sequencer in (("a", "0A"), ("b", "0B"))
@@ -196,16 +200,18 @@ def test_a_file_that_is_replaced_before_it_was_read_is_run_once(
     assert [each["outcome"] for each in outcomes] == ["failed", "planned"]
     (error,) = now_of(batch_aws, outcomes[0]).errors
     assert (error["code"], error["line"]) == ("input_changed", None)
-    assert [event["detail-type"] for event in news.take()] == ["batch.failed"]
+    assert [event["detail-type"] for event in published_events.take()] == ["batch.failed"]
 
 
-def test_an_event_without_an_etag_is_taken_as_well(batch_aws: BatchAws) -> None:
+def test_an_event_without_an_etag_is_accepted(batch_aws: BatchAws) -> None:
     event = dropped(batch_aws, row("a"))
     del event["detail"]["object"]["etag"]
     assert handler({"execution": EXECUTION, "input": event}, None)["outcome"] == "planned"
 
 
-def test_a_bad_file_in_the_inbox_is_reported_in_the_outbox(batch_aws: BatchAws, news: News) -> None:
+def test_a_bad_file_in_the_inbox_is_reported_in_the_outbox(
+    batch_aws: BatchAws, published_events: EventRecorder
+) -> None:
     event = dropped(batch_aws, b"oops\n")
     batch = now_of(batch_aws, handler({"execution": EXECUTION, "input": event}, None))
     stored = json.loads(batch_aws.bucket.get(f"outbox/a/b/{batch.id}/batch.json"))
@@ -213,14 +219,14 @@ def test_a_bad_file_in_the_inbox_is_reported_in_the_outbox(batch_aws: BatchAws, 
     assert stored["errors"]["data"][0]["line"] == 1
 
 
-def test_a_folder_in_the_inbox_is_no_batch(batch_aws: BatchAws) -> None:
+def test_a_folder_in_the_inbox_is_not_a_batch(batch_aws: BatchAws) -> None:
     event = inbox_event("inbox/a/", 0)
     assert handler({"execution": EXECUTION, "input": event}, None)["outcome"] == "duplicate"
     assert batch_aws.items() == []
 
 
-def test_rows_on_a_budget_are_checked_with_one_look_at_the_list(
-    batch_aws: BatchAws, provider: ScriptedProvider, news: News
+def test_rows_on_a_budget_are_checked_with_one_read_of_the_model_list(
+    batch_aws: BatchAws, provider: ScriptedProvider, published_events: EventRecorder
 ) -> None:
     provider.scripts = [whole(200, {"data": [PRICED]})]
     capped = BODY | {"max_tokens": 5}
@@ -234,7 +240,7 @@ def test_rows_on_a_budget_are_checked_with_one_look_at_the_list(
     assert [each.path for each in provider.requests] == ["/v1/models"]
 
 
-def test_without_a_budget_the_provider_is_not_asked(
+def test_without_a_budget_the_provider_is_not_called(
     batch_aws: BatchAws, provider: ScriptedProvider
 ) -> None:
     assert plan(batch_aws.add_batch(row("a")))["outcome"] == "planned"
@@ -253,7 +259,7 @@ def test_on_a_budget_a_provider_that_is_down_fails_the_step_and_not_the_batch(
     assert plan(batch)["outcome"] == "planned"
 
 
-def test_a_failed_step_says_nothing_of_the_rows(
+def test_a_failed_step_does_not_quote_rows(
     batch_aws: BatchAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
     batch = batch_aws.add_batch(row("a"))
@@ -268,7 +274,7 @@ def test_a_failed_step_says_nothing_of_the_rows(
 
 
 def test_one_line_is_logged_and_it_quotes_no_row(
-    batch_aws: BatchAws, news: News, capsys: pytest.CaptureFixture[str]
+    batch_aws: BatchAws, published_events: EventRecorder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan(batch_aws.add_batch(row("a") + b'{"oops": "canary-prompt"}\n'))
     (line,) = capsys.readouterr().out.splitlines()

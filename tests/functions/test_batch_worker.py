@@ -51,7 +51,7 @@ def test_every_row_is_answered_once_and_counted(worker_setup: WorkerSetup) -> No
     assert (batch.completed, batch.failed) == (40, 0)
 
 
-def test_results_tell_what_each_row_used_and_cost(worker_setup: WorkerSetup) -> None:
+def test_results_report_the_usage_and_cost_of_each_row(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with("200")
     work.run()
     result = work.results()[0]
@@ -70,7 +70,7 @@ def test_results_tell_what_each_row_used_and_cost(worker_setup: WorkerSetup) -> 
         ("301", 502, "upstream_error", 1),
     ],
 )
-def test_what_cannot_help_or_may_be_paid_for_is_not_asked_again(
+def test_final_or_possibly_billed_failures_are_not_retried(
     worker_setup: WorkerSetup, behaviour: str, status: int, code: str, times: int
 ) -> None:
     work = worker_setup.rows_with("200", behaviour, "200")
@@ -84,14 +84,14 @@ def test_what_cannot_help_or_may_be_paid_for_is_not_asked_again(
 
 
 @pytest.mark.parametrize("behaviour", ["408 200", "409 200", "429 200", "500 503 200", "503:1 200"])
-def test_what_may_pass_is_asked_again(worker_setup: WorkerSetup, behaviour: str) -> None:
+def test_temporary_failures_are_retried(worker_setup: WorkerSetup, behaviour: str) -> None:
     work = worker_setup.rows_with("200", behaviour, "200")
     assert work.run()["left"] == 0
     assert work.lines()[1]["response"]["status_code"] == 200
     assert worker_setup.provider.asked["row 1"] == len(behaviour.split())
 
 
-def test_a_row_that_is_refused_time_and_again_becomes_an_error_line(
+def test_a_repeatedly_refused_row_becomes_an_error_line(
     worker_setup: WorkerSetup,
 ) -> None:
     work = worker_setup.rows_with("500", *["slow:0.2"] * 80)
@@ -101,7 +101,7 @@ def test_a_row_that_is_refused_time_and_again_becomes_an_error_line(
     assert work.now().completed == 80
 
 
-def test_a_row_alone_with_its_refusal_is_handed_out_before_it_is_given_up(
+def test_a_refused_single_row_is_returned_to_the_state_machine_before_it_fails(
     worker_setup: WorkerSetup,
 ) -> None:
     work = worker_setup.rows_with("500")
@@ -112,7 +112,7 @@ def test_a_row_alone_with_its_refusal_is_handed_out_before_it_is_given_up(
     assert work.lines()[0]["response"]["status_code"] == 500
 
 
-def test_a_mistake_of_ours_costs_its_own_row_alone_and_is_logged(
+def test_an_internal_error_fails_only_its_own_row_and_is_logged(
     worker_setup: WorkerSetup, capsys: pytest.CaptureFixture[str]
 ) -> None:
     body = b'{"user": "200", "messages": [{"role": "user", "content": "canary"}]}'
@@ -130,7 +130,7 @@ def test_a_mistake_of_ours_costs_its_own_row_alone_and_is_logged(
     assert "canary" not in logged
 
 
-def test_each_invocation_tells_of_itself_once(
+def test_each_invocation_logs_one_line(
     worker_setup: WorkerSetup, capsys: pytest.CaptureFixture[str]
 ) -> None:
     worker_setup.rows_with(*["200"] * 10, "400").run()
@@ -141,14 +141,14 @@ def test_each_invocation_tells_of_itself_once(
     assert logged[0]["CostUsd"] == [pytest.approx(0.00025)]
 
 
-def test_answers_over_several_lines_are_put_on_one(worker_setup: WorkerSetup) -> None:
+def test_multi_line_answers_are_written_on_one_line(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with("spread")
     work.run()
     assert work.results()[0].line.count(b"\n") == 1
     assert work.lines()[0]["response"]["body"]["usage"]["total_tokens"] == 7
 
 
-def test_a_short_retry_after_is_waited_out_here(worker_setup: WorkerSetup) -> None:
+def test_a_short_retry_after_is_waited_out_in_the_worker(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with("429:1 200", "200")
     started = time.monotonic()
     assert work.run()["left"] == 0
@@ -156,7 +156,7 @@ def test_a_short_retry_after_is_waited_out_here(worker_setup: WorkerSetup) -> No
     assert len(work.lines()) == 2
 
 
-def test_a_long_retry_after_is_handed_out(worker_setup: WorkerSetup) -> None:
+def test_a_long_retry_after_is_returned_to_the_state_machine(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with(*["200"] * 8, "429:3600 200", *["200"] * 4)
     answer = work.run()
     assert answer["wait_seconds"] == 3600
@@ -197,21 +197,21 @@ def test_connections_that_break_for_everyone_end_few_rows(worker_setup: WorkerSe
     assert answer["left"] >= 140
 
 
-def test_the_longer_nothing_is_finished_the_longer_it_waits(worker_setup: WorkerSetup) -> None:
+def test_waits_grow_while_no_row_completes(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with(*["402"] * 25)
     assert [
         work.run(silent_attempts=silent_attempts)["wait_seconds"] for silent_attempts in (1, 5, 12)
     ] == [30, 480, 900]
 
 
-def test_in_the_end_all_rows_are_given_up_with_the_last_refusal(worker_setup: WorkerSetup) -> None:
+def test_all_rows_eventually_fail_with_the_last_refusal(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with(*["402"] * 300)
     assert work.run(silent_attempts=20)["left"] == 0
     assert [line["response"]["status_code"] for line in work.lines().values()] == [402] * 300
     assert sum(worker_setup.provider.asked.values()) < 300
 
 
-def test_a_key_that_is_missing_is_waited_for(worker_setup: WorkerSetup, secret: Secret) -> None:
+def test_rows_wait_for_a_missing_provider_key(worker_setup: WorkerSetup, secret: Secret) -> None:
     secret.put("{}")
     work = worker_setup.rows_with("200", "200")
     assert work.run()["left"] == 2
@@ -220,7 +220,9 @@ def test_a_key_that_is_missing_is_waited_for(worker_setup: WorkerSetup, secret: 
     assert work.run()["left"] == 0
 
 
-def test_rows_that_may_not_be_run_become_error_lines_unasked(worker_setup: WorkerSetup) -> None:
+def test_rows_that_may_not_be_run_become_error_lines_without_a_call(
+    worker_setup: WorkerSetup,
+) -> None:
     content = line(0) + b"not a row\n" + line(2, n=2) + b"\n" + line(3)
     work = worker_setup.chunk_run(content, count=4)
     assert work.run()["left"] == 0
@@ -230,7 +232,7 @@ def test_rows_that_may_not_be_run_become_error_lines_unasked(worker_setup: Worke
     assert lines[1]["custom_id"] is None
 
 
-def test_only_rows_without_a_result_are_taken(worker_setup: WorkerSetup) -> None:
+def test_only_rows_without_a_result_are_sent(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with(*["200"] * 6)
     kept = [RowResult(row=row, line=line(row), is_answer=row != 4) for row in (1, 4)]
     work.world.bucket.put(names.part_key(work.batch.id, 7, 1, 0), format_part(kept))
@@ -252,7 +254,7 @@ def test_of_two_workers_on_one_chunk_one_waits(worker_setup: WorkerSetup) -> Non
     assert work.run()["left"] == 0
 
 
-def test_a_lease_is_given_back_at_the_end(worker_setup: WorkerSetup) -> None:
+def test_a_lease_is_released_at_the_end(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with("200")
     work.run()
     assert leased_until(work.world.table, work.batch.id, time.time()) == 0
@@ -271,7 +273,7 @@ def test_nothing_is_left_to_do_for_a_batch_that_is_over(worker_setup: WorkerSetu
 
 
 @pytest.mark.parametrize("is_deleted", [False, True])
-def test_a_chunk_whose_file_was_replaced_ends_unasked(
+def test_a_chunk_whose_file_was_replaced_ends_without_a_call(
     worker_setup: WorkerSetup, capsys: pytest.CaptureFixture[str], is_deleted: bool
 ) -> None:
     work = worker_setup.rows_with("200", "200")
@@ -303,7 +305,7 @@ def test_a_file_that_is_replaced_meanwhile_costs_the_rows_that_were_not_read(
     assert all(asked.startswith("row ") for asked in worker_setup.provider.asked)
 
 
-def test_no_call_is_cut_by_the_end_of_the_function(worker_setup: WorkerSetup) -> None:
+def test_no_call_is_interrupted_by_the_end_of_the_function(worker_setup: WorkerSetup) -> None:
     worker_setup.world.environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "8")
     relay.provider_router.cache_clear()
     relay.provider_router().named(None).model_entry("", Deadline.after(60))
@@ -317,7 +319,7 @@ def test_no_call_is_cut_by_the_end_of_the_function(worker_setup: WorkerSetup) ->
     assert {line["response"]["status_code"] for line in work.lines().values()} == {200}
 
 
-def test_a_cancelled_batch_gets_no_new_rows_and_keeps_those_under_way(
+def test_a_cancelled_batch_gets_no_new_rows_and_keeps_those_in_progress(
     worker_setup: WorkerSetup,
 ) -> None:
     work = worker_setup.rows_with(*["200"] * 40, *["held"] * 2000)
@@ -347,13 +349,13 @@ def test_nothing_is_written_or_reported_once_the_lease_is_lost(worker_setup: Wor
     assert answer["wait_seconds"] == 15
     lines = work.lines()
     assert len(lines) == 2000 - answer["left"]
-    assert len(lines) < sum(worker_setup.provider.asked.values())  # those under way were dropped
+    assert len(lines) < sum(worker_setup.provider.asked.values())  # those in progress were dropped
     item = work.chunk_item()
     assert item["holder"]["S"] == "thief"
     assert item["until"]["N"] == "9999999999"
 
 
-def test_progress_is_reported_while_rows_are_under_way(worker_setup: WorkerSetup) -> None:
+def test_progress_is_reported_while_rows_are_in_progress(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with(*["200"] * 20, *["held"] * 2)
 
     def look() -> None:

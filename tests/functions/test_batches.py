@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("state_machine")
 
 
-def test_a_batch_is_kept_and_started(api: BatchApi, state_machine: str) -> None:
+def test_a_batch_is_stored_and_started(api: BatchApi, state_machine: str) -> None:
     client = api.client()
     file_id = uploaded(client)
     batch = created(client, file_id, metadata={"project": "p"})
@@ -41,7 +41,7 @@ def test_a_batch_is_kept_and_started(api: BatchApi, state_machine: str) -> None:
     assert started(state_machine) == {batch.id: {"owner": "key-1", "batch": batch.id}}
 
 
-def test_a_batch_keeps_what_its_client_may_do(api: BatchApi, batch_aws: BatchAws) -> None:
+def test_a_batch_stores_the_limits_of_its_client(api: BatchApi, batch_aws: BatchAws) -> None:
     batch = created(api.client(), output_expires_after={"anchor": "created_at", "seconds": 7200})
     kept = batch_aws.store.batch("key-1", batch.id)
     assert kept
@@ -50,7 +50,7 @@ def test_a_batch_keeps_what_its_client_may_do(api: BatchApi, batch_aws: BatchAws
     assert batch_aws.bucket.get(kept.input_key) == ROWS
 
 
-def test_a_batch_needs_an_input_of_one_s_own(api: BatchApi, state_machine: str) -> None:
+def test_a_batch_needs_an_input_file_of_the_same_client(api: BatchApi, state_machine: str) -> None:
     theirs = uploaded(api.client("key-2"))
     for file_id in (theirs, "file-none", "../x"):
         with pytest.raises(openai.NotFoundError) as refused:
@@ -59,7 +59,7 @@ def test_a_batch_needs_an_input_of_one_s_own(api: BatchApi, state_machine: str) 
     assert not started(state_machine)
 
 
-def test_results_are_no_input(api: BatchApi, batch_aws: BatchAws) -> None:
+def test_a_result_file_is_not_a_valid_input(api: BatchApi, batch_aws: BatchAws) -> None:
     client = api.client()
     file = batch_aws.store.file("key-1", uploaded(client))
     assert file
@@ -70,7 +70,7 @@ def test_results_are_no_input(api: BatchApi, batch_aws: BatchAws) -> None:
     assert refused.value.param == "input_file_id"
 
 
-def test_a_request_that_is_wrong_starts_nothing(api: BatchApi, state_machine: str) -> None:
+def test_an_invalid_request_starts_nothing(api: BatchApi, state_machine: str) -> None:
     client = api.client()
     with pytest.raises(openai.BadRequestError) as refused:
         created(client, endpoint="/v1/embeddings")
@@ -80,7 +80,7 @@ def test_a_request_that_is_wrong_starts_nothing(api: BatchApi, state_machine: st
     assert not started(state_machine)
 
 
-def test_a_request_is_logged_without_what_came_with_it(
+def test_a_request_is_logged_without_its_contents(
     api: BatchApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
     created(api.client(), metadata={"canary": "canary"})
@@ -109,7 +109,7 @@ def test_a_list_says_what_is_wrong_with_its_query(api: BatchApi, query: str) -> 
     assert answer.json()["error"]["param"] == query.partition("=")[0]
 
 
-def test_no_page_goes_on_after_a_batch_of_another(api: BatchApi, batch_aws: BatchAws) -> None:
+def test_no_page_continues_after_another_client_s_batch(api: BatchApi, batch_aws: BatchAws) -> None:
     theirs = batch_aws.add_batch(b"", owner="key-2")
     batch_aws.add_batch(b"")
     with pytest.raises(openai.BadRequestError) as refused:
@@ -117,7 +117,7 @@ def test_no_page_goes_on_after_a_batch_of_another(api: BatchApi, batch_aws: Batc
     assert refused.value.param == "after"
 
 
-def test_a_batch_is_no_one_else_s(api: BatchApi, batch_aws: BatchAws) -> None:
+def test_a_batch_is_visible_only_to_its_client(api: BatchApi, batch_aws: BatchAws) -> None:
     batch = batch_aws.add_batch(b"")
     other = api.client("key-2").batches
     for ask in (other.retrieve, other.cancel):
@@ -129,7 +129,7 @@ def test_a_batch_is_no_one_else_s(api: BatchApi, batch_aws: BatchAws) -> None:
     assert kept == batch
 
 
-def test_what_became_of_a_batch_is_shown(api: BatchApi, batch_aws: BatchAws) -> None:
+def test_the_outcome_of_a_batch_is_shown(api: BatchApi, batch_aws: BatchAws) -> None:
     error = {"code": "invalid_json", "line": 2, "message": "No JSON.", "param": None}
     batch = batch_aws.add_batch(b"", errors=(error,), error_count=7, times={"failed_at": 5})
     batch_aws.store.update_batch(batch.owner, batch.id, CANCELLABLE, status=FAILED)

@@ -13,7 +13,7 @@ from functions.chat_completions.handler import handler
 from llm_relay.providers.refusal import with_hint
 from tests.functions.conftest import PROVIDER_KEY, Context, proxy_event
 from tests.support.payloads import COMPLETION, DONE, QUESTION, STREAMED_QUESTION, USAGE, delta
-from tests.support.scripted_provider import CLOSE, PATIENCE_SECONDS, RESET, stream, whole
+from tests.support.scripted_provider import CLOSE, RESET, TIMEOUT_SECONDS, stream, whole
 from tests.support.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def test_a_request_passes_byte_for_byte_with_the_provider_s_key(
     assert request.headers["accept-encoding"] == "identity"
 
 
-def test_a_body_that_only_the_provider_can_judge_passes_byte_for_byte(
+def test_a_body_that_only_the_provider_can_validate_passes_byte_for_byte(
     environment: pytest.MonkeyPatch, provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     environment.setenv("PROVIDER_DIALECT", "openai")
@@ -71,7 +71,7 @@ def test_a_stream_passes_byte_for_byte(
     assert answer.headers["content-type"] == "text/event-stream"
 
 
-def test_the_first_chunk_is_there_while_the_provider_still_writes(
+def test_the_first_chunk_arrives_while_the_provider_still_writes(
     provider: ScriptedProvider,
 ) -> None:
     read = threading.Barrier(2)
@@ -79,7 +79,7 @@ def test_the_first_chunk_is_there_while_the_provider_still_writes(
     event = proxy_event("POST", "/v1/chat/completions", STREAMED_QUESTION)
     result = handler(event, Context(60, time.monotonic()))
     assert next(iter(result.body)) == delta("a")
-    read.wait(PATIENCE_SECONDS)  # the provider writes no more before that
+    read.wait(TIMEOUT_SECONDS)  # the provider writes no more before that
     assert b"".join(result.body) == delta("b", "stop") + DONE
 
 
@@ -108,7 +108,7 @@ def test_a_refusal_passes_with_its_status_and_is_not_repeated(
         (b"[" * 50_000, "The provider answered 404 without an explanation."),
     ],
 )
-def test_an_error_of_any_shape_arrives_in_openai_s(
+def test_an_error_of_any_shape_is_returned_in_openai_s_shape(
     provider: ScriptedProvider, ask: Callable[..., Answered], body: bytes, message: str
 ) -> None:
     provider.scripts = [whole(404, body)]
@@ -119,7 +119,7 @@ def test_an_error_of_any_shape_arrives_in_openai_s(
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503])
-def test_what_may_pass_by_itself_is_asked_again(
+def test_transient_failures_are_retried(
     provider: ScriptedProvider, ask: Callable[..., Answered], status: int
 ) -> None:
     provider.scripts = [whole(status, REFUSED), whole(200, COMPLETION)]
@@ -140,7 +140,7 @@ def test_two_rate_limits_and_an_answer_are_three_attempts_that_wait(
     assert time.monotonic() - started >= 2
 
 
-def test_after_three_attempts_the_refusal_stands_with_its_headers(
+def test_after_three_attempts_the_refusal_is_returned_with_its_headers(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     provider.scripts = [whole(429, REFUSED, retry_after="0", x_ratelimit_limit_requests="120")]
@@ -150,7 +150,7 @@ def test_after_three_attempts_the_refusal_stands_with_its_headers(
     assert answer.headers["x-ratelimit-limit-requests"] == "120"
 
 
-def test_a_retry_after_beyond_our_patience_is_handed_to_the_caller(
+def test_a_retry_after_beyond_the_maximum_wait_is_returned_to_the_caller(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     provider.scripts = [whole(429, REFUSED, retry_after="21")]
@@ -159,7 +159,7 @@ def test_a_retry_after_beyond_our_patience_is_handed_to_the_caller(
     assert answer.headers["retry-after"] == "21"
 
 
-def test_a_retry_after_beyond_the_deadline_is_handed_to_the_caller(
+def test_a_retry_after_beyond_the_deadline_is_returned_to_the_caller(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     provider.scripts = [whole(429, REFUSED, retry_after="14")]
@@ -168,7 +168,7 @@ def test_a_retry_after_beyond_the_deadline_is_handed_to_the_caller(
 
 
 @pytest.mark.parametrize("end", [RESET, CLOSE])
-def test_a_provider_that_hangs_up_before_it_answers_is_not_asked_again(
+def test_a_connection_closed_before_the_answer_is_not_retried(
     provider: ScriptedProvider, ask: Callable[..., Answered], end: str
 ) -> None:
     provider.scripts = [[end]]
@@ -178,7 +178,7 @@ def test_a_provider_that_hangs_up_before_it_answers_is_not_asked_again(
     assert len(provider.requests) == 1
 
 
-def test_a_provider_that_hangs_up_soon_after_an_answer_is_not_asked_again(
+def test_a_connection_closed_soon_after_an_answer_is_not_retried(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     provider.scripts = [whole(200, COMPLETION), [CLOSE]]
@@ -186,7 +186,7 @@ def test_a_provider_that_hangs_up_soon_after_an_answer_is_not_asked_again(
     assert len(provider.requests) == 2
 
 
-def test_a_connection_that_may_have_gone_stale_is_replaced_and_nothing_is_sent_twice(
+def test_a_possibly_stale_connection_is_replaced_and_nothing_is_sent_twice(
     environment: pytest.MonkeyPatch, provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     environment.setenv("UPSTREAM_KEEP_SECONDS", "1")
@@ -200,7 +200,7 @@ def test_a_connection_that_may_have_gone_stale_is_replaced_and_nothing_is_sent_t
 @pytest.mark.parametrize(
     "answer_begun", [[], [b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 150], [b"HTTP/1.1 2"], [0.3]]
 )
-def test_whatever_the_connection_s_age_a_request_is_sent_once(
+def test_a_request_on_a_reused_connection_is_sent_once(
     environment: pytest.MonkeyPatch,
     provider: ScriptedProvider,
     ask: Callable[..., Answered],
@@ -257,7 +257,7 @@ def test_a_silent_provider_is_a_504_within_the_function_s_time(
     assert len(warm.requests) == 1
 
 
-def test_a_body_that_drips_is_a_504_within_the_function_s_time(
+def test_a_slowly_sent_body_is_a_504_within_the_function_s_time(
     warm: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     (text,) = whole(200, COMPLETION)
@@ -279,7 +279,7 @@ def test_a_redirect_is_not_followed(
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"", b"\xff\xfe", b'{"choices":NaN}'])
-def test_an_answer_that_is_no_json_object_is_a_502(
+def test_an_answer_that_is_not_a_json_object_is_a_502(
     provider: ScriptedProvider, ask: Callable[..., Answered], body: bytes
 ) -> None:
     provider.scripts = [whole(200, body)]
@@ -289,7 +289,7 @@ def test_an_answer_that_is_no_json_object_is_a_502(
 
 
 @pytest.mark.parametrize("end", [[CLOSE], [RESET], [30.0]])
-def test_a_refusal_whose_body_breaks_off_or_stalls_is_still_a_refusal(
+def test_a_refusal_with_an_interrupted_or_stalled_body_is_still_a_refusal(
     provider: ScriptedProvider, ask: Callable[..., Answered], end: list[Any]
 ) -> None:
     (text,) = whole(429, REFUSED)
@@ -301,7 +301,7 @@ def test_a_refusal_whose_body_breaks_off_or_stalls_is_still_a_refusal(
 @pytest.mark.parametrize(
     "usage", [{"prompt_tokens": 10**400}, {"prompt_tokens": 1e400}, {"prompt_tokens": [1]}]
 )
-def test_absurd_usage_does_not_cost_the_caller_the_answer(
+def test_invalid_usage_does_not_fail_the_answer(
     provider: ScriptedProvider, ask: Callable[..., Answered], usage: Any
 ) -> None:
     text = json.dumps(COMPLETION | {"usage": {"prompt_tokens": 0}}).replace(
@@ -311,7 +311,7 @@ def test_absurd_usage_does_not_cost_the_caller_the_answer(
     assert ask(QUESTION).status == 200
 
 
-def test_cookies_do_not_pass_from_one_call_to_the_next(
+def test_cookies_are_not_shared_between_calls(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     provider.scripts = [whole(200, COMPLETION, set_cookie="session=1; path=/")]
@@ -327,7 +327,7 @@ def test_without_time_left_nothing_is_sent(
     assert provider.requests == []
 
 
-def test_an_answer_cut_short_is_a_502(
+def test_a_truncated_answer_is_a_502(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     (text,) = whole(200, COMPLETION)
@@ -345,7 +345,7 @@ def test_an_error_with_status_200_is_an_error(
     assert answer.error == error | {"message": with_hint(429, "slow down")}
 
 
-def test_a_whole_answer_to_a_streamed_question_passes_as_it_is(
+def test_a_buffered_answer_to_a_streamed_request_passes_unchanged(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     provider.scripts = [whole(200, COMPLETION)]
@@ -354,7 +354,7 @@ def test_a_whole_answer_to_a_streamed_question_passes_as_it_is(
     assert answer.headers["content-type"] == "application/json"
 
 
-def test_the_answer_tells_what_the_relay_did(
+def test_the_headers_report_attempts_overhead_and_request_ids(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     provider.scripts = [[0.2, *whole(200, COMPLETION, x_request_id="req_up")]]
@@ -401,7 +401,7 @@ def bad(**fields: Any) -> dict[str, Any]:
         (bad(tools=["x"]), "tools[0]"),
     ],
 )
-def test_a_bad_body_costs_nothing_and_is_reported_by_its_field(
+def test_a_bad_body_is_refused_without_a_call_and_names_its_field(
     provider: ScriptedProvider, ask: Callable[..., Answered], payload: Any, param: str | None
 ) -> None:
     answer = ask(payload)
@@ -411,9 +411,7 @@ def test_a_bad_body_costs_nothing_and_is_reported_by_its_field(
     assert provider.requests == []
 
 
-def test_a_body_in_base64_is_taken_for_what_it_holds(
-    provider: ScriptedProvider, ask: Callable[..., Answered]
-) -> None:
+def test_a_base64_body_is_decoded(provider: ScriptedProvider, ask: Callable[..., Answered]) -> None:
     provider.scripts = [whole(200, COMPLETION)]
     import base64  # noqa: PLC0415
 
@@ -423,7 +421,7 @@ def test_a_body_in_base64_is_taken_for_what_it_holds(
     assert ask("%%%", isBase64Encoded=True).status == 400
 
 
-def test_an_assistant_s_turn_may_hold_tool_calls_alone(
+def test_an_assistant_message_may_have_only_tool_calls(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     provider.scripts = [whole(200, COMPLETION)]
@@ -431,7 +429,7 @@ def test_an_assistant_s_turn_may_hold_tool_calls_alone(
     assert ask(bad(messages=[*QUESTION["messages"], turn])).status == 200
 
 
-def test_a_whole_answer_that_falls_silent_is_given_up_although_there_is_time_left(
+def test_a_stalled_buffered_answer_is_given_up_although_there_is_time_left(
     environment: pytest.MonkeyPatch, provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     environment.setenv("UPSTREAM_IDLE_SECONDS", "0.5")

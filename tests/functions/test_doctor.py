@@ -60,14 +60,14 @@ def states(report: dict[str, Any]) -> dict[str, str]:
     return {each["name"]: each["state"] for each in report["checks"]}
 
 
-def test_of_a_healthy_provider_everything_is_ok(provider: ScriptedProvider) -> None:
+def test_all_checks_of_a_healthy_provider_are_ok(provider: ScriptedProvider) -> None:
     provider.scripts = [LISTING, CHAT]
     report = examined()
     assert report["healthy"] is True
     assert set(states(report).values()) == {"ok"}
 
 
-def test_it_asks_for_the_list_and_for_sixteen_tokens(provider: ScriptedProvider) -> None:
+def test_the_doctor_requests_the_model_list_and_sixteen_tokens(provider: ScriptedProvider) -> None:
     provider.scripts = [LISTING, CHAT]
     examined()
     listing, chat = provider.requests
@@ -98,7 +98,7 @@ def test_the_event_may_name_the_model(provider: ScriptedProvider) -> None:
         (f'{{"api_keys": ["{PROVIDER_KEY}", 7]}}', "empty or not a string"),
     ],
 )
-def test_a_secret_of_a_wrong_form_is_reported_and_the_provider_not_asked(
+def test_a_malformed_secret_is_reported_without_calling_the_provider(
     provider: ScriptedProvider, secret: Secret, text: str, words: str
 ) -> None:
     secret.put(text)
@@ -118,7 +118,7 @@ def test_white_space_around_a_key_does_no_harm(
     assert provider.requests[0].headers["authorization"] == f"Bearer {PROVIDER_KEY}"
 
 
-def test_a_secret_that_nothing_was_put_into_is_reported(
+def test_an_empty_secret_is_reported(
     provider: ScriptedProvider, secret: Secret, environment: pytest.MonkeyPatch
 ) -> None:
     arn = secret.client.create_secret(Name=f"empty-{time.monotonic_ns()}")["ARN"]
@@ -128,7 +128,7 @@ def test_a_secret_that_nothing_was_put_into_is_reported(
     assert "relay provider-key set" in fix
 
 
-def test_what_needs_a_broken_thing_is_not_checked(
+def test_dependent_checks_are_skipped_after_a_fault(
     provider: ScriptedProvider, secret: Secret
 ) -> None:
     secret.put('""')
@@ -146,14 +146,14 @@ def test_what_needs_a_broken_thing_is_not_checked(
     }
 
 
-def test_a_setting_that_is_none_is_reported(
+def test_an_invalid_setting_is_reported(
     provider: ScriptedProvider, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("UPSTREAM_MAX_ATTEMPTS", "many")
     assert only_fault()[0] == "settings"
 
 
-def test_a_list_that_is_no_json_is_reported_with_the_place(
+def test_a_provider_list_that_is_not_json_is_reported_with_the_position(
     environment: pytest.MonkeyPatch,
 ) -> None:
     environment.setenv("PROVIDERS", '[{"name": "a",}]')
@@ -162,7 +162,7 @@ def test_a_list_that_is_no_json_is_reported_with_the_place(
     assert "Providers is not JSON: " in says
 
 
-def test_a_key_that_is_refused_gets_the_checklist(provider: ScriptedProvider) -> None:
+def test_a_refused_key_is_reported_with_the_checklist(provider: ScriptedProvider) -> None:
     provider.scripts = [refused(401, f"Incorrect API key: {PROVIDER_KEY}")]
     name, says, fix = only_fault()
     assert (name, "401" in says) == ("provider key", True)
@@ -170,7 +170,7 @@ def test_a_key_that_is_refused_gets_the_checklist(provider: ScriptedProvider) ->
         assert words in fix
 
 
-def test_of_several_keys_the_bad_one_is_named_by_its_place(
+def test_a_bad_key_among_several_is_named_by_its_position(
     provider: ScriptedProvider, secret: Secret
 ) -> None:
     secret.put(json.dumps({"api_keys": [PROVIDER_KEY, f"{PROVIDER_KEY}-2"]}))
@@ -212,7 +212,7 @@ def test_a_key_is_not_shown_however_it_is_spelled(
         (refused(403, f"{PROVIDER_KEY} may not."), "(403). [key] may not.", "right"),
     ],
 )
-def test_an_account_that_may_not_is_reported(
+def test_an_account_without_permission_is_reported(
     provider: ScriptedProvider, answer: Script, words: str, advice: str
 ) -> None:
     provider.scripts = [LISTING, answer]
@@ -251,8 +251,8 @@ def test_a_provider_that_cannot_be_reached_is_reported(
     assert "UpstreamBaseUrl" in fix
 
 
-def test_the_base_url_of_a_listed_provider_is_mended_in_the_list(pair: Pair) -> None:
-    pair.say({"base_url": DOWN})
+def test_the_fix_for_a_listed_providers_base_url_is_in_the_list(pair: Pair) -> None:
+    pair.change_entries({"base_url": DOWN})
     pair.second.scripts = [LISTING, CHAT]
     name, _, fix = only_fault()
     assert name == f"base url of {pair.names[0]}"
@@ -260,7 +260,7 @@ def test_the_base_url_of_a_listed_provider_is_mended_in_the_list(pair: Pair) -> 
     assert "UpstreamBaseUrl" not in fix
 
 
-def test_the_key_of_a_listed_provider_is_stored_in_its_own_secret(pair: Pair) -> None:
+def test_the_fix_for_a_listed_providers_key_names_its_own_secret(pair: Pair) -> None:
     pair.first.scripts, pair.second.scripts = [refused(401)], [LISTING, CHAT]
     arn = pair.entries[0]["secret_arn"]
     _, _, fix = only_fault()
@@ -268,7 +268,7 @@ def test_the_key_of_a_listed_provider_is_stored_in_its_own_secret(pair: Pair) ->
     assert "relay provider-key" not in fix
 
 
-def test_a_listed_provider_with_the_stack_s_own_secret_is_mended_there(
+def test_the_fix_for_a_listed_provider_may_be_in_the_stack_s_own_secret(
     provider: ScriptedProvider, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("PROVIDERS", json.dumps([{"name": "a", "base_url": provider.base_url}]))
@@ -289,7 +289,7 @@ def test_a_password_in_a_base_url_is_refused_and_not_shown(
 
 
 @pytest.mark.parametrize("status", [400, 404])
-def test_a_model_that_is_unknown_is_reported_with_those_there_are(
+def test_an_unknown_model_is_reported_with_the_available_ones(
     provider: ScriptedProvider, status: int
 ) -> None:
     provider.scripts = [LISTING, refused(status, "The model does not exist")]
@@ -298,7 +298,7 @@ def test_a_model_that_is_unknown_is_reported_with_those_there_are(
     assert "another-model" in fix
 
 
-def test_a_model_that_is_locked_is_reported_with_what_is_missing(
+def test_a_locked_model_is_reported_with_what_is_missing(
     provider: ScriptedProvider,
 ) -> None:
     access = {"available": False, "locked": True, "missing_requirements": ["subscription"]}
@@ -311,12 +311,12 @@ def test_a_model_that_is_locked_is_reported_with_what_is_missing(
     assert "another-model" in fix
 
 
-def test_a_provider_without_a_list_does_as_well(provider: ScriptedProvider) -> None:
+def test_a_provider_without_a_model_list_has_no_fault(provider: ScriptedProvider) -> None:
     provider.scripts = [refused(404), CHAT]
     assert faults() == []
 
 
-def test_without_a_model_to_ask_for_one_is_asked_for(
+def test_without_a_model_the_doctor_requires_one(
     provider: ScriptedProvider, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("PROVIDER_DIALECT", "openai")
@@ -334,7 +334,7 @@ def test_a_limit_that_is_reached_is_reported_with_the_wait(provider: ScriptedPro
     assert (name, "(429). Slow down." in says, "after: 7" in fix) == ("rate limit", True, True)
 
 
-def test_credits_that_are_used_up_are_reported_though_the_status_is_429(
+def test_exhausted_credits_are_reported_although_the_status_is_429(
     provider: ScriptedProvider,
 ) -> None:
     provider.scripts = [LISTING, refused(429, "Quota.", code="insufficient_quota")]
@@ -346,7 +346,7 @@ def test_credits_that_are_used_up_are_reported_though_the_status_is_429(
 
 
 @pytest.mark.parametrize(("left", "state"), [("0", "fail"), ("59", "warn"), ("60", "ok")])
-def test_headroom_is_read_off_the_provider_s_headers(
+def test_remaining_limits_are_read_from_the_provider_s_headers(
     provider: ScriptedProvider, left: str, state: str
 ) -> None:
     headers = LEFT | {"x_ratelimit_remaining_requests": left}
@@ -356,7 +356,7 @@ def test_headroom_is_read_off_the_provider_s_headers(
     assert f"{left} of 600 requests" in check["says"]
 
 
-def test_one_key_that_is_limited_says_nothing_against_the_model(
+def test_one_rate_limited_key_does_not_fail_the_model_check(
     provider: ScriptedProvider, secret: Secret
 ) -> None:
     secret.put(json.dumps({"api_keys": [PROVIDER_KEY, f"{PROVIDER_KEY}-2"]}))
@@ -364,13 +364,13 @@ def test_one_key_that_is_limited_says_nothing_against_the_model(
     assert only_fault()[0] == "rate limit"
 
 
-def test_a_stream_that_is_held_back_is_reported(provider: ScriptedProvider) -> None:
+def test_a_buffered_stream_is_reported(provider: ScriptedProvider) -> None:
     provider.scripts = [LISTING, stream(0.8, b"".join(PIECES))]
     name, says, _ = only_fault()
     assert (name, "all at once, at its end" in says) == ("provider stream", True)
 
 
-def test_a_stream_that_comes_in_pieces_is_not(provider: ScriptedProvider) -> None:
+def test_a_stream_that_arrives_in_pieces_is_not_reported(provider: ScriptedProvider) -> None:
     provider.scripts = [LISTING, stream(0.3, PIECES[0], 0.4, PIECES[1])]
     assert faults() == []
 

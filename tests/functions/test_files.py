@@ -43,7 +43,7 @@ def kept(world: BatchAws, number: int, **more: Any) -> StoredFile:
     return file
 
 
-def test_a_file_comes_back_as_it_was_sent(api: BatchApi) -> None:
+def test_a_file_is_downloaded_as_it_was_uploaded(api: BatchApi) -> None:
     content = bytes(range(256)) * 9 + ROWS
     file = uploaded(api, content)
     client = api.client()
@@ -66,7 +66,7 @@ def test_the_asynchronous_client_reads_a_file(api: BatchApi) -> None:
     assert asyncio.run(read_async(api, uploaded(api).id)) == ROWS
 
 
-def test_a_file_comes_back_from_another_host_which_does_not_get_the_key(api: BatchApi) -> None:
+def test_a_file_is_downloaded_from_another_host_that_does_not_get_the_key(api: BatchApi) -> None:
     file = uploaded(api)
     seen: list[httpx.Request] = []
     api.http.event_hooks = {"request": [seen.append]}
@@ -97,7 +97,7 @@ def test_a_deleted_file_is_gone_with_its_content(api: BatchApi, batch_aws: Batch
         assert refused.value.code == "file_not_found"
 
 
-def test_a_file_is_no_one_else_s(api: BatchApi) -> None:
+def test_a_file_is_visible_only_to_its_client(api: BatchApi) -> None:
     file, other = uploaded(api), api.client("key-2")
     for ask in (other.files.retrieve, other.files.content, other.files.delete):
         with pytest.raises(openai.NotFoundError):
@@ -107,7 +107,7 @@ def test_a_file_is_no_one_else_s(api: BatchApi) -> None:
 
 
 @pytest.mark.parametrize("file_id", ["file-1", "%00", "..%2F..%2Fbatches", "x" * 2000, "%E2%82%AC"])
-def test_an_id_that_is_none_finds_nothing(api: BatchApi, file_id: str) -> None:
+def test_an_invalid_id_finds_nothing(api: BatchApi, file_id: str) -> None:
     answer = api.ask("GET", f"/files/{file_id}")
     assert (answer.status_code, answer.json()["error"]["param"]) == (404, "file_id")
 
@@ -119,7 +119,7 @@ def test_a_file_without_its_content_is_not_found(api: BatchApi, batch_aws: Batch
         api.client().files.content(file.id)
 
 
-def test_a_file_whose_time_is_over_is_gone(api: BatchApi, batch_aws: BatchAws) -> None:
+def test_an_expired_file_is_not_found(api: BatchApi, batch_aws: BatchAws) -> None:
     now = int(time.time())
     kept(batch_aws, 1, expires_at=now - 1)
     alive = kept(batch_aws, 2, expires_at=now + 600)
@@ -141,7 +141,7 @@ def test_files_are_listed_page_by_page(api: BatchApi, batch_aws: BatchAws) -> No
     assert not files.list(limit=5).has_more
 
 
-def test_a_page_goes_on_after_a_file_that_was_deleted_since(
+def test_a_page_continues_after_a_file_that_was_deleted_since(
     api: BatchApi, batch_aws: BatchAws
 ) -> None:
     for number in range(3):
@@ -151,7 +151,7 @@ def test_a_page_goes_on_after_a_file_that_was_deleted_since(
     assert [file.id for file in files.list(after=id_of(1))] == [id_of(0)]
 
 
-def test_a_page_goes_on_after_a_file_of_results(api: BatchApi, batch_aws: BatchAws) -> None:
+def test_a_page_continues_after_a_result_file(api: BatchApi, batch_aws: BatchAws) -> None:
     ids = [id_of(number) for number in (1, 2)] + [f"{id_of(2)}-errors", f"{id_of(2)}-output"]
     for number, file_id in enumerate(ids):
         kept(batch_aws, number, id=file_id)
@@ -186,7 +186,7 @@ def test_a_list_says_what_is_wrong_with_its_query(api: BatchApi, query: str, par
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
 
 
-def test_an_input_is_not_deleted_under_its_batch(api: BatchApi, batch_aws: BatchAws) -> None:
+def test_the_input_of_a_running_batch_cannot_be_deleted(api: BatchApi, batch_aws: BatchAws) -> None:
     file, client = uploaded(api), api.client()
     batch = batch_aws.add_batch(ROWS, input_file_id=file.id)
     batch_aws.add_batch(ROWS)

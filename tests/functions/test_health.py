@@ -7,6 +7,6 @@ import json
 from functions.health.handler import handler
 
 
-def test_it_is_well_without_asking_anyone() -> None:
+def test_health_is_ok_without_calling_a_service() -> None:
     answer = handler({}, None)
     assert (answer["statusCode"], json.loads(answer["body"])) == (200, {"status": "ok"})

@@ -19,7 +19,7 @@ from llm_relay.jobs.job import ROUTE
 from llm_relay.jobs.job_types import QueueJob
 from llm_relay.jobs.worker import STORE_RESERVE_SECONDS
 from llm_relay.observability.call_record import CallRecord
-from tests.support.dynamodb_proxy import UNHEARD, Door
+from tests.support.dynamodb_proxy import RESET_AFTER_EXECUTION, DynamoDbProxy
 from tests.support.job_environment import JobWorld, job_world
 from tests.support.payloads import COMPLETION, INPUT, QUESTION, RESPONSE
 from tests.support.scripted_provider import CLOSE, whole
@@ -50,7 +50,7 @@ def hidden_until(world: JobWorld, message: dict[str, Any]) -> float:
     return until / 1000
 
 
-def test_an_answer_lies_in_the_bucket_as_a_line_of_a_batch_and_is_reported(
+def test_an_answer_is_stored_as_a_batch_line_and_published(
     job_world: JobWorld,
 ) -> None:
     job_world.provider.scripts = [whole(200, COMPLETION, x_request_id="req-9")]
@@ -67,7 +67,7 @@ def test_an_answer_lies_in_the_bucket_as_a_line_of_a_batch_and_is_reported(
     assert job_world.receive() == []
 
 
-def test_a_message_without_an_id_goes_by_its_own(job_world: JobWorld) -> None:
+def test_a_job_without_an_id_gets_the_message_id(job_world: JobWorld) -> None:
     job_world.provider.scripts = [whole(200, RESPONSE)]
     message_id = job_world.send({"url": RESPONSES, "body": INPUT})
     assert job_world.deliver(job_world.receive()) == []
@@ -75,7 +75,7 @@ def test_a_message_without_an_id_goes_by_its_own(job_world: JobWorld) -> None:
     assert job_world.provider.requests[0].path == RESPONSES
 
 
-def test_a_message_delivered_again_after_its_end_is_not_asked_again(job_world: JobWorld) -> None:
+def test_a_message_redelivered_after_its_end_is_not_sent_again(job_world: JobWorld) -> None:
     job_world.provider.scripts = [whole(200, COMPLETION)]
     job_world.send(JOB)
     messages = job_world.receive()
@@ -87,7 +87,7 @@ def test_a_message_delivered_again_after_its_end_is_not_asked_again(job_world: J
     assert job_world.take_events() == first
 
 
-def test_a_message_delivered_again_while_it_is_asked_waits_for_that_to_end(
+def test_a_message_redelivered_in_progress_waits_for_the_first_delivery(
     job_world: JobWorld,
 ) -> None:
     is_asked = threading.Event()
@@ -107,25 +107,29 @@ def test_a_message_delivered_again_while_it_is_asked_waits_for_that_to_end(
     assert job_world.result("job-1")["response"]["status_code"] == 200
 
 
-def test_a_job_survives_that_dynamodbs_replies_are_lost(
+def test_a_job_survives_lost_replies_of_dynamodb(
     job_world: JobWorld, environment: pytest.MonkeyPatch
 ) -> None:
     job_world.provider.scripts = [whole(200, COMPLETION)]
     job_world.send(JOB)
     messages = job_world.receive()
-    every_other = itertools.cycle([UNHEARD, None])
-    with Door(job_world.batch.endpoint_url, fault=lambda _: next(every_other)) as door:
-        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", door.url)
+    every_other = itertools.cycle([RESET_AFTER_EXECUTION, None])
+    with DynamoDbProxy(
+        job_world.batch.endpoint_url, fault=lambda _: next(every_other)
+    ) as dynamodb_proxy:
+        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_proxy.url)
         dynamodb.cache_clear()
         assert job_world.deliver(messages) == []
         dynamodb().close()
         dynamodb.cache_clear()
-    assert door.operations == ["UpdateItem"] * 4  # taken and ended, each of them tried twice
+    assert (
+        dynamodb_proxy.operations == ["UpdateItem"] * 4
+    )  # taken and ended, each of them tried twice
     assert len(job_world.provider.requests) == 1
     assert [kind for kind, _ in job_world.take_events()] == ["job.completed"]
 
 
-def test_a_job_outlives_settings_that_are_wrong(
+def test_a_job_survives_wrong_settings(
     job_world: JobWorld, environment: pytest.MonkeyPatch
 ) -> None:
     job_world.provider.scripts = [whole(200, COMPLETION)]
@@ -148,7 +152,7 @@ def die_while_asking(world: JobWorld, body: Any, message_id: str) -> QueueJob:
     return job
 
 
-def test_a_job_whose_invocation_was_killed_is_asked_again(job_world: JobWorld) -> None:
+def test_a_job_whose_invocation_was_killed_is_retried(job_world: JobWorld) -> None:
     job_world.provider.scripts = [whole(200, COMPLETION)]
     die_while_asking(job_world, JOB, job_world.send(JOB))
     assert job_world.deliver(job_world.receive()) == []
@@ -156,7 +160,7 @@ def test_a_job_whose_invocation_was_killed_is_asked_again(job_world: JobWorld) -
 
 
 @pytest.mark.parametrize(("status", "kind"), [(200, "job.completed"), (400, "job.failed")])
-def test_a_result_put_down_by_a_killed_invocation_is_reported_and_not_asked_again(
+def test_a_result_stored_by_a_killed_invocation_is_published_without_a_retry(
     job_world: JobWorld, status: int, kind: str
 ) -> None:
     job = die_while_asking(job_world, JOB, job_world.send(JOB))
@@ -177,7 +181,7 @@ def test_a_result_put_down_by_a_killed_invocation_is_reported_and_not_asked_agai
         (whole(401, REFUSAL), 7.5),
     ],
 )
-def test_a_failure_that_may_pass_brings_the_message_back_in_time(
+def test_a_temporary_failure_redelivers_the_message_after_a_delay(
     job_world: JobWorld, script: Script, least: float
 ) -> None:
     job_world.provider.scripts = [script, whole(200, COMPLETION)]
@@ -189,7 +193,7 @@ def test_a_failure_that_may_pass_brings_the_message_back_in_time(
     assert job_world.take_events() == []
 
 
-def test_after_a_failure_that_passed_the_job_is_answered(job_world: JobWorld) -> None:
+def test_a_job_is_answered_after_a_temporary_failure(job_world: JobWorld) -> None:
     job_world.provider.scripts = [whole(503, REFUSAL), whole(200, COMPLETION)]
     job_world.send(JOB)
     first = job_world.receive()
@@ -207,7 +211,7 @@ def test_without_a_provider_key_jobs_wait(job_world: JobWorld) -> None:
     assert job_world.take_events() == []
 
 
-def test_a_refusal_that_will_not_pass_is_the_result(job_world: JobWorld) -> None:
+def test_a_final_refusal_is_the_result(job_world: JobWorld) -> None:
     job_world.provider.scripts = [whole(422, REFUSAL)]
     job_world.send(JOB)
     assert job_world.deliver(job_world.receive()) == []
@@ -216,7 +220,7 @@ def test_a_refusal_that_will_not_pass_is_the_result(job_world: JobWorld) -> None
     assert [kind for kind, _ in job_world.take_events()] == ["job.failed"]
 
 
-def test_what_may_have_been_paid_for_is_not_asked_again(job_world: JobWorld) -> None:
+def test_a_possibly_billed_job_is_not_retried(job_world: JobWorld) -> None:
     job_world.provider.scripts = [[CLOSE]]
     job_world.send(JOB)
     assert job_world.deliver(job_world.receive()) == []
@@ -251,7 +255,7 @@ def test_a_bad_message_fails_under_its_own_id_and_says_why(
     assert job_world.provider.requests == []
 
 
-def test_one_id_is_good_for_one_question(
+def test_one_id_is_valid_for_one_request(
     job_world: JobWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job_world.provider.scripts = [whole(200, COMPLETION)]
@@ -265,7 +269,7 @@ def test_one_id_is_good_for_one_question(
     assert '"job":"job-1"' in capsys.readouterr().out
 
 
-def test_the_messages_of_one_delivery_are_asked_side_by_side_and_fail_apart(
+def test_messages_of_one_delivery_run_concurrently_and_fail_separately(
     job_world: JobWorld,
 ) -> None:
     together = threading.Barrier(10)
@@ -282,7 +286,7 @@ def test_the_messages_of_one_delivery_are_asked_side_by_side_and_fail_apart(
     assert kinds == [*["job.completed"] * 8, "job.failed"]
 
 
-def test_each_job_is_reported_in_one_log_line_without_a_word_of_it(
+def test_each_job_is_logged_in_one_line_without_its_contents(
     job_world: JobWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content = {"messages": [{"role": "user", "content": SECRET_WORDS}]}
@@ -302,7 +306,7 @@ def test_each_job_is_reported_in_one_log_line_without_a_word_of_it(
     assert SECRET_WORDS not in out
 
 
-def test_when_the_result_cannot_be_put_down_the_message_stays(
+def test_a_message_stays_if_its_result_cannot_be_stored(
     job_world: JobWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job_world.provider.scripts = [whole(200, COMPLETION)]
@@ -330,7 +334,7 @@ def test_a_sample_event_is_a_message_as_the_queue_holds_it(job_world: JobWorld, 
 
 
 @pytest.fixture
-def restless_threads() -> Iterator[None]:
+def fast_thread_switching() -> Iterator[None]:
     """Have threads take turns as often as can be."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -338,8 +342,10 @@ def restless_threads() -> Iterator[None]:
     sys.setswitchinterval(interval)
 
 
-@pytest.mark.usefixtures("environment", "restless_threads")
-def test_calls_that_end_at_once_are_reported_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("environment", "fast_thread_switching")
+def test_concurrently_ended_calls_are_reported_one_by_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     def end(number: int) -> None:
         CallRecord(route=ROUTE, request_id=f"job-{number}", client="operator").finish(200)
 

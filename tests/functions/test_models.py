@@ -24,7 +24,7 @@ def get(model: str | None = None) -> Answered:
     return taken(handler(event, Context(20, time.monotonic())))
 
 
-def test_the_provider_s_list_passes_as_it_is(provider: ScriptedProvider) -> None:
+def test_the_provider_s_list_passes_unchanged(provider: ScriptedProvider) -> None:
     provider.scripts = [whole(200, LISTING)]
     assert get().json() == LISTING
     assert provider.requests[0].path == "/v1/models"
@@ -36,7 +36,7 @@ def test_one_model_is_taken_from_the_list(provider: ScriptedProvider, name: str)
     assert get(name).json() == {"id": "org/b", "x": 1}
 
 
-def test_the_list_is_kept_for_a_while(provider: ScriptedProvider) -> None:
+def test_the_list_is_cached(provider: ScriptedProvider) -> None:
     provider.scripts = [whole(200, LISTING)]
     assert [get().status, get("a").status, get().status] == [200, 200, 200]
     assert len(provider.requests) == 1
@@ -50,6 +50,6 @@ def test_an_unlisted_model_is_a_404_that_says_where_to_look(provider: ScriptedPr
 
 
 @pytest.mark.parametrize("body", [{"data": {}}, {}, [], b"x"])
-def test_a_list_that_is_none_is_a_502_and_not_kept(provider: ScriptedProvider, body: Any) -> None:
+def test_an_invalid_list_is_a_502_and_not_cached(provider: ScriptedProvider, body: Any) -> None:
     provider.scripts = [whole(200, body), whole(200, LISTING)]
     assert [get().status, get().status] == [502, 200]

@@ -61,13 +61,13 @@ def sent() -> set[tuple[str, str]]:
     return {(status, code) for status, answer, _ in described() for code in codes_in(answer)}
 
 
-def test_it_is_the_document_of_the_guide() -> None:
+def test_the_served_document_is_that_of_the_docs() -> None:
     kept = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
     assert kept == SERVED, "renew it with: make openapi"
     assert DOCUMENT.name in (ROOT / "functions" / "Makefile").read_text()
 
 
-def test_its_routes_are_those_of_the_template() -> None:
+def test_the_documented_routes_are_those_of_the_template() -> None:
     written = {
         (method, path)
         for path, methods in SERVED["paths"].items()
@@ -77,19 +77,19 @@ def test_its_routes_are_those_of_the_template() -> None:
     assert written == deployed
 
 
-def test_a_route_asks_for_a_key_where_the_template_does() -> None:
+def test_a_route_requires_a_key_where_the_template_does() -> None:
     for route in STACK.routes:
         operation = SERVED["paths"][route.path.replace("+}", "}")][route.method.lower()]
         is_open = operation.get("security", SERVED["security"]) == []
         assert is_open == (route.definition["security"] == []), route.path
 
 
-def test_it_tells_every_error_of_ours_with_its_status_and_no_other() -> None:
+def test_every_own_error_is_documented_with_its_status_and_no_other() -> None:
     ours = {(str(int(kind.status)), kind.code) for kind in OURS}
     assert ours == {(status, code) for status, code in sent() if code not in of_the_gateway()}
 
 
-def test_it_tells_every_error_of_api_gateway_and_no_other() -> None:
+def test_every_error_of_api_gateway_is_documented_and_no_other() -> None:
     for kind, answer in GATEWAY.items():
         code = code_of(answer)
         statuses = {status for status, known in sent() if known == code}
@@ -105,13 +105,13 @@ def lists_in(value: Any) -> Iterator[Json]:
             yield from lists_in(each)
 
 
-def test_every_list_is_described_with_what_it_holds() -> None:
+def test_every_array_schema_has_items() -> None:
     found = list(lists_in(SERVED))
     assert found
     assert [each for each in found if "items" not in each] == []
 
 
-def test_a_key_of_metadata_without_a_character_does_not_fit() -> None:
+def test_an_empty_metadata_key_is_invalid() -> None:
     batch = {"input_file_id": "f", "endpoint": "/v1/responses", "completion_window": "24h"}
     assert schema("BatchRequest").is_valid(batch | {"metadata": {"a": "x"}})
     assert not schema("BatchRequest").is_valid(batch | {"metadata": {"": "x"}})
@@ -133,12 +133,12 @@ def schema(name: str) -> Draft202012Validator:
 
 
 @pytest.mark.parametrize("kind", GATEWAY)
-def test_the_words_of_api_gateway_fit(kind: str) -> None:
+def test_error_bodies_of_api_gateway_match_the_schema(kind: str) -> None:
     (template,) = GATEWAY[kind]["responseTemplates"].values()
     schema("Error").validate(json.loads(template.replace("$context.error.messageString", '"no"')))
 
 
-def test_errors_of_ours_and_the_provider_s_fit() -> None:
+def test_own_errors_and_the_provider_s_match_the_schema() -> None:
     for kind in OURS:
         schema("Error").validate(kind("No.", param="model").body())
     refused = errors.ProviderRefused(400, ProviderError(400, "No.").body()["error"], {})
@@ -155,7 +155,7 @@ def test_every_header_of_the_relay_is_described() -> None:
     assert ours - named == set()
 
 
-def test_every_refusal_is_reported_with_the_header_that_finds_it_in_the_log() -> None:
+def test_every_refusal_has_the_header_to_find_it_in_the_log() -> None:
     locked = [a for _, a, operation in described() if operation.get("security") != []]
     assert locked
     assert [answer for answer in locked if "x-request-id" not in answer["headers"]] == []

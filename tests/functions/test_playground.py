@@ -18,7 +18,7 @@ ANSWER = handler({}, None)
 BODY, HEADERS = ANSWER["body"], ANSWER["headers"]
 
 
-def test_it_is_a_page_that_is_taken_for_nothing_else() -> None:
+def test_the_page_has_an_exact_content_type() -> None:
     assert ANSWER["statusCode"] == 200
     assert HEADERS["content-type"] == "text/html; charset=utf-8"
     assert HEADERS["x-content-type-options"] == "nosniff"
@@ -45,7 +45,7 @@ def named(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-def test_it_loads_nothing_from_anywhere() -> None:
+def test_the_page_loads_nothing_from_other_hosts() -> None:
     addresses = re.findall(r"""(?:src|href|action)\s*=\s*["'](.+?)["']""", BODY)
     assert [each for each in addresses if not each.startswith("data:")] == []
     assert "import" not in re.findall(r"^\w+", BODY, re.MULTILINE)
@@ -57,17 +57,17 @@ def test_every_file_of_the_page_is_in_it() -> None:
     assert set(re.findall(r'(?:href|src)="(\w+\.(?:css|js))"', page)) == files
 
 
-def test_no_file_takes_text_for_markup() -> None:
+def test_no_file_inserts_text_as_markup() -> None:
     texts = "".join(path.read_text() for path in PAGE.glob("*.js"))
     assert re.findall("innerHTML|outerHTML|insertAdjacentHTML|document.write", texts) == []
 
 
-def test_its_test_vectors_are_those_of_the_events() -> None:
+def test_the_page_s_test_vectors_are_those_of_the_events() -> None:
     kept = (PAGE / "vectors.js").read_text()
     assert kept == playground_module(read_vectors()), "renew them with: make vectors"
 
 
-def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_playground_can_be_disabled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLAYGROUND", "off")
     answer = handler({}, None)
     error = json.loads(answer["body"])["error"]

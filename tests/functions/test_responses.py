@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.support.scripted_provider import ScriptedProvider
 
 
-def test_an_answer_passes_as_it_is(
+def test_an_answer_passes_unchanged(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     provider.scripts = [whole(200, RESPONSE)]
@@ -25,7 +25,7 @@ def test_an_answer_passes_as_it_is(
     assert provider.requests[0].path == "/v1/responses"
 
 
-def test_a_response_that_failed_passes_as_it_is(
+def test_a_failed_response_passes_unchanged(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     failed = RESPONSE | {"status": "failed", "error": {"code": "server_error", "message": "x"}}
@@ -53,7 +53,7 @@ def bad(**fields: Any) -> dict[str, Any]:
         (bad(tools="x"), "tools"),
     ],
 )
-def test_a_bad_body_costs_nothing_and_is_reported_by_its_field(
+def test_a_bad_body_is_refused_without_a_call_and_names_its_field(
     provider: ScriptedProvider, ask: Callable[..., Answered], payload: Any, param: str
 ) -> None:
     answer = ask(payload, "responses")
@@ -62,7 +62,7 @@ def test_a_bad_body_costs_nothing_and_is_reported_by_its_field(
 
 
 @pytest.mark.parametrize("name", ["instructions", "prompt", "previous_response_id"])
-def test_input_may_come_from_elsewhere(
+def test_input_may_be_a_reference(
     provider: ScriptedProvider, ask: Callable[..., Answered], name: str
 ) -> None:
     provider.scripts = [whole(200, RESPONSE)]

@@ -10,7 +10,7 @@ from llm_relay.billing.ledger import Ledger
 from llm_relay.billing.ledger_account import day_at, period_at
 from llm_relay.core.usage import Usage
 from tests.functions.conftest import Answered, Context, proxy_event, taken
-from tests.support.dynamodb_proxy import AWAY
+from tests.support.dynamodb_proxy import UNAVAILABLE
 from tests.support.ledger_accounts import CLIENT, Accounts, client
 
 USD = 10**9
@@ -62,7 +62,7 @@ def test_a_client_sees_its_budget_and_its_use_by_day_and_model(accounts: Account
     )
 
 
-def test_use_of_long_ago_is_not_shown(accounts: Accounts) -> None:
+def test_old_usage_is_not_shown(accounts: Accounts) -> None:
     now = time.time()
     for days in (40, 30):
         use(accounts, "a", 0, now - days * 86_400)
@@ -70,7 +70,7 @@ def test_use_of_long_ago_is_not_shown(accounts: Accounts) -> None:
     assert [used["day"] for used in shown] == [day_at(now - 30 * 86_400)]
 
 
-def test_a_budget_that_was_not_touched_yet_is_all_there(accounts: Accounts) -> None:
+def test_an_unused_budget_is_fully_available(accounts: Accounts) -> None:
     report = get(client=CLIENT, **BUDGET).json()
     assert report["data"] == []
     assert (report["budget"]["spent_usd"], report["budget"]["remaining_usd"]) == (0.0, 5.0)
@@ -81,14 +81,14 @@ def test_a_client_without_a_budget_is_reported_as_such(accounts: Accounts) -> No
     assert (report["client"], report["budget"], report["data"]) == (CLIENT, None, [])
 
 
-def test_a_key_of_no_client_learns_how_to_get_one(accounts: Accounts) -> None:
+def test_a_key_without_a_client_is_reported_with_how_to_get_one(accounts: Accounts) -> None:
     answer = get()
     assert (answer.status, answer.error["code"]) == (404, "no_client")
     assert "relay keys create" in answer.error["message"]
-    assert accounts.door.operations == []
+    assert accounts.dynamodb_proxy.operations == []
 
 
-def test_without_dynamodb_there_is_no_usage_to_tell(accounts: Accounts) -> None:
-    accounts.door.fault = lambda _operation: AWAY
+def test_without_dynamodb_usage_is_unavailable(accounts: Accounts) -> None:
+    accounts.dynamodb_proxy.fault = lambda _operation: UNAVAILABLE
     answer = get(client=CLIENT, **BUDGET)
     assert (answer.status, answer.error["code"]) == (503, "budget_unavailable")

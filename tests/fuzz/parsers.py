@@ -1,4 +1,4 @@
-"""What holds for everything that takes bytes from outside, whatever they are.
+"""Invariants of the parsers of outside bytes, for any input.
 
 Each function takes any bytes and raises if its claim does not hold. Hypothesis calls them in
 `make test`, and the coverage-guided fuzzer in `make fuzz`.

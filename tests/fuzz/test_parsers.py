@@ -28,7 +28,7 @@ TEXTS = st.builds(spoilt, st.sampled_from(SEEDS), EDITS) | st.lists(PIECES).map(
 
 
 @pytest.mark.parametrize("name", PARSERS)
-def test_what_is_claimed_holds_for_any_bytes(name: str) -> None:
+def test_parser_invariants_hold_for_any_bytes(name: str) -> None:
     @given(cuts=st.just(b"") | st.binary(min_size=CUTS, max_size=CUTS), text=TEXTS)
     def hold(cuts: bytes, text: bytes) -> None:
         TRIED[f"texts for {name}"] += 1

@@ -51,9 +51,7 @@ def check(endpoint: Endpoint, dialect: Dialect, body: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 @pytest.mark.parametrize("kind", REQUESTS)
-def test_a_spoilt_request_is_sent_as_one_that_would_pass_again_or_is_refused(
-    kind: str, dialect: Dialect
-) -> None:
+def test_a_mutated_request_is_sent_in_valid_form_or_refused(kind: str, dialect: Dialect) -> None:
     endpoint, valid = REQUESTS[kind]
 
     @given(body=spoilt(valid))
@@ -101,7 +99,7 @@ EVENTS = st.fixed_dictionaries(
 
 
 @given(event=EVENTS)
-def test_an_event_of_api_gateway_is_a_request_or_a_bad_one(event: dict[str, Any]) -> None:
+def test_any_api_gateway_event_is_parsed_or_a_bad_request(event: dict[str, Any]) -> None:
     TRIED["events"] += 1
     request = parse_event(event)
     client_of(request)

@@ -93,7 +93,7 @@ BODIES: dict[str, Callable[[str], bytes]] = {
     "XML": lambda _: b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>',
     "YAML": lambda _: b"model: !!python/object/apply:os.system ['true']",
     "a pickle": lambda _: b"cos\nsystem\n(S'true'\ntR.",
-    "the model named twice": lambda body: body.replace("{", '{"model": "dear", ', 1).encode(),
+    "the model named twice": lambda body: body.replace("{", '{"model": "expensive", ', 1).encode(),
 }
 # Valid, however odd: it goes to the provider as it came.
 ODD = {
@@ -122,7 +122,7 @@ def is_refused(answer: Answered) -> bool:
 
 @pytest.mark.parametrize("surface", SURFACES)
 @pytest.mark.parametrize("name", VALUES)
-def test_a_value_that_is_no_json_for_everybody_is_refused(
+def test_a_value_that_is_not_portable_json_is_refused(
     surface: str, name: str, ask: Callable[..., Answered], provider: ScriptedProvider
 ) -> None:
     body, answer = SURFACES[surface]
@@ -133,7 +133,7 @@ def test_a_value_that_is_no_json_for_everybody_is_refused(
 
 @pytest.mark.parametrize("surface", SURFACES)
 @pytest.mark.parametrize("name", BODIES)
-def test_a_body_that_is_no_json_object_in_utf_8_is_refused(
+def test_a_body_that_is_not_a_utf_8_json_object_is_refused(
     surface: str, name: str, ask: Callable[..., Answered], provider: ScriptedProvider
 ) -> None:
     body, answer = SURFACES[surface]
@@ -145,7 +145,7 @@ def test_a_body_that_is_no_json_object_in_utf_8_is_refused(
 
 @pytest.mark.parametrize("surface", SURFACES)
 @pytest.mark.parametrize("name", ODD)
-def test_what_is_odd_and_valid_is_passed_on_as_it_came(
+def test_unusual_valid_values_are_forwarded_unchanged(
     surface: str,
     name: str,
     ask: Callable[..., Answered],
@@ -172,5 +172,5 @@ def test_a_row_of_a_batch_is_refused_for_the_same_reasons(name: str) -> None:
 
 
 def test_a_field_named_twice_is_reported(ask: Callable[..., Answered]) -> None:
-    answer = ask('{"model": "cheap", "model": "dear", "messages": []}')
+    answer = ask('{"model": "cheap", "model": "expensive", "messages": []}')
     assert "an object with a duplicate key" in answer.error["message"]

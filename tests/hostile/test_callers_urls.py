@@ -21,22 +21,26 @@ REFERENCE = {"$ref": URL, "$schema": URL, "$id": URL}
 OBJECT = {"type": "object", "properties": {"a": REFERENCE}, "$defs": {"b": REFERENCE}}
 
 
-def said(*content: Any) -> list[Any]:
+def user_message(*content: Any) -> list[Any]:
     return [{"role": "user", "content": list(content)}]
 
 
 CHAT: dict[str, dict[str, Any]] = {
-    "an image": {"messages": said({"type": "image_url", "image_url": {"url": URL}})},
+    "an image": {"messages": user_message({"type": "image_url", "image_url": {"url": URL}})},
     "an image beside text": {
-        "messages": said(
+        "messages": user_message(
             {"type": "text", "text": f"Look at {URL}"},
             {"type": "image_url", "image_url": {"url": URL, "detail": "high"}},
         )
     },
-    "an image as a string": {"messages": said({"type": "image_url", "image_url": URL})},
-    "audio": {"messages": said({"type": "input_audio", "input_audio": {"url": URL, "data": URL}})},
-    "a file": {"messages": said({"type": "file", "file": {"file_url": URL, "file_id": URL}})},
-    "a video": {"messages": said({"type": "video_url", "video_url": {"url": URL}})},
+    "an image as a string": {"messages": user_message({"type": "image_url", "image_url": URL})},
+    "audio": {
+        "messages": user_message({"type": "input_audio", "input_audio": {"url": URL, "data": URL}})
+    },
+    "a file": {
+        "messages": user_message({"type": "file", "file": {"file_url": URL, "file_id": URL}})
+    },
+    "a video": {"messages": user_message({"type": "video_url", "video_url": {"url": URL}})},
     "the schema of a tool": {
         "tools": [{"type": "function", "function": {"name": "f", "parameters": OBJECT}}]
     },
@@ -52,8 +56,8 @@ CHAT: dict[str, dict[str, Any]] = {
     "fields that libraries know": {"api_base": URL, "proxies": {"http": URL}, "proxy": URL},
 }
 RESPONSES: dict[str, dict[str, Any]] = {
-    "an image": {"input": said({"type": "input_image", "image_url": URL})},
-    "a file": {"input": said({"type": "input_file", "file_url": URL, "filename": "a"})},
+    "an image": {"input": user_message({"type": "input_image", "image_url": URL})},
+    "a file": {"input": user_message({"type": "input_file", "file_url": URL, "filename": "a"})},
     "a screenshot": {
         "input": [
             {
@@ -98,7 +102,7 @@ def pointed(document: Any, canary: ScriptedProvider) -> Any:
 
 
 @pytest.fixture(params=["openai", "abliteration"])
-def asked(
+def answer_to(
     request: pytest.FixtureRequest,
     environment: pytest.MonkeyPatch,
     provider: ScriptedProvider,
@@ -113,13 +117,13 @@ def asked(
 def test_a_url_in_a_request_is_not_fetched(
     surface: str,
     name: str,
-    asked: Callable[..., Answered],
+    answer_to: Callable[..., Answered],
     provider: ScriptedProvider,
     canary: ScriptedProvider,
 ) -> None:
     provider.scripts = [whole(200, COMPLETION if surface == "chat" else RESPONSE)]
     base, more = (QUESTION, CHAT) if surface == "chat" else (INPUT, RESPONSES)
-    answer = asked(pointed(base | more[name], canary), surface)
+    answer = answer_to(pointed(base | more[name], canary), surface)
     assert answer.status in (200, 400)
     assert (answer.status == 200) == any(each.method == "POST" for each in provider.requests)
 
@@ -132,7 +136,7 @@ def test_a_url_in_a_header_is_not_fetched(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_where_the_provider_redirects_to_is_not_asked(
+def test_a_redirect_of_the_provider_is_not_followed(
     status: int, ask: Callable[..., Answered], provider: ScriptedProvider, canary: ScriptedProvider
 ) -> None:
     provider.scripts = [whole(status, {}, location=f"{canary.base_url}/chat/completions")]

@@ -67,7 +67,7 @@ CONTENT_TYPES = {
 
 @pytest.mark.timeout(120)  # where the parser were quadratic, it would take hours
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_bomb_is_refused(name: str) -> None:
+def test_a_form_that_overloads_the_parser_is_refused(name: str) -> None:
     with pytest.raises(BadRequest) as refused:
         parse_form(KIND, REFUSED[name])
     assert len(refused.value.message) < 200
@@ -75,12 +75,12 @@ def test_a_bomb_is_refused(name: str) -> None:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", CONTENT_TYPES)
-def test_a_content_type_that_leads_astray_is_refused(name: str) -> None:
+def test_a_misleading_content_type_is_refused(name: str) -> None:
     with pytest.raises(BadRequest):
         parse_form(CONTENT_TYPES[name], parts(NAME, 1))
 
 
-def test_forms_in_a_form_are_the_file_s_content_and_no_more(api: BatchApi) -> None:
+def test_nested_forms_are_only_file_content(api: BatchApi) -> None:
     inner = b'--c\r\nContent-Disposition: file; filename="evil"\r\n\r\nx\r\n' * 1_000 + b"--c--"
     mixed = b"Content-Type: multipart/mixed; boundary=c\r\n\r\n" + inner
     disposition = b"--b\r\nContent-Disposition: form-data; name="

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
 BODY = json.dumps(QUESTION).encode()
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 METHODS = ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "HEAD", "GET", "PROPFIND"]
 UNHEARD_OF = ["post", "POSTS", "EVIL", "\u043f"]  # which end before there is a route
 TARGETS = [
@@ -49,7 +49,7 @@ TYPES = [
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back, if anything did before the other end hung up."""
+    """What came back, if anything did before the other end closed the connection."""
 
     status: int
     head: str
@@ -71,7 +71,7 @@ class Wire:
         self._where = (url.hostname, url.port)
 
     def send(self, *pieces: bytes, hang_up: bool = False) -> Reply:
-        with socket.create_connection(self._where, PATIENCE_SECONDS) as connection:
+        with socket.create_connection(self._where, TIMEOUT_SECONDS) as connection:
             with suppress(ConnectionError):
                 for piece in pieces:
                     connection.sendall(piece)
@@ -124,7 +124,7 @@ def _the_provider_hears_nothing(running: Running, wire: Wire) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("method", METHODS + UNHEARD_OF)
-def test_another_method_calls_nothing(wire: Wire, method: str) -> None:
+def test_another_method_invokes_no_function(wire: Wire, method: str) -> None:
     for target in (CHAT, RESPONSES):
         reply = wire.ask(target, method, X_HTTP_Method_Override="POST", X_Method="POST")
         assert 400 <= reply.status < 500
@@ -132,7 +132,7 @@ def test_another_method_calls_nothing(wire: Wire, method: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_another_path_calls_nothing(wire: Wire, target: str) -> None:
+def test_another_path_invokes_no_function(wire: Wire, target: str) -> None:
     for method in ("POST", "GET"):
         reply = wire.ask(target, method, X_Original_URL=CHAT, X_Rewrite_URL=CHAT)
         assert reply.is_refusal
@@ -140,14 +140,14 @@ def test_another_path_calls_nothing(wire: Wire, target: str) -> None:
 
 
 @pytest.mark.parametrize("authorization", KEYS)
-def test_what_is_no_client_s_key_is_refused(wire: Wire, authorization: str) -> None:
+def test_an_invalid_client_key_is_refused(wire: Wire, authorization: str) -> None:
     reply = wire.ask(authorization=authorization)
     assert reply.status in (400, 401, 403)
     assert wire.key.encode() not in reply.body
     assert reply.status == 400 or reply.is_refusal
 
 
-def test_a_key_that_is_no_header_of_that_name_is_none(wire: Wire) -> None:
+def test_only_the_authorization_header_is_read_for_the_key(wire: Wire) -> None:
     for query in (f"?key={wire.key}", f"?Authorization=Bearer%20{wire.key}"):
         assert wire.ask(CHAT + query, authorization="").status == 401
     for name in ("X-Api-Key", "Api-Key", "Proxy-Authorization", "Cookie", "X-Amz-Security-Token"):
@@ -156,13 +156,13 @@ def test_a_key_that_is_no_header_of_that_name_is_none(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_what_is_no_json_is_refused_whatever_it_calls_itself(wire: Wire, kind: str) -> None:
+def test_a_non_json_body_is_refused_for_any_content_type(wire: Wire, kind: str) -> None:
     for body in (b"model=a&messages=b", gzip.compress(BODY), b"\xff\xfe" + BODY):
         assert wire.ask(body=body, Content_Type=kind).is_refusal
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "identity, gzip", "evil"])
-def test_a_body_that_is_compressed_is_not_unpacked(wire: Wire, coding: str) -> None:
+def test_a_compressed_body_is_not_decompressed(wire: Wire, coding: str) -> None:
     bomb = gzip.compress(b"[" * 4_000_000)
     reply = wire.ask(body=bomb, Content_Encoding=coding)
     assert 400 <= reply.status < 500
@@ -195,7 +195,7 @@ def test_broken_http_is_refused(wire: Wire, name: str) -> None:
 
 
 @pytest.mark.parametrize("sent", [0, 1, len(BODY) // 2, len(BODY) - 1])
-def test_a_body_that_stops_half_way_calls_nothing(wire: Wire, sent: int) -> None:
+def test_an_incomplete_body_invokes_no_function(wire: Wire, sent: int) -> None:
     head = HEAD.replace("KEY", wire.key) + f"Content-Length: {len(BODY)}\r\n\r\n"
     wire.send(head.encode(), BODY[:sent], hang_up=True)
 
@@ -205,6 +205,6 @@ def test_slow_bodies_delay_no_other_caller(wire: Wire, running: Running) -> None
     url = urlsplit(running.base_url)
     with ExitStack() as slow:
         for _ in range(50):
-            connection = socket.create_connection((url.hostname, url.port), PATIENCE_SECONDS)
+            connection = socket.create_connection((url.hostname, url.port), TIMEOUT_SECONDS)
             slow.enter_context(connection).sendall(head.encode() + BODY[:1])
         assert wire.ask(body=b"{}").is_refusal

@@ -76,7 +76,7 @@ def name_of(route: Any) -> str:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=name_of)
-def test_what_is_no_id_finds_nothing(route: Any, batch_aws: BatchAws) -> None:
+def test_a_malformed_id_finds_nothing(route: Any, batch_aws: BatchAws) -> None:
     batch_aws.environment.setenv("STATE_MACHINE_ARN", "never-called")
     for path_id in NO_IDS:
         answer = called(route, path_id)
@@ -89,7 +89,7 @@ def test_what_is_no_id_finds_nothing(route: Any, batch_aws: BatchAws) -> None:
 
 
 @pytest.mark.parametrize("route", FILE_ROUTES, ids=name_of)
-def test_another_s_file_is_as_one_that_never_was(api: BatchApi, route: Any) -> None:
+def test_another_client_s_file_looks_like_a_missing_one(api: BatchApi, route: Any) -> None:
     theirs = api.client(THEIRS).files.create(file=("secret.jsonl", ROW), purpose="batch").id
     never = seen(called(route, NEVER_WAS["file"]), NEVER_WAS["file"])
     assert seen(called(route, theirs), theirs) == never
@@ -99,7 +99,7 @@ def test_another_s_file_is_as_one_that_never_was(api: BatchApi, route: Any) -> N
 
 @pytest.mark.parametrize("suffix", ["-output", "-errors"])
 @pytest.mark.parametrize("route", FILE_ROUTES, ids=name_of)
-def test_the_results_of_another_s_batch_are_as_none(
+def test_results_of_another_client_s_batch_look_missing(
     batch_aws: BatchAws, route: Any, suffix: str
 ) -> None:
     batch = batch_aws.add_batch(ROW, owner=THEIRS)
@@ -109,7 +109,7 @@ def test_the_results_of_another_s_batch_are_as_none(
 
 
 @pytest.mark.parametrize("route", BATCH_ROUTES, ids=name_of)
-def test_another_s_batch_is_as_one_that_never_was(
+def test_another_client_s_batch_looks_like_a_missing_one(
     batch_aws: BatchAws, state_machine: str, route: Any
 ) -> None:
     theirs = batch_aws.add_batch(ROW, owner=THEIRS).id
@@ -121,7 +121,7 @@ def test_another_s_batch_is_as_one_that_never_was(
     assert kept.status == "validating"
 
 
-def test_another_s_file_is_no_input_of_a_batch(
+def test_another_client_s_file_cannot_be_a_batch_input(
     api: BatchApi, batch_aws: BatchAws, state_machine: str
 ) -> None:
     theirs = api.client(THEIRS).files.create(file=("secret.jsonl", ROW), purpose="batch").id
@@ -137,7 +137,7 @@ def test_another_s_file_is_no_input_of_a_batch(
 
 
 @pytest.mark.parametrize("kind", ["files", "batches"])
-def test_a_list_does_not_go_on_after_another_s_entry(
+def test_a_list_does_not_continue_after_another_client_s_entry(
     api: BatchApi, batch_aws: BatchAws, state_machine: str, kind: str
 ) -> None:
     theirs = {
@@ -152,24 +152,26 @@ def test_a_list_does_not_go_on_after_another_s_entry(
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
-def test_another_s_response_is_as_one_that_never_was(job_world: JobWorld, method: str) -> None:
+def test_another_client_s_response_looks_like_a_missing_one(
+    job_world: JobWorld, method: str
+) -> None:
     theirs = queued(job_world)
     never = names.new_id("resp_", "never")
-    answers = [seen(asked(job_world, method, each), each) for each in (theirs, never)]
+    answers = [seen(answer_to(job_world, method, each), each) for each in (theirs, never)]
     assert answers[0] == answers[1]
     assert answers[0][0] == 404
     assert job_world.ask("GET", f"{PATH}/{theirs}").json()["status"] == "queued"
 
 
-def test_what_is_no_id_finds_no_response(job_world: JobWorld) -> None:
+def test_a_malformed_id_finds_no_response(job_world: JobWorld) -> None:
     for path_id in NO_IDS:
         for method in ("GET", "DELETE", "POST"):
-            answer = asked(job_world, method, path_id)
+            answer = answer_to(job_world, method, path_id)
             assert (answer.status, answer.error["code"]) == (404, "response_not_found"), path_id
     assert job_world.receive() == []
 
 
-def test_what_is_no_model_finds_none_and_is_not_asked_for(provider: ScriptedProvider) -> None:
+def test_a_malformed_model_id_finds_nothing_without_a_call(provider: ScriptedProvider) -> None:
     provider.scripts = [whole(200, {"object": "list", "data": [{"id": "a", "object": "model"}]})]
     for path_id in NO_IDS:
         answer = called((models, "GET", "/v1/models/{id}"), path_id)
@@ -184,7 +186,7 @@ def queued(world: JobWorld) -> str:
     return made
 
 
-def asked(world: JobWorld, method: str, response_id: str) -> Answered:
+def answer_to(world: JobWorld, method: str, response_id: str) -> Answered:
     """Ask for a response with a key that is not its owner's."""
     from functions.background_responses.handler import handler  # noqa: PLC0415
 

@@ -75,7 +75,7 @@ def names_of(text: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("text", INJECTED)
-def test_no_field_of_a_request_makes_a_header(
+def test_no_request_field_can_inject_a_header(
     text: str,
     ask: Callable[..., Answered],
     provider: ScriptedProvider,
@@ -97,7 +97,7 @@ def test_no_field_of_a_request_makes_a_header(
     "text",
     [each for each in INJECTED if not each.isascii() or len(each) > 99 or not each.isprintable()],
 )
-def test_an_idempotency_key_that_is_no_plain_text_is_refused(
+def test_an_idempotency_key_that_is_not_plain_text_is_refused(
     text: str, ask: Callable[..., Answered], provider: ScriptedProvider
 ) -> None:
     answer = ask(QUESTION, headers={"Idempotency-Key": text})
@@ -106,7 +106,7 @@ def test_an_idempotency_key_that_is_no_plain_text_is_refused(
     assert provider.requests == []
 
 
-def test_the_provider_hears_nothing_of_a_caller_s_headers(
+def test_caller_headers_are_not_forwarded_to_the_provider(
     ask: Callable[..., Answered], provider: ScriptedProvider
 ) -> None:
     provider.scripts = [whole(200, COMPLETION)]
@@ -118,7 +118,7 @@ def test_the_provider_hears_nothing_of_a_caller_s_headers(
     assert second.body == json.dumps(QUESTION).encode()
 
 
-def test_the_name_of_a_file_makes_no_header(api: BatchApi) -> None:
+def test_a_file_name_cannot_inject_a_header(api: BatchApi) -> None:
     stored = [answer.json() for answer in map(uploaded(api), INJECTED) if answer.is_success]
     assert len(stored) > len(INJECTED) / 2
     for file in stored:
@@ -145,7 +145,7 @@ def uploaded(api: BatchApi) -> Callable[[str], Any]:
 
 
 @pytest.mark.parametrize("pair", [{"": "a"}, {"a\ud800": "b"}, {"a": "b\udfff"}, {"x" * 65: "a"}])
-def test_metadata_that_cannot_be_kept_is_refused(pair: dict[str, str]) -> None:
+def test_metadata_that_cannot_be_stored_is_refused(pair: dict[str, str]) -> None:
     with pytest.raises(BadRequest) as refused:
         check_metadata({"metadata": pair})
     assert refused.value.message.isascii()

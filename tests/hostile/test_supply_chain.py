@@ -48,7 +48,7 @@ def test_every_line_of_a_list_is_one_version_with_its_hashes(path: Path) -> None
     assert [line for line in pins(path) if not PIN.fullmatch(line)] == []
 
 
-def test_every_list_that_is_wanted_is_locked() -> None:
+def test_every_requirements_file_is_locked_and_installed_with_hashes() -> None:
     wanted = [LAYER.with_suffix(".in"), *REQUIREMENTS.rglob("*.in")]
     assert {path.with_suffix(".txt") for path in wanted} <= {*LISTS}
     makefile = (ROOT / "Makefile").read_text()
@@ -57,7 +57,7 @@ def test_every_list_that_is_wanted_is_locked() -> None:
     assert [line for line in installs if "--require-hashes" not in line] == []
 
 
-def test_what_runs_here_is_what_runs_on_lambda() -> None:
+def test_local_packages_are_those_that_run_on_lambda() -> None:
     layer, run, dev = (
         hashes(p) for p in (LAYER, REQUIREMENTS / "run.txt", REQUIREMENTS / "dev.txt")
     )
@@ -75,9 +75,9 @@ def test_every_package_of_node_has_its_hash() -> None:
 
 
 class Database:
-    """Knows the weaknesses of some packages, as OSV tells them, and what it was asked."""
+    """A server with vulnerabilities of some packages, in the format of OSV."""
 
-    def __init__(self, *weak: str) -> None:
+    def __init__(self, *vulnerable: str) -> None:
         self.asked: list[str] = []
         database = self
 
@@ -86,7 +86,9 @@ class Database:
                 query = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 name = query["package"]["name"]
                 database.asked.append(f"{name}=={query['version']}")
-                body = json.dumps({"vulns": [weakness(name)]} if name in weak else {}).encode()
+                body = json.dumps(
+                    {"vulns": [vulnerability(name)]} if name in vulnerable else {}
+                ).encode()
                 self.send_response(200)
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
@@ -109,7 +111,7 @@ class Database:
         self._server.server_close()
 
 
-def weakness(name: str) -> dict[str, Any]:
+def vulnerability(name: str) -> dict[str, Any]:
     events = [{"introduced": "0"}, {"fixed": "99"}]
     ranges = [{"type": "ECOSYSTEM", "events": events}]
     affected = {"package": {"name": name, "ecosystem": "PyPI"}, "ranges": ranges}
@@ -133,7 +135,7 @@ def lists(tmp_path: Path) -> Iterator[list[Path]]:
     yield paths
 
 
-def test_an_audit_asks_for_every_version_of_every_list(lists: list[Path]) -> None:
+def test_an_audit_queries_every_version_of_every_list(lists: list[Path]) -> None:
     with Database("jinja2") as database:
         code, output = audited(database.url, *lists)
     assert code == 0, output
@@ -141,7 +143,7 @@ def test_an_audit_asks_for_every_version_of_every_list(lists: list[Path]) -> Non
     assert {*database.asked} >= {"idna==3.20", "urllib3==2.7.0", "urllib3==2.8.0"}
 
 
-def test_an_audit_fails_for_a_weakness_that_is_known(lists: list[Path]) -> None:
+def test_an_audit_fails_for_a_known_vulnerability(lists: list[Path]) -> None:
     with Database("jinja2", "urllib3") as database:
         code, output = audited(database.url, *lists)
     assert code == 1
@@ -160,7 +162,7 @@ def test_an_audit_without_an_answer_reports_it_and_fails_only_if_asked_to(
     assert output.startswith("Nothing was audited")
 
 
-def test_a_database_that_knows_of_nothing_is_not_believed(lists: list[Path]) -> None:
+def test_a_database_without_known_vulnerabilities_is_rejected(lists: list[Path]) -> None:
     with Database() as database:
         code, output = audited(database.url, "--strict", *lists)
     assert code == 1

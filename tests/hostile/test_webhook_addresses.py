@@ -43,7 +43,7 @@ WRITTEN_OTHERWISE = [
 
 
 NAME = "hook.example.com"
-PATIENCE_SECONDS = 30
+TIMEOUT_SECONDS = 30
 
 
 class Network:
@@ -98,7 +98,7 @@ def test_an_address_of_the_internet_is_public(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_a_name_that_stands_for_an_inner_address_is_not_called(
+def test_a_name_that_resolves_to_an_inner_address_is_not_called(
     address: str, network: Network, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for answer in ([address], [PUBLIC[0], address], [address, PUBLIC[0]]):
@@ -120,13 +120,13 @@ def test_an_inner_address_is_not_called_however_it_is_written(
             canary.accept()
 
 
-def test_what_was_checked_is_what_is_called(network: Network) -> None:
+def test_the_checked_address_is_the_one_that_is_called(network: Network) -> None:
     network.answers = [[PUBLIC[0]], ["127.0.0.1"]]
     send(f"https://{NAME}/")
     assert network.called == [PUBLIC[0]]
 
 
-def test_a_name_is_checked_again_at_every_attempt(
+def test_a_name_is_checked_at_every_attempt(
     network: Network, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network.answers = [[PUBLIC[0]], ["169.254.169.254"]]
@@ -184,7 +184,7 @@ class Hook(Thread):
     def __init__(self, authority: Path) -> None:
         super().__init__(daemon=True)
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.settimeout(PATIENCE_SECONDS)
+        self.listener.settimeout(TIMEOUT_SECONDS)
         self.received, self.asked_as = b"", ""
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._context.load_cert_chain(authority)
@@ -203,7 +203,7 @@ class Hook(Thread):
 
 
 @pytest.mark.parametrize(("name", "arrives"), [(NAME, True), ("other.example.com", False)])
-def test_the_certificate_must_be_the_name_s_although_an_address_is_called(
+def test_the_certificate_must_match_the_name_although_an_address_is_called(
     name: str, arrives: bool, network: Network, authority: Path, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setattr(adapters, "DEFAULT_CA_BUNDLE_PATH", str(authority))
@@ -211,7 +211,7 @@ def test_the_certificate_must_be_the_name_s_although_an_address_is_called(
     network.answers, network.leads_to = [PUBLIC], hook.listener.getsockname()
     hook.start()
     send(f"https://{name}/hook")
-    hook.join(PATIENCE_SECONDS)
+    hook.join(TIMEOUT_SECONDS)
     hook.listener.close()
     assert network.called == [PUBLIC[0]]
     assert hook.asked_as == name

@@ -12,7 +12,7 @@ from local.stack import Stack
 from tests.local.small_stack import small_stack
 
 TEMPLATE = Path(__file__).with_name("small_batches") / "template.yaml"
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 T = TypeVar("T")
 
 
@@ -25,7 +25,7 @@ async def batch_stack(tmp_path: Path, **parameters: object) -> AsyncIterator[Sta
 
 async def until(look: Callable[[], T | None]) -> T:
     """What a look finds, as soon as it finds something."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while not (found := await asyncio.to_thread(look)):
             await asyncio.sleep(0.02)
         return found

@@ -54,7 +54,7 @@ async def small_stack(
 async def client(
     stack: Stack, trace: aiohttp.TraceConfig | None = None
 ) -> AsyncIterator[aiohttp.ClientSession]:
-    """Somebody with a valid key."""
+    """A caller with a valid key."""
     async with aiohttp.ClientSession(
         stack.base_url, headers=AUTHORIZED, trace_configs=[trace] if trace else None
     ) as session:

@@ -23,7 +23,7 @@ from local.settings import (
         ({"UPSTREAM_BASE_URL": "http://h/v1/"}, "http://h/v1/", "no-key-was-given"),
     ],
 )
-def test_the_environment_says_which_provider_is_called(
+def test_the_environment_selects_the_provider(
     environ: dict[str, str], upstream: str | None, key: str | None
 ) -> None:
     settings = Settings.from_env(environ)
@@ -32,12 +32,12 @@ def test_the_environment_says_which_provider_is_called(
 
 
 @pytest.mark.parametrize("text", ["x", "-1", "65536", "8080x"])
-def test_a_port_that_is_none_is_refused_with_advice(text: str) -> None:
+def test_an_invalid_port_is_refused_with_advice(text: str) -> None:
     with pytest.raises(ValueError, match="make run"):
         read_port(text)
 
 
-def test_the_authorizer_s_memory_may_be_set_and_is_else_the_template_s() -> None:
+def test_the_authorizer_cache_time_is_configurable_and_defaults_to_the_template_s() -> None:
     assert Settings.from_env({}).authorizer_ttl_seconds is None
     assert Settings.from_env({"AUTHORIZER_TTL_SECONDS": "0"}).authorizer_ttl_seconds == 0
     with pytest.raises(ValueError, match="AUTHORIZER_TTL_SECONDS=soon is not a whole number"):
@@ -45,20 +45,20 @@ def test_the_authorizer_s_memory_may_be_set_and_is_else_the_template_s() -> None
 
 
 @pytest.mark.parametrize(("text", "pace"), [("", 60), ("5", 5), ("0", 0)])
-def test_make_run_writes_streams_at_a_pace_and_other_stacks_at_once(text: str, pace: int) -> None:
+def test_make_run_paces_streams_and_other_stacks_do_not(text: str, pace: int) -> None:
     environ = {"SIMULATOR_TOKENS_PER_SECOND": text}
     assert Settings.from_env(environ).tokens_per_second == pace
     assert Settings().tokens_per_second == 0
 
 
 @pytest.mark.parametrize("text", ["fast", "-1", "0.5"])
-def test_a_pace_that_is_none_is_refused_with_an_example(text: str) -> None:
+def test_an_invalid_pace_is_refused_with_an_example(text: str) -> None:
     says = f"SIMULATOR_TOKENS_PER_SECOND={text} is not a whole number, like 60"
     with pytest.raises(ValueError, match=says):
         Settings.from_env({"SIMULATOR_TOKENS_PER_SECOND": text})
 
 
-def test_a_list_of_providers_is_reported_by_its_names_and_loses_the_secrets_of_an_account() -> None:
+def test_a_provider_list_is_reported_by_its_names_without_the_account_s_secrets() -> None:
     listed = [{"name": "dead", "base_url": "http://a"}, {"name": "live", "base_url": "http://b"}]
     secret = {"secret_arn": "arn:aws:secretsmanager:us-east-1:111122223333:secret:live"}
     settings = Settings.from_env({"PROVIDERS": json.dumps([listed[0], listed[1] | secret])})
@@ -77,7 +77,7 @@ def test_without_a_list_the_only_provider_is_shown(environ: dict[str, str], prov
 @pytest.mark.parametrize(
     ("text", "says"), [("[{", "not JSON: .*column 3"), ('{"name": "a"}', "array"), ("[1]", "array")]
 )
-def test_a_list_that_is_none_is_refused_with_what_is_wrong(text: str, says: str) -> None:
+def test_an_invalid_list_is_refused_with_the_reason(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Settings.from_env({"PROVIDERS": text})
 
@@ -89,7 +89,7 @@ def test_a_base_url_with_a_password_is_refused_without_showing_it() -> None:
 
 
 @pytest.mark.parametrize("url", ["foo", "ftp://h/v1", "https:///v1", "localhost:11434"])
-def test_a_base_url_that_is_none_is_refused_at_the_start(url: str) -> None:
+def test_an_invalid_base_url_is_refused_at_the_start(url: str) -> None:
     with pytest.raises(ValueError, match=f"UPSTREAM_BASE_URL={url} is no URL"):
         Settings.from_env({"UPSTREAM_BASE_URL": url})
 
@@ -114,7 +114,5 @@ def test_the_form_of_client_keys_is_the_template_s() -> None:
         ({"UPSTREAM_BASE_URL": "http://h", "PROVIDERS": '[{"name": "a"}]'}, False),
     ],
 )
-def test_another_provider_is_one_whose_models_are_unknown(
-    environ: dict[str, str], is_other: bool
-) -> None:
+def test_another_providers_models_are_unknown(environ: dict[str, str], is_other: bool) -> None:
     assert Settings.from_env(environ).is_other_provider is is_other

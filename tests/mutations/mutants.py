@@ -23,13 +23,13 @@ class Mutant:
     caught_by: tuple[str, ...]
 
 
-_CHAT = "tests/functions/billing/test_budgets.py::test_each_end_of_a_call_has_its_price"
+_CHAT = "tests/functions/billing/test_budgets.py::test_each_outcome_of_a_call_is_charged_exactly"
 _LEDGER = "tests/functions/billing/test_ledger.py"
 _CALLS = "tests/faults/test_aws_calls.py"
 _WORKER = "tests/functions/test_batch_worker.py"
 
 RETRIES_AFTER_THE_FIRST_BYTE = Mutant(
-    name="asks again after the first byte",
+    name="retries after the first byte",
     changes=(
         Change(
             "api/api_gateway.py",
@@ -44,7 +44,7 @@ RETRIES_AFTER_THE_FIRST_BYTE = Mutant(
 """,
         ),
     ),
-    caught_by=(f"{_CHAT}[False-breaks off]", f"{_CHAT}[False-hangs up]"),
+    caught_by=(f"{_CHAT}[False-is interrupted]", f"{_CHAT}[False-closes the connection]"),
 )
 CHECKS_WITHOUT_RESERVING = Mutant(
     name="checks the budget and reserves nothing",
@@ -61,8 +61,8 @@ CHECKS_WITHOUT_RESERVING = Mutant(
         ),
     ),
     caught_by=(
-        f"{_LEDGER}::test_what_a_call_may_cost_is_set_aside_and_its_cost_charged",
-        f"{_LEDGER}::test_a_budget_lowered_below_what_is_in_use_refuses_until_it_suffices",
+        f"{_LEDGER}::test_the_maximum_cost_is_reserved_and_the_actual_cost_charged",
+        f"{_LEDGER}::test_a_budget_lowered_below_its_use_refuses_calls_until_it_suffices",
     ),
 )
 LOGS_THE_PROMPT = Mutant(
@@ -80,7 +80,7 @@ LOGS_THE_PROMPT = Mutant(
         ),
     ),
     caught_by=(
-        f"{_CALLS}::test_without_the_secret_nothing_is_sent_and_afterwards_all_is_well[denied]",
+        f"{_CALLS}::test_nothing_is_sent_while_the_secret_is_unreadable_and_calls_recover[denied]",
     ),
 )
 LOSES_THE_LAST_ROW = Mutant(

@@ -1,4 +1,4 @@
-"""A way to moto that a test stands in: what comes by is passed on, held up, or lost."""
+"""A proxy in front of moto that forwards, delays or drops requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What AWS says to it."""
+    """The answer of AWS to it."""
 
     status: int
     body: bytes
@@ -35,13 +35,13 @@ class Answer:
 
 
 @dataclass
-class AwsDoor:
-    """Lets everything pass; a kind of door says otherwise."""
+class AwsProxy:
+    """Forwards everything; subclasses change that."""
 
     aws: str
 
     def __enter__(self) -> Self:
-        handler = type("Handler", (_Handler,), {"door": self})
+        handler = type("Handler", (_Handler,), {"proxy": self})
         self._server = _Server(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
@@ -58,10 +58,10 @@ class AwsDoor:
 
     def answer(self, sent: Sent) -> Answer | None:
         """Return the answer, or None for a connection that breaks."""
-        return self.done(sent)
+        return self.forward(sent)
 
-    def done(self, sent: Sent) -> Answer:
-        """Have moto do it."""
+    def forward(self, sent: Sent) -> Answer:
+        """Forward the request to moto."""
         connection = http.client.HTTPConnection(urlsplit(self.aws).netloc)
         try:
             connection.request(sent.method, sent.path, sent.body, dict(sent.headers))
@@ -79,13 +79,13 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 30
-    door: AwsDoor
+    proxy: AwsProxy
 
     def _pass_on(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         sent = Sent(self.command, self.path, headers, body)
-        answer = self.door.answer(sent)
+        answer = self.proxy.answer(sent)
         self.close_connection = True
         if answer:
             self._write(answer)
@@ -97,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in answer.headers.items():
             if name.lower() not in _OF_ONE_CONNECTION:
                 self.send_header(name, value)
-        # What HEAD tells of is not sent.
+        # The body that HEAD describes is not sent.
         length = answer.headers.get("Content-Length") if self.command == "HEAD" else None
         self.send_header("Content-Length", length or str(len(answer.body)))
         self.send_header("Connection", "close")

@@ -37,7 +37,7 @@ class BatchApi:
     def __enter__(self) -> BatchApi:
         import openai  # noqa: PLC0415 - a second that most tests need not wait
 
-        # Nobody speaks TLS here, and to load the list of authorities takes long.
+        # Nothing uses TLS here, and loading the list of authorities takes long.
         self.http = openai.DefaultHttpxClient(verify=False)  # noqa: S501
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
@@ -56,7 +56,7 @@ class BatchApi:
 
     def client(self, key: str = "key-1") -> openai.OpenAI:
         """The official client, with a key; it does not ask again."""
-        import openai  # noqa: PLC0415 - likewise
+        import openai  # noqa: PLC0415 - also slow
 
         return openai.OpenAI(
             base_url=self.base_url, api_key=key, max_retries=0, http_client=self.http

@@ -1,4 +1,4 @@
-"""What batches need of AWS, made afresh for one test: a bucket, a table, a state machine."""
+"""What batches need of AWS, created for one test: a bucket, a table, a state machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way to moto's DynamoDB: one request at a time, and faults where a test wants them."""
+"""A proxy in front of moto's DynamoDB: one request at a time, with faults on demand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.support.aws_proxy import Answer, AwsDoor
+from tests.support.aws_proxy import Answer, AwsProxy
 from tests.support.caller_faults import caller_in
 
 if TYPE_CHECKING:
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from tests.support.aws_proxy import Sent
 
-# The request is lost; its reply is lost after it was done; another change is in its way; it fails.
-LOST, UNHEARD, CONFLICT, AWAY = "lost", "unheard", "conflict", "away"
+RESET_BEFORE_EXECUTION = "reset before execution"
+RESET_AFTER_EXECUTION = "reset after execution"
+CONFLICT = "conflict"  # another change is in the way
+UNAVAILABLE = "unavailable"
 _PREFIX = "com.amazonaws.dynamodb.v20120810#"
 _CONFLICTS: dict[str, Any] = {
     "UpdateItem": {"__type": f"{_PREFIX}TransactionConflictException", "message": "conflict"},
@@ -30,8 +32,8 @@ _JSON = {"Content-Type": "application/x-amz-json-1.0"}
 
 
 @dataclass
-class Door(AwsDoor):
-    """DynamoDB's operations as they passed, and the fault that the next one meets, if any.
+class DynamoDbProxy(AwsProxy):
+    """Records DynamoDB's operations, and injects a fault into the next one, if any.
 
     `fault` goes by the operation, `fault_for` by the caller.
     """
@@ -49,8 +51,8 @@ class Door(AwsDoor):
             fault = self.fault(operation) or self.fault_for(caller_in(sent.headers))
             if fault == CONFLICT and operation in _CONFLICTS:
                 return Answer(400, json.dumps(_CONFLICTS[operation]).encode(), _JSON)
-            if fault == AWAY:
+            if fault == UNAVAILABLE:
                 body = json.dumps({"__type": f"{_PREFIX}InternalServerError"})
                 return Answer(500, body.encode(), _JSON)
-            answer = None if fault == LOST else self.done(sent)
-            return None if fault == UNHEARD else answer
+            answer = None if fault == RESET_BEFORE_EXECUTION else self.forward(sent)
+            return None if fault == RESET_AFTER_EXECUTION else answer

@@ -1,4 +1,4 @@
-"""What is announced on EventBridge in one test, as a subscriber gets it."""
+"""Records the events that one test publishes on EventBridge."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class News:
-    """A queue that every event of ours is handed to."""
+class EventRecorder:
+    """A queue that is subscribed to every event of llm-relay."""
 
     def __init__(self, endpoint_url: str) -> None:
-        self.name = f"news-{time.monotonic_ns()}"
+        self.name = f"events-{time.monotonic_ns()}"
         self._sqs: Any = boto3.client("sqs", endpoint_url=endpoint_url)
         self._events: Any = boto3.client("events", endpoint_url=endpoint_url)
         self._url = self._sqs.create_queue(QueueName=self.name)["QueueUrl"]
@@ -45,12 +45,12 @@ class News:
 
 
 @pytest.fixture
-def news(environment: pytest.MonkeyPatch, aws: str) -> Iterator[News]:
-    """The events that are put, with no webhook beside them."""
+def published_events(environment: pytest.MonkeyPatch, aws: str) -> Iterator[EventRecorder]:
+    """The published events, without a webhook."""
     for name in ("WEBHOOK_URL", "WEBHOOK_SECRET_ARN"):
         environment.delenv(name, raising=False)
     event_bridge_client.cache_clear()
-    queue = News(aws)
+    queue = EventRecorder(aws)
     yield queue
     queue.close()
     event_bridge_client().close()

@@ -14,11 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.support.paying_provider import LISTED, MODEL
+from tests.support.priced_provider import LISTED, MODEL
 from tests.support.scripted_provider import (
     CLOSE,
-    PATIENCE_SECONDS,
     RESET,
+    TIMEOUT_SECONDS,
     ScriptedProvider,
     _read_request,
     whole,
@@ -86,7 +86,7 @@ class FailingProvider(ScriptedProvider):
             self.max_in_progress = max(self.max_in_progress, self.in_progress)
             word = self._word(body)
         if word == "held":
-            self.may_answer.wait(PATIENCE_SECONDS)
+            self.may_answer.wait(TIMEOUT_SECONDS)
         *before, last = script_of(word)
         is_open = self._play(connection, before)
         with self._lock:  # before its caller can know of the end, and ask for another row

@@ -1,4 +1,4 @@
-"""A table of clients behind the door, and what its accounts say."""
+"""A table of clients behind the proxy, and its accounts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.billing.ledger import ledger
 from llm_relay.billing.ledger_account import LedgerAccount, account_key, parse_account, period_at
 from llm_relay.core.client import Client
-from tests.support.dynamodb_proxy import Door
+from tests.support.dynamodb_proxy import DynamoDbProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ CLIENT = "0123456789ab"
 class Accounts:
     """A table of its own for one test."""
 
-    door: Door
+    dynamodb_proxy: DynamoDbProxy
     table: str
     dynamodb: Any
 
@@ -47,15 +47,15 @@ class Accounts:
 
 @pytest.fixture
 def accounts(environment: pytest.MonkeyPatch, aws: str) -> Iterator[Accounts]:
-    """A table that the environment names, behind a door that is the way to it."""
-    with Door(aws) as door:
+    """A table that the environment names, behind a proxy."""
+    with DynamoDbProxy(aws) as dynamodb_proxy:
         behind = dynamodb_at(aws)
         table = make_table(behind)
         environment.setenv("CLIENTS_TABLE", table)
-        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", door.url)
+        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_proxy.url)
         ledger.cache_clear()
         dynamodb.cache_clear()
-        yield Accounts(door, table, behind)
+        yield Accounts(dynamodb_proxy, table, behind)
         dynamodb().close()
         dynamodb.cache_clear()
         ledger.cache_clear()

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from tests.template.operations.watched import Metric
+from tests.template.operations.monitored import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

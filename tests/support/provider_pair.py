@@ -31,15 +31,15 @@ _NUMBERS = count()
 
 @dataclass
 class Pair:
-    """The providers, and what is said of them in the list."""
+    """The providers, and their entries in the list."""
 
     first: ScriptedProvider
     second: ScriptedProvider
     environment: pytest.MonkeyPatch
     entries: list[Entry] = field(default_factory=list)
 
-    def say(self, first: Entry | None = None, second: Entry | None = None) -> None:
-        """Have the list say more, or otherwise, of either."""
+    def change_entries(self, first: Entry | None = None, second: Entry | None = None) -> None:
+        """Change the entries of either provider in the list."""
         self.entries[0] |= first or {}
         self.entries[1] |= second or {}
         self.environment.setenv("PROVIDERS", json.dumps(self.entries))
@@ -50,8 +50,8 @@ class Pair:
         return [entry["name"] for entry in self.entries]
 
     @property
-    def asked(self) -> list[int]:
-        """How many questions each was asked; lists of models are none."""
+    def requests_received(self) -> list[int]:
+        """The number of requests each received, model lists excluded."""
         return [sum(r.method == "POST" for r in p.requests) for p in (self.first, self.second)]
 
 
@@ -69,7 +69,7 @@ def pair(environment: pytest.MonkeyPatch, accounts: Accounts, aws: str) -> Itera
             entry = {"name": f"{word}-{number}", "base_url": provider.base_url, "secret_arn": arn}
             found.entries.append(entry)
         circuit_breaker.circuit_store.cache_clear()
-        found.say()
+        found.change_entries()
         yield found
         circuit_breaker.circuit_store.cache_clear()
         relay.provider_router.cache_clear()

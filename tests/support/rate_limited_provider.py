@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.support.failing_provider import completion
-from tests.support.paying_provider import LISTED
+from tests.support.priced_provider import LISTED
 from tests.support.scripted_provider import ScriptedProvider, _read_request, whole
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The way to moto's S3, on which reads of parts are held up."""
+"""A proxy in front of moto's S3 that delays reads of parts."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.support.aws_proxy import Answer, AwsDoor
+from tests.support.aws_proxy import Answer, AwsProxy
 
 if TYPE_CHECKING:
     from tests.support.aws_proxy import Sent
 
-_PATIENCE_SECONDS = 60
+_TIMEOUT_SECONDS = 60
 
 
 @dataclass
-class S3Door(AwsDoor):
-    """Lets everything pass at once, and parts when it is `open`; `held` wait for that."""
+class S3Proxy(AwsProxy):
+    """Forwards everything at once, and parts when it is `open`; `held` wait for that."""
 
     held: int = 0
     open: threading.Event = field(default_factory=threading.Event)
@@ -31,5 +31,5 @@ class S3Door(AwsDoor):
         if sent.method == "GET" and "/parts/" in sent.path.partition("?")[0]:
             with self._turn:
                 self.held += 1
-            self.open.wait(_PATIENCE_SECONDS)
-        return self.done(sent)
+            self.open.wait(_TIMEOUT_SECONDS)
+        return self.forward(sent)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Step = Any
 RESET, CLOSE = "reset", "close"
 Script = list[Step]
-PATIENCE_SECONDS = 60  # with what a slow machine will do in the end
+TIMEOUT_SECONDS = 60  # with what a slow machine will do in the end
 
 
 @dataclass
@@ -38,7 +38,7 @@ class ScriptedProvider:
     scripts: list[Script] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
-    hung_up: threading.Event = field(default_factory=threading.Event)
+    disconnected: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> ScriptedProvider:
         self._closing = threading.Event()
@@ -62,7 +62,7 @@ class ScriptedProvider:
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}/v1"
 
     def has_no_callers(self) -> bool:
-        """Tell whether everyone has hung up, and is done with."""
+        """Tell whether every connection is closed and served."""
         return not any(thread.is_alive() for thread in self._threads[1:])
 
     def drop_connections(self) -> None:
@@ -95,7 +95,7 @@ class ScriptedProvider:
         try:
             return all(self._do(connection, step) for step in script)
         except OSError:
-            self.hung_up.set()
+            self.disconnected.set()
             return False
 
     def _do(self, connection: socket.socket, step: Step) -> bool:
@@ -105,7 +105,7 @@ class ScriptedProvider:
             step.set()
         elif isinstance(step, threading.Barrier):
             with suppress(threading.BrokenBarrierError):
-                step.wait(PATIENCE_SECONDS)
+                step.wait(TIMEOUT_SECONDS)
         elif step == RESET:
             linger = struct.pack("ii", 1, 0)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -155,7 +155,7 @@ def _head(status: int, headers: dict[str, str]) -> bytes:
     return f"HTTP/1.1 {status} Scripted\r\n{lines}\r\n".encode()
 
 
-def wait_until(true: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = TIMEOUT_SECONDS) -> None:
     """Wait for something that is about to happen."""
     end = time.monotonic() + seconds
     while not true():

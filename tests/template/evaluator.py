@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tests.template.operations.watched import Metric, alarm_metrics
+from tests.template.operations.monitored import Metric, alarm_metrics
 
 Points = Mapping[Metric, list[tuple[float, float]]]  # seconds since the epoch, value
 Series = list[float | None]

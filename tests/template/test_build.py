@@ -81,7 +81,7 @@ def test_python_runs_the_byte_code_of_sources_dated_1980(built: tuple[Path, str,
         source.write_text(before)
 
 
-def test_byte_code_knows_no_folder_of_the_machine_it_was_made_on(
+def test_byte_code_has_no_path_of_the_build_machine(
     built: tuple[Path, str, str],
 ) -> None:
     folder, module, mount = built

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.template.evaluator import Math, Series, goes_off, statistics
-from tests.template.operations.watched import Metric
+from tests.template.operations.monitored import Metric
 
 A: Series = [1.0, None, 30.0]
 SERIES: dict[str, Series] = {"a": A, "b_one": [2.0, None, None], "b_two": [4.0, None, 6.0]}
@@ -38,7 +38,7 @@ METRIC = Metric("N", "M", frozenset({("d", "v")}))
         ("a / 0", [None, None, None]),
     ],
 )
-def test_metric_math_leaves_out_what_is_missing(expression: str, expected: Any) -> None:
+def test_metric_math_skips_missing_data(expression: str, expected: Any) -> None:
     if expected is None:
         with pytest.raises(NotImplementedError):
             Math(SERIES).value(expression)
@@ -46,7 +46,7 @@ def test_metric_math_leaves_out_what_is_missing(expression: str, expected: Any) 
         assert Math(SERIES).value(expression) == expected
 
 
-def test_a_function_that_is_not_known_here_is_an_error_and_no_answer() -> None:
+def test_an_unsupported_function_is_an_error() -> None:
     with pytest.raises(KeyError):
         Math(SERIES).value("AVG(METRICS())")
 
@@ -55,7 +55,7 @@ def test_a_function_that_is_not_known_here_is_an_error_and_no_answer() -> None:
     ("stat", "expected"),
     [("Sum", [None, 3, 20]), ("Maximum", [None, 2, 20]), ("p95", [None, 2, 20])],
 )
-def test_points_are_put_together_by_period(stat: str, expected: Series) -> None:
+def test_data_points_are_aggregated_by_period(stat: str, expected: Series) -> None:
     points = [(61.0, 1.0), (119.0, 2.0), (120.0, 20.0), (180.0, 99.0)]
     assert statistics(points, stat, 60, 3, 180) == expected
 
@@ -75,7 +75,7 @@ def test_the_95th_percentile_is_reached_by_five_of_a_hundred() -> None:
         ({}, [None, None, None], False),
     ],
 )
-def test_an_alarm_goes_off_when_enough_periods_are_above_its_threshold(
+def test_an_alarm_is_raised_when_enough_periods_exceed_its_threshold(
     changes: dict[str, int], values: Series, fires: bool
 ) -> None:
     points = [(60.0 * at, value) for at, value in enumerate(values) if value is not None]

@@ -52,7 +52,7 @@ def test_every_route_has_a_sample_event(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("path", PROXY_CASES, ids=name)
-def test_a_proxy_event_agrees_with_itself(path: Path) -> None:
+def test_a_proxy_event_is_consistent(path: Path) -> None:
     event = read(path)
     given = event["pathParameters"] or {}
     filled = re.sub(r"\{(\w+)\+?\}", lambda slot: given[slot[1]], event["resource"])
@@ -63,7 +63,7 @@ def test_a_proxy_event_agrees_with_itself(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", PROXY_CASES, ids=name)
-def test_a_body_is_encoded_where_the_api_takes_it_for_binary(path: Path) -> None:
+def test_a_body_is_encoded_where_the_api_treats_it_as_binary(path: Path) -> None:
     event = read(path)
     listed = RESOURCES["Api"]["Properties"]["BinaryMediaTypes"]
     kind = event["headers"].get("Content-Type", "").partition(";")[0]
@@ -87,7 +87,7 @@ def test_the_authorizer_gets_token_events() -> None:
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v["name"])
-def test_a_vector_sends_what_its_row_says(vector: dict[str, Any]) -> None:
+def test_a_vector_sends_the_event_of_its_row(vector: dict[str, Any]) -> None:
     path = EVENTS / vector["event"]
     body = json.loads(read(path)["body"])
     assert path.parent.name == SURFACES[vector["surface"]]
@@ -97,7 +97,7 @@ def test_a_vector_sends_what_its_row_says(vector: dict[str, Any]) -> None:
     assert vector["source"]
 
 
-def test_each_surface_is_tried_whole_and_streamed() -> None:
+def test_each_endpoint_is_tested_buffered_and_streamed() -> None:
     tried = {(v["surface"], v["stream"]) for v in VECTORS}
     assert tried == {(surface, stream) for surface in SURFACES for stream in (False, True)}
 
@@ -110,6 +110,6 @@ def test_an_error_row_says_which_event_fails_where_and_how(row: dict[str, Any]) 
     assert row["expect"].keys() == {"status", "code", "param"}
 
 
-def test_no_row_stands_twice() -> None:
+def test_row_names_are_unique() -> None:
     names = [row["name"] for row in (*VECTORS, *ERRORS)]
     assert len(names) == len(set(names))

@@ -22,7 +22,7 @@ def test_every_function_logs_to_a_group_of_its_own(stack: Stack) -> None:
     assert set(groups) == set(stack.of_type("AWS::Logs::LogGroup"))
 
 
-def test_no_log_group_keeps_lines_forever(stack: Stack) -> None:
+def test_every_log_group_has_a_retention_period(stack: Stack) -> None:
     groups = stack.of_type("AWS::Logs::LogGroup")
     assert {n: g for n, g in groups.items() if "RetentionInDays" not in g} == {}
 
@@ -43,7 +43,7 @@ def test_every_function_has_a_role_of_its_own(stack: Stack) -> None:
     assert set(stack.of_type("AWS::IAM::Role")) - set(roles) == others
 
 
-def test_a_function_gives_up_before_api_gateway_does(stack: Stack) -> None:
+def test_a_function_times_out_before_api_gateway_does(stack: Stack) -> None:
     late = {
         route.path: route.function
         for route in stack.routes
@@ -52,11 +52,11 @@ def test_a_function_gives_up_before_api_gateway_does(stack: Stack) -> None:
     assert late == {}
 
 
-def test_the_authorizer_gives_up_before_the_ten_seconds_of_api_gateway(stack: Stack) -> None:
+def test_the_authorizer_times_out_before_the_ten_seconds_of_api_gateway(stack: Stack) -> None:
     assert stack.functions["AuthorizerFunction"]["Timeout"] < 10
 
 
-def test_no_policy_of_ours_reaches_for_everything(stack: Stack) -> None:
+def test_no_own_policy_uses_a_wildcard(stack: Stack) -> None:
     wide = [
         (name, statement)
         for name in stack.functions

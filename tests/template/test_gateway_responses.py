@@ -37,7 +37,7 @@ def rendered(stack: Stack, kind: str) -> Any:
     return json.loads(template.replace("$context.error.messageString", json.dumps('a "bad" day')))
 
 
-def test_the_list_of_answers_is_the_one_that_is_checked_here(stack: Stack) -> None:
+def test_every_gateway_response_is_checked(stack: Stack) -> None:
     assert set(stack.api["x-amazon-apigateway-gateway-responses"]) == set(STATUSES)
 
 
@@ -63,12 +63,12 @@ def test_the_error_for_a_large_body_first_shows_how_to_submit_a_file(stack: Stac
     assert 0 < message.index("relay batch submit FILE. ") < message.index("images as URLs")
 
 
-def test_a_throttled_caller_learns_when_to_retry(stack: Stack) -> None:
+def test_a_throttled_caller_gets_retry_after(stack: Stack) -> None:
     headers = response(stack, "THROTTLED")["responseParameters"]
     assert 1 <= int(headers["gatewayresponse.header.Retry-After"].strip("'")) <= 60
 
 
 @pytest.mark.parametrize("kind", ["QUOTA_EXCEEDED", "INTEGRATION_TIMEOUT"])
-def test_an_sdk_must_not_repeat_what_cannot_help_or_may_cost_twice(stack: Stack, kind: str) -> None:
+def test_an_sdk_must_not_retry_final_or_possibly_billed_failures(stack: Stack, kind: str) -> None:
     headers = response(stack, kind)["responseParameters"]
     assert headers["gatewayresponse.header.x-should-retry"] == "'false'"

@@ -43,7 +43,7 @@ def test_a_function_is_one_module() -> None:
     assert sources == []
 
 
-def test_the_first_output_is_what_goes_into_openai_base_url(stack: Stack) -> None:
+def test_the_first_output_is_the_openai_base_url(stack: Stack) -> None:
     name, output = next(iter(stack.written["Outputs"].items()))
     assert name == "OpenAIBaseUrl"
     assert output["Value"]["Fn::Sub"].endswith("/v1")
@@ -59,7 +59,7 @@ def test_every_output_and_function_is_described(stack: Stack) -> None:
     assert [name for name, value in described.items() if not value.get("Description")] == []
 
 
-def test_no_resource_has_a_name_that_a_second_stack_would_need_too(stack: Stack) -> None:
+def test_no_resource_has_a_fixed_name(stack: Stack) -> None:
     resources = stack.translated["Resources"].items()
     literal = [
         (name, key)
@@ -101,7 +101,7 @@ def test_sam_deploy_needs_no_flag(samconfig: dict[str, Any]) -> None:
         assert parameters["fail_on_empty_changeset"] is False
 
 
-def test_sam_deploy_asks_on_a_desk_and_not_in_production(samconfig: dict[str, Any]) -> None:
+def test_sam_deploy_confirms_by_default_and_not_in_production(samconfig: dict[str, Any]) -> None:
     asks = {
         e: samconfig[e]["deploy"]["parameters"]["confirm_changeset"] for e in ("default", "prod")
     }

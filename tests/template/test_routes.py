@@ -35,7 +35,7 @@ def test_only_health_document_and_playground_answer_without_a_client_key(stack: 
         assert route.definition["security"] == ([] if is_open else locked), route.path
 
 
-def test_an_open_route_is_throttled_for_everyone_together(stack: Stack) -> None:
+def test_an_open_route_has_a_shared_throttle(stack: Stack) -> None:
     (stage,) = stack.of_type("AWS::ApiGateway::Stage").values()
     limited = {
         (s["HttpMethod"], s["ResourcePath"])
@@ -53,7 +53,7 @@ def test_the_authorizer_names_the_key_that_the_usage_plan_counts(stack: Stack) -
     assert plan["ApiStages"] == [{"ApiId": {"Ref": "Api"}, "Stage": {"Ref": stage}}]
 
 
-def test_the_first_client_key_is_on_the_usage_plan_and_has_no_written_value(stack: Stack) -> None:
+def test_the_first_client_key_is_on_the_usage_plan_and_has_no_fixed_value(stack: Stack) -> None:
     ((key_id, key),) = stack.of_type("AWS::ApiGateway::ApiKey").items()
     (link,) = stack.of_type("AWS::ApiGateway::UsagePlanKey").values()
     assert "Value" not in key
@@ -78,7 +78,7 @@ def test_the_api_is_regional(stack: Stack) -> None:
         ("Bearer sk-relay-local 00000000000000000000", False),
     ],
 )
-def test_only_a_plausible_key_costs_an_authorizer_call(
+def test_only_a_plausible_key_invokes_the_authorizer(
     stack: Stack, header: str, reaches_the_authorizer: bool
 ) -> None:
     scheme = stack.api["components"]["securitySchemes"]["ClientKeyAuthorizer"]

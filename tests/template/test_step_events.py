@@ -115,7 +115,7 @@ def test_a_worker_first_gets_what_the_map_selects() -> None:
     assert first["silent_attempts"] == CHUNKS["ItemSelector"]["silent_attempts"]
 
 
-def test_a_worker_that_is_called_again_gets_its_own_answer() -> None:
+def test_a_worker_invoked_again_gets_its_own_answer() -> None:
     again = EVENTS["batch_worker/again"]
     before = ChunkTask.from_event(again | {"invocations": again["invocations"] - 1})
     assert again == before.output(
@@ -127,7 +127,7 @@ def test_a_worker_that_is_called_again_gets_its_own_answer() -> None:
 
 
 @pytest.mark.parametrize("name", named("batch_worker"))
-def test_a_chunk_is_cut_from_the_file_that_the_sample_upload_brings(name: str) -> None:
+def test_a_chunk_is_a_range_of_the_sample_upload_s_file(name: str) -> None:
     upload = EVENTS["files/create"]
     form = parse_form(upload["headers"]["Content-Type"], base64.b64decode(upload["body"]))
     assert form.file
@@ -141,7 +141,7 @@ def test_a_chunk_is_cut_from_the_file_that_the_sample_upload_brings(name: str) -
     }
 
 
-def test_the_results_are_put_together_from_what_the_plan_answered() -> None:
+def test_the_results_are_assembled_from_the_plan_s_answer() -> None:
     event = EVENTS["batch_assemble/chunks_done"]
     assert CHUNKS["Next"] == "Assemble"
     assert CHUNKS["ResultPath"] is None  # so its own input, which the plan gave, goes on
@@ -151,13 +151,13 @@ def test_the_results_are_put_together_from_what_the_plan_answered() -> None:
     assert event["manifest"]["key"] == manifest_key(event["batch"])
 
 
-def test_a_cancelled_batch_goes_straight_to_its_end() -> None:
+def test_a_cancelled_batch_skips_to_its_last_step() -> None:
     choice = MACHINE["Dispatch"]["Choices"][0]
     assert choice == {"Variable": "$.close", "IsPresent": True, "Next": "Assemble"}
     assert EVENTS["batch_assemble/cancelled"].keys() == {"owner", "batch", "close"}
 
 
-def test_an_execution_that_died_names_the_batch_it_was_about(stack: Stack) -> None:
+def test_a_failed_execution_names_its_batch(stack: Stack) -> None:
     event = EVENTS["batch_assemble/execution_died"]
     assert matches(rule(stack, "ExecutionFailed"), event)
     subject = batch_reference(event)

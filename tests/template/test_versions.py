@@ -68,7 +68,7 @@ def test_every_parameter_that_changes_a_function_changes_the_description_of_its_
         assert described == parameters_in(stack, stack.functions[name])
 
 
-def test_the_longest_description_of_a_version_is_one_that_lambda_takes(stack: Stack) -> None:
+def test_the_longest_description_of_a_version_fits_lambda_s_limit(stack: Stack) -> None:
     parameters = stack.translated["Parameters"]
     (text, _), *_ = (version["Description"]["Fn::Sub"] for version in versions(stack).values())
     longest = {
@@ -82,7 +82,7 @@ def test_the_longest_description_of_a_version_is_one_that_lambda_takes(stack: St
     assert len(SUBSTITUTED.sub(lambda found: "x" * longest[found[1]], text)) <= LONGEST_DESCRIPTION
 
 
-def test_a_new_layer_makes_a_new_version(stack: Stack) -> None:
+def test_a_new_layer_creates_a_new_version(stack: Stack) -> None:
     layers = [
         resource["Properties"]
         for resource in stack.written["Resources"].values()
@@ -91,14 +91,14 @@ def test_a_new_layer_makes_a_new_version(stack: Stack) -> None:
     assert [layer for layer in layers if not layer["PublishLambdaVersion"]] == []
 
 
-def test_snapshots_are_taken_only_if_they_are_asked_for(stack: Stack) -> None:
+def test_snapshots_are_taken_only_on_request(stack: Stack) -> None:
     taken = {n: f["SnapStart"] for n, f in stack.functions.items() if "SnapStart" in f}
     wanted = {"ApplyOn": {"Fn::If": ["StartsFromSnapshot", "PublishedVersions", "None"]}}
     assert taken == dict.fromkeys(RELAYS, wanted)
     assert stack.translated["Parameters"]["SnapStart"]["Default"] == "off"
 
 
-def test_old_versions_go_as_their_snapshots_are_paid_for(stack: Stack) -> None:
+def test_old_versions_are_deleted(stack: Stack) -> None:
     resources = stack.translated["Resources"].values()
     kept = [r.get("DeletionPolicy") for r in resources if r["Type"] == "AWS::Lambda::Version"]
     assert set(kept) == {"Delete"}

@@ -32,12 +32,12 @@ def test_a_unit_test_opens_no_socket() -> None:
         open_one()
 
 
-def test_a_thread_of_a_unit_test_opens_none_either() -> None:
+def test_a_thread_of_a_unit_test_opens_no_socket() -> None:
     with ThreadPoolExecutor(1) as pool, pytest.raises(NoSocketsError):
         pool.submit(open_one).result()
 
 
-def test_threads_of_others_open_sockets_meanwhile(other_threads: ThreadPoolExecutor) -> None:
+def test_other_threads_can_open_sockets_meanwhile(other_threads: ThreadPoolExecutor) -> None:
     other_threads.submit(open_one).result()
 
     def in_a_thread_of_its_own() -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CHAT = "/v1/chat/completions"
 CANARY = "canary-of-a-prompt"
-PATIENCE = 60  # seconds; far more than anything here takes
+TIMEOUT_SECONDS = 60  # seconds; far more than anything here takes
 _NUMBERS = itertools.count()
 _KEYS = [("pk", "HASH"), ("sk", "RANGE")]
 _MACHINE = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
@@ -53,8 +53,8 @@ class BatchCliRunner:
         words = ["batch", *map(str, arguments), "--local"]
         return CliRunner().invoke(main, words, input=given, obj=self.root, **more)
 
-    def said(self, *arguments: str | Path, **more: Any) -> str:
-        """Runs a command that must go well; what it prints, without the line's end."""
+    def output_of(self, *arguments: str | Path, **more: Any) -> str:
+        """Runs a command that must succeed; returns its output without the line's end."""
         done = self.relay(*arguments, **more)
         assert done.exit_code == 0, done.output
         return done.stdout.strip()
@@ -189,7 +189,7 @@ def engine(runner: BatchCliRunner) -> Iterator[Callable[..., None]]:
 
     def run(work: Callable[[Batch], None]) -> None:
         try:
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + TIMEOUT_SECONDS
             while not (found := runner.store.batches(names.OPERATOR, None, 1)):
                 assert time.monotonic() < deadline, "no batch was submitted"
                 time.sleep(0.02)

@@ -31,19 +31,19 @@ def ended(runner: BatchCliRunner, **more: Any) -> str:
 
 
 def listed(runner: BatchCliRunner, *words: str) -> list[str]:
-    return [each["id"] for each in json.loads(runner.said("list", "--json", *words))]
+    return [each["id"] for each in json.loads(runner.output_of("list", "--json", *words))]
 
 
-def test_own_batches_are_listed_the_newest_first(runner: BatchCliRunner) -> None:
+def test_own_batches_are_listed_newest_first(runner: BatchCliRunner) -> None:
     ids = [runner.batch().id for _ in range(3)]
     runner.batch(owner="other")
     assert listed(runner) == ids[::-1]
     assert listed(runner, "--limit", "2") == ids[:0:-1]
-    shown = runner.said("list")
+    shown = runner.output_of("list")
     assert [line.split()[0] for line in shown.splitlines()[1:]] == ids[::-1]
 
 
-def test_all_owners_batches_are_listed_the_newest_first(runner: BatchCliRunner) -> None:
+def test_all_owners_batches_are_listed_newest_first(runner: BatchCliRunner) -> None:
     ids = [runner.batch(owner=owner).id for owner in ("one", "operator", "two")]
     assert listed(runner, "--all") == ids[::-1]
     assert listed(runner, "--all", "--limit", "1") == ids[2:]
@@ -60,23 +60,23 @@ def test_a_client_s_batches_are_listed_by_its_name(runner: BatchCliRunner) -> No
 
 
 @pytest.mark.parametrize("look", ["list", "show {}"])
-def test_a_batch_whose_submitter_died_is_started_by_a_look_at_it(
+def test_a_batch_whose_submitter_died_is_started_when_it_is_read(
     runner: BatchCliRunner, look: str
 ) -> None:
     runner.batch()
     stranded = runner.batch(created_at=int(time.time()) - 600)
-    assert stranded.id in runner.said(*look.format(stranded.id).split())
+    assert stranded.id in runner.output_of(*look.format(stranded.id).split())
     assert runner.executions() == {stranded.id: {"owner": "operator", "batch": stranded.id}}
 
 
 def test_no_batches_are_reported_with_how_to_submit_one(runner: BatchCliRunner) -> None:
-    assert "relay batch submit" in runner.said("list")
+    assert "relay batch submit" in runner.output_of("list")
 
 
 @pytest.mark.parametrize(
     "words", [("--limit", "0"), ("--client", "x", "--all"), ("--client", "unknown")]
 )
-def test_lists_without_sense_are_refused(runner: BatchCliRunner, words: tuple[str, ...]) -> None:
+def test_invalid_list_options_are_refused(runner: BatchCliRunner, words: tuple[str, ...]) -> None:
     runner.refused("list", *words)
 
 
@@ -89,9 +89,9 @@ def test_json_is_the_document_of_the_api(runner: BatchCliRunner) -> None:
     assert batch.document()["status"] == "completed"
 
 
-def test_a_table_for_people_tells_state_rows_cost_and_places(runner: BatchCliRunner) -> None:
+def test_a_table_for_people_shows_state_rows_cost_and_files(runner: BatchCliRunner) -> None:
     batch_id = ended(runner, metadata={"run": "7"})
-    shown = runner.said("show", batch_id)
+    shown = runner.output_of("show", batch_id)
     batch = runner.only_batch()
     place = f"s3://{runner.bucket}/{batch.results}output.jsonl"
     for words in ("completed", "1: 1 done, 0 failed", "$0.00125", "run=7", place):
@@ -103,7 +103,7 @@ def test_bad_lines_are_shown_by_number(runner: BatchCliRunner) -> None:
     batch = runner.batch()
     error = {"code": "invalid_json_line", "line": 12, "message": "Not [JSON].", "param": None}
     runner.refuse(batch, error)
-    shown = runner.said("show", batch.id)
+    shown = runner.output_of("show", batch.id)
     (line,) = (line for line in shown.splitlines() if "invalid_json_line" in line)
     assert line.split()[0] == "12"
     assert "Not [JSON]." in line
@@ -111,20 +111,20 @@ def test_bad_lines_are_shown_by_number(runner: BatchCliRunner) -> None:
 
 def test_a_batch_of_any_owner_is_found_by_its_id(runner: BatchCliRunner) -> None:
     batch = runner.batch(owner="other")
-    assert json.loads(runner.said("show", batch.id, "--json"))["id"] == batch.id
-    assert "other" in runner.said("show", batch.id)
+    assert json.loads(runner.output_of("show", batch.id, "--json"))["id"] == batch.id
+    assert "other" in runner.output_of("show", batch.id)
 
 
 @pytest.mark.parametrize("command", ["show", "cancel", "results"])
-def test_an_id_of_no_batch_is_reported(runner: BatchCliRunner, command: str) -> None:
+def test_an_unknown_batch_id_is_reported(runner: BatchCliRunner, command: str) -> None:
     runner.batch()
     assert "no batch batch_x" in runner.refused(command, "batch_x")
 
 
-def test_a_batch_that_runs_is_cancelled(runner: BatchCliRunner) -> None:
+def test_a_running_batch_is_cancelled(runner: BatchCliRunner) -> None:
     batch = runner.batch()
     runner.begin(batch, 5)
-    assert runner.said("cancel", batch.id) == f"{batch.id} is cancelling."
+    assert runner.output_of("cancel", batch.id) == f"{batch.id} is cancelling."
     assert runner.only_batch().status == "cancelling"
     closing = {"owner": "operator", "batch": batch.id, "close": True}
     assert runner.executions() == {f"{batch.id}-close": closing}
@@ -138,24 +138,24 @@ def test_a_batch_that_has_ended_cannot_be_cancelled(runner: BatchCliRunner) -> N
 def test_results_can_be_downloaded_again(runner: BatchCliRunner, tmp_path: Path) -> None:
     batch_id, output = ended(runner), tmp_path / "again.jsonl"
     words = ("results", batch_id, "--output", output, "--errors", tmp_path / "e.jsonl")
-    assert str(output) in runner.said(*words)
+    assert str(output) in runner.output_of(*words)
     assert output.read_bytes() == ANSWERS
     assert "--yes" in runner.refused(*words)
-    runner.said(*words, "--yes")
-    runner.said(*words, given=AtTheKeyboard(b"y\n"))
+    runner.output_of(*words, "--yes")
+    runner.output_of(*words, given=AtTheKeyboard(b"y\n"))
     assert output.read_bytes() == ANSWERS
 
 
-def test_results_are_called_after_the_batch(
+def test_result_files_are_named_after_the_batch(
     runner: BatchCliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     batch_id = ended(runner)
-    runner.said("results", batch_id)
+    runner.output_of("results", batch_id)
     assert [path.name for path in tmp_path.glob("batch_*")] == [f"{batch_id}.output.jsonl"]
 
 
-def test_results_of_a_batch_that_runs_can_be_waited_for(
+def test_results_of_a_running_batch_can_be_waited_for(
     runner: BatchCliRunner, tmp_path: Path
 ) -> None:
     batch, output = runner.batch(), tmp_path / "o.jsonl"
@@ -171,12 +171,12 @@ def test_results_of_a_batch_that_runs_can_be_waited_for(
 
     thread = threading.Thread(target=end)
     thread.start()
-    runner.said(*words, "--wait")
+    runner.output_of(*words, "--wait")
     thread.join()
     assert output.read_bytes() == ANSWERS
 
 
-def test_results_that_are_gone_are_reported(runner: BatchCliRunner, tmp_path: Path) -> None:
+def test_missing_results_are_reported(runner: BatchCliRunner, tmp_path: Path) -> None:
     batch_id = ended(runner)
     key = f"{runner.only_batch().results}output.jsonl"
     moto().client("s3").delete_object(Bucket=runner.bucket, Key=key)

@@ -83,13 +83,13 @@ def test_several_models_are_reported_with_their_rows(runner: BatchCliRunner) -> 
     assert shown["Models"] == "abliterated-model (2), abliterated-model-large (1)"
 
 
-def test_prices_that_are_said_are_reckoned_with(runner: BatchCliRunner) -> None:
+def test_price_options_are_used_in_the_estimate(runner: BatchCliRunner) -> None:
     shown = estimate(runner, with_text(1, 400_000, max_tokens=5000), words=PRICES)
     # Of the text a hundred thousand tokens at $2 a million, or one for each byte.
     assert shown["Cost"] == costs("$0.2051", 500, "$0.8507")
 
 
-def test_prices_are_the_listed_ones_if_the_stack_tells_them(
+def test_listed_prices_are_used_if_the_stack_returns_them(
     runner: BatchCliRunner, listing: Callable[..., None]
 ) -> None:
     listing(LISTED)
@@ -98,7 +98,7 @@ def test_prices_are_the_listed_ones_if_the_stack_tells_them(
     assert shown["Cost"] == costs("$0.1016", 500, "$0.4154")
 
 
-def test_a_provider_that_charges_more_than_it_lists_is_reckoned_so(
+def test_the_estimate_uses_what_a_provider_charges_above_its_list(
     runner: BatchCliRunner, listing: Callable[..., None]
 ) -> None:
     listing(LISTED)  # $1 and $3 a million, where the bill says $5
@@ -106,7 +106,7 @@ def test_a_provider_that_charges_more_than_it_lists_is_reckoned_so(
     assert shown["Cost"] == costs("$0.5028", 500, "$2.0266")
 
 
-def test_an_answer_without_a_limit_is_as_long_as_the_model_lets_it(
+def test_an_answer_without_a_limit_is_estimated_at_the_models_maximum(
     runner: BatchCliRunner, listing: Callable[..., None]
 ) -> None:
     listing(LISTED)
@@ -116,23 +116,23 @@ def test_an_answer_without_a_limit_is_as_long_as_the_model_lets_it(
     )
 
 
-def test_what_is_not_known_is_reported_as_unknown(runner: BatchCliRunner) -> None:
+def test_unknown_costs_are_reported_as_unknown(runner: BatchCliRunner) -> None:
     shown = estimate(runner, row(1), row(2, max_tokens=None))
     assert shown["Answers"].startswith("about 600 tokens; some rows have no limit")
     assert shown["Cost"].startswith("unknown: pass --price-in")
 
 
-def test_answers_without_a_limit_leave_the_typical_cost(runner: BatchCliRunner) -> None:
+def test_without_an_answer_limit_only_the_typical_cost_is_estimated(runner: BatchCliRunner) -> None:
     shown = estimate(runner, row(1, max_tokens=None), words=PRICES)
     assert shown["Cost"] == costs("$0.0051", 500, "unknown")
 
 
-def test_next_to_nothing_is_not_shown_as_nothing(runner: BatchCliRunner) -> None:
+def test_a_tiny_cost_is_not_shown_as_zero(runner: BatchCliRunner) -> None:
     shown = estimate(runner, row(1), words=("--price-in", "0.01", "--price-out", "0"))
     assert shown["Cost"] == costs("$0.0001", 100, "$0.0001")
 
 
-def test_the_listing_s_limits_hold_for_rows(
+def test_limits_of_the_model_list_apply_to_rows(
     runner: BatchCliRunner, listing: Callable[..., None]
 ) -> None:
     listing(LISTED | {"sampling_limits": {"temperature": {"maximum": 1}}})

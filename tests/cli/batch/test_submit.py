@@ -42,7 +42,7 @@ def add_client(
 
 def test_a_file_is_sent_as_it_is_and_its_batch_is_started(runner: BatchCliRunner) -> None:
     path, before = runner.file(row(1), "", row(2)), int(time.time())
-    batch_id = runner.said("submit", path, "--endpoint", CHAT, "--yes")
+    batch_id = runner.output_of("submit", path, "--endpoint", CHAT, "--yes")
     batch = runner.only_batch()
     assert (batch.id, batch.status, batch.endpoint) == (batch_id, VALIDATING, CHAT)
     assert (batch.client.budget_nanos, batch.metadata) == (None, None)
@@ -59,7 +59,9 @@ def test_a_file_is_sent_as_it_is_and_its_batch_is_started(runner: BatchCliRunner
     assert runner.executions() == {batch_id: {"owner": "operator", "batch": batch_id}}
 
 
-def test_stdout_is_the_id_alone_and_stderr_says_how_to_follow(runner: BatchCliRunner) -> None:
+def test_stdout_is_only_the_id_and_stderr_says_how_to_follow_the_batch(
+    runner: BatchCliRunner,
+) -> None:
     done = runner.relay("submit", runner.file(row(1)), "--yes")
     assert done.exit_code == 0
     assert done.stdout == f"{runner.only_batch().id}\n"
@@ -69,16 +71,16 @@ def test_stdout_is_the_id_alone_and_stderr_says_how_to_follow(runner: BatchCliRu
     assert CANARY not in done.output
 
 
-def test_the_ways_back_name_the_stack_as_it_was_named() -> None:
+def test_suggested_commands_repeat_the_stack_options() -> None:
     words = ["--stack-name", "my stack", "--region", "eu-west-1", "batch"]
     with main.make_context("relay", words):
         assert target_flags() == " --stack-name 'my stack' --region eu-west-1"
 
 
-def test_without_an_endpoint_it_is_the_first_row_s(runner: BatchCliRunner) -> None:
+def test_the_endpoint_defaults_to_that_of_the_first_row(runner: BatchCliRunner) -> None:
     body = {"model": "abliterated-model", "input": "x"}
     path = runner.file({**row(1), "url": "/v1/responses", "body": body})
-    runner.said("submit", path, "--yes")
+    runner.output_of("submit", path, "--yes")
     assert runner.only_batch().endpoint == "/v1/responses"
 
 
@@ -97,7 +99,7 @@ def test_bad_lines_are_reported_by_number_and_nothing_is_sent(runner: BatchCliRu
     assert_nothing_was_sent(runner)
 
 
-def test_of_many_mistakes_twenty_are_shown_and_all_are_counted(runner: BatchCliRunner) -> None:
+def test_at_most_twenty_mistakes_are_shown_and_all_are_counted(runner: BatchCliRunner) -> None:
     rows = (row(number // 2) for number in range(50))
     message = runner.refused("submit", runner.file(*rows), "--yes")
     lines = [line.split()[0] for line in message.splitlines() if line[:1].isdigit()]
@@ -138,7 +140,7 @@ def test_without_a_terminal_nothing_is_sent(runner: BatchCliRunner) -> None:
 
 
 @pytest.mark.parametrize(("answer", "status", "sent"), [(b"y\n", 0, 1), (b"n\n", 1, 0)])
-def test_on_a_terminal_the_user_is_asked(
+def test_on_a_terminal_the_user_is_prompted(
     runner: BatchCliRunner, answer: bytes, status: int, sent: int
 ) -> None:
     done = runner.relay("submit", runner.file(row(1)), given=AtTheKeyboard(answer))
@@ -155,13 +157,13 @@ def test_a_client_s_batch_is_its_own_with_its_limits(runner: BatchCliRunner) -> 
         max_output_tokens=100,
     )
     client = add_client(runner, limits)
-    runner.said("submit", runner.file(row(1)), "--yes", "--client", "team")
+    runner.output_of("submit", runner.file(row(1)), "--yes", "--client", "team")
     held = runner.only_batch(client.id).client
     assert (held.id, held.budget_nanos, held.budget_per) == (client.id, 5, "month")
     assert (held.models, held.max_output_tokens) == (limits.models, 100)
 
 
-def test_what_a_client_may_not_ask_for_is_a_bad_line(runner: BatchCliRunner) -> None:
+def test_a_request_that_the_client_may_not_send_is_a_bad_line(runner: BatchCliRunner) -> None:
     add_client(runner, ClientLimits(models=frozenset({"another"}), max_output_tokens=50))
     message = runner.refused("submit", runner.file(row(1)), "--yes", "--client", "team")
     assert "another" in message
@@ -175,9 +177,9 @@ def test_a_revoked_client_has_no_batches(runner: BatchCliRunner) -> None:
     assert_nothing_was_sent(runner)
 
 
-def test_metadata_is_kept(runner: BatchCliRunner) -> None:
+def test_metadata_is_stored(runner: BatchCliRunner) -> None:
     notes = ("--metadata", "run=7", "--metadata", "sum=a=b")
-    runner.said("submit", runner.file(row(1)), "--yes", *notes)
+    runner.output_of("submit", runner.file(row(1)), "--yes", *notes)
     assert runner.only_batch().metadata == {"run": "7", "sum": "a=b"}
 
 
@@ -197,25 +199,25 @@ def test_metadata_is_kept(runner: BatchCliRunner) -> None:
         ("--client", "unknown"),
     ],
 )
-def test_words_without_sense_are_refused_before_anything_is_sent(
+def test_invalid_options_are_refused_before_anything_is_sent(
     runner: BatchCliRunner, words: tuple[str, ...]
 ) -> None:
     runner.refused("submit", runner.file(row(1)), "--yes", *words)
     assert_nothing_was_sent(runner)
 
 
-def test_a_file_that_is_not_there_is_refused(runner: BatchCliRunner, tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(runner: BatchCliRunner, tmp_path: Path) -> None:
     assert "does not exist" in runner.refused("submit", tmp_path / "absent.jsonl")
 
 
 def test_a_file_of_many_megabytes_arrives_whole(runner: BatchCliRunner) -> None:
     text = {"role": "user", "content": "x" * 3_000_000}
     path = runner.file(*(row(number, messages=[text]) for number in range(4)))
-    runner.said("submit", path, "--yes")
+    runner.output_of("submit", path, "--yes")
     assert runner.content(runner.only_batch().input_key) == path.read_bytes()
 
 
-def test_what_cannot_be_started_is_reported_and_never_runs(runner: BatchCliRunner) -> None:
+def test_a_batch_that_cannot_be_started_is_reported_and_never_runs(runner: BatchCliRunner) -> None:
     resources = runner.note() | {"BatchStateMachine": f"{runner.note()['BatchStateMachine']}-gone"}
     runner.change_note(resources=resources)
     message = runner.refused("submit", runner.file(row(1)), "--yes")
@@ -229,7 +231,7 @@ def test_a_stack_without_batches_must_be_deployed(runner: BatchCliRunner) -> Non
     assert "sam deploy" in runner.refused("submit", runner.file(row(1)), "--yes")
 
 
-def test_what_aws_refuses_is_no_traceback(runner: BatchCliRunner) -> None:
+def test_an_aws_refusal_is_not_a_traceback(runner: BatchCliRunner) -> None:
     runner.change_note(resources=runner.note() | {"BatchBucket": "gone"})
     assert "NoSuchBucket" in runner.refused("submit", runner.file(row(1)), "--yes")
     assert json.dumps(runner.store.batches("operator", None, 1)) == "[]"

@@ -1,4 +1,4 @@
-"""Waiting for a batch, and what is brought home."""
+"""Waiting for a batch, and what is downloaded."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from cli.aws.target_stack import local_stack
 from cli.output.progress import follow
 from cli.services.batch_client import BatchClient
 from local.aws_emulator.moto_server import moto
-from tests.cli.batch.conftest import PATIENCE, AtTheKeyboard, BatchCliRunner, row
-from tests.support.dynamodb_proxy import AWAY, LOST, Door
+from tests.cli.batch.conftest import TIMEOUT_SECONDS, AtTheKeyboard, BatchCliRunner, row
+from tests.support.dynamodb_proxy import RESET_BEFORE_EXECUTION, UNAVAILABLE, DynamoDbProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ ANSWERS, REFUSALS = b'{"custom_id": "row-1"}\n', b'{"custom_id": "row-2"}\n'
 
 
 def well(runner: BatchCliRunner) -> Callable[[Batch], None]:
-    """What becomes of a batch of one row that is answered."""
+    """Run a batch of one row that is answered."""
 
     def work(batch: Batch) -> None:
         runner.begin(batch, 1)
@@ -57,7 +57,7 @@ def well(runner: BatchCliRunner) -> Callable[[Batch], None]:
 
 
 def in_part(runner: BatchCliRunner) -> Callable[[Batch], None]:
-    """What becomes of a batch of two rows of which one fails."""
+    """Run a batch of two rows of which one fails."""
 
     def work(batch: Batch) -> None:
         runner.begin(batch, 2)
@@ -67,7 +67,7 @@ def in_part(runner: BatchCliRunner) -> Callable[[Batch], None]:
     return work
 
 
-def test_answers_are_brought_home_at_the_end(runner: BatchCliRunner, engine: Engine) -> None:
+def test_answers_are_downloaded_at_the_end(runner: BatchCliRunner, engine: Engine) -> None:
     engine(well(runner))
     done = runner.relay("submit", runner.file(row(1)), "--yes", "--wait")
     assert done.exit_code == 0, done.output
@@ -78,7 +78,7 @@ def test_answers_are_brought_home_at_the_end(runner: BatchCliRunner, engine: Eng
     assert "1/1" in done.stderr
 
 
-def test_rows_that_failed_are_a_file_and_a_status_of_1(
+def test_failed_rows_become_an_error_file_and_exit_status_1(
     runner: BatchCliRunner, engine: Engine, tmp_path: Path
 ) -> None:
     output, errors = tmp_path / "o.jsonl", tmp_path / "e.jsonl"
@@ -104,7 +104,7 @@ def test_a_batch_that_the_stack_refuses_is_reported_line_by_line(
 
 
 @pytest.mark.parametrize("status", ["cancelled", "expired"])
-def test_what_was_answered_before_the_end_is_brought_home(
+def test_answers_of_a_batch_that_ended_early_are_downloaded(
     runner: BatchCliRunner, engine: Engine, status: str
 ) -> None:
     def work(batch: Batch) -> None:
@@ -119,47 +119,51 @@ def test_what_was_answered_before_the_end_is_brought_home(
 
 
 @pytest.fixture
-def door(runner: BatchCliRunner, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+def dynamodb_proxy(
+    runner: BatchCliRunner, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DynamoDbProxy]:
     """The way to DynamoDB, which can break."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with Door(moto().url) as door:
-        runner.change_note(aws_endpoint_url=door.url)
-        yield door
+    with DynamoDbProxy(moto().url) as dynamodb_proxy:
+        runner.change_note(aws_endpoint_url=dynamodb_proxy.url)
+        yield dynamodb_proxy
 
 
-def test_a_network_that_is_away_for_a_moment_ends_no_waiting(
-    runner: BatchCliRunner, door: Door
+def test_a_short_network_outage_does_not_end_the_wait(
+    runner: BatchCliRunner, dynamodb_proxy: DynamoDbProxy
 ) -> None:
     batch = runner.batch()
 
     def fault(_operation: str) -> str | None:
-        if len(door.operations) == 3:
+        if len(dynamodb_proxy.operations) == 3:
             runner.refuse(batch, {"code": "x", "line": 1, "message": "Bad."})
-        return LOST if len(door.operations) in {2, 3} else None
+        return RESET_BEFORE_EXECUTION if len(dynamodb_proxy.operations) in {2, 3} else None
 
-    door.fault = fault
+    dynamodb_proxy.fault = fault
     assert "is failed" in runner.refused("results", batch.id, "--wait")
-    assert door.operations == ["GetItem"] * 4
+    assert dynamodb_proxy.operations == ["GetItem"] * 4
 
 
-def test_when_aws_refuses_to_be_asked_again_the_ways_back_are_reported(
-    runner: BatchCliRunner, door: Door
+def test_when_polling_fails_the_commands_to_continue_are_reported(
+    runner: BatchCliRunner, dynamodb_proxy: DynamoDbProxy
 ) -> None:
     batch = runner.batch()
-    door.fault = lambda _operation: AWAY if len(door.operations) == 2 else None
+    dynamodb_proxy.fault = lambda _operation: (
+        UNAVAILABLE if len(dynamodb_proxy.operations) == 2 else None
+    )
     message = runner.refused("results", batch.id, "--wait")
     assert "InternalServerError" in message
     assert f"relay batch show {batch.id} --local" in message
 
 
-def test_files_that_are_there_are_replaced_if_the_user_agrees(
+def test_existing_files_are_replaced_if_the_user_agrees(
     runner: BatchCliRunner, engine: Engine
 ) -> None:
     path = runner.file(row(1))
     for kind in ("output", "errors"):
         (runner.root / f"questions.{kind}.jsonl").write_text("of an earlier batch")
     engine(well(runner))
-    runner.said("submit", path, "--wait", given=AtTheKeyboard(b"y\ny\ny\n"))
+    runner.output_of("submit", path, "--wait", given=AtTheKeyboard(b"y\ny\ny\n"))
     assert (runner.root / "questions.output.jsonl").read_bytes() == ANSWERS
     assert not (runner.root / "questions.errors.jsonl").exists()
 
@@ -180,7 +184,7 @@ def test_answers_of_an_earlier_batch_do_not_stay_when_no_row_is_answered(
 
 
 @pytest.mark.parametrize(("kind", "other"), [("output", "errors"), ("errors", "output")])
-def test_a_file_that_was_named_stays_and_is_empty_if_nothing_goes_there(
+def test_a_named_file_is_emptied_if_there_are_no_such_results(
     runner: BatchCliRunner, engine: Engine, kind: str, other: str
 ) -> None:
     named = runner.root / "keep.jsonl"
@@ -192,14 +196,14 @@ def test_a_file_that_was_named_stays_and_is_empty_if_nothing_goes_there(
         runner.end(batch, **results)
 
     engine(work)
-    runner.said("submit", runner.file(row(1)), "--yes", "--wait", f"--{kind}", named)
+    runner.output_of("submit", runner.file(row(1)), "--yes", "--wait", f"--{kind}", named)
     assert named.read_bytes() == b""
     assert (runner.root / f"questions.{other}.jsonl").read_bytes() == ANSWERS
 
 
 @pytest.mark.parametrize("option", ["--output", "--errors"])
 @pytest.mark.parametrize("way", ["itself", "around", "link"])
-def test_no_result_goes_to_the_file_of_requests(
+def test_results_never_overwrite_the_request_file(
     runner: BatchCliRunner, option: str, way: str, tmp_path: Path
 ) -> None:
     path = runner.file(row(1))
@@ -213,7 +217,7 @@ def test_no_result_goes_to_the_file_of_requests(
     assert runner.keys() == []
 
 
-def test_two_names_of_one_file_are_no_two_places(runner: BatchCliRunner, tmp_path: Path) -> None:
+def test_two_paths_of_one_file_are_refused(runner: BatchCliRunner, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     places = ("--output", tmp_path / "o", "--errors", tmp_path / "folder" / ".." / "o")
     message = runner.refused("submit", runner.file(row(1)), "--yes", "--wait", *places)
@@ -221,7 +225,7 @@ def test_two_names_of_one_file_are_no_two_places(runner: BatchCliRunner, tmp_pat
     assert runner.keys() == []
 
 
-def test_files_that_are_there_stay_without_a_terminal(runner: BatchCliRunner) -> None:
+def test_existing_files_are_kept_without_a_terminal(runner: BatchCliRunner) -> None:
     path, kept = runner.file(row(1)), runner.root / "questions.output.jsonl"
     kept.write_text("kept")
     assert "--yes" in runner.refused("submit", path, "--wait")
@@ -229,7 +233,7 @@ def test_files_that_are_there_stay_without_a_terminal(runner: BatchCliRunner) ->
     assert runner.keys() == []
 
 
-def test_a_folder_that_is_not_there_is_reported_before_anything_is_sent(
+def test_a_missing_folder_is_reported_before_anything_is_sent(
     runner: BatchCliRunner,
 ) -> None:
     absent = runner.root / "absent" / "o.jsonl"
@@ -267,7 +271,7 @@ def followed(runner: BatchCliRunner, batch: Batch, *, seconds: float) -> None:
     follow(client, batch, clock=lambda: seconds * next(ticks))
 
 
-def test_without_a_terminal_a_line_tells_every_minute_how_far_it_is(
+def test_without_a_terminal_progress_is_printed_every_minute(
     runner: BatchCliRunner, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     batch = runner.batch()
@@ -280,7 +284,7 @@ def test_without_a_terminal_a_line_tells_every_minute_how_far_it_is(
     assert printed.out == ""
 
 
-def test_a_batch_that_ends_within_a_minute_is_reported_at_its_end_alone(
+def test_a_batch_that_ends_within_a_minute_is_reported_only_at_its_end(
     runner: BatchCliRunner, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runner.begin(runner.batch(), 1)
@@ -299,7 +303,7 @@ class Terminal:
 
     def shown(self, words: bytes) -> bytes:
         """Everything that is shown until some words are."""
-        found, deadline = b"", time.monotonic() + PATIENCE
+        found, deadline = b"", time.monotonic() + TIMEOUT_SECONDS
         while words not in found:
             left = max(0.0, deadline - time.monotonic())
             assert select.select([self.glass], [], [], left)[0], found
@@ -307,7 +311,7 @@ class Terminal:
         return found
 
 
-def test_on_a_terminal_a_bar_tells_rows_as_they_get_done(
+def test_on_a_terminal_a_bar_shows_completed_rows(
     runner: BatchCliRunner, terminal: Terminal
 ) -> None:
     terminal.shown(b"validating")
@@ -322,16 +326,16 @@ def test_on_a_terminal_a_bar_tells_rows_as_they_get_done(
     screen = terminal.shown(b"1 of 40 rows failed")
     assert b"40/40" in screen
     assert b"rows/s" in screen
-    assert terminal.command.wait(PATIENCE) == 1
+    assert terminal.command.wait(TIMEOUT_SECONDS) == 1
 
 
-def test_ctrl_c_leaves_the_batch_running_and_says_how_to_come_back(
+def test_ctrl_c_leaves_the_batch_running_and_says_how_to_resume(
     runner: BatchCliRunner, terminal: Terminal
 ) -> None:
     terminal.shown(b"validating")
     os.write(terminal.glass, CTRL_C)
     screen = terminal.shown(b"relay batch cancel")
-    assert terminal.command.wait(PATIENCE) == 130
+    assert terminal.command.wait(TIMEOUT_SECONDS) == 130
     batch = runner.only_batch()
     assert batch.status == "validating"
     assert f"relay batch show {batch.id} --local".encode() in screen

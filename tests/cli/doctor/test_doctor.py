@@ -65,7 +65,7 @@ def test_a_fault_is_reported_with_its_fix_and_ends_with_1(runner: RelayRunner) -
     assert any("not checked: it needs 'client key'" in line for line in lines)
 
 
-def test_a_local_stack_is_mended_with_what_is_on_this_machine(runner: RelayRunner) -> None:
+def test_fixes_for_a_local_stack_use_local_commands(runner: RelayRunner) -> None:
     name, _, fix = diagnosed(runner, "--client-key", "sk-of-another-client-000000000").only_fault()
     assert name == "client key"
     assert "relay --local keys list" in fix
@@ -73,7 +73,7 @@ def test_a_local_stack_is_mended_with_what_is_on_this_machine(runner: RelayRunne
     assert "stack's output" not in fix
 
 
-def test_without_a_region_aws_is_not_said_to_have_refused(
+def test_without_a_region_the_message_does_not_claim_that_aws_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE"):
@@ -93,13 +93,13 @@ def test_where_no_stack_is_found_nothing_else_is_checked(tmp_path: Path) -> None
     assert checks.not_checked == NEEDS_THE_STACK
 
 
-def test_a_deployed_stack_is_looked_at_with_its_first_key(deployed: Path) -> None:
+def test_a_deployed_stack_is_checked_with_its_first_key(deployed: Path) -> None:
     checks = at_account(deployed)
     assert (checks.healthy, checks.faults) == (True, [])
     assert "the stack's first" in checks.says("client key")
 
 
-def test_a_key_of_the_environment_comes_before_that(
+def test_a_key_in_the_environment_takes_precedence(
     deployed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-another-client-000000000")
@@ -161,7 +161,7 @@ def chat(runner: RelayRunner) -> Iterator[LambdaFunction]:
     function.spec = before
 
 
-def test_a_function_that_outlasts_api_gateway_is_reported(
+def test_a_function_timeout_longer_than_api_gateway_s_is_reported(
     runner: RelayRunner, chat: LambdaFunction
 ) -> None:
     chat.spec = replace(chat.spec, timeout_seconds=910)
@@ -171,7 +171,7 @@ def test_a_function_that_outlasts_api_gateway_is_reported(
     assert "make run" in fix
 
 
-def test_a_patience_that_outlasts_api_gateway_is_reported(
+def test_a_timeout_longer_than_api_gateway_s_is_reported(
     runner: RelayRunner, chat: LambdaFunction
 ) -> None:
     patient = {**chat.spec.environment, "UPSTREAM_FIRST_BYTE_SECONDS": "400"}
@@ -238,7 +238,7 @@ def test_jobs_that_wait_for_long_are_reported(
     assert "the oldest for 1200 s" in checks.only_fault()[1]
 
 
-def test_batches_that_died_are_reported(
+def test_failed_batches_are_reported(
     runner: RelayRunner, changed_resources: Callable[..., RelayRunner]
 ) -> None:
     states = runner.stack.aws("stepfunctions")
@@ -255,7 +255,7 @@ def test_batches_that_died_are_reported(
     assert (name, "failed within a day" in says, execution in fix) == ("batches", True, True)
 
 
-def test_an_alarm_of_the_stack_that_fires_is_reported_with_its_advice(
+def test_a_firing_alarm_of_the_stack_is_reported_with_its_advice(
     runner: RelayRunner, changed_resources: Callable[..., RelayRunner]
 ) -> None:
     alarm = {
@@ -290,7 +290,7 @@ def test_a_function_that_breaks_off_is_reported_with_its_log(
     assert (name, "failed" in says, ".relay-local.log" in fix) == ("inside", True, True)
 
 
-def test_what_the_user_may_not_read_is_not_checked_and_no_fault(
+def test_what_the_user_may_not_read_is_unchecked_and_not_a_fault(
     changed_note: Callable[..., RelayRunner],
 ) -> None:
     with ScriptedProvider() as aws:
@@ -304,7 +304,7 @@ def test_what_the_user_may_not_read_is_not_checked_and_no_fault(
     assert checks.states["call"] == "ok"
 
 
-def test_options_that_contradict_each_other_are_no_diagnosis(runner: RelayRunner) -> None:
+def test_contradicting_options_are_a_usage_error(runner: RelayRunner) -> None:
     done: Result = runner.relay("doctor", "--stack-name", "x")
     assert done.exit_code == 2
     assert "--local cannot be combined with" in done.stderr

@@ -1,4 +1,4 @@
-"""What mends a stack of `make run` is on this machine."""
+"""Fixes that doctor suggests for a local stack."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def not_there() -> Finding:
     return base_url(probe_provider(settings, ["sk-x"], None, Deadline.after(30)))
 
 
-def test_a_provider_that_is_not_there_is_mended_by_a_restart() -> None:
+def test_the_fix_for_an_unreachable_provider_is_a_restart() -> None:
     deployed = not_there()
     here = with_local_fix(deployed)
     assert "sam deploy" in (deployed.fix or "")
@@ -33,7 +33,7 @@ def test_a_provider_that_is_not_there_is_mended_by_a_restart() -> None:
     assert "NAT gateway" not in here.says
 
 
-def test_one_of_a_list_is_mended_in_the_list() -> None:
+def test_the_fix_for_a_listed_provider_is_in_the_list() -> None:
     entries = json.dumps([{"name": "dead", "base_url": CLOSED_PORT}])
     [listed] = provider_settings({"PROVIDERS": entries})
     here = with_local_fix(with_list_fixes(not_there(), listed))

@@ -37,7 +37,7 @@ def key(runner: RelayRunner) -> Iterator[Callable[[str], None]]:
         ("ak_revoked_000000000000", "provider key", "does not accept the stored key (401)"),
     ],
 )
-def test_a_bad_key_is_the_one_fault_and_nothing_is_asked_with_it(
+def test_a_bad_key_is_the_only_fault_and_is_not_used_for_other_checks(
     runner: RelayRunner, key: Callable[[str], None], text: str, fault: str, words: str
 ) -> None:
     key(text)
@@ -60,14 +60,14 @@ def test_a_bad_key_is_the_one_fault_and_nothing_is_asked_with_it(
         (f"{MODEL}@stream-ignored", "provider stream", "does not stream", "buffer"),
     ],
 )
-def test_what_the_provider_refuses_is_the_one_fault(
+def test_a_provider_refusal_is_the_only_fault(
     runner: RelayRunner, model: str, fault: str, words: str, advice: str
 ) -> None:
     name, says, fix = diagnosed(runner, "--model", model).only_fault()
     assert (name, words in says, advice in fix) == (fault, True, True)
 
 
-def test_a_provider_that_streams_slowly_is_well(runner: RelayRunner) -> None:
+def test_a_slow_stream_is_no_fault(runner: RelayRunner) -> None:
     checks = diagnosed(runner, "--model", f"{MODEL}@chunk-delay=0.2")
     assert (checks.healthy, checks.faults) == (True, [])
 
@@ -93,7 +93,7 @@ def test_streaming_that_is_off_is_reported(streaming_runner: RelayRunner) -> Non
     assert "Streaming=shim" in fix
 
 
-def test_streams_that_are_held_back_on_the_way_are_reported(
+def test_buffered_streams_are_reported(
     streaming_runner: RelayRunner, changed_note: Callable[..., RelayRunner]
 ) -> None:
     note = (streaming_runner.root / ".relay-local.json").read_text()

@@ -36,7 +36,7 @@ def jsonl(rows: Iterable[Any]) -> bytes:
 
 
 def submit(client: openai.OpenAI, content: bytes, endpoint: Any = CHAT, **more: Any) -> Batch:
-    """A batch of a file that is handed in first."""
+    """Upload a file and submit a batch of it."""
     file = client.files.create(file=("rows.jsonl", content), purpose="batch")
     return client.batches.create(
         input_file_id=file.id, endpoint=endpoint, completion_window="24h", **more

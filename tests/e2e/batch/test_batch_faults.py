@@ -73,8 +73,8 @@ class Killer:
 @pytest.fixture
 def own_stack(loop: Loop, tmp_path: Path) -> Iterator[Running]:
     """A stack of its own, as its workers are killed."""
-    impatient = {"UPSTREAM_IDLE_SECONDS": "8"}  # a stalled row is over after that
-    stack = Stack(Settings(log=tmp_path / "functions.log", environment=impatient))
+    short_timeouts = {"UPSTREAM_IDLE_SECONDS": "8"}  # a stalled row is over after that
+    stack = Stack(Settings(log=tmp_path / "functions.log", environment=short_timeouts))
     loop.run(stack.__aenter__())
     yield Running(stack, tmp_path / "functions.log")
     loop.run(stack.__aexit__(None, None, None))
@@ -106,8 +106,8 @@ def test_every_row_is_answered_once_whatever_fails_or_is_killed(
     with capsys.disabled():
         print(  # noqa: T201 - the figure is what this test is for
             f"\n{ROWS} rows in {seconds:.0f} s, {len(failed)} in the error file, {killer.kills} "
-            f"workers killed, {again} rows asked again ({again / ROWS:.2%})"
+            f"workers killed, {again} rows sent again ({again / ROWS:.2%})"
         )
     assert killer.kills > 0
-    # A kill costs the rows under way, which may be so many at once, however few rows there are.
+    # A kill costs the rows in progress, which may be so many at once, however few rows there are.
     assert again < max(ROWS / 100, 128 * killer.kills)

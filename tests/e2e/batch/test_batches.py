@@ -122,7 +122,9 @@ def test_a_file_is_shown_read_and_deleted(client: openai.OpenAI) -> None:
         client.files.retrieve(file.id)
 
 
-def test_a_file_too_large_for_the_api_is_refused_with_the_way_to_go(client: openai.OpenAI) -> None:
+def test_a_file_too_large_for_the_api_is_refused_with_the_alternative(
+    client: openai.OpenAI,
+) -> None:
     with pytest.raises(openai.APIStatusError) as refused:
         client.files.create(file=("rows.jsonl", b"x" * 5_000_000), purpose="batch")
     assert refused.value.status_code == 413

@@ -29,7 +29,7 @@ class Surface(Protocol):
     final: str
 
     def of(self, client: Any) -> Any: ...
-    def asked(self, content: str | list[Fields]) -> Fields: ...
+    def request_fields(self, content: str | list[Fields]) -> Fields: ...
     def text(self, answer: Any) -> str: ...
     def text_of_events(self, events: list[Any]) -> str: ...
     def parsed(self, answer: Any) -> Any: ...
@@ -50,7 +50,7 @@ class Chat:
     def of(self, client: Any) -> Any:
         return client.chat.completions
 
-    def asked(self, content: str | list[Fields]) -> Fields:
+    def request_fields(self, content: str | list[Fields]) -> Fields:
         return {self.turns: [{"role": "user", "content": content}]}
 
     def text(self, answer: Any) -> str:
@@ -97,7 +97,7 @@ class Responses:
     def of(self, client: Any) -> Any:
         return client.responses
 
-    def asked(self, content: str | list[Fields]) -> Fields:
+    def request_fields(self, content: str | list[Fields]) -> Fields:
         return {self.turns: [{"role": "user", "content": content}]}
 
     def text(self, answer: Any) -> str:

@@ -125,7 +125,7 @@ def test_two_rate_limits_and_an_answer_are_one_answer(
 
 
 @pytest.mark.parametrize("fault", ["cut", "silent-close"])
-def test_a_provider_that_hangs_up_mid_stream_is_an_error_and_no_end(
+def test_a_connection_closed_mid_stream_is_an_error_and_no_end(
     client: openai.OpenAI, fault: str
 ) -> None:
     model = f"{MODEL}@fault={fault}"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 caller = callers_of(Chat, Responses)
 whole_and_streamed = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 
-# A pause longer than the relay's patience: it hands the refusal on instead of asking again.
+# A pause longer than the relay waits: it returns the refusal instead of retrying.
 AT_ONCE = "retry-after=37"
 REFUSALS: dict[int, tuple[type[openai.APIStatusError], str]] = {
     400: (openai.BadRequestError, "invalid_request"),
@@ -34,15 +34,15 @@ REFUSALS: dict[int, tuple[type[openai.APIStatusError], str]] = {
 
 def refusal(caller: Caller, model: str, **fields: Any) -> openai.APIStatusError:
     """Return the exception that a question raises, as it must."""
-    asked = {"model": model, **caller.surface.asked(ASK), **fields}
+    request_fields = {"model": model, **caller.surface.request_fields(ASK), **fields}
     with pytest.raises(openai.APIStatusError) as caught:
-        caller.create(**asked)
+        caller.create(**request_fields)
     return caught.value
 
 
 @whole_and_streamed
 @pytest.mark.parametrize("status", REFUSALS)
-def test_a_refusal_of_the_provider_has_its_class_and_code(
+def test_a_provider_refusal_has_its_class_and_code(
     caller: Caller, status: int, stream: bool
 ) -> None:
     error = refusal(caller, f"{MODEL}@status={status};{AT_ONCE}", stream=stream)
@@ -92,7 +92,7 @@ def test_a_wrong_path_is_a_not_found_error(running: Running, stream: bool) -> No
 def test_a_wrong_value_is_named_by_its_path(caller: Caller, stream: bool) -> None:
     turns = caller.surface.turns
     parts = caller.surface.parts("What is this?", "ftp://example.com/a.png")
-    error = refusal(caller, MODEL, stream=stream, **caller.surface.asked(parts))
+    error = refusal(caller, MODEL, stream=stream, **caller.surface.request_fields(parts))
     assert type(error) is openai.BadRequestError
     assert str(error.param).startswith(f"{turns}[0].content[1]")
     assert error.request_id

@@ -41,16 +41,16 @@ def said(response: Any) -> str:
 def test_the_stream_helper_ends_with_every_item(
     responses: Caller, switches: str, kinds: list[str]
 ) -> None:
-    answer = responses.final(model=f"{MODEL}@{switches}", **responses.surface.asked(ASK))
+    answer = responses.final(model=f"{MODEL}@{switches}", **responses.surface.request_fields(ASK))
     assert [item.type for item in answer.output] == kinds
     assert said(answer) == TEXT
 
 
 @on_every_item
-def test_every_event_names_the_item_that_was_announced_in_its_place(
+def test_every_event_names_the_item_announced_at_its_index(
     responses: Caller, switches: str, kinds: list[str]
 ) -> None:
-    events = responses.events(model=f"{MODEL}@{switches}", **responses.surface.asked(ASK))
+    events = responses.events(model=f"{MODEL}@{switches}", **responses.surface.request_fields(ASK))
     added = [event for event in events if event.type == "response.output_item.added"]
     assert [(event.output_index, event.item.type) for event in added] == list(enumerate(kinds))
     ids = [event.item.id for event in added]

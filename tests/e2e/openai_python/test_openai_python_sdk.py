@@ -48,33 +48,33 @@ def test_the_streams_pair_every_value_of_a_switch_with_every_value_of_another() 
         assert set(zip(left, right, strict=True)) == set(product(left, right))
 
 
-def test_a_whole_answer_is_the_text_that_was_asked_for(caller: Caller) -> None:
-    answer = caller.create(model=MODEL, **caller.surface.asked(ASK))
+def test_a_whole_answer_is_the_requested_text(caller: Caller) -> None:
+    answer = caller.create(model=MODEL, **caller.surface.request_fields(ASK))
     assert caller.surface.text(answer) == TEXT
     assert answer.usage.total_tokens > 0
 
 
 @on_every_stream
-def test_a_streamed_answer_is_the_text_that_was_asked_for(caller: Caller, model: str) -> None:
-    events = caller.events(model=model, **caller.surface.asked(ASK))
+def test_a_streamed_answer_is_the_requested_text(caller: Caller, model: str) -> None:
+    events = caller.events(model=model, **caller.surface.request_fields(ASK))
     assert caller.surface.text_of_events(events) == TEXT
 
 
 @on_every_stream
 def test_the_stream_helper_ends_with_the_whole_answer(caller: Caller, model: str) -> None:
-    answer = caller.final(model=model, **caller.surface.asked(ASK))
+    answer = caller.final(model=model, **caller.surface.request_fields(ASK))
     assert caller.surface.text(answer) == TEXT
     assert answer.id
 
 
 def test_a_whole_answer_is_parsed_into_a_model(caller: Caller) -> None:
-    fields = {**caller.surface.asked(ASK_FOR_AN_OBJECT), caller.surface.format: Weather}
+    fields = {**caller.surface.request_fields(ASK_FOR_AN_OBJECT), caller.surface.format: Weather}
     assert caller.surface.parsed(caller.parse(model=MODEL, **fields)) == WEATHER
 
 
 @on_every_stream
 def test_a_streamed_answer_is_parsed_into_a_model(caller: Caller, model: str) -> None:
-    fields = {**caller.surface.asked(ASK_FOR_AN_OBJECT), caller.surface.format: Weather}
+    fields = {**caller.surface.request_fields(ASK_FOR_AN_OBJECT), caller.surface.format: Weather}
     assert caller.surface.parsed(caller.final(model=model, **fields)) == WEATHER
 
 
@@ -95,7 +95,7 @@ def test_a_loop_of_tools_ends_with_a_streamed_answer(caller: Caller, model: str)
 def test_a_streamed_response_has_every_event_in_order_and_numbered(
     responses: Caller, model: str
 ) -> None:
-    events = responses.events(model=model, **responses.surface.asked(ASK))
+    events = responses.events(model=model, **responses.surface.request_fields(ASK))
     assert [kind for kind, _ in groupby(event.type for event in events)] == SEQUENCE
     assert [event.sequence_number for event in events] == list(range(len(events)))
 
@@ -104,7 +104,7 @@ def test_a_streamed_response_has_every_event_in_order_and_numbered(
 def test_a_streamed_response_ends_with_the_item_that_was_announced(
     responses: Caller, model: str
 ) -> None:
-    events = responses.events(model=model, **responses.surface.asked(ASK))
+    events = responses.events(model=model, **responses.surface.request_fields(ASK))
     added = next(event for event in events if event.type == "response.output_item.added")
     assert {event.item_id for event in events if hasattr(event, "item_id")} == {added.item.id}
     assert [item.id for item in events[-1].response.output] == [added.item.id]
@@ -113,23 +113,27 @@ def test_a_streamed_response_ends_with_the_item_that_was_announced(
 
 @on_every_full_stream
 def test_a_streamed_response_ends_with_its_usage_in_detail(responses: Caller, model: str) -> None:
-    usage = responses.final(model=model, **responses.surface.asked(ASK)).usage
+    usage = responses.final(model=model, **responses.surface.request_fields(ASK)).usage
     assert usage.total_tokens == usage.input_tokens + usage.output_tokens
     assert usage.input_tokens_details.cached_tokens == 0
     assert usage.output_tokens_details.reasoning_tokens == 0
 
 
 @on_every_full_stream
-def test_a_streamed_response_cut_short_says_so(responses: Caller, model: str) -> None:
-    events = responses.events(model=model, max_output_tokens=1, **responses.surface.asked(ASK))
+def test_a_truncated_streamed_response_is_reported_as_incomplete(
+    responses: Caller, model: str
+) -> None:
+    events = responses.events(
+        model=model, max_output_tokens=1, **responses.surface.request_fields(ASK)
+    )
     assert events[-1].type == "response.incomplete"
     assert responses.surface.is_cut(events[-1].response)
 
 
 @on_every_stream
-def test_a_streamed_completion_shows_its_usage_when_asked_to(chat: Caller, model: str) -> None:
+def test_a_streamed_completion_shows_its_usage_on_request(chat: Caller, model: str) -> None:
     options = {"include_usage": True}
-    chunks = chat.events(model=model, stream_options=options, **chat.surface.asked(ASK))
+    chunks = chat.events(model=model, stream_options=options, **chat.surface.request_fields(ASK))
     assert chunks[-1].choices == []
     assert chunks[-1].usage.total_tokens > 0
     assert [chunk for chunk in chunks[:-1] if chunk.usage] == []

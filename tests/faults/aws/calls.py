@@ -14,7 +14,7 @@ from tests.faults.aws.environment import PROMPT
 from tests.functions.conftest import Answered, Context, proxy_event, taken
 from tests.support.caller_faults import calling_as
 from tests.support.ledger_accounts import CLIENT, client, is_sound
-from tests.support.paying_provider import LISTED, expected_nanos, question
+from tests.support.priced_provider import LISTED, expected_nanos, question
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +27,7 @@ MESSAGES = [{"role": "user", "content": PROMPT}]
 
 @dataclass(frozen=True)
 class Call:
-    """A question, and the key that it may be asked again with."""
+    """A question, and the key to retry it with."""
 
     body: dict[str, Any]
     key: str | None = None
@@ -50,7 +50,7 @@ class Call:
 
     @property
     def worst(self) -> int:
-        """What is set aside for it."""
+        """What is reserved for it."""
         admission = admit(client(USD), "/chat/completions", self.body, LISTED, ABLITERATION)
         return admission.max_cost_nanos
 
@@ -59,7 +59,7 @@ class Call:
         """What it costs if it reaches the provider."""
         return expected_nanos(self.body, self.worst)
 
-    def is_honest(self, answer: Answered) -> bool:
+    def is_allowed(self, answer: Answered) -> bool:
         """Tell whether this is a whole answer, or an error that says what it is."""
         if answer.status >= 400:
             return {*answer.error} >= {"message", "type", "code"}
@@ -74,7 +74,7 @@ FIRST = Call(question("answers", 1, messages=MESSAGES))
 
 def asked(callers: Callers) -> list[str]:
     """The calls that reached the provider."""
-    requests = [r for r in callers.paid.requests if not r.path.endswith("/models")]
+    requests = [r for r in callers.priced_provider.requests if not r.path.endswith("/models")]
     return [json.loads(request.body)["user"] for request in requests]
 
 

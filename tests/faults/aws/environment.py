@@ -1,4 +1,4 @@
-"""The relay's functions in this process, with all of AWS behind a door where it may fail."""
+"""The relay's functions in this process, with all of AWS behind a proxy that injects faults."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from llm_relay.api import relay
 from llm_relay.api.idempotency import records
 from llm_relay.aws.dynamodb import dynamodb
 from tests.faults.aws.faults import FaultyAws
-from tests.functions.conftest import PROVIDER_KEY, aws, environment, patience_with, secret
+from tests.functions.conftest import PROVIDER_KEY, aws, environment, long_timeouts_for, secret
 from tests.support.caller_faults import send_caller
 from tests.support.ledger_accounts import Accounts, accounts
-from tests.support.paying_provider import PayingProvider
+from tests.support.priced_provider import PricedProvider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,35 +32,35 @@ SECRETS = (PROMPT, PROVIDER_KEY)
 
 
 @pytest.fixture
-def door(environment: pytest.MonkeyPatch, aws: str) -> Iterator[FaultyAws]:
+def aws_proxy(environment: pytest.MonkeyPatch, aws: str) -> Iterator[FaultyAws]:
     """All that the functions reach of AWS."""
-    with FaultyAws(aws) as door, patience_with(urlsplit(door.url).port or 0):
-        environment.setenv("AWS_ENDPOINT_URL", door.url)
-        yield door
+    with FaultyAws(aws) as aws_proxy, long_timeouts_for(urlsplit(aws_proxy.url).port or 0):
+        environment.setenv("AWS_ENDPOINT_URL", aws_proxy.url)
+        yield aws_proxy
 
 
 @dataclass(frozen=True, kw_only=True)
 class Callers:
     """A client with a budget, whose calls the provider knows the price of."""
 
-    door: FaultyAws
-    paid: PayingProvider
+    aws_proxy: FaultyAws
+    priced_provider: PricedProvider
     accounts: Accounts
 
 
 @pytest.fixture
 def callers(
-    environment: pytest.MonkeyPatch, door: FaultyAws, secret: Secret, accounts: Accounts
+    environment: pytest.MonkeyPatch, aws_proxy: FaultyAws, secret: Secret, accounts: Accounts
 ) -> Iterator[Callers]:
-    """Callers of the chat function; its tables are behind the door."""
-    provider = PayingProvider()
+    """Callers of the chat function; its tables are behind the proxy."""
+    provider = PricedProvider()
     with provider:
         environment.setenv("UPSTREAM_BASE_URL", provider.base_url)
-        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", door.url)
+        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", aws_proxy.url)
         environment.setenv("ANSWERS_TABLE", answers_table(accounts.dynamodb))
         forget()
         send_caller(dynamodb())
-        yield Callers(door=door, paid=provider, accounts=accounts)
+        yield Callers(aws_proxy=aws_proxy, priced_provider=provider, accounts=accounts)
         forget()
 
 

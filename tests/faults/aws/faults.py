@@ -1,4 +1,4 @@
-"""What AWS does on a bad day: faults at a door in front of moto, as each service words them."""
+"""Faults of AWS, injected by a proxy in front of moto in the error format of each service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from tests.support.aws_proxy import Answer, AwsDoor
+from tests.support.aws_proxy import Answer, AwsProxy
 from tests.support.caller_faults import caller_in
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 THROTTLED = "throttled"
 DENIED = "denied"
-AWAY = "away"  # it fails
-LOST = "lost"  # the connection breaks before anything is done
-UNHEARD = "unheard"  # the connection breaks after it was done
+UNAVAILABLE = "unavailable"
+RESET_BEFORE_EXECUTION = "reset before execution"
+RESET_AFTER_EXECUTION = "reset after execution"
 CONFLICT = "conflict"  # another change is in the way
 SLOW = "slow"
-HALF = "half"  # S3 says 200, and in the body that it failed after all
-PASSING = (THROTTLED, AWAY, LOST, UNHEARD, CONFLICT, SLOW)
+ERROR_IN_200_BODY = "error in a 200 body"  # of S3
+TRANSIENT = (THROTTLED, UNAVAILABLE, RESET_BEFORE_EXECUTION, RESET_AFTER_EXECUTION, CONFLICT, SLOW)
 SLOW_SECONDS = 0.2
 
 _SIGNED_FOR = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request")
@@ -37,19 +37,19 @@ _NEW_IN_EACH_RUN = re.compile("[0-9a-f]{10,}")
 _TARGETS = {"dynamodb": "com.amazonaws.dynamodb.v20120810#", "sqs": "com.amazonaws.sqs#"}
 _WORDS = {
     ("dynamodb", THROTTLED): (400, "ProvisionedThroughputExceededException"),
-    ("dynamodb", AWAY): (500, "InternalServerError"),
+    ("dynamodb", UNAVAILABLE): (500, "InternalServerError"),
     ("dynamodb", CONFLICT): (400, "TransactionConflictException"),
-    ("secretsmanager", AWAY): (500, "InternalServiceError"),
+    ("secretsmanager", UNAVAILABLE): (500, "InternalServiceError"),
     ("sqs", THROTTLED): (400, "RequestThrottled"),
     ("s3", THROTTLED): (503, "SlowDown"),
-    ("s3", AWAY): (500, "InternalError"),
+    ("s3", UNAVAILABLE): (500, "InternalError"),
     ("s3", DENIED): (403, "AccessDenied"),
-    ("s3", HALF): (200, "InternalError"),
+    ("s3", ERROR_IN_200_BODY): (200, "InternalError"),
     ("s3", CONFLICT): (409, "OperationAborted"),
 }
 _COMMON = {
     THROTTLED: (400, "ThrottlingException"),
-    AWAY: (500, "InternalFailure"),
+    UNAVAILABLE: (500, "InternalFailure"),
     DENIED: (400, "AccessDeniedException"),
     CONFLICT: (400, "ThrottlingException"),
 }
@@ -64,11 +64,11 @@ _OBJECTS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELET
 
 
 @dataclass
-class FaultyAws(AwsDoor):
+class FaultyAws(AwsProxy):
     """Every service behind one address; `fault` says what an operation such as s3.PutObject meets.
 
     `fault_for` says the same by the caller, or else by what the operation is done to.
-    `passed` is called with each operation that was done, before anybody hears of it.
+    `passed` is called with each operation that was done, before the caller gets the answer.
     """
 
     fault: Callable[[str], str | None] = field(default=lambda _operation: None)
@@ -78,8 +78,8 @@ class FaultyAws(AwsDoor):
     met: Counter[tuple[str, str]] = field(default_factory=Counter)  # service and fault
     _turn: threading.Lock = field(default_factory=threading.Lock)  # moto works in two steps
 
-    def calm(self) -> None:
-        """Let everything pass from now on."""
+    def clear_faults(self) -> None:
+        """Forward everything from now on."""
         self.fault = lambda _operation: None
         self.fault_for = lambda _name: None
 
@@ -92,14 +92,14 @@ class FaultyAws(AwsDoor):
             self.met[service, fault or ""] += 1
         if fault == SLOW:
             time.sleep(SLOW_SECONDS)
-        elif fault == LOST:
+        elif fault == RESET_BEFORE_EXECUTION:
             return None
-        elif fault and fault != UNHEARD:
+        elif fault and fault != RESET_AFTER_EXECUTION:
             return refusal(service, operation, fault)
         with self._turn:
-            answer = self.done(sent)
+            answer = self.forward(sent)
         self.passed(f"{service}.{operation}")
-        return None if fault == UNHEARD else answer
+        return None if fault == RESET_AFTER_EXECUTION else answer
 
 
 def operation_of(sent: Sent) -> tuple[str, str]:

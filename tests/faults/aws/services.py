@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from local.aws_emulator.moto_server import moto
 from tests.faults.aws.faults import (
-    AWAY,
     CONFLICT,
     DENIED,
-    LOST,
+    RESET_AFTER_EXECUTION,
+    RESET_BEFORE_EXECUTION,
     SLOW,
     THROTTLED,
-    UNHEARD,
+    UNAVAILABLE,
     FaultyAws,
 )
 from tests.faults.fault import ANSWERED, REFUSED, Fault, Outcomes
@@ -30,22 +30,25 @@ RESERVE, SETTLE = "dynamodb.UpdateItem", "dynamodb.TransactWriteItems"
 
 
 @contextmanager
-def doors() -> Iterator[Mapping[str, FaultyAws]]:
+def proxies() -> Iterator[Mapping[str, FaultyAws]]:
     """The way of a stack's functions to DynamoDB."""
-    with FaultyAws(moto().url) as door:
-        yield {"dynamodb": door}
+    with FaultyAws(moto().url) as aws_proxy:
+        yield {"dynamodb": aws_proxy}
 
 
-def through(doors: Mapping[str, FaultyAws]) -> dict[str, str]:
-    """Return the environment of functions that go through doors."""
-    return {f"AWS_ENDPOINT_URL_{service.upper()}": door.url for service, door in doors.items()}
+def through(proxies: Mapping[str, FaultyAws]) -> dict[str, str]:
+    """Return the environment of functions that use proxies."""
+    return {
+        f"AWS_ENDPOINT_URL_{service.upper()}": aws_proxy.url
+        for service, aws_proxy in proxies.items()
+    }
 
 
-def _amid(name: str, plan: Callable[[], Plan], honest: Outcomes) -> Fault:
+def _amid(name: str, plan: Callable[[], Plan], allowed: Outcomes) -> Fault:
     def around(world: World) -> AbstractContextManager[None]:
-        return _failing(world.doors["dynamodb"], plan())
+        return _failing(world.proxies["dynamodb"], plan())
 
-    return Fault(name=name, kind="DynamoDB", honest=honest, around=around)
+    return Fault(name=name, kind="DynamoDB", allowed=allowed, around=around)
 
 
 def always(fault: str, operation: str) -> Callable[[], Plan]:
@@ -64,22 +67,22 @@ def twice(fault: str, operation: str) -> Callable[[], Plan]:
 
 
 @contextmanager
-def _failing(door: FaultyAws, fault: Plan) -> Iterator[None]:
-    door.fault = fault
+def _failing(aws_proxy: FaultyAws, fault: Plan) -> Iterator[None]:
+    aws_proxy.fault = fault
     try:
         yield
     finally:
-        door.calm()
+        aws_proxy.clear_faults()
 
 
 AWS_FAULTS = (
     *(
         _amid(f"nothing can be reserved: {fault}", always(fault, RESERVE), REFUSED)
-        for fault in (AWAY, LOST, THROTTLED, DENIED)
+        for fault in (UNAVAILABLE, RESET_BEFORE_EXECUTION, THROTTLED, DENIED)
     ),
     _amid("reservations get in each other's way", twice(CONFLICT, RESERVE), ANSWERED),
-    _amid("reservations are unheard", twice(UNHEARD, RESERVE), ANSWERED),
+    _amid("replies to reservations are lost", twice(RESET_AFTER_EXECUTION, RESERVE), ANSWERED),
     _amid("reservations take long", always(SLOW, RESERVE), ANSWERED),
-    _amid("costs are charged unheard", always(UNHEARD, SETTLE), ANSWERED),
-    _amid("costs are charged at the third try", twice(LOST, SETTLE), ANSWERED),
+    _amid("replies to charges are lost", always(RESET_AFTER_EXECUTION, SETTLE), ANSWERED),
+    _amid("costs are charged at the third try", twice(RESET_BEFORE_EXECUTION, SETTLE), ANSWERED),
 )

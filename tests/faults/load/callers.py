@@ -1,4 +1,4 @@
-"""Callers who judge their answers: whole, refused, broken, cut, or not honest at all."""
+"""Callers who classify their answers: whole, refused, broken, cut, or a protocol violation."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import aiohttp
 from llm_relay.billing.admission import admit
 from llm_relay.core.client import Client
 from llm_relay.providers.dialects.dialect import ABLITERATION
+from tests.faults.classify import classify
 from tests.faults.fault import Outcome
-from tests.faults.judge import judged
 from tests.faults.provider.answers import PROMPT
-from tests.support.paying_provider import LISTED, MODEL
+from tests.support.priced_provider import LISTED, MODEL
 
 if TYPE_CHECKING:
     from tests.faults.fault import Fault, Form
@@ -52,7 +52,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallResult:
-    """What a caller got, and how it judges that."""
+    """What a caller got, and how that is classified."""
 
     question: Question
     outcome: Outcome
@@ -70,22 +70,22 @@ class CallResult:
 
 
 async def ask(session: aiohttp.ClientSession, base_url: str, question: Question) -> CallResult:
-    """Ask once, and judge what comes."""
+    """Send a request, and classify the answer."""
     started = time.monotonic()
     first_seconds, body, status = 0.0, b"", 0
-    patience = aiohttp.ClientTimeout(total=HANGS_SECONDS)
+    timeout = aiohttp.ClientTimeout(total=HANGS_SECONDS)
     try:
         url = base_url + question.form.path
-        async with session.post(url, json=question.body, timeout=patience) as response:
+        async with session.post(url, json=question.body, timeout=timeout) as response:
             status = response.status
             async for piece in response.content.iter_any():
                 first_seconds = first_seconds or time.monotonic() - started
                 body += piece
-        verdict = judged(question.form, status, body)
+        classification = classify(question.form, status, body)
     except (aiohttp.ClientError, TimeoutError) as error:
-        verdict = Outcome.DISHONEST, f"{type(error).__name__} after {status}", False
+        classification = Outcome.PROTOCOL_VIOLATION, f"{type(error).__name__} after {status}", False
     seconds = time.monotonic() - started
-    outcome, why, has_usage = verdict
+    outcome, why, has_usage = classification
     return CallResult(
         question=question,
         outcome=outcome,

@@ -14,11 +14,11 @@ import openai
 
 from tests.e2e.batch.batches import ended, jsonl, lines, submit
 from tests.faults.catalogue import NO_FAULT, SCRIPTED
+from tests.faults.classify import classify
 from tests.faults.environment import BudgetedClient, session_with
 from tests.faults.fault import CHAT
 from tests.faults.fault_schedule import Deck
-from tests.faults.invariants import charged_wrong, ended_wrong, paid_wrong
-from tests.faults.judge import judged
+from tests.faults.invariants import wrong_billing, wrong_charges, wrong_outcomes
 from tests.faults.load.callers import HANGS_SECONDS, CallResult, ask
 from tests.support.scripted_provider import wait_until
 
@@ -37,12 +37,12 @@ CLIENTS = 8  # with budgets, whom one caller in five calls for
 EVERYONE = CLIENTS + 1  # the place of all others, whose calls are not charged
 ROWS = 60  # of a batch
 # What refuses a row may be waited out for an hour, which is a batch's business and not a load's.
-ROW_FAULTS = [fault for fault in SCRIPTED.values() if fault.pays and CHAT in fault.forms]
+ROW_FAULTS = [fault for fault in SCRIPTED.values() if fault.is_billed and CHAT in fault.forms]
 
 
 @dataclass
 class Load:
-    """What came of all calls; every one is kept, as the books are looked at in the end."""
+    """The results of all calls; every one is kept, as the accounts are checked at the end."""
 
     world: World
     seed: int
@@ -99,16 +99,16 @@ class Load:
         return deck.fault() if deck.chance.random() < FAULTY else NO_FAULT
 
     def wrong(self) -> Iterator[str]:
-        """What does not hold, once all calls are over."""
+        """Yield the violated invariants, once all calls are over."""
         for results in self.results:
-            yield from ended_wrong(results, longest_seconds=HANGS_SECONDS)
-            yield from paid_wrong(results, self.world.provider)
+            yield from wrong_outcomes(results, longest_seconds=HANGS_SECONDS)
+            yield from wrong_billing(results, self.world.provider)
         for client, results in zip(self.clients, self.results, strict=False):
             left = unsettled(client, self.world.stack.settings.log)
             yield from (
                 f"client {client.id} still holds {hold}" for hold, cost in left if cost is None
             )
-            yield from charged_wrong(
+            yield from wrong_charges(
                 results, client.account().spent + sum(cost or 0 for _, cost in left)
             )
 
@@ -120,18 +120,18 @@ class Load:
 
 
 def unsettled(client: BudgetedClient, log: Path) -> list[tuple[str, int | None]]:
-    """What is still set aside, and what the log says should have been charged for it, if it does.
+    """Return what is still reserved, and what the log says should have been charged for it, if any.
 
     Where DynamoDB is too slow for a charge, the operator can make it by hand from that.
     """
     with suppress(AssertionError):
-        wait_until(lambda: client.account().reservations.keys() <= said_unsettled(log).keys(), 60)
-    said = said_unsettled(log)
-    return [(hold, said.get(hold)) for hold in client.account().reservations]
+        wait_until(lambda: client.account().reservations.keys() <= logged_unsettled(log).keys(), 60)
+    logged = logged_unsettled(log)
+    return [(hold, logged.get(hold)) for hold in client.account().reservations]
 
 
-def said_unsettled(log: Path) -> dict[str, int]:
-    """What the log says was not charged, by the hold."""
+def logged_unsettled(log: Path) -> dict[str, int]:
+    """Return the costs that the log reports as not charged, by the hold."""
     found = (json.loads(line) for line in log.read_bytes().splitlines() if b'"held_nanos"' in line)
     return {line["hold"]: line.get("cost_nanos", 0) for line in found}
 
@@ -152,7 +152,7 @@ def batch_of(caller: openai.OpenAI, rows: list[Question]) -> Iterator[CallResult
     for row in rows:
         response = by_name[row.name]
         body = json.dumps(response["body"]).encode()
-        outcome, why, has_usage = judged(CHAT, response["status_code"], body)
+        outcome, why, has_usage = classify(CHAT, response["status_code"], body)
         yield CallResult(
             question=row,
             outcome=outcome,

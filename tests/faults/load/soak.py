@@ -24,11 +24,11 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tests.faults.aws.services import AWS_FAULTS, doors, through
+from tests.faults.aws.services import AWS_FAULTS, proxies, through
 from tests.faults.environment import world_in
 from tests.faults.fault import Outcome
 from tests.faults.invariants import kept, printed, processes
-from tests.faults.load.flatness import Watch
+from tests.faults.load.leak_check import ResourceWatch
 from tests.faults.load.load import Load
 from tests.faults.provider.connection_faults import CONNECTION_FAULTS
 from tests.faults.walk import InvariantBrokenError, Walk
@@ -43,7 +43,7 @@ FEW_ENVIRONMENTS, ENVIRONMENTS = 4, 10  # of each function, in the walk and unde
 ERROR_BUDGET = 0.005  # of the calls that meet no fault
 MOST_SHOWN = 20
 # With hundreds of callers on one machine, a second of silence is nothing.
-PATIENT = {"UPSTREAM_IDLE_SECONDS": "3", "UPSTREAM_FIRST_BYTE_SECONDS": "30"}
+LONGER_TIMEOUTS = {"UPSTREAM_IDLE_SECONDS": "3", "UPSTREAM_FIRST_BYTE_SECONDS": "30"}
 
 
 def soak(console: Console, seed: int, minutes: float, callers: int) -> list[str]:
@@ -57,7 +57,7 @@ def soak(console: Console, seed: int, minutes: float, callers: int) -> list[str]
     console.print(percentiles("answered whole", [result.seconds for result in load.sound]))
     streamed = [result.first_seconds for result in load.sound if result.question.form.streamed]
     console.print(percentiles("first byte of streams", streamed))
-    console.print(watch.said())
+    console.print(watch.summary())
     if wrong + more:
         console.print(f"what the functions printed is in {folder}")
     else:
@@ -68,8 +68,8 @@ def soak(console: Console, seed: int, minutes: float, callers: int) -> list[str]
 def walked(folder: Path, seed: int, bar: Progress, seconds: float) -> tuple[Walk, list[str]]:
     """Walk for so long; what did not hold."""
     folder.mkdir()
-    with doors() as found, world_in(folder, FEW_ENVIRONMENTS, through(found)) as open_world:
-        world = replace(open_world, doors=found)
+    with proxies() as found, world_in(folder, FEW_ENVIRONMENTS, through(found)) as open_world:
+        world = replace(open_world, proxies=found)
         walk = Walk(world, seed, around=(*CONNECTION_FAULTS, *AWS_FAULTS))
         walk.warm_up()
         before = processes(world.stack)
@@ -98,12 +98,12 @@ def steps(walk: Walk, bar: Progress, seconds: float) -> Iterator[str]:
 
 def loaded(
     folder: Path, seed: int, bar: Progress, seconds: float, callers: int
-) -> tuple[Load, Watch, list[str]]:
+) -> tuple[Load, ResourceWatch, list[str]]:
     """Have everyone call for so long; what did not hold."""
     folder.mkdir()
-    with world_in(folder, ENVIRONMENTS, PATIENT) as world:
+    with world_in(folder, ENVIRONMENTS, LONGER_TIMEOUTS) as world:
         Walk(world, seed).warm_up()
-        load, watch = Load(world, seed, time.monotonic() + seconds), Watch(world.stack)
+        load, watch = Load(world, seed, time.monotonic() + seconds), ResourceWatch(world.stack)
         task = bar.add_task("load", total=seconds)
         calling = threading.Thread(target=load.run, args=(callers,))
         calling.start()
@@ -157,8 +157,8 @@ def main(arguments: list[str]) -> int:
     wrong = soak(console, given.seed, given.minutes, given.callers)
     for each in wrong[:MOST_SHOWN]:
         console.print(each, style="red", markup=False, highlight=False)
-    said = f"{len(wrong)} things did not hold" if wrong else "everything held"
-    console.print(f"seed {given.seed}: {said}")
+    summary = f"{len(wrong)} things did not hold" if wrong else "everything held"
+    console.print(f"seed {given.seed}: {summary}")
     return 1 if wrong else 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.support.paying_provider import LISTED, MODEL
+from tests.support.priced_provider import LISTED, MODEL
 
 if TYPE_CHECKING:
     from tests.faults.fault import Form

@@ -1,4 +1,4 @@
-"""The answer breaks on its way: it may have been paid, and is never asked for again."""
+"""The answer breaks on its way: it may have been billed, and is never retried."""
 
 from __future__ import annotations
 
@@ -99,10 +99,10 @@ def _paid(
     name: str,
     kind: str,
     script: Callable[[Asked], Script],
-    honest: Outcomes = BROKE_OR_CUT,
+    allowed: Outcomes = BROKE_OR_CUT,
     forms: tuple[Form, ...] = FORMS,
 ) -> Fault:
-    return Fault(name=name, kind=kind, honest=honest, script=script, forms=forms, pays=True)
+    return Fault(name=name, kind=kind, allowed=allowed, script=script, forms=forms, is_billed=True)
 
 
 BODY_FAULTS = (

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def refused(world: World) -> Iterator[None]:
-    """Nobody listens."""
+    """Nothing listens on the port."""
     world.provider.refuse()
     try:
         yield
@@ -94,10 +94,10 @@ def _tls(name: str, greet: Greeting) -> Fault:
     def around(world: World) -> AbstractContextManager[None]:
         return world.provider.greeting(greet)
 
-    return Fault(name=name, kind="TLS failure", honest=REFUSED, around=around)
+    return Fault(name=name, kind="TLS failure", allowed=REFUSED, around=around)
 
 
 CONNECTION_FAULTS = (
-    Fault(name="connect refused", kind="connect refused", honest=REFUSED, around=refused),
+    Fault(name="connect refused", kind="connect refused", allowed=REFUSED, around=refused),
     *(_tls(name, greet) for name, greet in TLS_FAULTS.items()),
 )

@@ -37,7 +37,7 @@ class FaultyProvider(ScriptedProvider):
 
     faults: Mapping[str, Fault] = field(default_factory=dict)
     certificate: Certificate | None = None
-    paid: Counter[str] = field(default_factory=Counter)  # how often a call's work was done
+    billed: Counter[str] = field(default_factory=Counter)  # how often a call's work was done
     led_astray: list[str] = field(default_factory=list)  # paths asked for that we never named
 
     def __enter__(self) -> FaultyProvider:
@@ -143,7 +143,7 @@ class FaultyProvider(ScriptedProvider):
         asked = Asked(form=form, cost_nanos=int(cost), chance=random.Random(call))  # noqa: S311 - to be repeated
         fault = self.faults.get(name)
         with self._books:
-            self.paid[call] += fault.pays if fault else True
+            self.billed[call] += fault.is_billed if fault else True
         return fault.script(asked) if fault and fault.script else answer(asked)
 
 

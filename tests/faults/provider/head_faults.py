@@ -1,4 +1,4 @@
-"""Nothing comes, or nothing that begins as an answer does: it may have been paid all the same."""
+"""No answer, or none with a valid head: it may have been billed anyway."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def _drip(asked: Asked) -> Script:
 
 
 def _paid(
-    name: str, kind: str, script: Callable[[Asked], Script], honest: Outcomes = BROKE
+    name: str, kind: str, script: Callable[[Asked], Script], allowed: Outcomes = BROKE
 ) -> Fault:
-    return Fault(name=name, kind=kind, honest=honest, script=script, pays=True)
+    return Fault(name=name, kind=kind, allowed=allowed, script=script, is_billed=True)
 
 
 _EITHER = BROKE | ANSWERED  # as the reader of heads has it; what matters is that it is honest

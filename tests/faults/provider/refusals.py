@@ -1,4 +1,4 @@
-"""The provider refuses: an error whatever it looks like, and nothing is paid."""
+"""The provider refuses: an error of any form, and nothing is billed."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _redirect(asked: Asked) -> Script:
 
 
 def _refused_whole(name: str, kind: str, *steps: bytes | float | str) -> Fault:
-    return Fault(name=name, kind=kind, honest=REFUSED, script=lambda _: list(steps))
+    return Fault(name=name, kind=kind, allowed=REFUSED, script=lambda _: list(steps))
 
 
 def _html(status: int) -> bytes:
@@ -94,21 +94,21 @@ _HUGE = b'{"error": {"message": "' + b"n" * 2_000_000 + b'"}}'
 
 REFUSALS = (
     *(
-        Fault(name=f"status {status}", kind="error status", honest=REFUSED,
+        Fault(name=f"status {status}", kind="error status", allowed=REFUSED,
               script=partial(_status, status=status))
         for status in STATUSES
     ),
     *(
-        Fault(name=f"Retry-After {name}", kind="Retry-After", honest=REFUSED,
+        Fault(name=f"Retry-After {name}", kind="Retry-After", allowed=REFUSED,
               script=partial(_late, value))
         for name, value in RETRY_AFTER.items()
     ),
-    Fault(name="Retry-After now", kind="Retry-After", honest=REFUSED, script=_soon),
-    Fault(name="Retry-After in ms", kind="Retry-After", honest=REFUSED,
+    Fault(name="Retry-After now", kind="Retry-After", allowed=REFUSED, script=_soon),
+    Fault(name="Retry-After in ms", kind="Retry-After", allowed=REFUSED,
           script=lambda _: [refusal(429, "Retry-After-Ms: 15", "Retry-After: 3600")]),
-    Fault(name="Retry-After twice", kind="Retry-After", honest=REFUSED,
+    Fault(name="Retry-After twice", kind="Retry-After", allowed=REFUSED,
           script=lambda _: [refusal(503, "Retry-After: 0", "Retry-After: 7200")]),
-    Fault(name="redirect", kind="redirect", honest=BROKE, script=_redirect),
+    Fault(name="redirect", kind="redirect", allowed=BROKE, script=_redirect),
     _refused_whole("an HTML page with 502", "HTML error", _html(502)),
     _refused_whole("an HTML page with 403", "HTML error", _html(403)),
     _refused_whole("an empty error", "broken error", refusal(500, body=b"")),

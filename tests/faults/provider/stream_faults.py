@@ -71,10 +71,10 @@ def _stream_fault(
     name: str,
     kind: str,
     script: Callable[[Asked], Script],
-    honest: Outcomes = BROKE_OR_CUT,
+    allowed: Outcomes = BROKE_OR_CUT,
     forms: tuple[Form, ...] = STREAMS,
 ) -> Fault:
-    return Fault(name=name, kind=kind, honest=honest, script=script, forms=forms, pays=True)
+    return Fault(name=name, kind=kind, allowed=allowed, script=script, forms=forms, is_billed=True)
 
 
 def _json(asked: Asked) -> Script:
@@ -84,7 +84,7 @@ def _json(asked: Asked) -> Script:
 _WRONG = b'data: {"choices":[{"delta":{"content":"br\n\n'
 
 STREAM_FAULTS = (
-    Fault(name="an error as the first event", kind="error in a stream", honest=REFUSED,
+    Fault(name="an error as the first event", kind="error in a stream", allowed=REFUSED,
           script=lambda _: stream(event({"error": {"message": "no", "code": 503}})),
           forms=STREAMS),
     _stream_fault("reset between events", "cut stream", _middle(RESET)),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.faults.fault import Asked
 
 JSON, EVENTS = "application/json", "text/event-stream"
-STALL_SECONDS = 4.0  # longer than the relay's patience with silence, as the walk sets it
+STALL_SECONDS = 4.0  # longer than the relay's idle timeout, as the walk sets it
 # As providers do, it quotes what was asked: that may go to the caller, but into no log.
 ERROR = {"error": {"message": f"No to '{PROMPT}'.", "type": "e", "param": None, "code": "c"}}
 ERROR_BODY = json.dumps(ERROR).encode()

@@ -26,7 +26,7 @@ from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.core.answer import HttpAnswer
 from llm_relay.core.errors import IdempotencyInProgress, ProviderRefused
 from tests.functions.conftest import Context, proxy_event
-from tests.support.dynamodb_proxy import UNHEARD, Door
+from tests.support.dynamodb_proxy import RESET_AFTER_EXECUTION, DynamoDbProxy
 from tests.support.payloads import (
     COMPLETED,
     COMPLETION,
@@ -44,8 +44,8 @@ from tests.support.payloads import (
 )
 from tests.support.scripted_provider import (
     CLOSE,
-    PATIENCE_SECONDS,
     RESET,
+    TIMEOUT_SECONDS,
     stream,
     wait_until,
     whole,
@@ -152,7 +152,7 @@ def assert_same(again: Answered, first: Answered) -> None:
 
 
 @pytest.mark.parametrize(("payload", "surface", "script"), [*WHOLE, *STREAMED])
-def test_a_repeat_is_given_the_first_answer_and_asks_the_provider_nothing(
+def test_a_repeat_returns_the_first_answer_without_calling_the_provider(
     provider: ScriptedProvider,
     ask: Ask,
     payload: Any,
@@ -170,7 +170,7 @@ def test_a_repeat_is_given_the_first_answer_and_asks_the_provider_nothing(
     assert "x-relay-cost-usd" not in again.headers
 
 
-def test_without_the_header_every_request_asks_and_nothing_is_kept(
+def test_without_the_header_every_request_calls_the_provider_and_nothing_is_stored(
     provider: ScriptedProvider, answers: Answers, ask: Ask
 ) -> None:
     provider.scripts = [whole(200, COMPLETION)]
@@ -194,7 +194,7 @@ def test_without_the_header_boto3_is_not_even_imported() -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "clé", "a\tb"])
-def test_a_key_that_is_none_is_refused_by_its_name(
+def test_an_invalid_key_is_refused_and_the_header_named(
     provider: ScriptedProvider, ask: Ask, key: str
 ) -> None:
     answer = ask(QUESTION, **keyed(key))
@@ -202,13 +202,13 @@ def test_a_key_that_is_none_is_refused_by_its_name(
     assert provider.requests == []
 
 
-def test_a_key_of_255_characters_is_one(provider: ScriptedProvider, ask: Ask) -> None:
+def test_a_key_of_255_characters_is_valid(provider: ScriptedProvider, ask: Ask) -> None:
     provider.scripts = [whole(200, COMPLETION)]
     first = ask(QUESTION, **keyed("~ " * 127 + "x"))
     assert_same(ask(QUESTION, **keyed("~ " * 127 + "x")), first)
 
 
-def test_the_same_key_with_another_body_is_refused_for_good(
+def test_the_same_key_with_another_body_is_always_refused(
     provider: ScriptedProvider, ask: Ask
 ) -> None:
     provider.scripts = [whole(200, COMPLETION)]
@@ -227,7 +227,7 @@ def test_the_same_key_with_another_body_is_refused_for_good(
         {"identity": {"apiKeyId": "client-1"}, "authorizer": {"client": "0123456789ab"}},
     ],
 )
-def test_one_client_s_key_is_none_of_another_s(
+def test_clients_have_separate_keys(
     provider: ScriptedProvider, ask: Ask, other: dict[str, Any]
 ) -> None:
     provider.scripts = [whole(200, COMPLETION)]
@@ -245,14 +245,14 @@ def test_a_client_whose_api_key_is_rotated_keeps_its_answers(
     assert_same(ask(QUESTION, **keyed(identity={"apiKeyId": "new"}, authorizer=client)), first)
 
 
-def test_one_key_on_two_routes_is_two_keys(provider: ScriptedProvider, ask: Ask) -> None:
+def test_each_route_has_separate_keys(provider: ScriptedProvider, ask: Ask) -> None:
     provider.scripts = [whole(200, COMPLETION), whole(200, RESPONSE)]
     ask(QUESTION, "chat", **keyed())
     assert ask(INPUT, "responses", **keyed()).json()["object"] == "response"
 
 
 @pytest.mark.parametrize("payload", [QUESTION, STREAMED_QUESTION])
-def test_of_many_calls_at_once_one_asks_and_the_others_have_to_wait(
+def test_of_many_concurrent_calls_one_runs_and_the_others_must_wait(
     provider: ScriptedProvider, ask: Ask, payload: Any
 ) -> None:
     together, gate = threading.Barrier(8), threading.Barrier(2)
@@ -266,7 +266,7 @@ def test_of_many_calls_at_once_one_asks_and_the_others_have_to_wait(
     with ThreadPoolExecutor(8) as pool:
         calls = [pool.submit(call, number) for number in range(8)]
         wait_until(lambda: sum(map(Future.done, calls)) == 7)
-        gate.wait(PATIENCE_SECONDS)
+        gate.wait(TIMEOUT_SECONDS)
         all_answers = [made.result() for made in calls]
     (first,) = [answer for answer in all_answers if answer.status == 200]
     waiting = [answer for answer in all_answers if answer is not first]
@@ -276,16 +276,16 @@ def test_of_many_calls_at_once_one_asks_and_the_others_have_to_wait(
     assert len(provider.requests) == 1
 
 
-def test_another_body_is_refused_while_the_first_is_under_way(
+def test_different_body_while_first_call_in_progress_is_rejected(
     provider: ScriptedProvider, ask: Ask
 ) -> None:
     asked, gate = threading.Event(), threading.Barrier(2)
     provider.scripts = [[asked, gate, *whole(200, COMPLETION)]]
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(ask, QUESTION, **keyed())
-        assert asked.wait(PATIENCE_SECONDS)
+        assert asked.wait(TIMEOUT_SECONDS)
         other = ask(QUESTION | {"seed": 1}, **keyed())
-        gate.wait(PATIENCE_SECONDS)
+        gate.wait(TIMEOUT_SECONDS)
         assert first.result().status == 200
     assert other.error["code"] == "idempotency_key_reused"
 
@@ -300,7 +300,7 @@ def killed() -> HttpAnswer:
     raise SystemExit
 
 
-def test_a_killed_call_holds_its_key_for_the_function_s_time_and_no_longer(
+def test_a_killed_call_holds_its_key_only_for_the_function_timeout(
     answers: Answers,
 ) -> None:
     work = HttpAnswer(status=200, headers={}, body=[b"answer"])
@@ -315,7 +315,7 @@ def test_a_killed_call_holds_its_key_for_the_function_s_time_and_no_longer(
     assert list(records.answer_once(request(), 60, killed).body) == [b"answer"]
 
 
-def test_what_fails_by_our_own_fault_is_not_done_again(answers: Answers) -> None:
+def test_an_internal_failure_is_not_retried(answers: Answers) -> None:
     def broken() -> HttpAnswer:
         raise ZeroDivisionError
 
@@ -339,7 +339,7 @@ def completion(text: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "text", ["the same again. " * 200_000, noise(MAX_STORED_BYTES - 6000)], ids=["long", "dense"]
 )
-def test_an_answer_that_can_be_made_to_fit_is_given_again(
+def test_an_answer_that_fits_compressed_is_replayed(
     provider: ScriptedProvider, ask: Ask, text: str
 ) -> None:
     provider.scripts = [whole(200, completion(text))]
@@ -348,7 +348,7 @@ def test_an_answer_that_can_be_made_to_fit_is_given_again(
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_an_answer_too_large_to_keep_goes_out_once_and_is_not_paid_twice(
+def test_an_answer_too_large_to_store_is_sent_once_and_not_billed_twice(
     provider: ScriptedProvider, ask: Ask, streamed: bool
 ) -> None:
     pieces = [delta(noise(40_000)) for _ in range(10)]
@@ -380,7 +380,7 @@ REFUSED = frame({"error": {"message": "No.", "type": "invalid_request_error", "c
         ("{", [CLOSE], 400),
     ],
 )
-def test_a_refusal_leaves_the_key_free(
+def test_a_refusal_releases_the_key(
     provider: ScriptedProvider, ask: Ask, payload: Any, script: Any, status: int
 ) -> None:
     provider.scripts = [script]
@@ -389,7 +389,7 @@ def test_a_refusal_leaves_the_key_free(
     assert ask(QUESTION, **keyed()).status == 200
 
 
-def test_a_provider_out_of_reach_leaves_the_key_free(
+def test_an_unreachable_provider_releases_the_key(
     provider: ScriptedProvider, answers: Answers, ask: Ask, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("UPSTREAM_BASE_URL", "http://127.0.0.1:1")
@@ -397,7 +397,7 @@ def test_a_provider_out_of_reach_leaves_the_key_free(
     assert answers.items() == []
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_timeouts")
 @pytest.mark.parametrize(
     ("payload", "script", "expected"),
     [
@@ -408,7 +408,7 @@ def test_a_provider_out_of_reach_leaves_the_key_free(
         (STREAMED_QUESTION, [30], (504, "upstream_timeout")),
     ],
 )
-def test_a_failure_that_may_be_paid_is_replayed_and_not_risked_twice(
+def test_a_possibly_billed_failure_is_replayed_and_not_retried(
     warm: ScriptedProvider,
     ask: Ask,
     payload: Any,
@@ -424,7 +424,7 @@ def test_a_failure_that_may_be_paid_is_replayed_and_not_risked_twice(
 
 
 @pytest.mark.parametrize("end", [CLOSE, frame({"error": {"message": "Overloaded."}})])
-def test_a_stream_that_breaks_off_is_given_again_with_its_error_event(
+def test_an_interrupted_stream_is_replayed_with_its_error_event(
     provider: ScriptedProvider, ask: Ask, end: Any
 ) -> None:
     provider.scripts = [stream(delta("a"), end, end=False)]
@@ -436,7 +436,7 @@ def test_a_stream_that_breaks_off_is_given_again_with_its_error_event(
 
 
 @pytest.mark.parametrize("taken", [0, 1])
-def test_a_stream_that_its_caller_left_is_neither_given_nor_paid_again(
+def test_a_stream_that_its_caller_left_is_neither_replayed_nor_billed_again(
     provider: ScriptedProvider, ask: Ask, taken: int
 ) -> None:
     provider.scripts = [stream(delta("a"), 30, delta("b", "stop"), DONE)]
@@ -450,7 +450,7 @@ def test_a_stream_that_its_caller_left_is_neither_given_nor_paid_again(
     assert len(provider.requests) == 1
 
 
-def test_an_answer_is_kept_for_as_long_as_the_setting_says(
+def test_an_answer_is_stored_for_as_long_as_configured(
     provider: ScriptedProvider, answers: Answers, ask: Ask, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("IDEMPOTENCY_SECONDS", "7200")
@@ -462,7 +462,7 @@ def test_an_answer_is_kept_for_as_long_as_the_setting_says(
     assert len(provider.requests) == 2
 
 
-def test_no_setting_lets_a_key_run_out_under_a_call_on_its_way(
+def test_no_setting_lets_a_key_expire_while_its_call_is_in_progress(
     answers: Answers, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("IDEMPOTENCY_SECONDS", "1")
@@ -472,7 +472,7 @@ def test_no_setting_lets_a_key_run_out_under_a_call_on_its_way(
 
 
 @pytest.mark.parametrize("away", ["ANSWERS_TABLE", "AWS_ENDPOINT_URL_DYNAMODB"])
-def test_nothing_is_asked_while_it_is_unknown_whether_it_was_before(
+def test_without_the_key_table_nothing_is_sent(
     provider: ScriptedProvider,
     ask: Ask,
     environment: pytest.MonkeyPatch,
@@ -484,15 +484,15 @@ def test_nothing_is_asked_while_it_is_unknown_whether_it_was_before(
     assert provider.requests == []
 
 
-def test_a_key_whose_record_was_made_unheard_is_no_key_in_use(
+def test_a_key_whose_write_reply_was_lost_is_not_in_use(
     environment: pytest.MonkeyPatch, aws: str, provider: ScriptedProvider, ask: Ask
 ) -> None:
     provider.scripts = [whole(200, COMPLETION)]
-    faults = iter([UNHEARD])
-    with Door(aws, fault=lambda _operation: next(faults, None)) as door:
-        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", door.url)
+    faults = iter([RESET_AFTER_EXECUTION])
+    with DynamoDbProxy(aws, fault=lambda _operation: next(faults, None)) as dynamodb_proxy:
+        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_proxy.url)
         first, again = ask(QUESTION, **keyed()), ask(QUESTION, **keyed())
-    assert door.operations[:2] == ["PutItem", "PutItem"]
+    assert dynamodb_proxy.operations[:2] == ["PutItem", "PutItem"]
     assert first.status == 200
     assert_same(again, first)
     assert len(provider.requests) == 1
@@ -500,7 +500,7 @@ def test_a_key_whose_record_was_made_unheard_is_no_key_in_use(
 
 @pytest.mark.usefixtures("writes_fail")
 @pytest.mark.parametrize("payload", [QUESTION, STREAMED_QUESTION])
-def test_an_answer_that_cannot_be_kept_goes_out_and_its_key_stays_in_use(
+def test_an_answer_that_cannot_be_stored_is_sent_and_its_key_stays_in_use(
     provider: ScriptedProvider,
     answers: Answers,
     ask: Ask,
@@ -517,14 +517,14 @@ def test_an_answer_that_cannot_be_kept_goes_out_and_its_key_stays_in_use(
 
 
 @pytest.mark.usefixtures("writes_fail")
-def test_a_refusal_goes_out_though_its_key_cannot_be_freed(
+def test_a_refusal_is_sent_although_its_key_cannot_be_released(
     provider: ScriptedProvider, ask: Ask
 ) -> None:
     provider.scripts = [whole(400, {"error": {"message": "No."}})]
     assert ask(QUESTION, **keyed()).status == 400
 
 
-def test_no_prompt_answer_or_key_is_in_the_log_or_legible_in_the_table(
+def test_no_prompt_answer_or_key_is_in_the_log_or_readable_in_the_table(
     provider: ScriptedProvider, answers: Answers, ask: Ask, capsys: pytest.CaptureFixture[str]
 ) -> None:
     provider.scripts = [whole(200, completion("canary-answer"))]

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.billing.ledger_account import account_key
 from tests.support.caller_faults import CallerFaults, calling_as, send_caller
-from tests.support.dynamodb_proxy import AWAY, LOST
+from tests.support.dynamodb_proxy import RESET_BEFORE_EXECUTION, UNAVAILABLE
 from tests.support.ledger_accounts import CLIENT
 
 if TYPE_CHECKING:
     from tests.support.ledger_accounts import Accounts
 
-CHOICES = [AWAY, LOST, None]
+CHOICES = [UNAVAILABLE, RESET_BEFORE_EXECUTION, None]
 NAMES = ["a", "b", "c"]
 
 
@@ -36,13 +36,13 @@ def test_every_attempt_of_a_request_carries_its_caller(accounts: Accounts) -> No
 
     def first_fails(name: str) -> str | None:
         met[name] += 1
-        return AWAY if met[name] == 1 else None
+        return UNAVAILABLE if met[name] == 1 else None
 
     def read(name: str) -> None:
         with calling_as(name):
             dynamodb().get_item(TableName=accounts.table, Key=account_key(CLIENT, "2026"))
 
-    accounts.door.fault_for = first_fails
+    accounts.dynamodb_proxy.fault_for = first_fails
     with ThreadPoolExecutor(len(NAMES)) as pool:
         list(pool.map(read, NAMES))
     read("")

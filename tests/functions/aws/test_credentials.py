@@ -48,7 +48,7 @@ def environ(endpoint: ScriptedProvider, **more: str) -> dict[str, str]:
     }
 
 
-def test_keys_in_the_environment_are_used_and_no_endpoint_is_asked(
+def test_keys_in_the_environment_are_used_without_calling_the_endpoint(
     endpoint: ScriptedProvider,
 ) -> None:
     found = function_credentials(environ(endpoint, **KEYS))
@@ -56,7 +56,7 @@ def test_keys_in_the_environment_are_used_and_no_endpoint_is_asked(
     assert endpoint.requests == []
 
 
-def test_without_them_the_endpoint_is_asked_and_shown_its_token(endpoint: ScriptedProvider) -> None:
+def test_without_keys_the_endpoint_is_called_with_its_token(endpoint: ScriptedProvider) -> None:
     found = function_credentials(environ(endpoint))
     assert found == Credentials(key_id="FIRST", secret="hush", token="temporary")  # noqa: S106
     (request,) = endpoint.requests
@@ -64,7 +64,7 @@ def test_without_them_the_endpoint_is_asked_and_shown_its_token(endpoint: Script
     assert request.headers["authorization"] == "Basic me"
 
 
-def test_a_token_in_a_file_goes_before_one_in_the_environment(
+def test_a_token_in_a_file_takes_precedence_over_the_environment(
     endpoint: ScriptedProvider, tmp_path: Path
 ) -> None:
     token = tmp_path / "token"
@@ -78,7 +78,7 @@ def test_credentials_that_have_changed_are_used_at_once(endpoint: ScriptedProvid
     assert found == ["FIRST", "SECOND"]
 
 
-def test_no_proxy_is_asked_for_them(
+def test_credentials_are_not_fetched_through_a_proxy(
     endpoint: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
@@ -96,7 +96,7 @@ def test_an_endpoint_without_credentials_is_reported(
         function_credentials(environ(endpoint))
 
 
-def test_a_secret_is_read_with_the_credentials_that_were_handed_out(
+def test_a_secret_is_read_with_the_endpoint_s_credentials(
     endpoint: ScriptedProvider,
 ) -> None:
     with ScriptedProvider() as server:

@@ -49,7 +49,7 @@ def runtime_of(version: str) -> tuple[Path, ...]:
 
 
 @in_loop
-async def test_a_stream_leaves_piece_by_piece_while_the_handler_goes_on(
+async def test_a_stream_is_sent_in_pieces_while_the_handler_continues(
     tmp_path: Path, version: str
 ) -> None:
     async with function(tmp_path, HANDLER, layers=runtime_of(version)) as small:
@@ -65,7 +65,7 @@ async def test_a_stream_leaves_piece_by_piece_while_the_handler_goes_on(
 
 
 @in_loop
-async def test_a_body_that_breaks_is_reported_to_lambda_by_its_type_alone(
+async def test_a_failing_body_is_reported_to_lambda_by_its_type_only(
     tmp_path: Path, version: str
 ) -> None:
     (tmp_path / "seen").touch()

@@ -11,7 +11,7 @@ import pytest
 
 from llm_relay.aws.s3 import Bucket, s3
 from llm_relay.aws.s3_writer import ObjectWriter, part_size
-from tests.support.scripted_provider import PATIENCE_SECONDS
+from tests.support.scripted_provider import TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
     from tests.support.batch_environment import BatchAws
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FIRST = 8 * 1024 * 1024
 
 
-def test_an_object_is_read_whole_or_in_part(batch_aws: BatchAws) -> None:
+def test_an_object_is_read_completely_or_in_part(batch_aws: BatchAws) -> None:
     bucket = batch_aws.bucket
     bucket.put("a", b"0123456789")
     read = [bucket.get("a"), bucket.get("a", 8), bucket.get("a", 2, 4), bucket.get("a", 0, 1)]
@@ -27,14 +27,14 @@ def test_an_object_is_read_whole_or_in_part(batch_aws: BatchAws) -> None:
     assert bucket.head("a")["ContentLength"] == 10
 
 
-def test_what_is_not_there_is_a_key_error(batch_aws: BatchAws) -> None:
+def test_a_missing_object_is_a_key_error(batch_aws: BatchAws) -> None:
     bucket = batch_aws.bucket
     for look in (bucket.get, bucket.head, bucket.open):
         with pytest.raises(KeyError, match="nothing"):
             look("nothing")
 
 
-def test_of_an_object_that_was_replaced_nothing_is_read(batch_aws: BatchAws) -> None:
+def test_nothing_is_read_of_a_replaced_object(batch_aws: BatchAws) -> None:
     bucket = batch_aws.bucket
     bucket.put("a", b"0123456789")
     body, etag = bucket.open("a")
@@ -50,7 +50,7 @@ def test_of_an_object_that_was_replaced_nothing_is_read(batch_aws: BatchAws) -> 
         bucket.get("a", etag=etag)
 
 
-def test_an_object_is_made_once(batch_aws: BatchAws) -> None:
+def test_an_object_is_created_once(batch_aws: BatchAws) -> None:
     assert batch_aws.bucket.put_if_absent("a", b"first")
     assert not batch_aws.bucket.put_if_absent("a", b"second")
     assert batch_aws.bucket.get("a") == b"first"
@@ -78,23 +78,23 @@ def test_a_long_object_is_written_in_parts(batch_aws: BatchAws) -> None:
     assert batch_aws.bucket.get("a") == 17 * line
 
 
-def test_parts_go_up_a_few_at_once_and_come_out_in_order(batch_aws: BatchAws) -> None:
-    under_way = most = 0
+def test_parts_are_uploaded_concurrently_and_assembled_in_order(batch_aws: BatchAws) -> None:
+    in_progress = most = 0
     turn, first_two = threading.Lock(), threading.Barrier(2)
 
     def begin(params: dict[str, Any], **_: Any) -> None:
-        nonlocal under_way, most
+        nonlocal in_progress, most
         with turn:
-            under_way += 1
-            most = max(most, under_way)
+            in_progress += 1
+            most = max(most, in_progress)
         if params["PartNumber"] <= 2:
-            first_two.wait(PATIENCE_SECONDS)
+            first_two.wait(TIMEOUT_SECONDS)
         time.sleep(0.4 / params["PartNumber"])  # the first ones last longest
 
     def end(**_: Any) -> None:
-        nonlocal under_way
+        nonlocal in_progress
         with turn:
-            under_way -= 1
+            in_progress -= 1
 
     s3().meta.events.register("provide-client-params.s3.UploadPart", begin)
     s3().meta.events.register("after-call.s3.UploadPart", end)
@@ -106,7 +106,7 @@ def test_parts_go_up_a_few_at_once_and_come_out_in_order(batch_aws: BatchAws) ->
     assert batch_aws.bucket.get("a") == b"".join(parts)
 
 
-def test_no_more_is_held_than_goes_up(batch_aws: BatchAws) -> None:
+def test_memory_is_bounded_by_the_parts_in_transfer(batch_aws: BatchAws) -> None:
     may_go = threading.Event()
 
     def wait(**_: Any) -> None:
@@ -128,7 +128,7 @@ def test_no_more_is_held_than_goes_up(batch_aws: BatchAws) -> None:
     assert batch_aws.bucket.head("a")["ContentLength"] == 6 * FIRST
 
 
-def test_an_object_of_which_a_part_fails_leaves_nothing(batch_aws: BatchAws) -> None:
+def test_a_failed_part_leaves_no_object(batch_aws: BatchAws) -> None:
     def fail(params: dict[str, Any], **_: Any) -> None:
         if params["PartNumber"] == 2:
             raise EOFError
@@ -157,7 +157,7 @@ def test_a_short_object_is_written_at_once(batch_aws: BatchAws, content: bytes) 
 
 
 @pytest.mark.parametrize("length", [10, 9 * 1024 * 1024])
-def test_an_object_that_breaks_off_leaves_nothing(batch_aws: BatchAws, length: int) -> None:
+def test_an_interrupted_upload_leaves_no_object(batch_aws: BatchAws, length: int) -> None:
     with pytest.raises(EOFError), batch_aws.bucket.writer("a") as writer:
         writer.write(b"x" * length)
         raise EOFError
@@ -166,7 +166,7 @@ def test_an_object_that_breaks_off_leaves_nothing(batch_aws: BatchAws, length: i
     assert not uploads.get("Uploads")
 
 
-def test_a_link_is_good_without_a_key_and_for_its_object_alone(batch_aws: BatchAws) -> None:
+def test_a_link_works_without_a_key_and_only_for_its_object(batch_aws: BatchAws) -> None:
     batch_aws.bucket.put("a/b c", b"content")
     link = batch_aws.bucket.presigned_url("a/b c", 60, 'q"; x=\r\n1.jsonl')
     with urlopen(link) as answer:  # noqa: S310 - moto's

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "hush/+="}
 FOUND = whole(200, {"SecretString": "ak_stored"})
 BODY = b'{"SecretId": "arn"}'
-AWAY = whole(500, {"__type": "InternalServiceError"})
+UNAVAILABLE = whole(500, {"__type": "InternalServiceError"})
 THROTTLED = whole(400, {"__type": "ThrottlingException"})
 REFUSED = whole(400, {"__type": "AccessDeniedException"})
 
@@ -73,22 +73,20 @@ def test_a_request_is_signed_as_the_sdk_signs_it(token: str | None) -> None:
         ),
     ],
 )
-def test_it_is_asked_in_the_function_s_region_or_where_the_environment_says(
+def test_secrets_manager_is_called_in_the_function_s_region_or_the_configured_one(
     region: str, environ: dict[str, str], url: str
 ) -> None:
     assert endpoint_url(region, environ) == url
 
 
-@pytest.mark.parametrize("first", [AWAY, THROTTLED, [RESET]])
-def test_a_failure_that_may_pass_is_insisted_on(
-    server: ScriptedProvider, first: list[object]
-) -> None:
+@pytest.mark.parametrize("first", [UNAVAILABLE, THROTTLED, [RESET]])
+def test_a_temporary_failure_is_retried(server: ScriptedProvider, first: list[object]) -> None:
     server.scripts = [first, FOUND]
     assert manager(server).get_text("arn") == "ak_stored"
 
 
-@pytest.mark.parametrize(("script", "asked"), [(AWAY, 3), (REFUSED, 1)])
-def test_a_secret_that_cannot_be_read_is_given_up_on(
+@pytest.mark.parametrize(("script", "asked"), [(UNAVAILABLE, 3), (REFUSED, 1)])
+def test_an_unreadable_secret_is_given_up_on(
     server: ScriptedProvider, script: list[object], asked: int
 ) -> None:
     server.scripts = [script]
@@ -97,7 +95,7 @@ def test_a_secret_that_cannot_be_read_is_given_up_on(
     assert len(server.requests) == asked
 
 
-def test_a_secret_that_is_no_text_is_none(server: ScriptedProvider) -> None:
+def test_a_binary_secret_is_not_accepted(server: ScriptedProvider) -> None:
     server.scripts = [whole(200, {"SecretBinary": "AAEC"})]
     assert manager(server).get_text("arn") is None
 

@@ -32,7 +32,7 @@ from tests.support.batch_calls import (
 if TYPE_CHECKING:
     from tests.support.batch_api import BatchApi
     from tests.support.batch_environment import BatchAws
-    from tests.support.event_recorder import News
+    from tests.support.event_recorder import EventRecorder
 
 pytestmark = pytest.mark.usefixtures("state_machine")
 
@@ -53,7 +53,7 @@ def test_a_running_batch_is_stopped_and_closed(
     assert len(started(state_machine)) == 2
 
 
-def test_a_batch_of_an_execution_with_another_name_is_stopped_as_well(
+def test_a_batch_of_an_execution_with_another_name_is_stopped_too(
     api: BatchApi, batch_aws: BatchAws, state_machine: str
 ) -> None:
     arn = step_functions().start_execution(stateMachineArn=state_machine, name="inbox")[
@@ -65,7 +65,7 @@ def test_a_batch_of_an_execution_with_another_name_is_stopped_as_well(
     assert set(started(state_machine)) == {"inbox", f"{batch.id}-close"}
 
 
-def test_a_batch_that_was_never_started_is_cancelled_as_well(
+def test_a_batch_that_was_never_started_is_cancelled_too(
     api: BatchApi, batch_aws: BatchAws, state_machine: str
 ) -> None:
     batch = batch_aws.add_batch(b"")
@@ -74,7 +74,7 @@ def test_a_batch_that_was_never_started_is_cancelled_as_well(
 
 
 def test_a_batch_that_was_never_started_frees_its_file_once_it_is_cancelled(
-    api: BatchApi, batch_aws: BatchAws, state_machine: str, news: News
+    api: BatchApi, batch_aws: BatchAws, state_machine: str, published_events: EventRecorder
 ) -> None:
     client = api.client()
     file_id = uploaded(client)
@@ -86,10 +86,10 @@ def test_a_batch_that_was_never_started_frees_its_file_once_it_is_cancelled(
     assemble(started(state_machine)[f"{batch.id}-close"], Context(60, time.monotonic()))
     assert client.batches.retrieve(batch.id).status == CANCELLED
     assert client.files.delete(file_id).deleted
-    assert news.take()[0]["detail-type"] == "batch.cancelled"
+    assert published_events.take()[0]["detail-type"] == "batch.cancelled"
 
 
-def test_a_cancelled_batch_may_be_cancelled(
+def test_a_cancelled_batch_can_be_cancelled_again(
     api: BatchApi, batch_aws: BatchAws, state_machine: str
 ) -> None:
     batch = batch_aws.add_batch(b"", status=CANCELLED)

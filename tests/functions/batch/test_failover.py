@@ -22,8 +22,8 @@ from tests.support.batch_environment import CHAT
 from tests.support.chunk_runs import worker_setup
 from tests.support.failing_provider import COST_USD, rows
 from tests.support.ledger_accounts import client
-from tests.support.paying_provider import LISTED
 from tests.support.payloads import INPUT
+from tests.support.priced_provider import LISTED
 from tests.support.provider_pair import NO
 from tests.support.scripted_provider import RESET, ScriptedProvider, whole
 
@@ -66,7 +66,7 @@ def answered_by(work: ChunkRun) -> list[tuple[int, str]]:
     return [(each["status_code"], each["provider"][-1]) for each in responses]
 
 
-def test_rows_that_the_first_refuses_are_answered_by_the_next(
+def test_rows_that_the_first_provider_refuses_are_answered_by_the_next(
     worker_setup: WorkerSetup, first: ScriptedProvider, accounts: Accounts
 ) -> None:
     first.scripts = [whole(200, {"data": [LISTED]}), REFUSES]
@@ -79,7 +79,7 @@ def test_rows_that_the_first_refuses_are_answered_by_the_next(
     assert accounts.read().spent == round(200 * COST_USD * 10**9)
 
 
-def test_rows_that_break_off_at_the_first_are_asked_nowhere_else(
+def test_rows_whose_call_was_interrupted_are_not_sent_to_another_provider(
     worker_setup: WorkerSetup, first: ScriptedProvider
 ) -> None:
     first.scripts = [[RESET]]
@@ -89,7 +89,7 @@ def test_rows_that_break_off_at_the_first_are_asked_nowhere_else(
     assert sum(worker_setup.provider.asked.values()) == 0
 
 
-def test_a_row_whose_model_the_first_has_not_got_is_the_next_one_s(
+def test_a_row_whose_model_the_first_provider_lacks_goes_to_the_next(
     worker_setup: WorkerSetup, first: ScriptedProvider
 ) -> None:
     entries = json.loads(os.environ["PROVIDERS"])
@@ -101,7 +101,7 @@ def test_a_row_whose_model_the_first_has_not_got_is_the_next_one_s(
     assert [request for request in first.requests if request.method == "POST"] == []
 
 
-def test_a_row_that_the_first_one_s_strict_dialect_refuses_is_the_next_one_s(
+def test_a_row_that_the_first_providers_dialect_refuses_goes_to_the_next(
     worker_setup: WorkerSetup, first: ScriptedProvider
 ) -> None:
     entries = json.loads(os.environ["PROVIDERS"])
@@ -128,7 +128,7 @@ def test_a_plan_takes_a_row_that_any_provider_can_answer(batch_aws: BatchAws) ->
     assert [(each["line"], each["code"]) for each in errors] == [(3, "model_not_found")]
 
 
-def test_a_plan_learns_one_endpoint_from_the_first_row_for_all_providers(
+def test_a_plan_takes_the_endpoint_from_the_first_row_for_all_providers(
     batch_aws: BatchAws,
 ) -> None:
     name([{"name": n, "base_url": URL} for n in "ab"], batch_aws.environment)
@@ -138,7 +138,7 @@ def test_a_plan_learns_one_endpoint_from_the_first_row_for_all_providers(
     assert [(each["line"], each["code"]) for each in errors] == [(2, "mismatched_url")]
 
 
-def test_a_plan_does_not_fail_for_a_list_of_models_that_is_away(
+def test_a_plan_does_not_fail_for_an_unavailable_model_list(
     worker_setup: WorkerSetup, first: ScriptedProvider
 ) -> None:
     entries = json.loads(os.environ["PROVIDERS"])
@@ -151,7 +151,7 @@ def test_a_plan_does_not_fail_for_a_list_of_models_that_is_away(
 
 
 @pytest.mark.parametrize("listing", [REFUSES, whole(200, {"data": [UNPRICED]})])
-def test_rows_wait_for_prices_that_are_away(
+def test_rows_wait_for_unavailable_prices(
     worker_setup: WorkerSetup, first: ScriptedProvider, accounts: Accounts, listing: Any
 ) -> None:
     entries = json.loads(os.environ["PROVIDERS"])
@@ -166,7 +166,7 @@ def test_rows_wait_for_prices_that_are_away(
     assert answered_by(work) == [(200, "2")] * 2
 
 
-def test_a_row_above_the_first_one_s_limits_is_the_next_one_s(
+def test_a_row_above_the_first_providers_limits_goes_to_the_next(
     worker_setup: WorkerSetup, first: ScriptedProvider
 ) -> None:
     cool = LISTED | {"sampling_limits": {"temperature": {"maximum": 1}}}
@@ -176,7 +176,7 @@ def test_a_row_above_the_first_one_s_limits_is_the_next_one_s(
     assert answered_by(work) == [(200, "2")]
 
 
-def test_each_provider_gets_its_own_cap_and_the_dearest_is_set_aside(
+def test_each_provider_gets_its_own_cap_and_the_most_expensive_is_reserved(
     worker_setup: WorkerSetup, first: ScriptedProvider, accounts: Accounts
 ) -> None:
     first.scripts = [whole(200, {"data": [LISTED | {"max_output_length": 5000}]}), REFUSES]
@@ -190,7 +190,7 @@ def test_each_provider_gets_its_own_cap_and_the_dearest_is_set_aside(
     assert accounts.read().spent == admit(asking, CHAT[3:], last, LISTED, OPENAI).max_cost_nanos
 
 
-def test_a_provider_at_its_limit_slows_no_rows_down_that_the_next_one_answers(
+def test_rows_that_the_next_provider_answers_are_not_slowed_by_the_first_ones_limit(
     worker_setup: WorkerSetup, first: ScriptedProvider
 ) -> None:
     first.scripts = [whole(200, {"data": [LISTED]}), whole(429, NO, retry_after="60")]

@@ -17,7 +17,7 @@ from llm_relay.batch.worker.heartbeat import LeaseHeartbeat
 from tests.support.batch_environment import batch_aws
 from tests.support.chunk_runs import worker_setup
 from tests.support.failing_provider import line
-from tests.support.s3_proxy import S3Door
+from tests.support.s3_proxy import S3Proxy
 from tests.support.scripted_provider import wait_until
 
 if TYPE_CHECKING:
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
 __all__ = ["batch_aws", "worker_setup"]
 
 
-def test_the_parts_of_a_chunk_are_read_many_at_once_and_the_lease_is_kept_meanwhile(
+def test_the_parts_of_a_chunk_are_read_concurrently_while_the_lease_is_renewed(
     worker_setup: WorkerSetup,
 ) -> None:
     work = worker_setup.rows_with(*["200"] * 12)
     for row in range(10):
         part = format_part([RowResult(row=row, line=line(row), is_answer=True)])
         work.world.bucket.put(names.part_key(work.batch.id, 7, 1, row), part)
-    with S3Door(work.world.endpoint_url) as door:
-        _go_through(door, worker_setup)
+    with S3Proxy(work.world.endpoint_url) as s3_proxy:
+        _go_through(s3_proxy, worker_setup)
         worker = threading.Thread(target=work.run)
         worker.start()
-        wait_until(lambda: door.held >= 8)
+        wait_until(lambda: s3_proxy.held >= 8)
         until = _until(work)
         wait_until(lambda: _until(work) > until)
-        door.open.set()
+        s3_proxy.open.set()
         worker.join()
     assert work.answers[0]["left"] == 0
     assert sorted(worker_setup.provider.asked) == ["row 10", "row 11"]
     assert (work.now().completed, work.now().failed) == (12, 0)
 
 
-def test_a_lease_that_has_lapsed_lives_again_if_no_other_worker_had_the_chunk(
+def test_an_expired_lease_is_renewed_if_no_other_worker_had_the_chunk(
     worker_setup: WorkerSetup,
 ) -> None:
     work = worker_setup.rows_with("200")
@@ -63,7 +63,7 @@ def test_a_lease_that_has_lapsed_lives_again_if_no_other_worker_had_the_chunk(
 
 
 @pytest.mark.parametrize("status", ["cancelling", "finalizing", "completed"])
-def test_a_lease_that_has_lapsed_is_lost_if_the_batch_may_have_been_put_together(
+def test_an_expired_lease_is_lost_if_the_batch_may_have_been_assembled(
     worker_setup: WorkerSetup, status: str
 ) -> None:
     work = worker_setup.rows_with("200", status=status)
@@ -76,7 +76,7 @@ def test_a_lease_that_has_lapsed_is_lost_if_the_batch_may_have_been_put_together
     assert _until(work) == 0
 
 
-def test_a_lease_that_has_lapsed_is_lost_if_another_worker_has_the_chunk(
+def test_an_expired_lease_is_lost_if_another_worker_has_the_chunk(
     worker_setup: WorkerSetup,
 ) -> None:
     work = worker_setup.rows_with("200")
@@ -89,10 +89,10 @@ def test_a_lease_that_has_lapsed_is_lost_if_another_worker_has_the_chunk(
     assert _until(work) > time.time()
 
 
-def _go_through(door: S3Door, worker_setup: WorkerSetup) -> None:
+def _go_through(s3_proxy: S3Proxy, worker_setup: WorkerSetup) -> None:
     s3().close()
     s3.cache_clear()
-    worker_setup.world.environment.setenv("AWS_ENDPOINT_URL_S3", door.url)
+    worker_setup.world.environment.setenv("AWS_ENDPOINT_URL_S3", s3_proxy.url)
 
 
 def _lapsed(work: ChunkRun) -> Lease:

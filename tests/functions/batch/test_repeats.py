@@ -41,7 +41,7 @@ def test_a_batch_with_a_key_is_submitted_once(api: BatchApi, state_machine: str)
     assert len(started(state_machine)) == 3
 
 
-def test_a_key_is_good_for_its_first_batch_alone(api: BatchApi, state_machine: str) -> None:
+def test_a_key_is_valid_only_for_its_first_batch(api: BatchApi, state_machine: str) -> None:
     client = api.client()
     file_id = uploaded(client)
     created(client, file_id, **with_key("k"))
@@ -53,7 +53,7 @@ def test_a_key_is_good_for_its_first_batch_alone(api: BatchApi, state_machine: s
     assert len(started(state_machine)) == 2
 
 
-def test_a_batch_with_a_key_is_found_when_its_input_is_gone(
+def test_a_batch_with_a_key_is_found_after_its_input_is_deleted(
     api: BatchApi, batch_aws: BatchAws
 ) -> None:
     client = api.client()
@@ -63,7 +63,7 @@ def test_a_batch_with_a_key_is_found_when_its_input_is_gone(
     assert created(client, file_id, **with_key("k")) == first
 
 
-def test_a_key_is_free_again_after_a_refusal(api: BatchApi, batch_aws: BatchAws) -> None:
+def test_a_key_is_released_after_a_refusal(api: BatchApi, batch_aws: BatchAws) -> None:
     client = api.client()
     file = batch_aws.store.file("key-1", uploaded(client))
     assert file
@@ -75,7 +75,7 @@ def test_a_key_is_free_again_after_a_refusal(api: BatchApi, batch_aws: BatchAws)
 
 
 @pytest.mark.parametrize("look", ["retrieve", "list"])
-def test_a_batch_whose_submitter_died_is_started_by_a_look_at_it(
+def test_a_batch_whose_submitter_died_is_started_when_it_is_read(
     api: BatchApi, batch_aws: BatchAws, state_machine: str, look: str
 ) -> None:
     long_ago = int(time.time()) - 600
@@ -170,7 +170,7 @@ class Dies:
         raise Killed
 
 
-def test_a_batch_whose_start_was_cut_off_is_started_by_a_repeat(
+def test_a_batch_whose_start_was_interrupted_is_started_by_a_repeat(
     batch_aws: BatchAws, state_machine: str
 ) -> None:
     batch = dataclasses.replace(batch_aws.add_batch(ROWS), id="batch_new")

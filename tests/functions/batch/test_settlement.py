@@ -1,4 +1,4 @@
-"""The money that killed workers have left set aside, when no worker comes after them."""
+"""Settlement of reservations that killed workers left."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from llm_relay.batch.worker.recovery import settle_remaining
 from llm_relay.billing.ledger import ledger
 from llm_relay.core.deadline import Deadline
 from tests.functions.conftest import Context
-from tests.support.dynamodb_proxy import Door
+from tests.support.dynamodb_proxy import DynamoDbProxy
 from tests.support.ledger_accounts import Accounts, client, is_sound, make_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.batch_environment import BatchAws
-    from tests.support.event_recorder import News
+    from tests.support.event_recorder import EventRecorder
 
-COST, HELD = 25, 1000  # nanodollars of a row, and of what was set aside for a chunk
+COST, HELD = 25, 1000  # nanodollars of a row, and of what was reserved for a chunk
 ROWS = 3  # of each chunk
 CONTENT = (ROWS * (b"{}".ljust(32) + b"\n") + b"\n") * 3  # a hundred bytes of each chunk
 CHUNKS = [
@@ -43,7 +43,7 @@ def accounts(batch_aws: BatchAws) -> Iterator[Accounts]:
     table = make_table(dynamodb())
     batch_aws.environment.setenv("CLIENTS_TABLE", table)
     ledger.cache_clear()
-    yield Accounts(Door(batch_aws.endpoint_url), table, dynamodb())
+    yield Accounts(DynamoDbProxy(batch_aws.endpoint_url), table, dynamodb())
     ledger.cache_clear()
 
 
@@ -99,7 +99,7 @@ def holds_in(world: BatchAws) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(("status", "end"), [(CANCELLING, "cancelled"), (IN_PROGRESS, "expired")])
 def test_written_rows_are_charged_once_before_the_batch_ends(
-    batch_aws: BatchAws, accounts: Accounts, news: News, status: str, end: str
+    batch_aws: BatchAws, accounts: Accounts, published_events: EventRecorder, status: str, end: str
 ) -> None:
     batch = left_by_killed(batch_aws, status, 2, 0, 3)
     assert accounts.read().reserved(time.time()) == 3 * HELD
@@ -115,7 +115,7 @@ def test_written_rows_are_charged_once_before_the_batch_ends(
 
 
 def test_a_batch_does_not_end_before_its_costs_are_charged(
-    batch_aws: BatchAws, accounts: Accounts, news: News
+    batch_aws: BatchAws, accounts: Accounts, published_events: EventRecorder
 ) -> None:
     batch = left_by_killed(batch_aws, CANCELLING, 2)
     batch_aws.environment.setenv("CLIENTS_TABLE", "no-such-table")
@@ -127,7 +127,7 @@ def test_a_batch_does_not_end_before_its_costs_are_charged(
     assert (accounts.read().spent, status_of(batch_aws, batch)) == (2 * COST, "cancelled")
 
 
-def test_what_does_not_fit_into_the_time_is_called_for_again(
+def test_settlement_beyond_the_time_limit_continues_in_another_invocation(
     batch_aws: BatchAws, accounts: Accounts
 ) -> None:
     batch = left_by_killed(batch_aws, CANCELLING, 1, 1)
@@ -139,7 +139,7 @@ def test_what_does_not_fit_into_the_time_is_called_for_again(
     assert settle_remaining(batch_aws.bucket, batch, Deadline.after(0)) == 0
 
 
-def test_a_worker_that_has_the_chunk_again_is_waited_for(
+def test_settlement_waits_for_a_worker_that_holds_the_chunk_again(
     batch_aws: BatchAws, accounts: Accounts
 ) -> None:
     batch = left_by_killed(batch_aws, CANCELLING, 1)

@@ -20,7 +20,7 @@ from llm_relay.batch.model.record import (
 )
 from llm_relay.batch.model.store import Store
 from llm_relay.core.client import Client
-from tests.support.dynamodb_proxy import UNHEARD, Door
+from tests.support.dynamodb_proxy import RESET_AFTER_EXECUTION, DynamoDbProxy
 
 if TYPE_CHECKING:
     from tests.support.batch_environment import BatchAws
@@ -36,7 +36,7 @@ CLIENT = Client(
 ERROR = {"code": "invalid_json", "line": 3, "message": "The line is no JSON.", "param": None}
 
 
-def test_a_record_comes_back_as_it_was_kept(batch_aws: BatchAws) -> None:
+def test_a_record_is_read_as_it_was_stored(batch_aws: BatchAws) -> None:
     batch = batch_aws.add_batch(
         b"",
         client=CLIENT,
@@ -51,25 +51,25 @@ def test_a_record_comes_back_as_it_was_kept(batch_aws: BatchAws) -> None:
     assert batch_aws.store.batch(batch.owner, batch.id) == batch
 
 
-def test_an_id_is_given_once(batch_aws: BatchAws) -> None:
+def test_an_id_is_used_once(batch_aws: BatchAws) -> None:
     batch = batch_aws.add_batch(b"")
     assert not batch_aws.store.add(dataclasses.replace(batch, total=5))
     assert batch_aws.store.batch(batch.owner, batch.id) == batch
 
 
-def test_a_record_whose_reply_was_lost_is_kept(batch_aws: BatchAws) -> None:
-    every_other = itertools.cycle([UNHEARD, None])
-    with Door(batch_aws.endpoint_url, fault=lambda _: next(every_other)) as door:
-        client = boto3.client("dynamodb", endpoint_url=door.url)
+def test_a_record_whose_reply_was_lost_is_stored(batch_aws: BatchAws) -> None:
+    every_other = itertools.cycle([RESET_AFTER_EXECUTION, None])
+    with DynamoDbProxy(batch_aws.endpoint_url, fault=lambda _: next(every_other)) as dynamodb_proxy:
+        client = boto3.client("dynamodb", endpoint_url=dynamodb_proxy.url)
         store = Store(batch_aws.table, lambda: client)
         kept = dataclasses.replace(batch_aws.add_batch(b""), id="batch_another")
         assert store.add(kept)
         client.close()
-    assert door.operations == ["UpdateItem"] * 2
+    assert dynamodb_proxy.operations == ["UpdateItem"] * 2
     assert batch_aws.store.batch(kept.owner, kept.id) == kept
 
 
-def test_a_batch_changes_from_the_states_named_alone(batch_aws: BatchAws) -> None:
+def test_a_batch_changes_only_from_the_given_states(batch_aws: BatchAws) -> None:
     store, batch = batch_aws.store, batch_aws.add_batch(b"")
     done, changed = store.update_batch(
         batch.owner, batch.id, CANCELLABLE, status=IN_PROGRESS, total=3
@@ -87,7 +87,7 @@ def test_a_batch_changes_without_another_state(batch_aws: BatchAws) -> None:
     assert (done, changed) == (True, dataclasses.replace(batch, total=4))
 
 
-def test_moments_are_added_to_those_there_are(batch_aws: BatchAws) -> None:
+def test_timestamps_are_added_to_the_existing_ones(batch_aws: BatchAws) -> None:
     store, batch = batch_aws.store, batch_aws.add_batch(b"")
     store.update_batch(batch.owner, batch.id, CANCELLABLE, times={"in_progress_at": 1})
     both = {"cancelling_at": 2, "finalizing_at": 3}
@@ -99,7 +99,7 @@ def test_moments_are_added_to_those_there_are(batch_aws: BatchAws) -> None:
     assert store.batch(batch.owner, batch.id) == changed
 
 
-def test_counting_adds_up_and_tells_the_state(batch_aws: BatchAws) -> None:
+def test_counting_adds_up_and_returns_the_state(batch_aws: BatchAws) -> None:
     store, batch = batch_aws.store, batch_aws.add_batch(b"")
     store.add_counts(batch.owner, batch.id, 5, 0)
     store.update_batch(batch.owner, batch.id, CANCELLABLE, status=CANCELLING)
@@ -118,7 +118,7 @@ def test_a_batch_is_claimed_by_one_execution(batch_aws: BatchAws) -> None:
     assert store.claim(batch.owner, batch.id, "arn:first") == claimed
 
 
-def test_a_page_is_full_however_large_its_batches_are(batch_aws: BatchAws) -> None:
+def test_a_page_is_full_for_batches_of_any_size(batch_aws: BatchAws) -> None:
     large = {"note": "x" * 350_000}  # three of them are as much as one query gives
     ids = [batch_aws.add_batch(b"", metadata=large).id for _ in range(5)]
     store, newest_first = batch_aws.store, sorted(ids, reverse=True)
@@ -128,7 +128,7 @@ def test_a_page_is_full_however_large_its_batches_are(batch_aws: BatchAws) -> No
     assert not store.batches("key-2", None, 6)
 
 
-def test_a_key_stands_for_what_came_with_it_first(batch_aws: BatchAws) -> None:
+def test_a_key_returns_its_first_record(batch_aws: BatchAws) -> None:
     store, ttl = batch_aws.store, int(time.time()) + 600
     first = {"batch": "batch_1", "ttl": ttl}
     assert first.items() <= store.put_key("key-1", "k", first).items()
@@ -138,13 +138,13 @@ def test_a_key_stands_for_what_came_with_it_first(batch_aws: BatchAws) -> None:
     assert store.put_key("key-1", "k", {"batch": "batch_4", "ttl": ttl})["batch"] == "batch_4"
 
 
-def test_a_key_may_come_afresh_after_its_time(batch_aws: BatchAws) -> None:
+def test_expired_key_can_be_reused(batch_aws: BatchAws) -> None:
     store, now = batch_aws.store, int(time.time())
     store.put_key("key-1", "k", {"batch": "batch_1", "ttl": now - 10})
     assert store.put_key("key-1", "k", {"batch": "batch_2", "ttl": now + 600})["batch"] == "batch_2"
 
 
-def test_a_file_is_deleted_by_dynamodb_after_its_time(batch_aws: BatchAws) -> None:
+def test_a_file_has_an_expiry_for_dynamodb(batch_aws: BatchAws) -> None:
     file = StoredFile(
         id="file-1",
         owner="key-1",
@@ -160,7 +160,7 @@ def test_a_file_is_deleted_by_dynamodb_after_its_time(batch_aws: BatchAws) -> No
     assert batch_aws.store.file("key-1", "file-1") == file
 
 
-def test_records_are_deleted_by_dynamodb_in_the_end(batch_aws: BatchAws) -> None:
+def test_records_have_an_expiry_for_dynamodb(batch_aws: BatchAws) -> None:
     batch_aws.add_batch(b"")
     (item,) = batch_aws.items()
     assert int(item["ttl"]["N"]) > time.time() + 300 * 86_400

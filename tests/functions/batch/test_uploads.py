@@ -27,11 +27,11 @@ def form(*parts: tuple[str, str], end: str = "--b--\r\n") -> bytes:
     return ("".join(texts) + end).encode()
 
 
-def test_a_file_may_be_as_large_as_lambda_is_handed(api: BatchApi) -> None:
+def test_a_file_can_be_as_large_as_lambda_s_payload_limit_allows(api: BatchApi) -> None:
     assert uploaded(api, b"x" * MAX_UPLOAD_BYTES).bytes == MAX_UPLOAD_BYTES
 
 
-def test_a_larger_file_is_shown_the_way(api: BatchApi, batch_aws: BatchAws) -> None:
+def test_a_larger_file_is_refused_with_the_alternative(api: BatchApi, batch_aws: BatchAws) -> None:
     with pytest.raises(openai.APIStatusError, match="relay batch submit FILE") as refused:
         uploaded(api, b"x" * (MAX_UPLOAD_BYTES + 1))
     assert (refused.value.status_code, refused.value.code) == (413, "file_too_large")
@@ -52,19 +52,19 @@ def test_a_larger_file_is_shown_the_way(api: BatchApi, batch_aws: BatchAws) -> N
         (b"", None),
     ],
 )
-def test_what_is_no_upload_is_refused(api: BatchApi, body: bytes, param: str | None) -> None:
+def test_an_invalid_upload_is_refused(api: BatchApi, body: bytes, param: str | None) -> None:
     answer = api.ask("POST", "/files", "multipart/form-data; boundary=b", body)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data", "", ";"])
-def test_the_error_for_what_is_no_form_names_what_to_send(api: BatchApi, content_type: str) -> None:
+def test_the_error_for_a_non_form_body_names_what_to_send(api: BatchApi, content_type: str) -> None:
     answer = api.ask("POST", "/files", content_type, b"{}")
     assert answer.status_code == 400
     assert "multipart/form-data" in answer.json()["error"]["message"]
 
 
-def test_a_file_is_kept_as_long_as_asked_for(api: BatchApi) -> None:
+def test_a_file_is_kept_for_the_requested_time(api: BatchApi) -> None:
     file = uploaded(api, expires_after={"anchor": "created_at", "seconds": 3600})
     assert file.expires_at - file.created_at == 3600
 
@@ -85,13 +85,13 @@ def test_a_file_is_kept_no_longer_than_its_content(api: BatchApi, batch_aws: Bat
         ({"anchor": "created_at", "seconds": "١٢٣٤٥"}, "expires_after.seconds"),
     ],
 )
-def test_a_time_that_is_none_is_refused(api: BatchApi, expiry: Any, param: str) -> None:
+def test_an_invalid_expiry_is_refused(api: BatchApi, expiry: Any, param: str) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         uploaded(api, expires_after=expiry)
     assert refused.value.param == param
 
 
-def test_a_store_that_is_away_is_reported_and_logged_without_contents(
+def test_an_unavailable_store_is_reported_and_logged_without_contents(
     api: BatchApi, batch_aws: BatchAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
     batch_aws.environment.setenv("BATCH_BUCKET", "no-such-bucket")

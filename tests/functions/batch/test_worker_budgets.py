@@ -1,4 +1,4 @@
-"""The client's budget in a batch: set aside for rows at once, settled once, killed or not."""
+"""The client's budget in a batch: reserved for several rows, settled once, even after a kill."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from llm_relay.providers.completion import Completion
 from llm_relay.providers.dialects.dialect import ABLITERATION
 from tests.support.batch_environment import batch_aws
 from tests.support.chunk_runs import worker_setup
-from tests.support.dynamodb_proxy import Door
+from tests.support.dynamodb_proxy import DynamoDbProxy
 from tests.support.failing_provider import completion, line
 from tests.support.ledger_accounts import CLIENT, Accounts, client, is_sound, make_table
-from tests.support.paying_provider import LISTED, MODEL
+from tests.support.priced_provider import LISTED, MODEL
 from tests.support.scripted_provider import wait_until
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ def accounts(worker_setup: WorkerSetup) -> Iterator[Accounts]:
     table = make_table(dynamodb())
     worker_setup.world.environment.setenv("CLIENTS_TABLE", table)
     ledger.cache_clear()
-    yield Accounts(Door(worker_setup.world.endpoint_url), table, dynamodb())
+    yield Accounts(DynamoDbProxy(worker_setup.world.endpoint_url), table, dynamodb())
     ledger.cache_clear()
 
 
 def worst(behaviour: str = "200") -> int:
-    """What a row may cost at the most."""
+    """The maximum cost of a row."""
     body = json.loads(line(0, behaviour))["body"]
     return admit(client(PLENTY), "/chat/completions", body, LISTED, ABLITERATION).max_cost_nanos
 
@@ -56,7 +56,7 @@ def owned(worker_setup: WorkerSetup, *behaviours: str, budget: int = PLENTY) -> 
     return worker_setup.rows_with(*behaviours, client=client(budget))
 
 
-def test_a_batch_pays_what_its_rows_cost_and_no_more(
+def test_a_batch_is_charged_exactly_what_its_rows_cost(
     worker_setup: WorkerSetup, accounts: Accounts
 ) -> None:
     work = owned(worker_setup, *["200"] * 300)
@@ -70,7 +70,7 @@ def test_a_batch_pays_what_its_rows_cost_and_no_more(
     assert work.chunk_item()["holds"]["M"] == {}
 
 
-def test_what_may_be_paid_costs_the_worst_and_a_refusal_nothing(
+def test_a_possibly_billed_row_costs_the_maximum_and_a_refusal_nothing(
     worker_setup: WorkerSetup, accounts: Accounts
 ) -> None:
     work = owned(worker_setup, "200", "reset", "400", "cut")
@@ -80,7 +80,7 @@ def test_what_may_be_paid_costs_the_worst_and_a_refusal_nothing(
     assert sum(result.cost_nanos for result in work.results()) == expected
 
 
-def test_money_is_set_aside_before_rows_are_asked(
+def test_budget_is_reserved_before_rows_are_sent(
     worker_setup: WorkerSetup, accounts: Accounts
 ) -> None:
     work = owned(worker_setup, *["held"] * 4)
@@ -93,7 +93,7 @@ def test_money_is_set_aside_before_rows_are_asked(
     assert work.run_with(look)["left"] == 0
 
 
-def test_a_budget_for_few_rows_at_once_runs_them_in_turns(
+def test_a_budget_for_few_concurrent_rows_runs_them_in_sequence(
     worker_setup: WorkerSetup, accounts: Accounts
 ) -> None:
     work = owned(worker_setup, *["200"] * 20, budget=3 * worst() + 20 * COST)
@@ -103,7 +103,7 @@ def test_a_budget_for_few_rows_at_once_runs_them_in_turns(
     assert worker_setup.provider.max_in_progress <= 3
 
 
-def test_rows_beyond_the_budget_are_refused_without_a_look_at_it_for_each(
+def test_rows_beyond_the_budget_are_refused_without_a_read_for_each(
     worker_setup: WorkerSetup, accounts: Accounts
 ) -> None:
     looks: list[Any] = []
@@ -116,7 +116,7 @@ def test_rows_beyond_the_budget_are_refused_without_a_look_at_it_for_each(
     assert len([look for look in looks if b"ledger#" in look]) < 30
 
 
-def test_without_time_for_a_row_none_is_refused_for_want_of_money(
+def test_without_time_for_a_row_none_is_refused_as_over_budget(
     worker_setup: WorkerSetup, accounts: Accounts
 ) -> None:
     work = owned(worker_setup, *["200"] * 300, budget=worst() - 1)
@@ -140,7 +140,9 @@ def test_rows_beyond_the_budget_become_error_lines(
     assert accounts.read().spent == 5 * COST
 
 
-def test_what_other_calls_hold_is_waited_for(worker_setup: WorkerSetup, accounts: Accounts) -> None:
+def test_reservations_of_other_calls_are_waited_for(
+    worker_setup: WorkerSetup, accounts: Accounts
+) -> None:
     budget = worst() * 2
     hold = ledger().reserve(client(budget), budget, time.time(), 600)
     assert hold
@@ -156,9 +158,7 @@ def test_what_other_calls_hold_is_waited_for(worker_setup: WorkerSetup, accounts
     assert work.run()["left"] == 0
 
 
-def test_a_budget_that_cannot_be_read_is_waited_for(
-    worker_setup: WorkerSetup, accounts: Accounts
-) -> None:
+def test_rows_wait_for_an_unreadable_budget(worker_setup: WorkerSetup, accounts: Accounts) -> None:
     work = owned(worker_setup, "200")
     worker_setup.world.environment.setenv("CLIENTS_TABLE", "no-such-table")
     ledger.cache_clear()
@@ -167,7 +167,7 @@ def test_a_budget_that_cannot_be_read_is_waited_for(
     assert not worker_setup.provider.asked
 
 
-def test_money_for_rows_that_were_not_run_comes_back(
+def test_reservations_of_rows_that_were_not_run_are_released(
     worker_setup: WorkerSetup, accounts: Accounts
 ) -> None:
     work = owned(worker_setup, "200", "200", "429:60 200", *["200"] * 200)
@@ -179,7 +179,7 @@ def test_money_for_rows_that_were_not_run_comes_back(
     assert is_sound(account)
 
 
-def test_a_successor_settles_what_a_killed_worker_left(
+def test_a_successor_settles_a_killed_workers_reservations(
     worker_setup: WorkerSetup, accounts: Accounts
 ) -> None:
     work = owned(worker_setup, *["200"] * 6)
@@ -195,7 +195,7 @@ def test_a_successor_settles_what_a_killed_worker_left(
 
 
 @pytest.mark.parametrize("is_cancelled", [True, False])
-def test_what_a_killed_worker_left_is_settled_also_if_the_batch_is_over(
+def test_reservations_of_a_killed_worker_are_settled_even_if_the_batch_is_over(
     worker_setup: WorkerSetup, accounts: Accounts, is_cancelled: bool
 ) -> None:
     over = {"status": "cancelling"} if is_cancelled else {"expires_at": int(time.time()) - 1}
@@ -233,7 +233,7 @@ def _answered(work: ChunkRun, row: int) -> RowResult:
     return success_result(work.batch.id, row, f"row-{row}", whole, COST)
 
 
-def test_a_client_s_cap_on_tokens_goes_into_the_request(
+def test_a_client_s_token_cap_is_set_in_the_request(
     worker_setup: WorkerSetup, accounts: Accounts
 ) -> None:
     capped = Client(id=CLIENT, key_id="k", budget_nanos=PLENTY, max_output_tokens=5)

@@ -13,7 +13,7 @@ from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.billing.ledger import ledger
 from tests.support.batch_environment import batch_aws
 from tests.support.chunk_runs import worker_setup
-from tests.support.dynamodb_proxy import Door
+from tests.support.dynamodb_proxy import DynamoDbProxy
 from tests.support.failing_provider import line
 from tests.support.ledger_accounts import Accounts, client, is_sound, make_table
 from tests.support.scripted_provider import wait_until
@@ -76,17 +76,17 @@ def end_lease(work: ChunkRun) -> None:
     )
 
 
-def test_after_a_kill_only_what_was_not_written_is_asked_again(worker_setup: WorkerSetup) -> None:
+def test_after_a_kill_only_unwritten_rows_are_sent_again(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with(*["slow:0.4"] * 400)
     killed_after(work, 60)
     written = len(work.results())
     asked = sum(worker_setup.provider.asked.values())
     assert work.run()["left"] == 0
     assert len(work.lines()) == 400
-    # Those under way, and those that were answered within the last half second, on a busy machine.
+    # Those in progress and those that were answered within the last half second, on a busy machine.
     assert sum(worker_setup.provider.asked.values()) == 400 + asked - written
     assert asked - written < 32 + 4 * 0.5 * 32 / 0.4
-    # Killed between its lease and the batch, a worker leaves a count short that the end makes anew.
+    # Killed between its lease and the batch, a worker leaves a count short that the end corrects.
     assert 400 - written <= work.now().completed <= 400
 
 
@@ -97,14 +97,14 @@ def test_after_a_kill_the_budget_is_charged_for_each_row_once(worker_setup: Work
     work = worker_setup.rows_with(*["slow:0.2"] * 300, client=client(10**12))
     killed_after(work, 40)
     assert work.run()["left"] == 0
-    account = Accounts(Door(worker_setup.world.endpoint_url), table, dynamodb()).read()
+    account = Accounts(DynamoDbProxy(worker_setup.world.endpoint_url), table, dynamodb()).read()
     ledger.cache_clear()
     assert account.spent == 300 * _COST
     assert not account.reservations
     assert is_sound(account)
 
 
-def test_after_three_kills_in_a_row_one_row_at_a_time_is_asked(worker_setup: WorkerSetup) -> None:
+def test_after_three_kills_in_a_row_rows_are_sent_one_at_a_time(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with(*["slow:0.02"] * 20)
     _kill(work, times=3)
     assert work.run()["left"] == 0
@@ -113,7 +113,7 @@ def test_after_three_kills_in_a_row_one_row_at_a_time_is_asked(worker_setup: Wor
     assert work.lease().crash_count == 0
 
 
-def test_after_two_kills_the_worker_is_as_bold_as_ever(worker_setup: WorkerSetup) -> None:
+def test_after_two_kills_rows_are_still_sent_concurrently(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with(*["slow:0.2"] * 20)
     _kill(work, times=2)
     assert work.run()["left"] == 0

@@ -1,4 +1,4 @@
-"""The batch worker and a DynamoDB that is away at times: money is neither lost nor kept."""
+"""The batch worker while DynamoDB is unavailable at times: no reservation is lost or kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from llm_relay.billing.ledger import ledger
 from tests.functions.batch.test_worker_budgets import COST, PLENTY, owned, worst
 from tests.support.batch_environment import batch_aws
 from tests.support.chunk_runs import worker_setup
-from tests.support.dynamodb_proxy import AWAY
+from tests.support.dynamodb_proxy import UNAVAILABLE
 from tests.support.ledger_accounts import client, is_sound
 
 if TYPE_CHECKING:
@@ -25,15 +25,15 @@ _TRIES = 3  # of one call, by the SDK
 
 def away(operation: str, after: int = 0) -> Callable[[str], str | None]:
     """A fault that one call of that kind meets, however often it is tried."""
-    met = iter([None] * after + [AWAY] * _TRIES)
+    met = iter([None] * after + [UNAVAILABLE] * _TRIES)
     return lambda passing: next(met, None) if passing == operation else None
 
 
-def test_what_could_not_be_charged_stops_the_work_and_is_charged_in_the_end(
+def test_uncharged_costs_pause_the_work_and_are_charged_at_the_end(
     accounts: Accounts, worker_setup: WorkerSetup
 ) -> None:
     work = owned(worker_setup, *["200"] * 8, budget=4 * worst())  # half of the rows take all of it
-    accounts.door.fault = away("TransactWriteItems")
+    accounts.dynamodb_proxy.fault = away("TransactWriteItems")
     first = work.run()
     assert (first["left"], first["wait_seconds"], first["silent_attempts"]) == (4, 5, 0)
     account = accounts.read()
@@ -44,11 +44,11 @@ def test_what_could_not_be_charged_stops_the_work_and_is_charged_in_the_end(
     assert work.now().completed == 8
 
 
-def test_money_whose_note_is_not_taken_is_given_back(
+def test_a_reservation_that_cannot_be_recorded_is_released(
     accounts: Accounts, worker_setup: WorkerSetup
 ) -> None:
     work = owned(worker_setup, "200")
-    accounts.door.fault = away("UpdateItem", after=2)  # the lease and the money itself
+    accounts.dynamodb_proxy.fault = away("UpdateItem", after=2)  # the lease and the money itself
     answer = work.run()
     assert (answer["left"], answer["wait_seconds"]) == (1, 15)
     assert not worker_setup.provider.asked
@@ -59,24 +59,24 @@ def test_money_whose_note_is_not_taken_is_given_back(
     assert accounts.read().spent == COST
 
 
-def test_what_others_hold_and_cannot_be_read_is_waited_for(
+def test_unreadable_reservations_of_others_are_waited_for(
     accounts: Accounts, worker_setup: WorkerSetup
 ) -> None:
     budget = 2 * worst()
     assert ledger().reserve(client(budget), budget, time.time(), 600)
     work = owned(worker_setup, "200", budget=budget)
-    accounts.door.fault = away("GetItem", after=1)  # the batch
+    accounts.dynamodb_proxy.fault = away("GetItem", after=1)  # the batch
     answer = work.run()
     assert (answer["left"], answer["wait_seconds"]) == (1, 15)
     assert not work.results()
     assert work.run()["wait_seconds"] == 30
 
 
-def test_a_budget_with_room_is_spent_while_a_charge_is_open(
+def test_a_sufficient_budget_is_spent_while_a_charge_is_pending(
     accounts: Accounts, worker_setup: WorkerSetup
 ) -> None:
     work = owned(worker_setup, *["200"] * 300, budget=PLENTY)
-    accounts.door.fault = away("TransactWriteItems")
+    accounts.dynamodb_proxy.fault = away("TransactWriteItems")
     assert work.run()["left"] == 0
     account = accounts.read()
     assert account.spent == 300 * COST

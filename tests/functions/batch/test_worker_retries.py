@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["batch_aws", "worker_setup"]
 
 
-def test_an_outage_of_calls_that_break_off_is_waited_for_longer_each_time(
+def test_waits_grow_during_an_outage_of_interrupted_calls(
     worker_setup: WorkerSetup,
 ) -> None:
     work = worker_setup.rows_with(*["reset"] * 120)
@@ -32,7 +32,7 @@ def test_an_outage_of_calls_that_break_off_is_waited_for_longer_each_time(
     assert answers[0]["left"] - answers[2]["left"] == 40  # one at a time, after the first
 
 
-def test_after_silence_one_row_at_a_time_is_asked_until_one_is_answered(
+def test_after_silence_rows_are_sent_one_at_a_time_until_one_is_answered(
     worker_setup: WorkerSetup,
 ) -> None:
     work = worker_setup.rows_with(*["reset"] * 6)
@@ -43,7 +43,7 @@ def test_after_silence_one_row_at_a_time_is_asked_until_one_is_answered(
     assert worker_setup.provider.max_in_progress > 1
 
 
-def test_the_next_chunk_of_a_batch_begins_at_the_pace_that_was_found(
+def test_the_next_chunk_of_a_batch_starts_at_the_concurrency_that_was_found(
     worker_setup: WorkerSetup,
 ) -> None:
     first, second = rows(["slow:0.5"] * 60), rows(["held"] * 16)
@@ -59,14 +59,14 @@ def test_the_next_chunk_of_a_batch_begins_at_the_pace_that_was_found(
     assert replace(work, chunk=following, answers=[]).run_with(look)["left"] == 0
 
 
-def test_the_next_batch_begins_with_few_rows_at_once(worker_setup: WorkerSetup) -> None:
+def test_the_next_batch_starts_with_few_concurrent_rows(worker_setup: WorkerSetup) -> None:
     worker_setup.rows_with(*["slow:0.1"] * 60).run()
     worker_setup.provider.max_in_progress = 0
     worker_setup.rows_with(*["slow:0.5"] * 16).run()
     assert worker_setup.provider.max_in_progress <= 12
 
 
-def test_calls_that_take_all_the_time_without_an_answer_are_waited_after(
+def test_the_worker_waits_after_calls_that_use_all_its_time_without_an_answer(
     worker_setup: WorkerSetup,
 ) -> None:
     worker_setup.world.environment.setenv("UPSTREAM_FIRST_BYTE_SECONDS", "2")
@@ -89,7 +89,7 @@ def test_rows_are_not_given_up_in_an_invocation_that_was_answered(
 
 
 @pytest.mark.parametrize("seconds", ["90000", "1e300"])
-def test_no_retry_after_is_waited_out_beyond_the_end_of_the_batch(
+def test_retry_after_never_delays_past_the_end_of_the_batch(
     worker_setup: WorkerSetup, seconds: str
 ) -> None:
     work = worker_setup.rows_with(f"429:{seconds}", expires_at=int(time.time()) + 3600)
@@ -98,7 +98,7 @@ def test_no_retry_after_is_waited_out_beyond_the_end_of_the_batch(
     assert 3000 < answer["wait_seconds"] <= 3600
 
 
-def test_turns_are_counted_and_slow_once_there_were_many(worker_setup: WorkerSetup) -> None:
+def test_invocations_are_counted_and_delayed_once_there_are_many(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with("429:10")
     assert [work.run(silent_attempts=0)["invocations"] for _ in range(2)] == [1, 2]
     assert work.run(silent_attempts=0, invocations=499)["wait_seconds"] == 10
@@ -108,7 +108,7 @@ def test_turns_are_counted_and_slow_once_there_were_many(worker_setup: WorkerSet
     assert lease.attempt == 5
 
 
-def test_the_last_of_many_turns_waits_for_nothing(worker_setup: WorkerSetup) -> None:
+def test_a_finished_chunk_has_no_wait_after_many_invocations(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with("200")
     answer = work.run(invocations=2000)
     assert (answer["left"], answer["wait_seconds"]) == (0, 0)

@@ -51,7 +51,7 @@ def strictly(text: bytes) -> Any:
 
 @pytest.mark.parametrize("cap", [{}, {"max_output_tokens": "10"}], ids=["as it is", "re-encoded"])
 @pytest.mark.parametrize(("question", "surface"), [(QUESTION, "chat"), (INPUT, "responses")])
-def test_a_request_with_one_is_refused_before_anything_is_sent(
+def test_a_request_with_a_huge_number_is_refused_before_anything_is_sent(
     provider: ScriptedProvider,
     ask: Callable[..., Answered],
     question: dict[str, Any],
@@ -74,7 +74,7 @@ def test_a_request_with_one_is_refused_before_anything_is_sent(
         (INPUT, "responses", "max_output_tokens"),
     ],
 )
-def test_more_tokens_than_any_model_writes_are_refused_before_anything_is_reckoned(
+def test_an_impossible_token_limit_is_refused_before_any_cost_is_computed(
     provider: ScriptedProvider,
     ask: Callable[..., Answered],
     question: dict[str, Any],
@@ -92,7 +92,7 @@ WHOLE = [(QUESTION, "chat", COMPLETION), (INPUT, "responses", RESPONSE)]
 
 
 @pytest.mark.parametrize(("question", "surface", "document"), WHOLE)
-def test_an_answer_that_lacks_nothing_passes_byte_for_byte(
+def test_a_complete_answer_passes_byte_for_byte(
     provider: ScriptedProvider,
     ask: Callable[..., Answered],
     question: dict[str, Any],
@@ -106,7 +106,7 @@ def test_an_answer_that_lacks_nothing_passes_byte_for_byte(
 
 
 @pytest.mark.parametrize(("question", "surface", "document"), WHOLE)
-def test_an_answer_that_must_be_completed_stays_json(
+def test_an_answer_with_added_fields_stays_json(
     provider: ScriptedProvider,
     ask: Callable[..., Answered],
     question: dict[str, Any],
@@ -133,7 +133,7 @@ def large(event: bytes, **more: Any) -> bytes:
         (STREAMED_INPUT, "responses", [large(CREATED), large(IN_PROGRESS), large(COMPLETED)]),
     ],
 )
-def test_a_stream_that_lacks_nothing_passes_byte_for_byte(
+def test_a_complete_stream_passes_byte_for_byte(
     provider: ScriptedProvider,
     ask: Callable[..., Answered],
     question: dict[str, Any],
@@ -152,7 +152,7 @@ def test_a_stream_that_lacks_nothing_passes_byte_for_byte(
         (STREAMED_INPUT, "responses", large(CREATED, sequence_number=None)),
     ],
 )
-def test_an_event_that_must_be_completed_stays_json(
+def test_an_event_with_added_fields_stays_json(
     provider: ScriptedProvider,
     ask: Callable[..., Answered],
     question: dict[str, Any],
@@ -165,7 +165,7 @@ def test_an_event_that_must_be_completed_stays_json(
     assert first["tomorrow"] is None
 
 
-def test_a_refusal_with_one_is_reported_as_json(
+def test_a_refusal_with_a_huge_number_is_reported_as_json(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     provider.scripts = [whole(400, spelt({"error": {"message": "no", "code": LARGE}}))]

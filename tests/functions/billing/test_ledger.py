@@ -1,4 +1,4 @@
-"""What is set aside, charged and given back, with many at once and a DynamoDB that fails."""
+"""Reservations, charges and releases, with concurrent calls and a failing DynamoDB."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ from llm_relay.billing.ledger_account import GRACE_SECONDS, TOMBSTONE_SECONDS, R
 from llm_relay.core.errors import BudgetExceeded, LedgerUnavailable
 from llm_relay.core.usage import Usage
 from tests.support.caller_faults import CallerFaults, calling_as, send_caller
-from tests.support.dynamodb_proxy import AWAY, CONFLICT, LOST, UNHEARD
+from tests.support.dynamodb_proxy import (
+    CONFLICT,
+    RESET_AFTER_EXECUTION,
+    RESET_BEFORE_EXECUTION,
+    UNAVAILABLE,
+)
 from tests.support.ledger_accounts import Accounts, client, is_sound
 
 if TYPE_CHECKING:
@@ -35,7 +40,7 @@ def ledger(accounts: Accounts) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def patient_ledger(accounts: Accounts) -> Iterator[Ledger]:
+def ledger_with_retries(accounts: Accounts) -> Iterator[Ledger]:
     with ledger_behind(accounts, attempts=8) as ledger:
         yield ledger
 
@@ -45,9 +50,9 @@ def ledger_behind(
     accounts: Accounts, *, allows: bool = False, attempts: int = 3
 ) -> Iterator[Ledger]:
     retries: Any = {"mode": "standard", "total_max_attempts": attempts}
-    patience = Config(max_pool_connections=MANY, retries=retries)
+    timeout = Config(max_pool_connections=MANY, retries=retries)
     with closing(
-        boto3.client("dynamodb", endpoint_url=accounts.door.url, config=patience)
+        boto3.client("dynamodb", endpoint_url=accounts.dynamodb_proxy.url, config=timeout)
     ) as behind:
         send_caller(behind)
         yield Ledger(accounts.table, allows_on_failure=allows, client=lambda: behind)
@@ -76,10 +81,10 @@ def once(*faults: str | None) -> Iterator[str | None]:
 
 def put_in_the_way(accounts: Accounts, *faults: str | None) -> None:
     planned = once(*faults)
-    accounts.door.fault = lambda _operation: next(planned)
+    accounts.dynamodb_proxy.fault = lambda _operation: next(planned)
 
 
-def test_what_a_call_may_cost_is_set_aside_and_its_cost_charged(
+def test_the_maximum_cost_is_reserved_and_the_actual_cost_charged(
     accounts: Accounts, ledger: Ledger
 ) -> None:
     hold = reserve(ledger, 60)
@@ -89,24 +94,24 @@ def test_what_a_call_may_cost_is_set_aside_and_its_cost_charged(
     (used,) = accounts.used()
     counted = {"requests": 1, "tokens_in": 3, "tokens_out": 4, "cost_nanos": 25}
     assert {name: used[name] for name in counted} == counted
-    assert accounts.door.operations == ["UpdateItem", "TransactWriteItems"]
+    assert accounts.dynamodb_proxy.operations == ["UpdateItem", "TransactWriteItems"]
 
 
-def test_what_is_released_is_there_again_and_counts_as_no_use(
+def test_a_released_reservation_is_available_again_and_not_counted_as_usage(
     accounts: Accounts, ledger: Ledger
 ) -> None:
     ledger.release(reserve(ledger, 60))
     assert (read(accounts), accounts.used()) == ((100, 0, 0), [])
 
 
-def test_a_cost_above_what_was_set_aside_is_charged_all_the_same(
+def test_a_cost_above_the_reservation_is_charged_in_full(
     accounts: Accounts, ledger: Ledger
 ) -> None:
     ledger.settle(reserve(ledger, 60), 130, USAGE, "m")
     assert read(accounts) == (-30, 130, 0)
 
 
-def test_a_call_over_budget_learns_what_is_left_and_when_it_resets(
+def test_a_refusal_over_budget_reports_the_remainder_and_the_reset(
     accounts: Accounts, ledger: Ledger
 ) -> None:
     usd = 10**9
@@ -139,7 +144,7 @@ def test_a_changed_budget_counts_from_the_next_call_on(
     assert read(accounts)[0] == left
 
 
-def test_a_budget_lowered_below_what_is_in_use_refuses_until_it_suffices(
+def test_a_budget_lowered_below_its_use_refuses_calls_until_it_suffices(
     accounts: Accounts, ledger: Ledger
 ) -> None:
     hold = reserve(ledger, 60)
@@ -162,7 +167,7 @@ def test_a_monthly_budget_outlasts_the_day(accounts: Accounts, ledger: Ledger) -
     assert [used["requests"] for used in accounts.used()] == [1, 1]
 
 
-def test_the_hold_of_a_dead_call_comes_back_when_it_is_needed(
+def test_an_expired_reservation_is_released_when_it_is_needed(
     accounts: Accounts, ledger: Ledger
 ) -> None:
     reserve(ledger, 80)
@@ -173,7 +178,7 @@ def test_the_hold_of_a_dead_call_comes_back_when_it_is_needed(
     assert read(accounts) == (70, 0, 30)
 
 
-def test_the_hold_of_a_dead_call_comes_back_with_the_next_call_anyway(
+def test_an_expired_reservation_is_released_with_the_next_call_anyway(
     accounts: Accounts, ledger: Ledger
 ) -> None:
     reserve(ledger, 20)
@@ -182,7 +187,7 @@ def test_the_hold_of_a_dead_call_comes_back_with_the_next_call_anyway(
 
 
 @pytest.mark.parametrize("repeats", [1, 3])
-def test_a_cost_that_comes_after_the_hold_was_taken_back_is_charged_once(
+def test_a_cost_after_its_reservation_expired_is_charged_once(
     accounts: Accounts, ledger: Ledger, repeats: int
 ) -> None:
     hold = reserve(ledger, 80)
@@ -201,7 +206,7 @@ def test_nothing_is_settled_or_released_twice(accounts: Accounts, ledger: Ledger
     assert read(accounts) == (75, 25, 0)
 
 
-def test_what_is_left_of_dead_calls_is_forgotten_in_the_end(
+def test_tombstones_of_expired_reservations_are_deleted_eventually(
     accounts: Accounts, ledger: Ledger
 ) -> None:
     for late in (0, 100, 200 + TOMBSTONE_SECONDS):
@@ -212,10 +217,10 @@ def test_what_is_left_of_dead_calls_is_forgotten_in_the_end(
     assert len(accounts.read(now=NOW).reservations) == 1
 
 
-@pytest.mark.parametrize("fault", [UNHEARD, LOST, CONFLICT, AWAY])
-def test_a_fault_that_passes_changes_nothing(
-    accounts: Accounts, ledger: Ledger, fault: str
-) -> None:
+@pytest.mark.parametrize(
+    "fault", [RESET_AFTER_EXECUTION, RESET_BEFORE_EXECUTION, CONFLICT, UNAVAILABLE]
+)
+def test_a_transient_fault_changes_nothing(accounts: Accounts, ledger: Ledger, fault: str) -> None:
     put_in_the_way(accounts, fault)
     hold = reserve(ledger, 60)
     assert read(accounts) == (40, 0, 60)
@@ -231,35 +236,35 @@ def test_a_fault_that_passes_changes_nothing(
 def test_without_dynamodb_calls_are_refused(
     accounts: Accounts, ledger: Ledger, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    accounts.door.fault = lambda _operation: AWAY
+    accounts.dynamodb_proxy.fault = lambda _operation: UNAVAILABLE
     with pytest.raises(LedgerUnavailable):
         reserve(ledger, 60)
     assert "a budget could not be read" in capfd.readouterr().out
 
 
-def test_without_dynamodb_calls_pass_where_the_settings_say_so(
+def test_without_dynamodb_calls_pass_if_so_configured(
     accounts: Accounts, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    accounts.door.fault = lambda _operation: AWAY
+    accounts.dynamodb_proxy.fault = lambda _operation: UNAVAILABLE
     with ledger_behind(accounts, allows=True) as ledger:
         assert ledger.reserve(client(100), 60, NOW, 10) is None
     assert "a budget could not be read" in capfd.readouterr().out
 
 
-@pytest.mark.parametrize("fault", [AWAY, LOST])
+@pytest.mark.parametrize("fault", [UNAVAILABLE, RESET_BEFORE_EXECUTION])
 def test_a_cost_that_cannot_be_charged_is_logged_for_the_operator_to_charge(
     accounts: Accounts, ledger: Ledger, fault: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     hold = reserve(ledger, 60)
-    accounts.door.fault = lambda _operation: fault
+    accounts.dynamodb_proxy.fault = lambda _operation: fault
     ledger.settle(hold, 25, USAGE, "m")
     line = capfd.readouterr().out
     assert [word for word in (hold.name, '"cost_nanos":25') if word not in line] == []
-    accounts.door.fault = lambda _operation: None
+    accounts.dynamodb_proxy.fault = lambda _operation: None
     assert read(accounts) == (40, 0, 60)
 
 
-def test_two_hundred_calls_at_once_and_a_budget_for_fifty_let_fifty_pass(
+def test_a_budget_for_fifty_admits_fifty_of_two_hundred_concurrent_calls(
     accounts: Accounts, ledger: Ledger
 ) -> None:
     start = threading.Barrier(MANY)
@@ -281,25 +286,25 @@ def test_two_hundred_calls_at_once_and_a_budget_for_fifty_let_fifty_pass(
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_random_calls_at_once_through_a_failing_dynamodb_leave_the_sum_of_their_costs(
-    accounts: Accounts, patient_ledger: Ledger, seed: int
+def test_random_concurrent_calls_through_a_failing_dynamodb_are_charged_exactly(
+    accounts: Accounts, ledger_with_retries: Ledger, seed: int
 ) -> None:
     chance = random.Random(seed)  # noqa: S311 - the same each time
-    faults = [UNHEARD, LOST, CONFLICT, *[None] * 20]
-    accounts.door.fault_for = CallerFaults(seed, faults)
+    faults = [RESET_AFTER_EXECUTION, RESET_BEFORE_EXECUTION, CONFLICT, *[None] * 20]
+    accounts.dynamodb_proxy.fault_for = CallerFaults(seed, faults)
     plans = [(chance.randint(1, 60), chance.random()) for _ in range(MANY)]
 
     def call(plan: tuple[int, float]) -> int | None:
         worst, share = plan
         try:
-            hold = reserve(patient_ledger, worst, 2_000)
+            hold = reserve(ledger_with_retries, worst, 2_000)
         except (BudgetExceeded, LedgerUnavailable):
             return None
         if share < 0.1:
-            patient_ledger.release(hold)
+            ledger_with_retries.release(hold)
             return 0
         cost = round(worst * share)
-        patient_ledger.settle(hold, cost, USAGE, "m")
+        ledger_with_retries.settle(hold, cost, USAGE, "m")
         return cost
 
     def call_as(number: int) -> int | None:
@@ -308,7 +313,7 @@ def test_random_calls_at_once_through_a_failing_dynamodb_leave_the_sum_of_their_
 
     with ThreadPoolExecutor(32) as callers:
         costs = [cost for cost in callers.map(call_as, range(MANY)) if cost is not None]
-    accounts.door.fault_for = lambda _caller: None
+    accounts.dynamodb_proxy.fault_for = lambda _caller: None
     _, spent, held = read(accounts)
     assert (spent, held) == (sum(costs), 0)
     assert spent <= 2_000

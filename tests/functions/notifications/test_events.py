@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.functions.conftest import Secret
-    from tests.support.event_recorder import News
+    from tests.support.event_recorder import EventRecorder
 
 SECRET = "whsec_" + base64.b64encode(b"canary-signing-secret-of-32-byte").decode()
 EVENT = {"id": "evt_1", "type": "batch.completed", "data": {"id": "batch_1"}}
@@ -27,7 +27,7 @@ BUSY = whole(503, {})
 
 @pytest.fixture
 def receiver() -> Iterator[ScriptedProvider]:
-    """Whoever the webhook belongs to."""
+    """The receiver of the webhook."""
     with ScriptedProvider([TAKEN]) as server:
         yield server
 
@@ -36,11 +36,13 @@ def hook(receiver: ScriptedProvider, secret: str = SECRET) -> Webhook:
     return Webhook(url=f"{receiver.base_url}/hook", secret=lambda: secret, pauses=(0, 0))
 
 
-def test_an_event_is_published_on_the_bus_in_openai_s_shape(news: News) -> None:
+def test_an_event_is_published_on_the_bus_in_openai_s_shape(
+    published_events: EventRecorder,
+) -> None:
     publish("batch.completed", "batch_1", {"owner": "key-1"})
     publish("batch.completed", "batch_1", {"owner": "key-1"})
     publish("batch.cancelled", "batch_1", {})
-    first, again, other = news.take()
+    first, again, other = published_events.take()
     assert (first["source"], first["detail-type"]) == ("llm-relay", "batch.completed")
     event = first["detail"]
     assert event.keys() == {"id", "object", "created_at", "type", "data"}
@@ -50,8 +52,11 @@ def test_an_event_is_published_on_the_bus_in_openai_s_shape(news: News) -> None:
     assert again["detail"]["id"] == event["id"] != other["detail"]["id"]
 
 
-def test_the_webhook_gets_the_event_as_openai_s_client_wants_it(
-    news: News, receiver: ScriptedProvider, secret: Secret, environment: pytest.MonkeyPatch
+def test_the_webhook_gets_the_event_in_the_form_openai_s_client_accepts(
+    published_events: EventRecorder,
+    receiver: ScriptedProvider,
+    secret: Secret,
+    environment: pytest.MonkeyPatch,
 ) -> None:
     secret.put(SECRET)
     environment.setenv("WEBHOOK_URL", f"{receiver.base_url}/hook")
@@ -64,13 +69,13 @@ def test_the_webhook_gets_the_event_as_openai_s_client_wants_it(
             client.webhooks.unwrap(request.body + b" ", request.headers)
     assert event.type == "batch.completed"
     assert event.data.id == "batch_1"
-    (published,) = news.take()
+    (published,) = published_events.take()
     assert json.loads(request.body) == published["detail"]
     assert request.headers["webhook-id"] == event.id
     assert (request.method, request.path) == ("POST", "/v1/hook")
 
 
-def test_a_secret_that_is_no_base64_is_used_as_it_is() -> None:
+def test_a_secret_that_is_not_base64_is_used_as_it_is() -> None:
     body = b'{"id":"evt_1","object":"event","created_at":1,"type":"x","data":{"id":"1"}}'
     with openai.OpenAI(api_key="unused", webhook_secret="plain secret") as client:
         headers = signed_headers("evt_1", 1_795_000_000, body, "plain secret")
@@ -78,7 +83,7 @@ def test_a_secret_that_is_no_base64_is_used_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("first", [BUSY, whole(404, {}), [CLOSE]])
-def test_a_webhook_that_fails_is_tried_again_with_the_same_id(
+def test_a_failing_webhook_is_retried_with_the_same_id(
     receiver: ScriptedProvider, first: Any
 ) -> None:
     receiver.scripts = [first, TAKEN]
@@ -87,7 +92,7 @@ def test_a_webhook_that_fails_is_tried_again_with_the_same_id(
     assert receiver.requests[0].body == receiver.requests[1].body
 
 
-def test_a_webhook_that_keeps_failing_is_logged_and_let_go(
+def test_a_webhook_that_keeps_failing_is_logged_and_given_up(
     receiver: ScriptedProvider, environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     receiver.scripts = [BUSY]
@@ -104,7 +109,7 @@ def test_a_redirect_is_not_followed(receiver: ScriptedProvider) -> None:
         assert elsewhere.requests == []
 
 
-def test_an_answer_without_an_end_is_not_waited_for(receiver: ScriptedProvider) -> None:
+def test_an_endless_answer_is_not_waited_for(receiver: ScriptedProvider) -> None:
     head = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n"
     receiver.scripts = [[head, 3600]]
     sender = threading.Thread(target=lambda: hook(receiver).send(EVENT), daemon=True)
@@ -132,11 +137,14 @@ def test_a_webhook_that_cannot_be_used_safely_is_logged_and_not_called(
     assert "canary" not in printed
 
 
-def test_a_webhook_whose_secret_is_gone_does_not_keep_the_event_from_the_bus(
-    news: News, receiver: ScriptedProvider, secret: Secret, environment: pytest.MonkeyPatch
+def test_a_webhook_without_its_secret_does_not_keep_the_event_from_the_bus(
+    published_events: EventRecorder,
+    receiver: ScriptedProvider,
+    secret: Secret,
+    environment: pytest.MonkeyPatch,
 ) -> None:
     environment.setenv("WEBHOOK_URL", f"{receiver.base_url}/hook")
     environment.setenv("WEBHOOK_SECRET_ARN", secret.arn + "-gone")
     publish("batch.completed", "batch_1", {})
-    assert len(news.take()) == 1
+    assert len(published_events.take()) == 1
     assert receiver.requests == []

@@ -12,7 +12,7 @@ from tests.support.metrics import Points, log_lines, metric_points, repeated
 from tests.support.payloads import COMPLETION, QUESTION
 from tests.support.scripted_provider import RESET, whole
 from tests.template.evaluator import goes_off
-from tests.template.operations.watched import Metric, alarm_metrics, alarms
+from tests.template.operations.monitored import Metric, alarm_metrics, alarms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ def watch(provider: ScriptedProvider, ask: Ask, capfd: pytest.CaptureFixture[str
 
 
 def is_on(name: str, points: Points, **parameters: str) -> bool:
-    """Tell whether an alarm is on at the end of the period that is under way."""
+    """Tell whether an alarm is on at the end of the current period."""
     return goes_off(alarms(**parameters)[name], points, time.time() + 1)
 
 
@@ -70,39 +70,39 @@ def counted(name: str, value: float) -> Points:
     return {metric: [(time.time(), value)]}
 
 
-def test_calls_that_are_answered_set_nothing_off(watch: Watch) -> None:
+def test_answered_calls_raise_no_alarm(watch: Watch) -> None:
     points = watch.calls(*[ANSWERED] * ENOUGH)
     assert everything_off(repeated(points, PERIOD, 3))
 
 
-def test_a_tenth_of_calls_broken_off_is_an_error_rate(watch: Watch) -> None:
+def test_an_interrupted_tenth_of_calls_raises_the_error_rate_alarm(watch: Watch) -> None:
     points = watch.calls(*[ANSWERED] * 18, *[[RESET]] * 2)
     assert is_on("ErrorRateAlarm", repeated(points, PERIOD, 2))
     assert not is_on("ErrorRateAlarm", points)  # for five minutes alone
 
 
-def test_few_calls_are_no_rate(watch: Watch) -> None:
+def test_few_calls_raise_no_error_rate_alarm(watch: Watch) -> None:
     points = watch.calls(*[[RESET]] * (ENOUGH - 1))
     assert not is_on("ErrorRateAlarm", repeated(points, PERIOD, 3))
 
 
-def test_what_callers_do_wrong_is_no_error_rate(watch: Watch) -> None:
+def test_caller_errors_raise_no_error_rate_alarm(watch: Watch) -> None:
     points = watch.calls(*[whole(400, {"error": {"message": "no"}})] * ENOUGH)
     assert everything_off(repeated(points, PERIOD, 3))
 
 
-def test_a_key_that_is_not_accepted_is_reported_at_once(watch: Watch) -> None:
+def test_a_rejected_provider_key_raises_an_alarm_at_once(watch: Watch) -> None:
     assert is_on("ProviderKeyAlarm", watch.calls(REFUSED))
 
 
-def test_a_key_that_is_not_accepted_is_reported_for_batches_too(
+def test_a_rejected_provider_key_raises_an_alarm_for_batches_too(
     worker_setup: WorkerSetup, capfd: pytest.CaptureFixture[str]
 ) -> None:
     worker_setup.rows_with(*["401"] * 25).run()  # as many as it takes to be sure
     assert is_on("ProviderKeyAlarm", metric_points(log_lines(capfd.readouterr().out)))
 
 
-def test_a_quarter_of_the_attempts_limited_for_a_quarter_of_an_hour_is_a_limit(
+def test_a_quarter_of_rate_limited_attempts_for_15_minutes_raises_an_alarm(
     watch: Watch,
 ) -> None:
     points = watch.calls(*[ANSWERED] * 15, *[LIMITED] * 5)
@@ -110,13 +110,13 @@ def test_a_quarter_of_the_attempts_limited_for_a_quarter_of_an_hour_is_a_limit(
     assert not is_on("ProviderLimitAlarm", repeated(points, PERIOD, 2))
 
 
-def test_first_bytes_later_than_the_parameter_says_are_late(watch: Watch) -> None:
+def test_first_bytes_above_the_parameter_raise_the_latency_alarm(watch: Watch) -> None:
     points = repeated(watch.calls(ANSWERED), PERIOD, 3)
     assert is_on("FirstByteAlarm", points, AlarmFirstByteSeconds="0.0001")
     assert not is_on("FirstByteAlarm", points, AlarmFirstByteSeconds="60")
 
 
-def test_an_hour_dearer_than_the_parameter_says_is_dear(watch: Watch) -> None:
+def test_an_hourly_cost_above_the_parameter_raises_the_cost_alarm(watch: Watch) -> None:
     points = watch.calls(ANSWERED, ANSWERED)
     assert is_on("CostAlarm", points, AlarmCostPerHourUsd="0.00029")
     assert not is_on("CostAlarm", points, AlarmCostPerHourUsd="0.00031")
@@ -139,11 +139,11 @@ def test_batches_count_towards_the_cost_of_an_hour(
         ("QueueAgeAlarm", 3601, 3),
     ],
 )
-def test_what_aws_itself_counts_sets_off_one_alarm(name: str, value: float, periods: int) -> None:
+def test_metrics_of_aws_raise_one_alarm_each(name: str, value: float, periods: int) -> None:
     points = repeated(counted(name, value), PERIOD, periods)
     assert [each for each in alarms() if is_on(each, points)] == [name]
     assert everything_off(repeated(counted(name, 0), PERIOD, periods))
 
 
-def test_a_silent_night_sets_nothing_off() -> None:
+def test_hours_without_calls_raise_no_alarm() -> None:
     assert everything_off({})

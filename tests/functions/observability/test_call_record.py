@@ -91,7 +91,7 @@ def test_a_call_is_measured_for_the_stack_for_its_route_and_for_its_model(
     assert not {"Failures", *FAULTS} & set(line)
 
 
-def test_a_model_name_of_the_caller_s_invention_makes_no_metric_of_its_own(
+def test_an_invented_model_name_creates_no_metric(
     provider: ScriptedProvider, ask: Ask, capfd: pytest.CaptureFixture[str]
 ) -> None:
     provider.scripts = [whole(400, {"error": {"message": "no", "code": "model_not_found"}})]
@@ -116,7 +116,7 @@ def test_a_model_name_of_the_caller_s_invention_makes_no_metric_of_its_own(
         (STREAMED_QUESTION, stream(delta("a")), "ProviderErrors"),
     ],
 )
-def test_a_failure_is_counted_as_the_fault_of_one(
+def test_a_failure_is_counted_by_who_caused_it(
     logged_call: Callable[..., dict[str, Any]], question: dict[str, Any], script: Script, fault: str
 ) -> None:
     line = logged_call(question, script)
@@ -148,7 +148,7 @@ def test_a_caller_who_leaves_a_stream_is_not_a_fault(
     assert not set(FAULTS) & set(line)
 
 
-def test_what_was_not_asked_of_the_provider_has_no_share_in_its_times(
+def test_calls_that_never_reached_the_provider_have_no_provider_latency(
     ask: Ask, capfd: pytest.CaptureFixture[str]
 ) -> None:
     ask("{")
@@ -206,7 +206,7 @@ def test_a_log_level_that_silences_the_rest_leaves_the_metrics(
 
 
 @pytest.fixture
-def hasty_threads() -> Iterator[None]:
+def fast_thread_switching() -> Iterator[None]:
     """Threads that take turns as often as they can."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -214,8 +214,8 @@ def hasty_threads() -> Iterator[None]:
     sys.setswitchinterval(interval)
 
 
-def test_lines_of_many_threads_are_not_mixed_up(
-    environment: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], hasty_threads: None
+def test_lines_of_many_threads_are_not_interleaved(
+    environment: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], fast_thread_switching: None
 ) -> None:
     def tell(number: int) -> None:
         for _ in range(300):

@@ -48,7 +48,7 @@ REFUSED = {"error": {"message": CANARY, "type": CANARY, "param": CANARY}}
     ],
 )
 @pytest.mark.parametrize("question", [QUESTION, STREAMED_QUESTION])
-def test_whatever_happens_the_log_holds_facts_and_no_contents(
+def test_the_log_never_contains_prompts_answers_or_keys(
     provider: ScriptedProvider,
     ask: Callable[..., Answered],
     capfd: pytest.CaptureFixture[str],

@@ -20,12 +20,12 @@ from llm_relay.providers import circuit_breaker
 from llm_relay.providers.circuit_breaker import FAILURES, OPEN_SECONDS, PARTITION
 from tests.functions.conftest import PROVIDER_KEY, Answered, Context, proxy_event, taken
 from tests.functions.providers.test_failover import CHUNK, DONE, STREAM
-from tests.support.dynamodb_proxy import AWAY, LOST
+from tests.support.dynamodb_proxy import RESET_BEFORE_EXECUTION, UNAVAILABLE
 from tests.support.payloads import QUESTION, STREAMED_QUESTION, frame
 from tests.support.provider_pair import DOWN, NO, OK
 from tests.support.scripted_provider import (
-    PATIENCE_SECONDS,
     RESET,
+    TIMEOUT_SECONDS,
     ScriptedProvider,
     stream,
     wait_until,
@@ -61,7 +61,7 @@ def ask() -> str:
 def open_first(pair: Pair) -> None:
     pair.first.scripts = [FAILS]
     assert {ask() for _ in range(FAILURES)} == {pair.names[1]}
-    assert pair.asked == [FAILURES, FAILURES]
+    assert pair.requests_received == [FAILURES, FAILURES]
 
 
 def circuit_of(pair: Pair, accounts: Accounts) -> dict[str, Any]:
@@ -96,12 +96,12 @@ def another_instance() -> tuple[str, set[str]]:
     return who, set(modules)
 
 
-def test_failures_in_a_row_open_the_circuit_and_the_first_is_left_alone(
+def test_consecutive_failures_open_the_circuit_and_the_first_provider_is_skipped(
     pair: Pair, accounts: Accounts
 ) -> None:
     open_first(pair)
     assert ask() == pair.names[1]
-    assert pair.asked == [FAILURES, FAILURES + 1]
+    assert pair.requests_received == [FAILURES, FAILURES + 1]
     circuit = circuit_of(pair, accounts)
     assert (circuit["state"], circuit["failure_count"]) == ("OPEN", FAILURES)
     assert circuit["expires_at"] > time.time()
@@ -112,7 +112,7 @@ def silence(pair: Pair) -> Pair:
     """Providers whose silence is filled at once."""
     pair.environment.setenv("KEEP_ALIVE_SECONDS", "0.1")
     pair.second.scripts = [STREAM]
-    pair.say()
+    pair.change_entries()
     return pair
 
 
@@ -131,28 +131,26 @@ def test_a_stream_that_fails_before_its_first_event_counts_however_late(
 ) -> None:
     silence.environment.setenv("UPSTREAM_IDLE_SECONDS", "0.5")
     silence.first.scripts = [script]
-    silence.say()
+    silence.change_entries()
     for _ in range(FAILURES):
         ask_stream()
-    assert silence.asked[0] == FAILURES
+    assert silence.requests_received[0] == FAILURES
     assert circuit_of(silence, accounts)["state"] == "OPEN"
     assert ask_stream().headers["x-relay-provider"] == silence.names[1]
 
 
-def test_a_first_event_that_comes_late_tells_that_the_provider_is_there(
+def test_a_late_first_event_shows_that_the_provider_is_available(
     silence: Pair, accounts: Accounts
 ) -> None:
     late = stream(0.2, CHUNK, DONE)
     silence.first.scripts = ([FAILS] * (FAILURES - 1) + [late]) * 2
     answers = [ask_stream() for _ in range(2 * FAILURES)]
     assert {answer.status for answer in answers} == {200}
-    assert silence.asked[0] == 2 * FAILURES
+    assert silence.requests_received[0] == 2 * FAILURES
     assert circuit_of(silence, accounts) == {}
 
 
-def test_a_call_that_was_never_sent_tells_nothing_of_the_provider(
-    pair: Pair, accounts: Accounts
-) -> None:
+def test_a_call_that_was_never_sent_is_not_counted(pair: Pair, accounts: Accounts) -> None:
     pair.first.scripts = [FAILS]
     assert {ask() for _ in range(FAILURES - 1)} == {pair.names[1]}
     assert ask_stream(seconds=0).status == 504
@@ -161,30 +159,30 @@ def test_a_call_that_was_never_sent_tells_nothing_of_the_provider(
     let_time_pass(pair, accounts)
     assert ask_stream(seconds=0).status == 504
     assert circuit_of(pair, accounts)["state"] != "CLOSED"
-    assert pair.asked[0] == FAILURES
+    assert pair.requests_received[0] == FAILURES
 
 
 @pytest.mark.parametrize("script", [whole(429, NO), OK, None], ids=["busy", "there", "in between"])
-def test_a_provider_that_is_busy_or_answers_in_between_keeps_its_place(
+def test_rate_limits_and_interspersed_answers_keep_the_circuit_closed(
     pair: Pair, accounts: Accounts, script: Any
 ) -> None:
     alternating = [FAILS] * (FAILURES - 1) + [OK]
     pair.first.scripts = [script] if script else alternating * 2
     for _ in range(2 * FAILURES):
         ask()
-    assert pair.asked[0] == 2 * FAILURES
+    assert pair.requests_received[0] == 2 * FAILURES
     assert circuit_of(pair, accounts) == {}
 
 
-def test_another_function_instance_hears_of_an_open_circuit(pair: Pair, accounts: Accounts) -> None:
+def test_another_function_instance_sees_an_open_circuit(pair: Pair, accounts: Accounts) -> None:
     open_first(pair)
     let_time_pass(pair, accounts, -1000)  # however slow this machine is
     who, _ = another_instance()
     assert who == pair.names[1]
-    assert pair.asked == [FAILURES, FAILURES + 1]
+    assert pair.requests_received == [FAILURES, FAILURES + 1]
 
 
-def test_one_call_tries_the_provider_again_and_the_others_do_not_wait_for_it(
+def test_one_call_probes_the_provider_and_the_others_do_not_wait(
     pair: Pair, accounts: Accounts
 ) -> None:
     open_first(pair)
@@ -196,7 +194,7 @@ def test_one_call_tries_the_provider_again_and_the_others_do_not_wait_for_it(
         probe = pool.submit(ask)
         wait_until(lambda: len(pair.first.requests) == 1)
         assert {ask() for _ in range(3)} == {pair.names[1]}
-        may_answer.wait(PATIENCE_SECONDS)
+        may_answer.wait(TIMEOUT_SECONDS)
         assert probe.result() == pair.names[0]
     assert circuit_of(pair, accounts)["state"] == "CLOSED"
     pair.first.scripts = [OK]
@@ -204,17 +202,15 @@ def test_one_call_tries_the_provider_again_and_the_others_do_not_wait_for_it(
     assert len(pair.first.requests) == 2
 
 
-def test_a_try_that_fails_opens_the_circuit_again(pair: Pair, accounts: Accounts) -> None:
+def test_a_failed_probe_reopens_the_circuit(pair: Pair, accounts: Accounts) -> None:
     open_first(pair)
     let_time_pass(pair, accounts)
     assert {ask() for _ in range(3)} == {pair.names[1]}
-    assert pair.asked[0] == FAILURES + 1
+    assert pair.requests_received[0] == FAILURES + 1
     assert circuit_of(pair, accounts)["state"] == "OPEN"
 
 
-def test_a_caller_s_mistake_closes_it_as_it_comes_from_a_provider_that_is_there(
-    pair: Pair, accounts: Accounts
-) -> None:
+def test_a_client_error_closes_the_circuit(pair: Pair, accounts: Accounts) -> None:
     open_first(pair)
     let_time_pass(pair, accounts)
     pair.first.scripts = [whole(400, NO)]
@@ -223,52 +219,57 @@ def test_a_caller_s_mistake_closes_it_as_it_comes_from_a_provider_that_is_there(
     assert circuit_of(pair, accounts)["state"] == "CLOSED"
 
 
-def test_when_no_other_answers_the_one_that_was_left_alone_is_asked(pair: Pair) -> None:
+def test_when_no_other_provider_answers_the_skipped_one_is_called(pair: Pair) -> None:
     open_first(pair)
     pair.first.scripts = [OK]
     pair.environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
-    pair.say(second={"base_url": DOWN})
+    pair.change_entries(second={"base_url": DOWN})
     assert ask() == pair.names[0]
 
 
-def test_the_last_provider_whose_circuit_is_closed_is_asked_with_all_patience(pair: Pair) -> None:
-    pair.say({"models": {"other": "other"}})
+def test_the_last_provider_with_a_closed_circuit_gets_every_retry(pair: Pair) -> None:
+    pair.change_entries({"models": {"other": "other"}})
     pair.second.scripts = [whole(503, NO, retry_after="600")]
     assert {ask_stream().status for _ in range(FAILURES)} == {503}
     del pair.entries[0]["models"]
-    pair.say()
+    pair.change_entries()
     pair.first.scripts = [whole(429, NO, retry_after="0.1"), OK]
     assert ask() == pair.names[0]
-    assert pair.asked == [2, FAILURES]
+    assert pair.requests_received == [2, FAILURES]
 
 
-def test_a_call_that_broke_is_not_made_again_and_counts(pair: Pair, accounts: Accounts) -> None:
+def test_an_interrupted_call_is_counted_and_not_retried(pair: Pair, accounts: Accounts) -> None:
     pair.first.scripts = [[RESET]]
     event = proxy_event("POST", "/v1/chat/completions", QUESTION)
     statuses = [taken(chat(event, Context(60, time.monotonic()))).status for _ in range(FAILURES)]
-    assert (statuses, pair.asked) == ([502] * FAILURES, [FAILURES, 0])
+    assert (statuses, pair.requests_received) == ([502] * FAILURES, [FAILURES, 0])
     assert circuit_of(pair, accounts)["state"] == "OPEN"
     assert ask() == pair.names[1]
 
 
-@pytest.mark.parametrize("fault", [AWAY, LOST])
-def test_calls_go_on_while_dynamodb_is_away(pair: Pair, accounts: Accounts, fault: str) -> None:
-    accounts.door.fault = lambda _operation: fault
+@pytest.mark.parametrize("fault", [UNAVAILABLE, RESET_BEFORE_EXECUTION])
+def test_calls_continue_while_dynamodb_is_unavailable(
+    pair: Pair, accounts: Accounts, fault: str
+) -> None:
+    accounts.dynamodb_proxy.fault = lambda _operation: fault
     open_first(pair)
     assert ask() == pair.names[1]
-    assert pair.asked == [FAILURES, FAILURES + 1]  # this instance has found out by itself
-    pair.say()
+    assert pair.requests_received == [
+        FAILURES,
+        FAILURES + 1,
+    ]  # this instance has found out by itself
+    pair.change_entries()
 
 
-def test_dynamodb_is_asked_once_in_a_while_and_not_for_each_call(
+def test_dynamodb_is_read_periodically_and_not_for_each_call(
     pair: Pair, accounts: Accounts
 ) -> None:
     for _ in range(20):
         ask()
-    assert len(accounts.door.operations) < 5
+    assert len(accounts.dynamodb_proxy.operations) < 5
 
 
-def test_a_single_provider_has_no_circuit_and_dynamodb_is_not_asked(
+def test_a_single_provider_has_no_circuit_and_dynamodb_is_not_read(
     environment: pytest.MonkeyPatch, accounts: Accounts, secret: Secret
 ) -> None:
     with ScriptedProvider([OK]) as only:
@@ -278,6 +279,6 @@ def test_a_single_provider_has_no_circuit_and_dynamodb_is_not_asked(
     assert modules.isdisjoint(
         {"llm_relay.providers.circuit_breaker", "aws_lambda_powertools.utilities.circuit_breaker"}
     )
-    assert accounts.door.operations == []
+    assert accounts.dynamodb_proxy.operations == []
     assert PROVIDER_KEY in only.requests[0].headers["authorization"]
     relay.provider_router.cache_clear()

@@ -61,37 +61,35 @@ def priced(name: str, usd: str) -> dict[str, Any]:
 
 def test_the_first_provider_answers_as_long_as_it_can(pair: Pair) -> None:
     answer = ask(QUESTION)
-    assert (answer.status, pair.asked) == (200, [1, 0])
+    assert (answer.status, pair.requests_received) == (200, [1, 0])
     assert answer.headers["x-relay-provider"] == pair.names[0]
     assert pair.first.requests[0].headers["authorization"] == f"Bearer {FIRST_KEY}"
 
 
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("status", [402, 408, 429, 500, 503])
-def test_a_refusal_that_costs_nothing_is_answered_by_the_next_at_once(
-    pair: Pair, status: int, streamed: bool
-) -> None:
+def test_an_unbilled_refusal_fails_over_at_once(pair: Pair, status: int, streamed: bool) -> None:
     pair.first.scripts = [whole(status, NO, retry_after="1")]
     pair.second.scripts = [STREAM if streamed else OK]
     answer = ask(STREAMED_QUESTION if streamed else QUESTION)
-    assert (answer.status, pair.asked) == (200, [1, 1])
+    assert (answer.status, pair.requests_received) == (200, [1, 1])
     assert answer.headers["x-relay-provider"] == pair.names[1]
     assert answer.headers["x-relay-attempts"] == "2"
     sent = [provider.requests[0].headers["authorization"] for provider in (pair.first, pair.second)]
     assert sent == [f"Bearer {FIRST_KEY}", f"Bearer {SECOND_KEY}"]
 
 
-def test_a_provider_that_cannot_be_reached_is_answered_for(pair: Pair) -> None:
-    pair.say({"base_url": DOWN})
+def test_an_unreachable_provider_fails_over(pair: Pair) -> None:
+    pair.change_entries({"base_url": DOWN})
     answer = ask(QUESTION)
-    assert (answer.status, pair.asked) == (200, [0, 1])
+    assert (answer.status, pair.requests_received) == (200, [0, 1])
 
 
-def test_a_key_that_is_rejected_or_missing_is_no_reason_to_refuse(pair: Pair) -> None:
+def test_a_rejected_or_missing_key_fails_over(pair: Pair) -> None:
     pair.first.scripts = [whole(401, NO)]
-    assert (ask(QUESTION).status, pair.asked) == (200, [1, 1])
-    pair.say({"secret_arn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:gone"})
-    assert (ask(QUESTION).status, pair.asked) == (200, [1, 2])
+    assert (ask(QUESTION).status, pair.requests_received) == (200, [1, 1])
+    pair.change_entries({"secret_arn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:gone"})
+    assert (ask(QUESTION).status, pair.requests_received) == (200, [1, 2])
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -108,47 +106,47 @@ def test_a_key_that_is_rejected_or_missing_is_no_reason_to_refuse(pair: Pair) ->
         (whole(503, NO, x_should_retry="false"), 503),
     ],
 )
-def test_what_may_be_paid_or_is_the_caller_s_fault_ends_with_the_first(
+def test_possibly_billed_and_client_errors_do_not_fail_over(
     pair: Pair, script: Script, status: int, streamed: bool
 ) -> None:
     pair.first.scripts = [script]
     answer = ask(STREAMED_QUESTION if streamed else QUESTION)
-    assert (answer.status, pair.asked) == (status, [1, 0])
+    assert (answer.status, pair.requests_received) == (status, [1, 0])
     assert answer.headers["x-relay-provider"] == pair.names[0]
 
 
-def test_a_provider_that_is_too_slow_may_have_been_paid(pair: Pair) -> None:
+def test_a_timeout_is_possibly_billed_and_does_not_fail_over(pair: Pair) -> None:
     pair.environment.setenv("UPSTREAM_IDLE_SECONDS", "0.3")
     pair.first.scripts = [[600]]
-    pair.say()
-    assert (ask(QUESTION).status, pair.asked) == (504, [1, 0])
+    pair.change_entries()
+    assert (ask(QUESTION).status, pair.requests_received) == (504, [1, 0])
 
 
-def test_a_stream_that_refuses_in_its_first_event_is_answered_by_the_next(pair: Pair) -> None:
+def test_a_stream_refused_in_its_first_event_fails_over(pair: Pair) -> None:
     pair.first.scripts = [stream(frame(NO))]
     pair.second.scripts = [STREAM]
     answer = ask(STREAMED_QUESTION)
-    assert (answer.status, pair.asked) == (200, [1, 1])
+    assert (answer.status, pair.requests_received) == (200, [1, 1])
     assert b"Hi" in answer.body
 
 
 def test_a_stream_that_has_begun_stays_with_its_provider(pair: Pair) -> None:
     pair.first.scripts = [stream(CHUNK, CLOSE, end=False)]
     answer = ask(STREAMED_QUESTION)
-    assert (answer.status, pair.asked) == (200, [1, 0])
+    assert (answer.status, pair.requests_received) == (200, [1, 0])
     assert b"upstream_error" in answer.body
 
 
-def test_the_last_provider_is_asked_with_all_patience(pair: Pair) -> None:
-    pair.say({"base_url": DOWN})
+def test_the_last_provider_gets_every_retry(pair: Pair) -> None:
+    pair.change_entries({"base_url": DOWN})
     pair.second.scripts = [whole(500, NO, retry_after="0"), OK]
-    assert (ask(QUESTION).status, pair.asked) == (200, [0, 2])
+    assert (ask(QUESTION).status, pair.requests_received) == (200, [0, 2])
 
 
-def test_a_caller_who_has_to_wait_learns_who_asks_for_it(pair: Pair) -> None:
+def test_a_returned_retry_after_comes_with_its_provider_s_name(pair: Pair) -> None:
     pair.environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
     pair.first.scripts = [whole(429, NO, retry_after="7")]
-    pair.say(second={"base_url": DOWN})
+    pair.change_entries(second={"base_url": DOWN})
     answer = ask(QUESTION)
     assert (answer.status, answer.headers["retry-after"]) == (429, "7")
     assert answer.headers["x-relay-provider"] == pair.names[0]
@@ -165,7 +163,7 @@ def test_the_log_names_the_provider_whose_failure_is_returned(
 
 
 @pytest.mark.parametrize("most", ["1", "3"])
-def test_each_key_of_a_provider_is_tried_before_the_next_is_asked(
+def test_each_key_of_a_provider_is_tried_before_the_next_provider(
     pair: Pair, aws: str, most: str
 ) -> None:
     client = boto3.client("secretsmanager", endpoint_url=aws)
@@ -174,81 +172,88 @@ def test_each_key_of_a_provider_is_tried_before_the_next_is_asked(
     client.close()
     pair.environment.setenv("UPSTREAM_MAX_ATTEMPTS", most)
     pair.first.scripts = [whole(429, NO)]
-    pair.say()
-    assert (ask(QUESTION).status, pair.asked) == (200, [5, 1])
+    pair.change_entries()
+    assert (ask(QUESTION).status, pair.requests_received) == (200, [5, 1])
     assert len({request.headers["authorization"] for request in pair.first.requests}) == 5
 
 
-def test_when_none_answers_the_first_one_s_failure_is_returned(pair: Pair) -> None:
+def test_when_no_provider_answers_the_first_failure_is_returned(pair: Pair) -> None:
     pair.environment.setenv("UPSTREAM_MAX_ATTEMPTS", "1")
     pair.first.scripts = [whole(503, NO | {"error": {"message": "the first is down"}})]
     pair.second.scripts = [whole(404, NO_MODEL)]
-    pair.say()
+    pair.change_entries()
     answer = ask(QUESTION)
     assert (answer.status, answer.error["message"].split(".")[0]) == (503, "the first is down")
 
 
-def test_a_model_goes_by_each_provider_s_own_name(pair: Pair) -> None:
+def test_each_provider_is_sent_its_own_model_name(pair: Pair) -> None:
     pair.first.scripts = [whole(500, NO)]
-    pair.say({"models": {"good": "first-good"}}, {"models": {"good": "second/good"}})
+    pair.change_entries({"models": {"good": "first-good"}}, {"models": {"good": "second/good"}})
     assert ask(QUESTION | {"model": "good"}).status == 200
     sent = [json.loads(p.requests[0].body)["model"] for p in (pair.first, pair.second)]
     assert sent == ["first-good", "second/good"]
 
 
-def test_a_provider_that_has_not_got_the_model_is_passed_over(pair: Pair) -> None:
-    pair.say({"models": {"other": "other"}})
-    assert (ask(QUESTION).status, pair.asked) == (200, [0, 1])
-    pair.say({"models": {QUESTION["model"]: "gone"}})
+def test_a_provider_without_the_model_is_skipped(pair: Pair) -> None:
+    pair.change_entries({"models": {"other": "other"}})
+    assert (ask(QUESTION).status, pair.requests_received) == (200, [0, 1])
+    pair.change_entries({"models": {QUESTION["model"]: "gone"}})
     pair.first.scripts = [whole(404, NO_MODEL)]
-    assert (ask(QUESTION).status, pair.asked) == (200, [1, 2])
+    assert (ask(QUESTION).status, pair.requests_received) == (200, [1, 2])
 
 
-def test_a_model_that_none_has_is_not_found_and_no_provider_is_asked(pair: Pair) -> None:
-    pair.say({"models": {"a": "a"}}, {"models": {"b": "b"}})
+def test_a_model_that_no_provider_has_is_not_found_without_a_call(pair: Pair) -> None:
+    pair.change_entries({"models": {"a": "a"}}, {"models": {"b": "b"}})
     answer = ask(QUESTION)
-    assert (answer.status, answer.error["code"], pair.asked) == (404, "model_not_found", [0, 0])
+    assert (answer.status, answer.error["code"], pair.requests_received) == (
+        404,
+        "model_not_found",
+        [0, 0],
+    )
 
 
-def test_each_provider_is_asked_in_its_own_dialect(pair: Pair) -> None:
-    pair.say({"dialect": "abliteration"})
+def test_each_provider_is_sent_its_own_dialect(pair: Pair) -> None:
+    pair.change_entries({"dialect": "abliteration"})
     pair.first.scripts = [whole(500, NO)]
     assert ask(QUESTION | {"max_completion_tokens": 9}).status == 200
     fields = [json.loads(p.requests[0].body).keys() for p in (pair.first, pair.second)]
     assert ["max_tokens" in sent for sent in fields] == [True, False]
 
 
-def test_a_request_that_one_dialect_cannot_say_is_the_other_s(pair: Pair) -> None:
-    pair.say({"dialect": "abliteration"})
-    assert (ask(QUESTION | {"instructions": "Be brief."}).status, pair.asked) == (200, [0, 1])
+def test_a_request_that_one_dialect_cannot_express_goes_to_the_other_provider(pair: Pair) -> None:
+    pair.change_entries({"dialect": "abliteration"})
+    assert (ask(QUESTION | {"instructions": "Be brief."}).status, pair.requests_received) == (
+        200,
+        [0, 1],
+    )
 
 
-def test_a_request_that_a_strict_dialect_refuses_is_the_other_s(pair: Pair) -> None:
-    pair.say({"dialect": "abliteration"})
-    assert (ask(QUESTION | {"tools": {}}).status, pair.asked) == (200, [0, 1])
-    pair.say(second={"dialect": "abliteration"})
+def test_a_request_that_a_strict_dialect_refuses_goes_to_the_other_provider(pair: Pair) -> None:
+    pair.change_entries({"dialect": "abliteration"})
+    assert (ask(QUESTION | {"tools": {}}).status, pair.requests_received) == (200, [0, 1])
+    pair.change_entries(second={"dialect": "abliteration"})
     answer = ask(QUESTION | {"tools": {}})
-    assert (answer.status, answer.error["param"], pair.asked) == (400, "tools", [0, 1])
+    assert (answer.status, answer.error["param"], pair.requests_received) == (400, "tools", [0, 1])
 
 
-def test_the_models_of_all_can_be_asked_for_and_each_is_listed_once(pair: Pair) -> None:
+def test_the_models_of_all_providers_are_listed_once(pair: Pair) -> None:
     pair.first.scripts = [listed(priced("own-name", "1"))]
     pair.second.scripts = [listed(priced("shared", "1"), priced("theirs", "2"))]
-    pair.say({"models": {"shared": "own-name", "hidden": "not-listed"}})
+    pair.change_entries({"models": {"shared": "own-name", "hidden": "not-listed"}})
     answer = taken(models(proxy_event("GET", "/v1/models"), Context(27, time.monotonic())))
     assert [each["id"] for each in answer.json()["data"]] == ["shared", "hidden", "theirs"]
     assert answer.json()["data"][0]["pricing"] == {"prompt": "1", "completion": "1"}
     assert answer.json()["data"][1]["owned_by"] == pair.names[0]
 
 
-def test_a_list_that_cannot_be_had_leaves_the_others(pair: Pair) -> None:
+def test_an_unavailable_model_list_leaves_the_others(pair: Pair) -> None:
     pair.second.scripts = [listed(priced("theirs", "2"))]
-    pair.say({"base_url": DOWN})
+    pair.change_entries({"base_url": DOWN})
     answer = taken(models(proxy_event("GET", "/v1/models"), Context(27, time.monotonic())))
     assert [each["id"] for each in answer.json()["data"]] == ["theirs"]
 
 
-def test_a_list_that_never_comes_leaves_the_others_their_time(pair: Pair) -> None:
+def test_a_model_list_that_never_arrives_leaves_time_for_the_others(pair: Pair) -> None:
     pair.first.scripts = [[600]]
     pair.second.scripts = [listed(priced("theirs", "2"))]
     answer = taken(models(proxy_event("GET", "/v1/models"), Context(14, time.monotonic())))
@@ -256,37 +261,37 @@ def test_a_list_that_never_comes_leaves_the_others_their_time(pair: Pair) -> Non
     assert len(pair.first.requests) == 1
 
 
-def test_a_provider_is_asked_for_its_list_once_if_there_are_others(pair: Pair) -> None:
+def test_a_failed_model_list_is_not_retried_if_there_are_other_providers(pair: Pair) -> None:
     pair.first.scripts = [whole(503, NO, retry_after="0")]
     pair.second.scripts = [listed(priced("theirs", "2"))]
     answer = taken(models(proxy_event("GET", "/v1/models"), Context(27, time.monotonic())))
     assert (answer.status, len(pair.first.requests)) == (200, 1)
 
 
-def test_money_is_set_aside_for_the_dearest_and_the_one_who_serves_is_paid(
+def test_the_most_expensive_provider_is_reserved_for_and_the_serving_one_charged(
     pair: Pair, accounts: Accounts
 ) -> None:
     bare = {name: value for name, value in COMPLETION.items() if name != "estimated_cost_usd"}
     model = QUESTION["model"]
     pair.first.scripts = [listed(priced("cheap", "0.000001")), whole(500, NO)]
     pair.second.scripts = [listed(priced(model, "0.001")), whole(200, bare)]
-    pair.say({"models": {model: "cheap"}})
+    pair.change_entries({"models": {model: "cheap"}})
     answer = ask(QUESTION | {"max_tokens": 10}, **PLENTY)
     assert (answer.status, answer.headers["x-relay-cost-usd"]) == (200, "0.03")
     assert accounts.read().spent == 30_000_000
     tight = {"budget_nanos": str(10**7), "budget_per": "month"}
     refused = ask(QUESTION | {"max_tokens": 10}, **tight)
     assert (refused.status, refused.error["code"]) == (402, "budget_exceeded")
-    assert pair.asked == [1, 1]
+    assert pair.requests_received == [1, 1]
 
 
-def test_a_provider_without_a_price_is_none_for_a_client_with_a_budget(
+def test_a_provider_without_a_price_is_skipped_for_a_client_with_a_budget(
     pair: Pair, accounts: Accounts
 ) -> None:
     pair.first.scripts = [listed(), OK]
     pair.second.scripts = [listed(priced(QUESTION["model"], "0.001")), OK]
     assert ask(QUESTION | {"max_tokens": 10}, **PLENTY).status == 200
-    assert pair.asked == [0, 1]
+    assert pair.requests_received == [0, 1]
     assert accounts.read().reservations == {}
 
 
@@ -305,18 +310,18 @@ def test_a_provider_without_a_price_is_none_for_a_client_with_a_budget(
         ('[{"name": "a", "base_url": "https://a"}, {"name": "a", "base_url": "https://b"}]', "two"),
     ],
 )
-def test_a_list_that_is_wrong_is_said_to_be_so(pair: Pair, said: str, reason: str) -> None:
+def test_an_invalid_provider_list_is_reported(pair: Pair, said: str, reason: str) -> None:
     pair.environment.setenv("PROVIDERS", said)
     answer = ask(QUESTION)
     assert (answer.status, answer.error["code"]) == (500, "internal_error")
     assert reason in answer.error["message"]
 
 
-def test_the_doctor_looks_at_every_provider(pair: Pair) -> None:
+def test_the_doctor_checks_every_provider(pair: Pair) -> None:
     answers = [listed(priced("m", "1")), STREAM]
     pair.first.scripts = answers
     pair.second.scripts = [listed(), whole(401, NO)]
-    pair.say({"models": {"good": "m"}}, {"models": {"good": "m"}})
+    pair.change_entries({"models": {"good": "m"}}, {"models": {"good": "m"}})
     report = doctor({}, Context(90, time.monotonic()))
     states = {check["name"]: check["state"] for check in report["checks"]}
     assert states["settings"] == "ok"

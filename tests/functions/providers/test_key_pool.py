@@ -69,7 +69,7 @@ def test_the_keys_of_a_secret_are_used_in_turn(
 
 
 @pytest.mark.parametrize("stored", ['{"api_keys": []}', '{"api_keys": [""]}', '{"api_keys": {}}'])
-def test_a_secret_with_an_empty_ring_is_a_503_that_says_what_to_store(
+def test_a_secret_with_an_empty_key_list_is_a_503_that_says_what_to_store(
     provider: ScriptedProvider, ask: Callable[..., Answered], secret: Secret, stored: str
 ) -> None:
     secret.put(stored)
@@ -80,7 +80,7 @@ def test_a_secret_with_an_empty_ring_is_a_503_that_says_what_to_store(
 
 
 @pytest.mark.parametrize("refusal", [DEAD, FORBIDDEN])
-def test_a_refused_key_sits_out_and_its_call_goes_on_with_the_next(
+def test_a_refused_key_is_retired_and_its_call_retried_with_the_next(
     provider: ScriptedProvider, ask: Callable[..., Answered], secret: Secret, refusal: Script
 ) -> None:
     secret.put(several(A, B, C))
@@ -93,7 +93,7 @@ def test_a_refused_key_sits_out_and_its_call_goes_on_with_the_next(
     assert sorted(sent[2:]) in ([B, B, C], [B, C, C])
 
 
-def test_every_key_is_tried_before_a_call_fails_for_want_of_one(
+def test_every_key_is_tried_before_a_call_fails(
     provider: ScriptedProvider, ask: Callable[..., Answered], secret: Secret
 ) -> None:
     secret.put(several(A, B, C, D))
@@ -102,7 +102,7 @@ def test_every_key_is_tried_before_a_call_fails_for_want_of_one(
     assert keys_sent(provider) == [A, B, C, D]
 
 
-def test_when_all_keys_are_refused_the_secret_is_read_once_more(
+def test_when_all_keys_are_refused_the_secret_is_read_again(
     provider: ScriptedProvider, ask: Callable[..., Answered], secret: Secret
 ) -> None:
     secret.put(several(A, B))
@@ -123,7 +123,7 @@ def test_keys_that_are_all_refused_are_a_502_and_then_tried_one_by_one(
     assert keys_sent(provider) == [A, B, A, B]
 
 
-def test_a_retired_key_that_is_accepted_again_serves_while_no_other_does(
+def test_a_retired_key_that_is_accepted_again_is_used_while_no_other_works(
     provider: ScriptedProvider, ask: Callable[..., Answered], secret: Secret
 ) -> None:
     secret.put(several(A, B))
@@ -145,7 +145,7 @@ def test_two_rotations_within_half_a_minute_fail_no_call(
     assert keys_sent(provider) == [A, A, B, B, C]
 
 
-def test_a_403_that_a_second_key_repeats_is_the_request_s_and_retires_none(
+def test_a_403_repeated_by_a_second_key_is_returned_and_retires_no_key(
     provider: ScriptedProvider, ask: Callable[..., Answered], secret: Secret
 ) -> None:
     secret.put(several(A, B, C))
@@ -158,7 +158,7 @@ def test_a_403_that_a_second_key_repeats_is_the_request_s_and_retires_none(
     assert sorted(sent[2:]) == [A, B, C]
 
 
-def test_a_403_for_the_only_key_passes_as_it_is_and_retires_nothing(
+def test_a_403_for_the_only_key_is_returned_and_retires_nothing(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     provider.scripts = [FORBIDDEN, OK]
@@ -166,7 +166,7 @@ def test_a_403_for_the_only_key_passes_as_it_is_and_retires_nothing(
     assert len(provider.requests) == 2
 
 
-def test_a_busy_key_gives_way_to_the_next_without_a_pause(
+def test_a_rate_limited_key_is_replaced_by_the_next_without_a_pause(
     provider: ScriptedProvider, ask: Callable[..., Answered], secret: Secret
 ) -> None:
     secret.put(several(A, B))
@@ -175,7 +175,7 @@ def test_a_busy_key_gives_way_to_the_next_without_a_pause(
     assert keys_sent(provider) == [A, B]
 
 
-def test_a_busy_key_is_not_retired(
+def test_a_rate_limited_key_is_not_retired(
     provider: ScriptedProvider, ask: Callable[..., Answered], secret: Secret
 ) -> None:
     secret.put(several(A, B))
@@ -184,7 +184,7 @@ def test_a_busy_key_is_not_retired(
     assert keys_sent(provider) == [A, B, B, A]
 
 
-def test_when_all_keys_are_busy_the_one_that_is_free_soonest_is_waited_for(
+def test_when_all_keys_are_rate_limited_the_shortest_retry_after_is_used(
     provider: ScriptedProvider, ask: Callable[..., Answered], secret: Secret
 ) -> None:
     secret.put(several(A, B))
@@ -193,7 +193,7 @@ def test_when_all_keys_are_busy_the_one_that_is_free_soonest_is_waited_for(
     assert keys_sent(provider) == [A, B, A]
 
 
-def test_busy_keys_do_not_make_for_more_attempts_and_the_shortest_wait_is_returned(
+def test_rate_limited_keys_add_no_attempts_and_the_shortest_wait_is_returned(
     provider: ScriptedProvider, ask: Callable[..., Answered], secret: Secret
 ) -> None:
     secret.put(several(A, B, C, D))
@@ -204,7 +204,7 @@ def test_busy_keys_do_not_make_for_more_attempts_and_the_shortest_wait_is_return
 
 
 @pytest.mark.parametrize("refusal", [DEAD, FORBIDDEN])
-def test_a_busy_key_is_waited_for_when_the_others_are_refused(
+def test_a_rate_limited_key_is_waited_for_when_the_others_are_refused(
     provider: ScriptedProvider, ask: Callable[..., Answered], secret: Secret, refusal: Script
 ) -> None:
     secret.put(several(A, B))
@@ -214,7 +214,7 @@ def test_a_busy_key_is_waited_for_when_the_others_are_refused(
 
 
 @pytest.mark.parametrize("status", [500, 503])
-def test_a_failing_provider_is_asked_again_with_the_same_key(
+def test_a_failing_provider_is_retried_with_the_same_key(
     provider: ScriptedProvider, ask: Callable[..., Answered], secret: Secret, status: int
 ) -> None:
     secret.put(several(A, B))
@@ -223,7 +223,7 @@ def test_a_failing_provider_is_asked_again_with_the_same_key(
     assert keys_sent(provider) == [A, A]
 
 
-def test_a_second_key_is_no_reason_to_repeat_what_may_have_been_answered(
+def test_a_possibly_answered_call_is_not_retried_with_a_second_key(
     provider: ScriptedProvider, ask: Callable[..., Answered], secret: Secret
 ) -> None:
     secret.put(several(A, B))
@@ -251,7 +251,7 @@ def pool_of(*keys: str, clock: Callable[[], float] = time.monotonic) -> KeyPool:
     return pool
 
 
-def test_a_retired_key_is_back_after_its_time() -> None:
+def test_a_retired_key_is_used_again_after_its_retirement() -> None:
     now = [1000.0]
     pool = pool_of(A, B, clock=lambda: now[0])
     pool.retire(A)

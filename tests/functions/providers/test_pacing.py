@@ -11,8 +11,8 @@ from tests.functions.conftest import Context, proxy_event, taken
 from tests.support.batch_environment import batch_aws
 from tests.support.chunk_runs import worker_setup
 from tests.support.failing_provider import rows
-from tests.support.paying_provider import MODEL
 from tests.support.payloads import QUESTION
+from tests.support.priced_provider import MODEL
 from tests.support.rate_limited_provider import RateLimitedProvider
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def test_rows_keep_within_a_limit_that_is_reported(worker_setup: WorkerSetup) ->
     assert silent.refused > silent.answered * 0.15
 
 
-def test_rows_are_spread_over_the_time_until_the_limit_starts_afresh(
+def test_rows_are_spread_over_the_time_until_the_limit_resets(
     worker_setup: WorkerSetup,
 ) -> None:
     with RateLimitedProvider(limit=100, seconds=60) as provider:

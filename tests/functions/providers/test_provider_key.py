@@ -23,7 +23,7 @@ def keys_sent(provider: ScriptedProvider) -> list[str]:
     return [r.headers["authorization"].removeprefix("Bearer ") for r in provider.requests]
 
 
-def test_a_rotated_key_is_picked_up_without_anyone_noticing(
+def test_a_rotated_key_is_picked_up_without_a_failed_call(
     provider: ScriptedProvider, ask: Callable[..., Answered], secret: Secret
 ) -> None:
     provider.scripts = [whole(200, COMPLETION), UNAUTHORIZED, whole(200, COMPLETION)]
@@ -33,7 +33,7 @@ def test_a_rotated_key_is_picked_up_without_anyone_noticing(
     assert keys_sent(provider) == [PROVIDER_KEY, PROVIDER_KEY, "ak_new", "ak_new"]
 
 
-def test_a_dead_key_is_a_502_that_clears_the_caller_s_own_key(
+def test_a_rejected_provider_key_is_a_502_and_not_blamed_on_the_caller(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     provider.scripts = [UNAUTHORIZED]
@@ -43,7 +43,7 @@ def test_a_dead_key_is_a_502_that_clears_the_caller_s_own_key(
     assert len(provider.requests) == 1
 
 
-def test_a_dead_key_is_looked_up_afresh_at_most_every_half_minute(
+def test_a_rejected_key_is_read_again_at_most_every_30_seconds(
     provider: ScriptedProvider, ask: Callable[..., Answered], secret: Secret
 ) -> None:
     provider.scripts = [UNAUTHORIZED]
@@ -53,7 +53,7 @@ def test_a_dead_key_is_looked_up_afresh_at_most_every_half_minute(
     assert keys_sent(provider) == [PROVIDER_KEY, PROVIDER_KEY]
 
 
-def test_a_new_key_that_is_refused_as_well_is_tried_once(
+def test_a_new_key_that_is_also_refused_is_tried_once(
     provider: ScriptedProvider, ask: Callable[..., Answered], secret: Secret
 ) -> None:
     provider.scripts = [whole(200, COMPLETION), UNAUTHORIZED]
@@ -100,7 +100,7 @@ def test_an_empty_secret_is_a_503_that_names_the_output_to_look_at(
 
 
 @pytest.mark.parametrize("name", ["ABLIT_KEY", "ABLITERATION_API_KEY"])
-def test_a_key_in_the_environment_counts_under_sam_local_alone(
+def test_a_key_in_the_environment_is_used_only_under_sam_local(
     environment: pytest.MonkeyPatch,
     provider: ScriptedProvider,
     ask: Callable[..., Answered],

@@ -94,7 +94,7 @@ def test_a_refusal_of_a_batch_s_row_is_reported_without_the_key(
         ("responses", STREAMED_INPUT, CREATED + frame(FAILED)),
     ],
 )
-def test_a_failure_in_the_midst_of_a_stream_is_reported_without_the_key(
+def test_a_failure_in_the_middle_of_a_stream_is_reported_without_the_key(
     provider: ScriptedProvider,
     ask: Callable[..., Answered],
     surface: str,
@@ -107,7 +107,7 @@ def test_a_failure_in_the_midst_of_a_stream_is_reported_without_the_key(
     without_key([json.loads(line) for line in lines if line != "[DONE]"])
 
 
-def test_an_error_nested_without_end_is_reported_as_far_as_anyone_reads(
+def test_a_deeply_nested_error_is_truncated(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     deep = b"[" * 400 + b"]" * 400

@@ -50,7 +50,7 @@ def events_in(body: bytes) -> list[Any]:
         [b"zzz\r\n", CLOSE],
     ],
 )
-def test_a_chat_stream_that_breaks_off_ends_in_an_error_and_no_clean_end(
+def test_an_interrupted_chat_stream_ends_in_an_error(
     provider: ScriptedProvider, ask: Callable[..., Answered], end: list[Any]
 ) -> None:
     begun = threading.Barrier(2)
@@ -63,7 +63,7 @@ def test_a_chat_stream_that_breaks_off_ends_in_an_error_and_no_clean_end(
 
 
 @pytest.mark.parametrize("end", [[RESET], [b"0\r\n\r\n"]])
-def test_a_responses_stream_that_breaks_off_ends_in_response_failed(
+def test_an_interrupted_responses_stream_ends_in_response_failed(
     provider: ScriptedProvider, ask: Callable[..., Answered], end: list[Any]
 ) -> None:
     begun = threading.Barrier(2)
@@ -98,7 +98,7 @@ def test_a_last_frame_without_its_blank_line_gets_it(
     assert ask(STREAMED_QUESTION).body == delta("a", "stop") + DONE
 
 
-def test_a_finish_reason_and_a_line_kept_open_or_reset_is_an_end(
+def test_a_finish_reason_followed_by_silence_or_a_reset_is_an_end(
     environment: pytest.MonkeyPatch, provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     environment.setenv("UPSTREAM_IDLE_SECONDS", "1")
@@ -112,7 +112,7 @@ def test_a_finish_reason_and_a_line_kept_open_or_reset_is_an_end(
         assert answer.body == delta("a", "stop") + DONE
 
 
-def test_a_provider_busy_with_what_is_taken_out_or_held_back_is_silent_to_the_caller(
+def test_keep_alives_are_sent_while_only_removed_or_partial_frames_arrive(
     environment: pytest.MonkeyPatch, provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     environment.setenv("KEEP_ALIVE_SECONDS", "0.2")
@@ -125,7 +125,7 @@ def test_a_provider_busy_with_what_is_taken_out_or_held_back_is_silent_to_the_ca
     assert body.replace(b": keep-alive\n\n", b"") == delta("a") + delta("b", "stop") + DONE
 
 
-def test_a_stream_that_never_pauses_ends_in_time_all_the_same(
+def test_a_stream_that_never_pauses_ends_at_the_deadline(
     warm: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     warm.scripts = [stream(*([delta("a"), 0.02] * 2000))]
@@ -135,15 +135,15 @@ def test_a_stream_that_never_pauses_ends_in_time_all_the_same(
     assert took.seconds < 3
 
 
-@pytest.mark.usefixtures("impatient")
-def test_silence_may_last_longer_than_there_was_time_for_the_head(
+@pytest.mark.usefixtures("short_timeouts")
+def test_silence_in_a_stream_may_exceed_the_first_byte_timeout(
     warm: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     warm.scripts = [stream(delta("a"), 5.0, delta("b", "stop"), DONE)]
     assert ask(STREAMED_QUESTION).body == delta("a") + delta("b", "stop") + DONE
 
 
-def test_silences_count_one_by_one_however_many_comments_fill_them(
+def test_each_silence_is_timed_separately_despite_comments(
     environment: pytest.MonkeyPatch, provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     environment.setenv("UPSTREAM_IDLE_SECONDS", "5")
@@ -154,7 +154,7 @@ def test_silences_count_one_by_one_however_many_comments_fill_them(
     assert body.replace(b": keep-alive\n\n", b"") == expected
 
 
-def test_a_silence_that_is_too_long_is_reported_though_comments_fill_it(
+def test_a_silence_that_is_too_long_is_reported_despite_comments(
     environment: pytest.MonkeyPatch, provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     environment.setenv("UPSTREAM_IDLE_SECONDS", "1")
@@ -183,7 +183,7 @@ def test_a_reset_after_the_end_changes_nothing(
     assert answer.body == delta("a", "stop") + DONE
 
 
-def test_a_provider_that_keeps_the_line_open_after_the_end_is_not_waited_for(
+def test_an_open_connection_after_the_end_is_not_waited_for(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     provider.scripts = [stream(delta("a", "stop"), DONE, 30.0)]
@@ -192,7 +192,7 @@ def test_a_provider_that_keeps_the_line_open_after_the_end_is_not_waited_for(
     assert took.seconds < 15
 
 
-def test_a_provider_that_goes_on_with_comments_after_the_end_is_not_waited_for(
+def test_comments_after_the_end_are_not_waited_for(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     comments = [0.2, b": ping\n\n"] * 150
@@ -212,7 +212,7 @@ def test_a_provider_that_goes_on_with_comments_after_the_end_is_not_waited_for(
         ({"message": "x"}, 502),
     ],
 )
-def test_an_error_as_the_first_event_is_reported_by_the_status(
+def test_an_error_as_the_first_event_sets_the_status(
     provider: ScriptedProvider, ask: Callable[..., Answered], error: Any, status: int
 ) -> None:
     provider.scripts = [stream(b": hi\n\n", frame({"error": error}) + DONE)]
@@ -229,7 +229,7 @@ def test_a_stream_without_any_event_is_a_502(
     assert ask(STREAMED_QUESTION).status == 502
 
 
-def test_a_stream_that_ends_after_comments_alone_ends_in_an_error(
+def test_a_stream_with_only_comments_ends_in_an_error(
     provider: ScriptedProvider, ask: Callable[..., Answered], environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("KEEP_ALIVE_SECONDS", "0.1")
@@ -248,7 +248,7 @@ def test_the_provider_s_own_error_event_passes_and_nothing_is_added(
     assert ask(STREAMED_QUESTION).body == frames
 
 
-def test_an_event_that_is_no_json_ends_the_stream_with_an_error(
+def test_an_event_that_is_not_json_ends_the_stream_with_an_error(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     provider.scripts = [stream(delta("a"), b"data: {oops\n\n", delta("b", "stop"), DONE)]
@@ -281,7 +281,7 @@ def test_a_stream_that_outlives_the_function_s_time_ends_in_an_error(
     assert took.seconds < 3
 
 
-def test_harmful_lines_are_taken_out(
+def test_harmful_lines_are_removed(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     harmful = b"retry: 5\n\nid: 7\n" + delta("a") + b"data:\n\nevent: ping\n\n"
@@ -289,7 +289,7 @@ def test_harmful_lines_are_taken_out(
     assert ask(STREAMED_QUESTION).body == delta("a") + delta("b", "stop") + DONE
 
 
-def test_a_caller_that_leaves_frees_the_provider(
+def test_a_disconnected_caller_ends_the_provider_s_stream(
     provider: ScriptedProvider,
 ) -> None:
     provider.scripts = [stream(delta("a"), *([0.05, delta("b")] * 200))]
@@ -297,10 +297,10 @@ def test_a_caller_that_leaves_frees_the_provider(
     result = handler(event, Context(60, time.monotonic()))
     next(iter(result.body))
     result.close()
-    wait_until(provider.hung_up.is_set)
+    wait_until(provider.disconnected.is_set)
 
 
-def test_a_slow_caller_slows_the_provider(provider: ScriptedProvider) -> None:
+def test_a_slow_caller_applies_backpressure_to_the_provider(provider: ScriptedProvider) -> None:
     written = threading.Event()
     big = delta("x" * 500_000)
     provider.scripts = [stream(*([big] * 40), written, delta("", "stop"), DONE)]

@@ -15,7 +15,7 @@ from llm_relay.core.errors import UpstreamFailed, UpstreamUnreachable
 from llm_relay.transport.connections import SingleWriteConnection
 from llm_relay.transport.http_transport import HttpRequest, HttpTransport
 from llm_relay.transport.settings import TransportSettings
-from tests.support.scripted_provider import CLOSE, PATIENCE_SECONDS, RESET, ScriptedProvider, whole
+from tests.support.scripted_provider import CLOSE, RESET, TIMEOUT_SECONDS, ScriptedProvider, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +29,7 @@ def transport_of(provider: ScriptedProvider, **environment: str) -> HttpTranspor
 
 
 def call(transport: HttpTransport) -> int:
-    deadline = Deadline.after(PATIENCE_SECONDS)
+    deadline = Deadline.after(TIMEOUT_SECONDS)
     request = HttpRequest(method="GET", path="/models")
     reply = transport.send(request, "key", deadline)
     try:
@@ -44,7 +44,7 @@ def calls_at_once(transport: HttpTransport, count: int) -> Iterable[int]:
         return list(pool.map(lambda _: call(transport), range(count)))
 
 
-def test_a_connection_that_idled_too_long_is_not_used_though_others_are_busy() -> None:
+def test_an_idle_connection_is_not_reused_after_its_limit_even_if_others_are_busy() -> None:
     together = [threading.Barrier(2), *_OK]
     with ScriptedProvider([together, together, _OK]) as provider:
         transport = transport_of(provider, UPSTREAM_KEEP_SECONDS="5")
@@ -60,7 +60,7 @@ def test_a_connection_that_idled_too_long_is_not_used_though_others_are_busy() -
         assert provider.connections == 3
 
 
-def test_as_many_connections_are_kept_as_the_settings_say() -> None:
+def test_connections_are_kept_up_to_the_configured_number() -> None:
     with ScriptedProvider([[threading.Barrier(20), *_OK]]) as provider:
         transport = transport_of(provider, UPSTREAM_CONNECTIONS="20", UPSTREAM_KEEP_SECONDS="60")
         assert set(calls_at_once(transport, 20)) == {200}
@@ -68,7 +68,7 @@ def test_as_many_connections_are_kept_as_the_settings_say() -> None:
         assert provider.connections == 20
 
 
-def test_a_proxy_that_the_environment_names_is_asked_in_the_provider_s_place(
+def test_a_proxy_of_the_environment_is_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with ScriptedProvider([_OK]) as proxy:
@@ -81,7 +81,7 @@ def test_a_proxy_that_the_environment_names_is_asked_in_the_provider_s_place(
 
 
 @pytest.mark.parametrize("end", [CLOSE, RESET])
-def test_a_proxy_that_hangs_up_after_the_request_may_have_passed_it_on(
+def test_a_proxy_that_closes_after_the_request_may_have_forwarded_it(
     monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     with ScriptedProvider([[end]]) as proxy:
@@ -91,7 +91,7 @@ def test_a_proxy_that_hangs_up_after_the_request_may_have_passed_it_on(
             call(HttpTransport(settings))
 
 
-def test_a_proxy_that_refuses_to_connect_has_passed_nothing_on(
+def test_a_proxy_that_refuses_to_connect_has_forwarded_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with ScriptedProvider([whole(407, {})]) as proxy:
@@ -103,7 +103,7 @@ def test_a_proxy_that_refuses_to_connect_has_passed_nothing_on(
 
 
 @pytest.mark.parametrize("host", ["api..example.com", "*.example.com"])
-def test_a_host_that_cannot_be_one_cannot_be_reached(host: str) -> None:
+def test_an_invalid_host_cannot_be_reached(host: str) -> None:
     transport = HttpTransport(
         TransportSettings.from_mapping({"UPSTREAM_BASE_URL": f"https://{host}/v1"})
     )
@@ -112,7 +112,7 @@ def test_a_host_that_cannot_be_one_cannot_be_reached(host: str) -> None:
 
 
 @pytest.mark.parametrize("head", [b"200 OK\r\nContent-Length: 0", b"204 No Content"])
-def test_what_comes_behind_an_answer_without_a_body_is_no_answer_to_the_next_call(
+def test_bytes_after_a_bodiless_answer_are_not_the_next_answer(
     head: bytes,
 ) -> None:
     with ScriptedProvider([[b"HTTP/1.1 %b\r\n\r\n" % head + _OK[0]], _OK]) as provider:
@@ -122,7 +122,7 @@ def test_what_comes_behind_an_answer_without_a_body_is_no_answer_to_the_next_cal
         assert provider.connections == 2
 
 
-def test_each_request_has_its_own_key_and_body_and_tells_its_length() -> None:
+def test_each_request_has_its_own_key_body_and_content_length() -> None:
     with ScriptedProvider([_OK]) as provider:
         transport = transport_of(provider)
         for key, body in (("key-1", b"{}"), ("key-2", b'{"a": 1}'), ("key-3", None)):
@@ -139,7 +139,7 @@ def test_each_request_has_its_own_key_and_body_and_tells_its_length() -> None:
         assert {each.headers["user-agent"] for each in provider.requests} == {"llm-relay"}
 
 
-def test_a_request_leaves_in_one_piece() -> None:
+def test_a_request_is_sent_in_one_write() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # keeps pieces apart
     with ours, theirs:
         connection = SingleWriteConnection("provider")

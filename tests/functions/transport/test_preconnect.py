@@ -17,7 +17,7 @@ from llm_relay.core.errors import UpstreamTimedOut, UpstreamUnreachable
 from llm_relay.transport.http_transport import HttpRequest, HttpTransport
 from llm_relay.transport.settings import TransportSettings
 from tests.support.payloads import COMPLETION, QUESTION
-from tests.support.scripted_provider import PATIENCE_SECONDS, ScriptedProvider, wait_until, whole
+from tests.support.scripted_provider import TIMEOUT_SECONDS, ScriptedProvider, wait_until, whole
 from tests.support.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ def transport_of(base_url: str, **environment: str) -> HttpTransport:
 
 
 def call(transport: HttpTransport) -> int:
-    reply = transport.send(_MODELS, "key", Deadline.after(PATIENCE_SECONDS))
-    reply.read_all(Deadline.after(PATIENCE_SECONDS))
+    reply = transport.send(_MODELS, "key", Deadline.after(TIMEOUT_SECONDS))
+    reply.read_all(Deadline.after(TIMEOUT_SECONDS))
     reply.close()
     return reply.status
 
 
-def test_the_provider_is_connected_to_while_secrets_manager_is_asked(
+def test_the_provider_connection_opens_while_the_secret_is_read(
     provider: ScriptedProvider,
     ask: Callable[..., Answered],
     environment: pytest.MonkeyPatch,
@@ -55,19 +55,19 @@ def test_the_provider_is_connected_to_while_secrets_manager_is_asked(
             try:
                 wait_until(lambda: provider.connections == 1)
             finally:
-                gate.wait(PATIENCE_SECONDS)
+                gate.wait(TIMEOUT_SECONDS)
             assert answer.result().status == 200
     assert provider.connections == 1
 
 
-def test_a_request_that_is_refused_makes_no_connection(
+def test_a_refused_request_opens_no_connection(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     assert ask({"messages": []}).status == 400
     assert provider.connections == 0
 
 
-def test_many_first_calls_share_what_was_opened_and_open_the_rest() -> None:
+def test_many_first_calls_share_the_opened_connection_and_open_the_rest() -> None:
     with ScriptedProvider([_OK]) as provider:
         transport = transport_of(provider.base_url)
         transport.preconnect()
@@ -76,23 +76,23 @@ def test_many_first_calls_share_what_was_opened_and_open_the_rest() -> None:
         assert 1 <= provider.connections <= 4
 
 
-def test_a_connection_opened_in_vain_is_not_opened_twice() -> None:
+def test_an_unused_preconnection_is_not_opened_twice() -> None:
     with ScriptedProvider([_OK]) as provider:
         transport = transport_of(provider.base_url)
         for _ in range(2):
             transport.preconnect()
-            transport.wait_for_preconnect(PATIENCE_SECONDS)
+            transport.wait_for_preconnect(TIMEOUT_SECONDS)
         assert call(transport) == 200
         assert provider.connections == 1
 
 
-def test_a_connection_that_failed_ahead_is_tried_again_by_the_call() -> None:
+def test_a_failed_preconnection_is_retried_by_the_call() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
         transport = transport_of(f"http://127.0.0.1:{port}/v1")
         transport.preconnect()  # refused, as no server listens yet
-        transport.wait_for_preconnect(PATIENCE_SECONDS)
+        transport.wait_for_preconnect(TIMEOUT_SECONDS)
         unused.listen()
         with ThreadPoolExecutor(1) as pool:
             status = pool.submit(call, transport)
@@ -110,14 +110,14 @@ class TlsProvider:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certified.chain, certified.key)
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.settimeout(PATIENCE_SECONDS)
+        self.listener.settimeout(TIMEOUT_SECONDS)
         base_url = f"https://127.0.0.1:{self.listener.getsockname()[1]}/v1"
         self.transport = transport_of(base_url, REQUESTS_CA_BUNDLE=str(certified.bundle))
 
     def accept(self) -> ssl.SSLSocket:
         """Take a connection as far as to its tickets."""
         connection, _ = self.listener.accept()
-        connection.settimeout(PATIENCE_SECONDS)
+        connection.settimeout(TIMEOUT_SECONDS)
         return self._context.wrap_socket(connection, server_side=True)
 
 
@@ -133,20 +133,20 @@ def tls_provider(certified: certificate.Certificate) -> Iterator[TlsProvider]:
         yield made
 
 
-def test_a_connection_opened_ahead_over_tls_is_the_one_that_is_used(
+def test_a_tls_preconnection_is_used_by_the_call(
     tls_provider: TlsProvider,
 ) -> None:
     tls_provider.transport.preconnect()
     with tls_provider.accept() as connection, ThreadPoolExecutor(1) as pool:
         assert connection.version() == "TLSv1.3"
-        tls_provider.transport.wait_for_preconnect(PATIENCE_SECONDS)
+        tls_provider.transport.wait_for_preconnect(TIMEOUT_SECONDS)
         status = pool.submit(call, tls_provider.transport)
         assert connection.recv(65536).startswith(b"GET /v1/models ")
         connection.sendall(b"".join(_OK))
         assert status.result() == 200
 
 
-def test_what_is_left_inside_a_tls_connection_is_no_answer_to_the_next_call(
+def test_leftover_bytes_in_a_tls_connection_are_not_the_next_answer(
     tls_provider: TlsProvider,
 ) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
@@ -171,12 +171,16 @@ def seconds_until_too_late(transport: HttpTransport, seconds: float) -> float:
     return took.seconds
 
 
-def test_what_opening_ahead_took_is_not_had_again_by_the_call(tls_provider: TlsProvider) -> None:
+def test_time_spent_preconnecting_counts_against_the_connect_timeout(
+    tls_provider: TlsProvider,
+) -> None:
     tls_provider.transport.preconnect()  # no handshake happens
     assert seconds_until_too_late(tls_provider.transport, 2) < 3.5
 
 
-def test_what_connecting_took_is_not_had_again_by_the_answer(tls_provider: TlsProvider) -> None:
+def test_time_spent_connecting_counts_against_the_first_byte_timeout(
+    tls_provider: TlsProvider,
+) -> None:
     with ThreadPoolExecutor(1) as pool:
         took = pool.submit(seconds_until_too_late, tls_provider.transport, 7)
         time.sleep(2)  # the provider is that slow to shake hands

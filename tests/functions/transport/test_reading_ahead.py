@@ -17,7 +17,7 @@ import urllib3
 from llm_relay.core.errors import UpstreamFailed
 from llm_relay.transport.body_reader import READ_BYTES, BodyReader
 from tests.support.payloads import DONE, STREAMED_QUESTION, delta
-from tests.support.scripted_provider import CLOSE, PATIENCE_SECONDS, stream
+from tests.support.scripted_provider import CLOSE, TIMEOUT_SECONDS, stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ def test_an_event_does_not_wait_for_the_rest_of_a_chunk_behind_it(
     head, first, second, *rest = stream(FIRST, SECOND, DONE)
     got_it = threading.Barrier(2)
     provider.scripts = [[head, first + second[:cut], got_it, second[cut:], *rest]]
-    answer = ask(STREAMED_QUESTION, at_first=lambda: got_it.wait(PATIENCE_SECONDS))
+    answer = ask(STREAMED_QUESTION, at_first=lambda: got_it.wait(TIMEOUT_SECONDS))
     assert answer.body == FIRST + SECOND + DONE
 
 
@@ -48,7 +48,7 @@ def test_a_burst_in_one_piece_arrives_byte_for_byte(
     assert ask(STREAMED_QUESTION).body == b"".join(events)
 
 
-def test_a_burst_of_many_pieces_is_taken_as_one() -> None:
+def test_a_burst_of_many_pieces_is_processed_as_one() -> None:
     # Datagrams stay apart, as the records of TLS do.
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with ours, theirs, HTTPResponse(ours) as head:
@@ -59,7 +59,7 @@ def test_a_burst_of_many_pieces_is_taken_as_one() -> None:
         assert [body.read(1) for _ in range(3)] == [FIRST, SECOND * 5, b""]
 
 
-def test_a_burst_that_breaks_off_arrives_up_to_there(
+def test_an_interrupted_burst_arrives_up_to_the_interruption(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     head, *chunks = stream(FIRST, FIRST, FIRST, end=False)
@@ -85,7 +85,7 @@ def unchunked(body: bytes, *lines: bytes) -> bytes:
         ([unchunked(EVENTS, b"connection: close"), CLOSE], 2),
     ],
 )
-def test_a_connection_is_used_again_if_the_answer_s_end_leaves_it_clean(
+def test_a_connection_is_reused_if_the_answer_leaves_it_clean(
     provider: ScriptedProvider, ask: Callable[..., Answered], answer: Script, connections: int
 ) -> None:
     provider.scripts = [answer]
@@ -93,16 +93,16 @@ def test_a_connection_is_used_again_if_the_answer_s_end_leaves_it_clean(
     assert provider.connections == connections
 
 
-def test_events_of_an_answer_without_chunks_or_length_are_passed_on_as_they_come(
+def test_events_of_an_unframed_answer_are_forwarded_as_they_arrive(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     got_it = threading.Barrier(2)
     provider.scripts = [[unchunked(FIRST, b"connection: close"), got_it, SECOND + DONE, CLOSE]]
-    answer = ask(STREAMED_QUESTION, at_first=lambda: got_it.wait(PATIENCE_SECONDS))
+    answer = ask(STREAMED_QUESTION, at_first=lambda: got_it.wait(TIMEOUT_SECONDS))
     assert answer.body == EVENTS
 
 
-def test_an_answer_that_was_compressed_without_request_is_read(
+def test_an_unrequested_compressed_answer_is_read(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     body = gzip.compress(EVENTS)
@@ -120,9 +120,7 @@ def unpacked(head: HTTPResponse) -> BodyReader:
 
 @pytest.mark.parametrize("rest", [b"", FIRST])
 @pytest.mark.parametrize("is_early", [True, False])
-def test_a_reset_is_no_end_of_an_answer_without_chunks_or_length(
-    rest: bytes, is_early: bool
-) -> None:
+def test_a_reset_is_not_the_end_of_an_unframed_answer(rest: bytes, is_early: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ours = socket.create_connection(listener.getsockname())
         theirs, _ = listener.accept()
@@ -141,13 +139,13 @@ def test_a_reset_is_no_end_of_an_answer_without_chunks_or_length(
         if not is_early:
             break_off()
         if rest:
-            assert body.read(PATIENCE_SECONDS) == rest
+            assert body.read(TIMEOUT_SECONDS) == rest
         with pytest.raises(UpstreamFailed):
-            body.read(PATIENCE_SECONDS)
+            body.read(TIMEOUT_SECONDS)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_compressed_answer_is_unpacked_a_piece_at_a_time(seed: int) -> None:
+def test_a_compressed_answer_is_decompressed_a_piece_at_a_time(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - no secret
     plain = chance.randbytes(1000) + bytes(2_000_000 + seed) + chance.randbytes(1000)
     packed = gzip.compress(plain)
@@ -155,12 +153,12 @@ def test_a_compressed_answer_is_unpacked_a_piece_at_a_time(seed: int) -> None:
     with ours, theirs, HTTPResponse(ours) as head:
         theirs.sendall(unchunked(packed, b"content-length: %d" % len(packed)))
         body = unpacked(head)
-        pieces = list(iter(lambda: body.read(PATIENCE_SECONDS), b""))
+        pieces = list(iter(lambda: body.read(TIMEOUT_SECONDS), b""))
     assert b"".join(pieces) == plain
     assert max(map(len, pieces)) <= READ_BYTES
 
 
-def test_bytes_that_unpack_to_nothing_are_waited_for_no_longer_than_others() -> None:
+def test_bytes_that_decompress_to_nothing_count_as_silence() -> None:
     packer = zlib.compressobj(wbits=31)
     nothing = packer.compress(b"") + packer.flush(zlib.Z_SYNC_FLUSH)
     nothing += b"\x00\x00\x00\xff\xff" * 10_000

@@ -43,7 +43,7 @@ async def test_a_request_becomes_a_proxy_event(tmp_path: Path, runtime: str) -> 
     assert context["identity"]["apiKeyId"]
     assert context["identity"]["userAgent"] == "tests"
     assert context["authorizer"] == {
-        "principalId": "somebody",
+        "principalId": "a-caller",
         "client": "small",
         "number": "7",
         "sure": "true",
@@ -58,7 +58,7 @@ async def test_a_route_answers_at_the_root_and_under_its_stage(tmp_path: Path) -
 
 
 @in_loop
-async def test_a_greedy_route_takes_the_rest_of_the_path_and_any_method(tmp_path: Path) -> None:
+async def test_a_greedy_route_matches_the_rest_of_the_path_and_any_method(tmp_path: Path) -> None:
     async with small_stack(tmp_path) as stack, client(stack) as session:
         event = await echoed(session, "/files/a/b%20c")
         assert event["pathParameters"] == {"path": "a/b c"}
@@ -68,7 +68,7 @@ async def test_a_greedy_route_takes_the_rest_of_the_path_and_any_method(tmp_path
 
 @pytest.mark.parametrize(("body", "text"), [("grüße".encode(), "grüße"), (b"\xff", "\ufffd")])
 @in_loop
-async def test_a_body_is_text_whatever_it_was(tmp_path: Path, body: bytes, text: str) -> None:
+async def test_any_body_is_passed_as_text(tmp_path: Path, body: bytes, text: str) -> None:
     async with (
         small_stack(tmp_path) as stack,
         client(stack) as session,
@@ -79,7 +79,7 @@ async def test_a_body_is_text_whatever_it_was(tmp_path: Path, body: bytes, text:
 
 
 @in_loop
-async def test_a_whole_answer_keeps_its_status_headers_and_body(tmp_path: Path) -> None:
+async def test_a_buffered_answer_keeps_its_status_headers_and_body(tmp_path: Path) -> None:
     answer = {
         "statusCode": 418,
         "headers": {"x-one": "1", "Date": "never", "Content-Length": "9"},
@@ -126,7 +126,7 @@ async def test_a_function_error_is_an_integration_failure(tmp_path: Path, fault:
 
 
 @in_loop
-async def test_a_function_slower_than_its_route_goes_on_after_the_timeout(tmp_path: Path) -> None:
+async def test_a_function_slower_than_its_route_continues_after_the_timeout(tmp_path: Path) -> None:
     async with small_stack(tmp_path) as stack, client(stack) as session:
         async with session.post("/hasty", json={"sleep": 1.5}) as response:
             assert response.status == 504
@@ -139,7 +139,7 @@ async def test_a_function_slower_than_its_route_goes_on_after_the_timeout(tmp_pa
     ("method", "path"), [("GET", "/nowhere"), ("PUT", "/echo"), ("OPTIONS", "/echo"), ("GET", "/")]
 )
 @in_loop
-async def test_no_route_is_a_missing_authentication_token(
+async def test_an_unknown_route_is_a_missing_authentication_token_error(
     tmp_path: Path, method: str, path: str
 ) -> None:
     async with (
@@ -154,7 +154,7 @@ async def test_no_route_is_a_missing_authentication_token(
 
 @pytest.mark.parametrize("megabytes", [7, 11])
 @in_loop
-async def test_a_request_that_lambda_or_the_gateway_cannot_take_is_too_large(
+async def test_a_request_above_lambda_s_or_the_gateway_s_limit_is_too_large(
     tmp_path: Path, megabytes: int
 ) -> None:
     async with (
@@ -166,7 +166,7 @@ async def test_a_request_that_lambda_or_the_gateway_cannot_take_is_too_large(
 
 
 @in_loop
-async def test_an_access_line_names_no_value_of_the_caller(tmp_path: Path) -> None:
+async def test_an_access_log_line_has_no_value_of_the_caller(tmp_path: Path) -> None:
     lines: list[str] = []
     async with (
         small_stack(tmp_path, lines.append) as stack,
@@ -181,7 +181,7 @@ async def test_an_access_line_names_no_value_of_the_caller(tmp_path: Path) -> No
 
 
 @in_loop
-async def test_two_stacks_in_one_process_leave_each_other_alone(tmp_path: Path) -> None:
+async def test_two_stacks_in_one_process_are_independent(tmp_path: Path) -> None:
     async with small_stack(tmp_path) as one, small_stack(tmp_path) as two:
         assert one.base_url != two.base_url
         for stack in (one, two):
@@ -190,7 +190,7 @@ async def test_two_stacks_in_one_process_leave_each_other_alone(tmp_path: Path) 
 
 
 @in_loop
-async def test_the_note_says_where_the_stack_is_while_it_runs(tmp_path: Path) -> None:
+async def test_the_note_has_the_stack_s_address_while_it_runs(tmp_path: Path) -> None:
     note = tmp_path / "note.json"
     async with small_stack(tmp_path) as stack:
         stack.write_note(note)

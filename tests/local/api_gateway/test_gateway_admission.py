@@ -18,22 +18,22 @@ async def status(stack: Stack, path: str, token: str | None = None) -> int:
         return response.status
 
 
-def asked(tmp_path: Path) -> list[str]:
+def authorized_tokens(tmp_path: Path) -> list[str]:
     calls = tmp_path / "authorizer-calls"
     return calls.read_text().split() if calls.exists() else []
 
 
 @in_loop
-async def test_an_authorizer_is_asked_once_for_a_token(tmp_path: Path) -> None:
+async def test_an_authorizer_is_called_once_for_a_token(tmp_path: Path) -> None:
     async with small_stack(tmp_path) as stack:
         for path in ("/echo/a", "/echo/b", "/echo/fixed"):
             assert await status(stack, path, CLIENT_KEY) == 200
-    assert asked(tmp_path) == [CLIENT_KEY]
+    assert authorized_tokens(tmp_path) == [CLIENT_KEY]
 
 
 @pytest.mark.parametrize("header", [None, "Bearer short", "Basic dXNlcjpwYXNzd29yZDpwYXNz"])
 @in_loop
-async def test_a_missing_or_malformed_token_costs_no_call(
+async def test_a_missing_or_malformed_token_does_not_invoke_the_authorizer(
     tmp_path: Path, header: str | None
 ) -> None:
     headers = {"Authorization": header} if header else {}
@@ -46,7 +46,7 @@ async def test_a_missing_or_malformed_token_costs_no_call(
         assert await response.json() == {"who": "Unauthorized"}
         assert response.headers["WWW-Authenticate"] == "Bearer"
         assert response.headers["x-asked"] == response.headers["x-amzn-RequestId"]
-    assert asked(tmp_path) == []
+    assert authorized_tokens(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ async def test_a_missing_or_malformed_token_costs_no_call(
     ],
 )
 @in_loop
-async def test_a_token_that_does_not_let_in(tmp_path: Path, token: str, expected: int) -> None:
+async def test_a_rejected_token_is_refused(tmp_path: Path, token: str, expected: int) -> None:
     async with small_stack(tmp_path) as stack:
         assert await status(stack, "/echo/a", token) == expected
 
@@ -73,7 +73,7 @@ async def test_a_burst_over_the_plans_limit_is_throttled(tmp_path: Path) -> None
 
 
 @in_loop
-async def test_a_used_up_quota_is_said(tmp_path: Path) -> None:
+async def test_an_exhausted_quota_is_reported(tmp_path: Path) -> None:
     async with (
         small_stack(tmp_path, parameters={"Quota": 1}) as stack,
         client(stack) as session,
@@ -86,7 +86,7 @@ async def test_a_used_up_quota_is_said(tmp_path: Path) -> None:
 
 
 @in_loop
-async def test_a_key_made_while_the_stack_runs_gets_in(tmp_path: Path) -> None:
+async def test_a_key_created_while_the_stack_runs_is_accepted(tmp_path: Path) -> None:
     token = "a-key-that-was-made-later"
     async with small_stack(tmp_path) as stack:
         gateway = stack.aws("apigateway")
@@ -98,7 +98,7 @@ async def test_a_key_made_while_the_stack_runs_gets_in(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("end", ["delete", "disable"])
 @in_loop
-async def test_a_key_that_is_taken_back_stays_out_at_once(tmp_path: Path, end: str) -> None:
+async def test_a_revoked_key_is_rejected_at_once(tmp_path: Path, end: str) -> None:
     token = f"a-key-to-be-taken-back-by-{end}"
     async with small_stack(tmp_path) as stack:
         gateway = stack.aws("apigateway")
@@ -115,7 +115,7 @@ async def test_a_key_that_is_taken_back_stays_out_at_once(tmp_path: Path, end: s
 
 
 @in_loop
-async def test_a_plan_made_while_the_stack_runs_is_in_force_at_once(tmp_path: Path) -> None:
+async def test_a_plan_created_while_the_stack_runs_applies_at_once(tmp_path: Path) -> None:
     token = "a-key-on-a-plan-of-its-own"
     async with small_stack(tmp_path) as stack:
         gateway = stack.aws("apigateway")
@@ -133,11 +133,11 @@ async def test_a_plan_made_while_the_stack_runs_is_in_force_at_once(tmp_path: Pa
 
 
 @in_loop
-async def test_how_long_an_authorizer_is_remembered_may_be_set(tmp_path: Path) -> None:
+async def test_the_authorizer_cache_time_is_configurable(tmp_path: Path) -> None:
     async with small_stack(tmp_path, authorizer_ttl_seconds=0) as stack:
         for _ in range(2):
             assert await status(stack, "/echo/a", CLIENT_KEY) == 200
-    assert asked(tmp_path) == [CLIENT_KEY] * 2
+    assert authorized_tokens(tmp_path) == [CLIENT_KEY] * 2
 
 
 @in_loop
@@ -145,7 +145,7 @@ async def test_an_open_route_needs_no_key_but_has_a_throttle(tmp_path: Path) -> 
     async with small_stack(tmp_path) as stack:
         assert await status(stack, "/open") == 200
         assert [await status(stack, "/narrow") for _ in range(3)] == [200, 200, 429]
-    assert asked(tmp_path) == []
+    assert authorized_tokens(tmp_path) == []
 
 
 @in_loop

@@ -46,7 +46,7 @@ async def test_a_body_is_base64_if_its_type_is_a_binary_one(
     ],
 )
 @in_loop
-async def test_an_answer_is_decoded_for_who_accepts_a_binary_type_first(
+async def test_an_answer_is_decoded_if_the_first_accepted_type_is_binary(
     tmp_path: Path, accept: str, body: bytes
 ) -> None:
     async with (

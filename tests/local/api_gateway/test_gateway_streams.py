@@ -39,7 +39,7 @@ async def test_a_chunk_arrives_while_the_function_still_writes(
 @both_runtimes
 @pytest.mark.parametrize("fault", ["raise", "exit"])
 @in_loop
-async def test_a_function_that_fails_mid_stream_cuts_the_connection(
+async def test_a_function_that_fails_mid_stream_closes_the_connection(
     tmp_path: Path, runtime: str, fault: str
 ) -> None:
     async with (
@@ -55,7 +55,7 @@ async def test_a_function_that_fails_mid_stream_cuts_the_connection(
 
 @both_runtimes
 @in_loop
-async def test_a_caller_that_hangs_up_does_not_stop_the_function(
+async def test_a_disconnected_caller_does_not_stop_the_function(
     tmp_path: Path, runtime: str
 ) -> None:
     async with small_stack(tmp_path, runtime=runtime) as stack, client(stack) as session:
@@ -68,7 +68,7 @@ async def test_a_caller_that_hangs_up_does_not_stop_the_function(
 
 
 @in_loop
-async def test_a_caller_that_reads_slowly_holds_the_function_back(tmp_path: Path) -> None:
+async def test_a_slow_caller_applies_backpressure_to_the_function(tmp_path: Path) -> None:
     async with small_stack(tmp_path) as stack, client(stack) as session:
         (tmp_path / "go").touch()
         async with await start(session, megabytes=64) as response:

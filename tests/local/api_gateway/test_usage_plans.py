@@ -42,7 +42,7 @@ def test_a_bucket_refills_at_its_rate_up_to_its_burst() -> None:
 
 
 @pytest.mark.parametrize(("period", "days"), [("DAY", 1), ("WEEK", 7), ("MONTH", 31)])
-def test_a_quota_is_full_again_in_the_next_period(period: str, days: int) -> None:
+def test_a_quota_is_reset_in_the_next_period(period: str, days: int) -> None:
     clock = Clock()
     key = ClientKey(id="k", plan=Plan(throttle=None, quota=2, period=period), clock=clock)
     key.count()

@@ -47,9 +47,9 @@ async def put(stack: Stack, detail_type: str) -> str:
 
 
 @in_loop
-async def test_an_event_comes_whole_to_a_function_whose_rule_it_fits(tmp_path: Path) -> None:
+async def test_a_matching_event_reaches_the_target_function_unchanged(tmp_path: Path) -> None:
     async with batch_stack(tmp_path) as stack:
-        await put(stack, "Nobody's")
+        await put(stack, "Unmatched")
         event_id = await put(stack, "Heard")
         [event] = await until(lambda: lines(tmp_path / "echoed"))
     assert datetime.fromisoformat(event.pop("time")).tzinfo
@@ -66,9 +66,9 @@ async def test_an_event_comes_whole_to_a_function_whose_rule_it_fits(tmp_path: P
 
 
 @in_loop
-async def test_a_target_can_ask_for_a_part_of_an_event(tmp_path: Path) -> None:
+async def test_a_target_can_select_a_part_of_an_event(tmp_path: Path) -> None:
     async with batch_stack(tmp_path) as stack:
-        await put(stack, "Told")
+        await put(stack, "Reported")
         assert await until(lambda: lines(tmp_path / "echoed")) == [{"number": 1}]
 
 
@@ -118,7 +118,7 @@ def of_parts(**changes: str) -> dict[str, Any]:
     return event
 
 
-def test_the_same_upload_may_come_once_more() -> None:
+def test_a_second_upload_of_the_same_object_is_reported() -> None:
     uploads, sent = MultipartUploads(), []
     for message_id in ("put", "completion", "another put", "another completion"):
         if not uploads.is_put(of_parts(), message_id):
@@ -127,24 +127,24 @@ def test_the_same_upload_may_come_once_more() -> None:
     assert sent == ["completion", "another completion"]
 
 
-def test_a_completion_that_could_not_be_sent_is_one_when_it_comes_again() -> None:
+def test_a_redelivered_completion_is_still_a_completion() -> None:
     uploads = MultipartUploads()
     results = [uploads.is_put(of_parts(), each) for each in ("put", "put", "done", "done", "done")]
     assert results == [True, True, False, False, False]
 
 
-def test_what_was_put_or_deleted_is_no_upload() -> None:
+def test_a_put_or_deletion_is_not_an_upload() -> None:
     deleted = of_parts() | {"detail-type": "Object Deleted"}
     assert not MultipartUploads().is_put(S3_EVENT, "put")
     assert not MultipartUploads().is_put(deleted, "deletion")
     assert as_documented(deleted, "deletion", 1)["detail"]["reason"] != "CompleteMultipartUpload"
 
 
-def test_a_constant_input_is_what_a_target_gets() -> None:
+def test_a_target_gets_its_constant_input() -> None:
     assert target_input({"Input": '{"a": 1}'}, S3_EVENT) == '{"a": 1}'
 
 
-def test_a_target_that_cannot_be_reached_is_refused_by_its_rules_name(tmp_path: Path) -> None:
+def test_an_unreachable_target_is_refused_with_its_rules_name(tmp_path: Path) -> None:
     target = {"Id": "a", "Arn": "arn:aws:sns:us-east-1:123456789012:topic"}
     rule = {"Type": "AWS::Events::Rule", "Properties": {"Targets": [target]}}
     (tmp_path / "t.yaml").write_text(json.dumps({"Resources": {"Odd": rule}}))

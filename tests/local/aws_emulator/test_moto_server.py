@@ -29,7 +29,7 @@ def table() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def _hasty_threads() -> Iterator[None]:
+def _fast_thread_switching() -> Iterator[None]:
     """Threads that give way every few steps, so that a missing lock shows."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -45,7 +45,7 @@ def in_threads(work: Any) -> None:
         thread.join()
 
 
-def test_conditional_updates_by_many_threads_never_take_more_than_there_is(table: str) -> None:
+def test_conditional_updates_by_many_threads_never_overdraw(table: str) -> None:
     dynamodb = moto().client("dynamodb")
     dynamodb.put_item(TableName=table, Item={"pk": {"S": "a"}, "left": {"N": str(BUDGET)}})
     taken: list[int] = []
@@ -72,7 +72,7 @@ def test_conditional_updates_by_many_threads_never_take_more_than_there_is(table
     assert item["left"] == {"N": "0"}
 
 
-def test_additions_by_many_threads_all_count(table: str) -> None:
+def test_additions_by_many_threads_are_all_applied(table: str) -> None:
     dynamodb = moto().client("dynamodb")
 
     def add() -> None:
@@ -89,7 +89,7 @@ def test_additions_by_many_threads_all_count(table: str) -> None:
     assert item["additions"] == {"N": str(THREADS * CALLS)}
 
 
-def test_a_promoted_version_is_what_a_plain_read_of_the_secret_gives() -> None:
+def test_a_plain_read_of_the_secret_returns_the_promoted_version() -> None:
     secrets = moto().client("secretsmanager")
     made = secrets.create_secret(Name=f"secret-{uuid.uuid4()}", SecretString="old")
     arn, old = made["ARN"], made["VersionId"]

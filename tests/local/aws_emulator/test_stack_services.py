@@ -31,7 +31,7 @@ async def test_a_function_is_invoked_by_its_name_or_arn(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("ask", "kind"), [("raise", "ValueError"), ("die", "Runtime.ExitError")])
 @in_loop
-async def test_a_function_that_fails_says_how(tmp_path: Path, ask: str, kind: str) -> None:
+async def test_a_failing_function_reports_its_error(tmp_path: Path, ask: str, kind: str) -> None:
     async with batch_stack(tmp_path) as stack:
         said = await invoke(stack, stack.template.ref("WorkerFunction"), {"id": "a", "do": ask})
         assert said["FunctionError"] == "Unhandled"
@@ -49,7 +49,7 @@ async def test_an_asynchronous_invocation_is_not_waited_for(tmp_path: Path) -> N
 
 
 @in_loop
-async def test_a_function_of_a_stack_that_has_ended_is_not_found(tmp_path: Path) -> None:
+async def test_a_function_of_a_stopped_stack_is_not_found(tmp_path: Path) -> None:
     async with batch_stack(tmp_path) as stack:
         name = stack.template.ref("EchoFunction")
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
@@ -58,7 +58,7 @@ async def test_a_function_of_a_stack_that_has_ended_is_not_found(tmp_path: Path)
 
 
 @in_loop
-async def test_a_function_s_configuration_is_what_the_template_says(tmp_path: Path) -> None:
+async def test_a_function_s_configuration_is_that_of_the_template(tmp_path: Path) -> None:
     async with batch_stack(tmp_path) as stack:
         name, spec = stack.template.ref("EchoFunction"), stack.functions["EchoFunction"].spec
         ask = stack.aws("lambda").get_function_configuration
@@ -70,7 +70,7 @@ async def test_a_function_s_configuration_is_what_the_template_says(tmp_path: Pa
 
 
 @in_loop
-async def test_an_api_tells_which_function_answers_a_route_and_how_long_it_waits(
+async def test_an_api_returns_the_function_and_timeout_of_a_route(
     tmp_path: Path,
 ) -> None:
     async with small_stack(tmp_path) as stack:

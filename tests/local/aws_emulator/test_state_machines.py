@@ -10,7 +10,7 @@ from tests.local.small_stack import in_loop
 
 
 @in_loop
-async def test_a_killed_worker_is_retried_a_wait_is_waited_and_an_error_is_caught(
+async def test_retries_waits_and_catches_of_a_state_machine_are_executed(
     tmp_path: Path,
 ) -> None:
     async with batch_stack(tmp_path) as stack:
@@ -82,7 +82,7 @@ async def test_two_stacks_of_a_process_run_their_own_functions(tmp_path: Path) -
 
 
 @in_loop
-async def test_a_stack_that_ends_leaves_no_execution_running(tmp_path: Path) -> None:
+async def test_a_stopped_stack_leaves_no_execution_running(tmp_path: Path) -> None:
     async with batch_stack(tmp_path) as stack:
         execution = await start(stack, {"id": "a", "do": "stay"})
         await until((tmp_path / "begun-a").exists)

@@ -61,13 +61,13 @@ def test_an_intrinsic_function_gives(template: Template, value: Any, resolved: A
 @pytest.mark.parametrize(
     ("value", "named"),
     [
-        ({"Ref": "Nobody"}, "Nobody"),
+        ({"Ref": "Missing"}, "Missing"),
         ({"Fn::GetAtt": ["Fn", "Colour"]}, "Fn.Colour"),
         ({"Fn::ImportValue": "x"}, "Fn::ImportValue"),
         ({"Fn::If": ["Maybe", 1, 2]}, "Maybe"),
     ],
 )
-def test_what_cannot_be_resolved_is_named(template: Template, value: Any, named: str) -> None:
+def test_an_unresolvable_value_is_named(template: Template, value: Any, named: str) -> None:
     with pytest.raises(UnresolvableError, match=named):
         template.resolver().resolve(value)
 
@@ -76,6 +76,6 @@ def test_a_resource_whose_condition_is_false_does_not_exist(template: Template) 
     assert "Gone" not in template.types()
 
 
-def test_the_id_that_a_resource_got_when_it_was_made_counts(template: Template) -> None:
+def test_a_ref_resolves_to_the_created_resource_s_id(template: Template) -> None:
     template.physical_ids["Bucket"] = "made"
     assert template.resolver().resolve({"Ref": "Bucket"}) == "made"

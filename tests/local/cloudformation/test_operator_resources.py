@@ -10,7 +10,7 @@ import pytest
 from local.aws_emulator.moto_server import moto
 from local.cloudformation.resource_maker import ResourceMaker
 from local.cloudformation.resources import MAKERS
-from tests.template.operations.watched import alarms, template
+from tests.template.operations.monitored import alarms, template
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,14 +51,14 @@ def alarms_in_moto(watching: Template) -> dict[str, dict[str, Any]]:
     return {names[each["AlarmName"]]: each for each in alarms}
 
 
-def test_alarms_are_there_and_quiet(watching: Template) -> None:
+def test_alarms_exist_and_are_not_firing(watching: Template) -> None:
     there = alarms_in_moto(watching)
     assert set(there) == set(alarms())
     assert {each["StateValue"] for each in there.values()} == {"OK"}
     assert there["CostAlarm"]["Threshold"] == 5.0
 
 
-def test_an_alarm_tells_an_encrypted_topic_that_the_operator_has_subscribed_to(
+def test_an_alarm_notifies_an_encrypted_topic_with_the_operator_s_subscription(
     watching: Template,
 ) -> None:
     (topic,) = alarms_in_moto(watching)["CostAlarm"]["AlarmActions"]
@@ -72,7 +72,7 @@ def test_an_alarm_tells_an_encrypted_topic_that_the_operator_has_subscribed_to(
     )
 
 
-def test_the_dashboard_is_there_with_the_stack_s_own_names(watching: Template) -> None:
+def test_the_dashboard_exists_with_the_stack_s_own_names(watching: Template) -> None:
     name = watching.ref("OperatorDashboard")
     kept = moto().client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"]
     assert "${AWS" not in kept

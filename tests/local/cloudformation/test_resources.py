@@ -38,7 +38,7 @@ def test_an_empty_secret_holds_the_providers_key(tmp_path: Path) -> None:
     assert secret["SecretString"] == "the key"
 
 
-def test_a_secret_that_is_to_be_generated_is_random(tmp_path: Path) -> None:
+def test_a_generated_secret_is_random(tmp_path: Path) -> None:
     generated = {"PasswordLength": 44, "ExcludePunctuation": True}
     resource = {
         "Type": "AWS::SecretsManager::Secret",
@@ -54,7 +54,7 @@ def test_a_secret_that_is_to_be_generated_is_random(tmp_path: Path) -> None:
     assert len(values) == 2
 
 
-def test_a_plan_and_its_key_are_as_the_template_says(tmp_path: Path) -> None:
+def test_a_plan_and_its_key_match_the_template(tmp_path: Path) -> None:
     template = made(
         tmp_path,
         Key={"Type": "AWS::ApiGateway::ApiKey", "Properties": {"Enabled": True}},
@@ -78,7 +78,7 @@ def test_a_plan_and_its_key_are_as_the_template_says(tmp_path: Path) -> None:
     assert [key["value"] for key in keys] == ["k" * 20]
 
 
-def test_a_table_has_the_lifetime_of_its_items(tmp_path: Path) -> None:
+def test_a_table_has_the_ttl_of_its_items(tmp_path: Path) -> None:
     template = made(
         tmp_path,
         Table={
@@ -97,12 +97,12 @@ def test_a_table_has_the_lifetime_of_its_items(tmp_path: Path) -> None:
     assert lifetime["TimeToLiveDescription"]["AttributeName"] == "expires_at"
 
 
-def test_a_resource_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_an_unsupported_resource_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnresolvableError, match="AWS::Nothing::Known"):
         made(tmp_path, Odd={"Type": "AWS::Nothing::Known"})
 
 
-def test_a_queue_is_known_by_its_url(tmp_path: Path) -> None:
+def test_a_queue_is_referenced_by_its_url(tmp_path: Path) -> None:
     template = made(tmp_path, Jobs={"Type": "AWS::SQS::Queue"})
     sqs = moto().client("sqs")
     queue = template.ref("Jobs")
@@ -110,7 +110,7 @@ def test_a_queue_is_known_by_its_url(tmp_path: Path) -> None:
     assert sqs.receive_message(QueueUrl=queue)["Messages"][0]["Body"] == "one"
 
 
-def test_a_queue_has_its_visibility_and_a_dead_letter_queue_that_comes_after_it(
+def test_a_queue_has_its_visibility_timeout_and_its_dead_letter_queue(
     tmp_path: Path,
 ) -> None:
     policy = {"deadLetterTargetArn": {"Fn::GetAtt": ["Dead", "Arn"]}, "maxReceiveCount": 3}

@@ -33,7 +33,7 @@ def test_a_function_knows_its_folder_its_layers_and_its_variables(template: Temp
     assert functions["HealthFunction"].layers == ()
 
 
-def test_an_existing_secret_leaves_none_to_be_made() -> None:
+def test_with_an_existing_secret_none_is_created() -> None:
     arn = "arn:aws:secretsmanager:eu-west-1:210987654321:secret:mine-abcdef"
     template = load(ROOT / "template.yaml", {"ProviderKeySecretArn": arn})
     assert not list(template.ids("AWS::SecretsManager::Secret"))
@@ -82,7 +82,7 @@ def test_a_path_finds_its_route(
         ("HEAD", "/health"),
     ],
 )
-def test_other_paths_and_methods_find_none(api: Api, method: str, path: str) -> None:
+def test_other_paths_and_methods_find_no_route(api: Api, method: str, path: str) -> None:
     assert api.match(method, path) is None
 
 

@@ -71,7 +71,7 @@ def has_begun(tmp_path: Path, invocations: int) -> bool:
 
 
 @in_loop
-async def test_what_a_function_reports_as_failed_comes_again_and_then_is_a_dead_letter(
+async def test_reported_failures_are_redelivered_and_then_become_dead_letters(
     tmp_path: Path,
 ) -> None:
     async with batch_stack(tmp_path, Visibility=3) as stack:
@@ -92,7 +92,7 @@ async def test_what_a_function_reports_as_failed_comes_again_and_then_is_a_dead_
 
 @pytest.mark.parametrize("body", ["raise", "nonsense"])
 @in_loop
-async def test_a_batch_whose_function_fails_comes_again_as_a_whole(
+async def test_a_batch_whose_function_fails_is_redelivered_completely(
     tmp_path: Path, body: str
 ) -> None:
     async with batch_stack(tmp_path, Visibility=3) as stack:
@@ -103,7 +103,7 @@ async def test_a_batch_whose_function_fails_comes_again_as_a_whole(
 
 
 @in_loop
-async def test_a_message_comes_in_lambdas_form(tmp_path: Path) -> None:
+async def test_a_message_is_delivered_in_lambdas_format(tmp_path: Path) -> None:
     async with batch_stack(tmp_path, Visibility=60) as stack:
         await send(stack, "good")
         [note] = await until(lambda: lines(tmp_path / "jobs"))
@@ -122,7 +122,7 @@ async def test_a_message_comes_in_lambdas_form(tmp_path: Path) -> None:
 
 
 @in_loop
-async def test_no_more_invocations_run_at_once_than_the_mapping_allows(tmp_path: Path) -> None:
+async def test_invocations_never_exceed_the_mapping_s_maximum_concurrency(tmp_path: Path) -> None:
     async with batch_stack(tmp_path, MaximumConcurrency=2, Visibility=60) as stack:
         for begun in (1, 2, 2):
             await send(stack, "stay")
@@ -147,5 +147,7 @@ async def test_no_more_invocations_run_at_once_than_the_mapping_allows(tmp_path:
         ("text", {"a", "b"}),
     ],
 )
-def test_a_report_names_what_failed_or_all_did(answer: Any, failed: set[str]) -> None:
+def test_reported_messages_failed_or_all_of_them_if_the_report_is_invalid(
+    answer: Any, failed: set[str]
+) -> None:
     assert failed_ids(json.dumps(answer).encode(), {"a", "b"}) == failed

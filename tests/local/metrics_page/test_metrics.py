@@ -47,7 +47,7 @@ def measured(name: str = "Time", *values: float, at: float = NOW, **dimensions: 
     )
 
 
-def test_what_powertools_prints_is_read_with_unit_dimensions_and_time(
+def test_powertools_metrics_are_read_with_unit_dimensions_and_time(
     tmp_path: Path, emf: str
 ) -> None:
     log = tmp_path / "log"
@@ -59,7 +59,7 @@ def test_what_powertools_prints_is_read_with_unit_dimensions_and_time(
     assert times.seconds == json.loads(emf)["_aws"]["Timestamp"] / 1000
 
 
-def test_each_line_is_reported_once_and_only_when_it_is_whole(tmp_path: Path, emf: str) -> None:
+def test_each_line_is_reported_once_and_only_when_complete(tmp_path: Path, emf: str) -> None:
     path = tmp_path / "log"
     path.write_text(f"{emf}\n{emf[:50]}")
     log = Log(path)
@@ -70,9 +70,7 @@ def test_each_line_is_reported_once_and_only_when_it_is_whole(tmp_path: Path, em
     assert len(taken(log)) == 2
 
 
-def test_lines_of_processes_that_wrote_at_the_same_time_are_all_read(
-    tmp_path: Path, emf: str
-) -> None:
+def test_lines_of_concurrent_processes_are_all_read(tmp_path: Path, emf: str) -> None:
     path = tmp_path / "log"
     path.write_text(f'{emf}{{"level": "INFO"}}{emf}\n\n\n')
     assert len(taken(Log(path))) == 4
@@ -88,7 +86,7 @@ def test_lines_of_processes_that_wrote_at_the_same_time_are_all_read(
         '["_aws"]',
     ],
 )
-def test_what_is_not_in_the_format_is_left_alone(tmp_path: Path, emf: str, line: str) -> None:
+def test_lines_in_another_format_are_ignored(tmp_path: Path, emf: str, line: str) -> None:
     path = tmp_path / "log"
     path.write_text(f"{line}\n{emf}\n")
     assert len(taken(Log(path))) == 2
@@ -118,7 +116,7 @@ def test_percentiles_are_right_to_two_percent() -> None:
     assert whole.percentile(100) == max(values)
 
 
-def test_nothing_is_a_value_too() -> None:
+def test_zero_is_counted() -> None:
     none = Distribution()
     for _ in range(3):
         none.add(0)
@@ -140,7 +138,7 @@ def test_series_are_added_up_split_and_chosen_by_dimension() -> None:
     assert figures.summary({"route": "nowhere"})["metrics"] == {}
 
 
-def test_steps_of_more_than_an_hour_ago_are_forgotten_and_the_whole_run_is_not() -> None:
+def test_steps_older_than_an_hour_are_dropped_and_totals_are_kept() -> None:
     now = [NOW]
     figures = Figures(lambda: now[0])
     figures.add([measured("Time", 1, at=NOW)])
@@ -151,7 +149,7 @@ def test_steps_of_more_than_an_hour_ago_are_forgotten_and_the_whole_run_is_not()
     assert time["whole"]["sum"] == 3
 
 
-def test_more_dimensions_than_can_be_kept_are_counted_together() -> None:
+def test_dimensions_above_the_maximum_are_counted_together() -> None:
     figures = Figures(lambda: NOW)
     figures.add(measured("Time", 1, model=str(number)) for number in range(2 * MAX_SERIES))
     time = figures.summary({})["metrics"]["Time"]
@@ -187,7 +185,7 @@ async def test_the_page_is_served_without_a_key_and_loads_nothing_from_elsewhere
 
 
 @in_loop
-async def test_the_figures_are_those_that_functions_print(tmp_path: Path, emf: str) -> None:
+async def test_the_page_s_metrics_are_those_that_functions_print(tmp_path: Path, emf: str) -> None:
     async with small_stack(tmp_path) as stack, client(stack) as session:
         with stack.settings.log.open("a") as log:
             log.write(f"{emf}\n")

@@ -1,3 +1,5 @@
+"""The text, tools and usage of the simulator's whole answers."""
+
 import json
 from typing import Any
 
@@ -38,7 +40,7 @@ def text(response: Any) -> Any:
         ("hello over there", "Hello from the simulated provider. Words in your message: 3."),
     ],
 )
-def test_both_endpoints_answer_a_prompt_alike(
+def test_both_endpoints_give_a_prompt_the_same_answer(
     provider: ProviderCaller, prompt: str, answer: str
 ) -> None:
     assert message(provider.chat(say=prompt))["content"] == answer
@@ -172,7 +174,7 @@ def test_an_image_is_named(provider: ProviderCaller, url: str, name: str) -> Non
     assert text(provider.responses(input=[{"role": "user", "content": [part]}])) == f"I see {name}"
 
 
-def test_a_text_longer_than_the_limit_is_cut(provider: ProviderCaller) -> None:
+def test_a_text_longer_than_the_limit_is_truncated(provider: ProviderCaller) -> None:
     chat = provider.chat(say="Reply with: one two three", max_tokens=2).json()
     assert chat["choices"][0]["message"]["content"] == "one two"
     assert chat["choices"][0]["finish_reason"] == "length"
@@ -217,7 +219,7 @@ def test_usage_and_credits_are_those_of_the_provider(provider: ProviderCaller) -
     assert second["remaining_credits"] == first["remaining_credits"] - 3
 
 
-def test_a_large_answer_can_be_asked_for(provider: ProviderCaller) -> None:
+def test_a_large_answer_can_be_requested(provider: ProviderCaller) -> None:
     content = message(provider.chat("words=50000"))["content"]
     assert len(content.split()) == 50000
 
@@ -228,7 +230,7 @@ def test_switches_in_the_model_name_are_not_part_of_it(provider: ProviderCaller)
     assert message(response)["content"] == "word1 word2"
 
 
-def test_the_header_outdoes_the_model_name(provider: ProviderCaller) -> None:
+def test_the_header_overrides_the_model_name(provider: ProviderCaller) -> None:
     response = provider.chat("words=3", model=f"{MODEL}@words=2")
     assert message(response)["content"] == "word1 word2 word3"
 

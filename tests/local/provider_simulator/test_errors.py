@@ -1,3 +1,5 @@
+"""Errors, model lists, keys and rate limits of the simulator."""
+
 import email.utils
 import time
 from typing import Any
@@ -89,7 +91,7 @@ def test_a_documented_alias_is_a_model(provider: ProviderCaller) -> None:
 
 
 @pytest.mark.parametrize("data", [b"{", b"[]", b"", b"hello"])
-def test_a_body_that_is_no_json_object_is_refused(provider: ProviderCaller, data: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(provider: ProviderCaller, data: bytes) -> None:
     response = provider.post("/chat/completions", data)
     assert response.status_code == 400
     assert "JSON object" in response.json()["error"]["message"]
@@ -108,7 +110,7 @@ def test_unknown_keys_can_be_ignored_and_responses_takes_any(provider: ProviderC
     assert provider.responses(top_k=5).status_code == 200
 
 
-def test_previous_response_id_is_taken_unless_it_is_to_be_rejected(
+def test_previous_response_id_is_accepted_unless_configured_otherwise(
     provider: ProviderCaller,
 ) -> None:
     assert provider.responses(previous_response_id="resp_1").status_code == 200
@@ -128,7 +130,9 @@ def test_a_wrong_or_missing_key_is_refused(provider: ProviderCaller, path: str) 
 
 
 @pytest.mark.parametrize("path", ["/chat/completion", "/models/abliterated-model", "/models"])
-def test_a_wrong_path_says_which_there_are(provider: ProviderCaller, path: str) -> None:
+def test_the_error_for_a_wrong_path_lists_the_valid_ones(
+    provider: ProviderCaller, path: str
+) -> None:
     response = provider.post(path, {})
     assert response.status_code == 404
     assert "/v1" in response.json()["error"]["message"]
@@ -141,7 +145,7 @@ def test_a_body_that_is_too_large_is_refused(provider: ProviderCaller) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 408, 409, 422, 429, 500, 503, 529])
-def test_any_error_status_can_be_asked_for(provider: ProviderCaller, status: int) -> None:
+def test_any_error_status_can_be_requested(provider: ProviderCaller, status: int) -> None:
     response = provider.chat(f"status={status}")
     assert response.status_code == status
     assert response.json()["error"]["message"]
@@ -156,7 +160,7 @@ def test_any_error_status_can_be_asked_for(provider: ProviderCaller, status: int
         ("empty", "text/plain", ""),
     ],
 )
-def test_error_bodies_have_the_shape_that_was_asked_for(
+def test_error_bodies_have_the_requested_shape(
     provider: ProviderCaller, shape: str, content_type: str, beginning: str
 ) -> None:
     response = provider.chat(f"status=502;error-body={shape}")
@@ -178,7 +182,7 @@ def test_error_bodies_have_the_shape_that_was_asked_for(
         ("status=429;retry-after=missing", None),
     ],
 )
-def test_retry_after_is_what_was_asked_for(
+def test_retry_after_is_the_requested_value(
     provider: ProviderCaller, switches: str, value: str | None
 ) -> None:
     assert provider.chat(switches).headers.get("Retry-After") == value
@@ -228,7 +232,7 @@ def test_the_request_id_can_be_missing(provider: ProviderCaller) -> None:
     assert "x-request-id" not in provider.chat("request-id=none").headers
 
 
-def test_rate_limits_hold_only_when_asked_for(provider: ProviderCaller) -> None:
+def test_rate_limits_apply_only_on_request(provider: ProviderCaller) -> None:
     assert {provider.models().status_code for _ in range(130)} == {200}
     answers = [provider.chat("rate-limit=2") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
@@ -237,7 +241,7 @@ def test_rate_limits_hold_only_when_asked_for(provider: ProviderCaller) -> None:
     assert provider.chat("rate-limit=2;id=other").status_code == 200
 
 
-def test_credits_run_out(provider: ProviderCaller) -> None:
+def test_exhausted_credits_are_refused(provider: ProviderCaller) -> None:
     answers = [provider.chat("credits-left=2") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 402]
     assert answers[1].json()["remaining_credits"] == 0

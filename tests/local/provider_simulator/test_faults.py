@@ -1,3 +1,5 @@
+"""Faults that switches of a request inject into the simulator's answers."""
+
 import asyncio
 import http.client
 import json
@@ -55,20 +57,22 @@ def test_reset_resets_before_any_byte_of_an_answer(provider: ProviderCaller, pat
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
-def test_close_hangs_up_before_any_byte_of_an_answer(provider: ProviderCaller, path: str) -> None:
+def test_close_closes_the_connection_before_any_byte_of_an_answer(
+    provider: ProviderCaller, path: str
+) -> None:
     with pytest.raises(http.client.RemoteDisconnected):
         raw_answer(provider, path, "fault=close")
     assert provider.server.calls[-1].status == 0
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
-def test_cut_breaks_a_stream_after_half_the_text(provider: ProviderCaller, path: str) -> None:
+def test_cut_truncates_a_stream_after_half_the_text(provider: ProviderCaller, path: str) -> None:
     seen = read_until_broken(provider.post(path, body(path, stream=True), "fault=cut"))
     assert b"simulated" in seen
     assert b"message" not in seen.rpartition(b"delta")[2]
 
 
-def test_cut_breaks_a_whole_answer_half_way(provider: ProviderCaller) -> None:
+def test_cut_truncates_a_whole_answer_half_way(provider: ProviderCaller) -> None:
     response = provider.chat("fault=cut")
     assert int(response.headers["Content-Length"]) > 0
     with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.ConnectionError)):
@@ -104,7 +108,7 @@ def test_error_event_ends_a_stream_with_a_flat_error(provider: ProviderCaller, p
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_stall_is_silent_and_then_goes_on(provider: ProviderCaller, stream: bool) -> None:
+def test_stall_pauses_and_then_continues(provider: ProviderCaller, stream: bool) -> None:
     with provider.chat("fault=stall;stall=600", stream=stream) as response:
         assert next(response.iter_content(1))
     start = time.monotonic()
@@ -162,14 +166,14 @@ def test_the_first_event_can_be_an_error(
         ("fault=malformed;times=2", lambda r: not r.content.endswith(b"}")),
     ],
 )
-def test_a_failure_can_end_after_some_times(
+def test_a_failure_can_be_limited_to_a_number_of_times(
     provider: ProviderCaller, switches: str, fails: Callable[[requests.Response], bool]
 ) -> None:
     outcomes = [fails(provider.chat(switches)) for _ in range(4)]
     assert outcomes == [True, True, False, False]
 
 
-def test_an_id_counts_its_own_times(provider: ProviderCaller) -> None:
+def test_each_id_has_its_own_count(provider: ProviderCaller) -> None:
     statuses = [
         provider.chat(switches).status_code
         for switches in (
@@ -192,7 +196,7 @@ def test_the_models_can_fail_too(provider: ProviderCaller) -> None:
         provider.models("fault=reset")
 
 
-def test_a_caller_that_hangs_up_leaves_no_trace(
+def test_a_disconnected_caller_prints_nothing(
     provider: ProviderCaller, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     for switches in ("chunks=50;chunk-delay=0.01", "fault=stall", "words=200000;chunks=9"):

@@ -57,7 +57,7 @@ def test_a_refusal_is_streamed_under_its_own_names(provider: ProviderCaller) -> 
 
 
 @pytest.mark.parametrize("stream", ["full", "minimal"])
-def test_a_search_comes_before_the_stream_or_in_it(provider: ProviderCaller, stream: str) -> None:
+def test_a_search_precedes_the_stream_or_is_in_it(provider: ProviderCaller, stream: str) -> None:
     first = provider.responses(f"web-search=first;responses-stream={stream}", stream=True)
     assert names(first)[:6] == [*SEARCHED, "response.created"]
     inside = names(provider.responses(f"web-search=inside;responses-stream={stream}", stream=True))

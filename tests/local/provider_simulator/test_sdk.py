@@ -1,3 +1,5 @@
+"""The official client and the command line against the simulator."""
+
 import asyncio
 import signal
 import subprocess
@@ -86,7 +88,7 @@ def test_the_sdk_lists_the_models(provider: ProviderCaller) -> None:
         assert [model.id for model in client.models.list()][0] == MODEL
 
 
-def test_the_sdk_tries_again_after_a_rate_limit(provider: ProviderCaller) -> None:
+def test_the_sdk_retries_after_a_rate_limit(provider: ProviderCaller) -> None:
     with provider.client("status=429;times=1;retry-after=0.1", retries=2) as client:
         answer = client.chat.completions.create(model=MODEL, messages=ASK)
     assert answer.choices[0].message.content == "sdk verified."
@@ -118,7 +120,7 @@ def test_the_command_line_serves_until_it_is_interrupted() -> None:
         assert process.wait(timeout=TIMEOUT_SECONDS) == 0
 
 
-def test_a_taken_port_is_a_clear_message(provider: ProviderCaller) -> None:
+def test_a_port_in_use_is_a_clear_message(provider: ProviderCaller) -> None:
     port = provider.url.rpartition(":")[2].removesuffix("/v1")
     command = [sys.executable, "-m", "local.provider_simulator", "--port", port]
     result = subprocess.run(  # noqa: S603

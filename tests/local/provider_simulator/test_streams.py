@@ -1,3 +1,5 @@
+"""The streamed answers of the simulator, and the switches that change them."""
+
 import json
 import time
 from typing import Any
@@ -165,7 +167,7 @@ def test_usage_is_streamed_as_the_switch_says(
     assert (b'"usage"' in response.content) is shown
 
 
-def test_usage_never_leaves_it_out_of_whole_answers(provider: ProviderCaller) -> None:
+def test_usage_is_always_in_whole_answers(provider: ProviderCaller) -> None:
     assert "usage" not in provider.chat("usage=never").json()
     assert "usage" not in provider.responses("usage=never").json()
     streamed = provider.responses("usage=never", stream=True)
@@ -211,7 +213,7 @@ def test_reasoning_is_in_the_field_that_the_switch_names(
     assert streamed - {"role", "content"} == fields
 
 
-def test_reasoning_can_eat_the_tokens_of_the_text(provider: ProviderCaller) -> None:
+def test_reasoning_can_use_up_the_tokens_of_the_text(provider: ProviderCaller) -> None:
     (choice,) = provider.chat("reasoning-eats-tokens", max_tokens=6).json()["choices"]
     assert choice["message"]["content"] is None
     assert choice["finish_reason"] == "length"
@@ -239,7 +241,7 @@ def test_sequence_numbers_can_be_left_out(provider: ProviderCaller) -> None:
     assert b"sequence_number" not in stream.content
 
 
-def test_a_stream_that_is_ignored_is_answered_as_json(provider: ProviderCaller) -> None:
+def test_an_ignored_stream_option_is_answered_as_json(provider: ProviderCaller) -> None:
     for call in (provider.chat, provider.responses):
         response = call("stream-ignored", stream=True)
         assert response.headers["Content-Type"] == "application/json"

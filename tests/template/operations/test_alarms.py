@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.template.operations.watched import alarm_metrics, alarms, template
+from tests.template.operations.monitored import alarm_metrics, alarms, template
 from tests.template.stack import ROOT, Stack
 
 MOST_METRICS = 10  # that CloudWatch lets one alarm do its arithmetic with
@@ -31,7 +31,7 @@ PLACES = {
 }
 
 
-def test_every_alarm_tells_the_topic_of_its_coming_and_going() -> None:
+def test_every_alarm_notifies_the_topic_when_it_starts_and_ends() -> None:
     topic = [template().ref("AlarmTopic")]
     notified = [
         each[actions] for each in alarms().values() for actions in ("AlarmActions", "OKActions")
@@ -39,16 +39,16 @@ def test_every_alarm_tells_the_topic_of_its_coming_and_going() -> None:
     assert [actions for actions in notified if actions != topic] == []
 
 
-def test_silence_is_no_alarm() -> None:
+def test_missing_data_raises_no_alarm() -> None:
     assert {each["TreatMissingData"] for each in alarms().values()} == {"notBreaching"}
 
 
-def test_no_alarm_watches_more_than_cloudwatch_lets_it() -> None:
+def test_no_alarm_exceeds_cloudwatch_s_metric_limits() -> None:
     counts = {name: len(alarm_metrics(each)) for name, each in alarms().items()}
     assert {name: count for name, count in counts.items() if not 1 <= count <= MOST_METRICS} == {}
 
 
-def test_the_guide_tells_what_alarms_cost() -> None:
+def test_the_guide_states_what_alarms_cost() -> None:
     paid = {name: len(alarm_metrics(each)) for name, each in alarms().items()}
     with_cost = sum(paid.values())
     price = f"each of the {with_cost - paid['CostAlarm']} metrics that they watch ({with_cost} with"
@@ -60,7 +60,7 @@ def test_the_guide_has_a_chapter_for_each_alarm() -> None:
     assert sorted(re.findall(r"(?m)^### (\w+Alarm)$", guide)) == sorted(alarms())
 
 
-def test_what_an_alarm_tells_to_do_names_things_that_exist() -> None:
+def test_alarm_descriptions_name_things_that_exist() -> None:
     read = template()
     saved = [read.properties(name)["Name"] for name in read.ids("AWS::Logs::QueryDefinition")]
     known = {*read.document["Parameters"], *(query.partition("/")[2] for query in saved)} | PLACES
@@ -69,13 +69,13 @@ def test_what_an_alarm_tells_to_do_names_things_that_exist() -> None:
     assert {quoted or word for quoted, word in words} - known == set()
 
 
-def test_every_function_that_may_crash_unseen_is_watched(stack: Stack) -> None:
+def test_every_function_that_can_fail_unnoticed_is_monitored(stack: Stack) -> None:
     watched = json.dumps(stack.translated["Resources"]["FunctionErrorsAlarm"])
     missing = {name for name in stack.functions if f'{{"Ref": "{name}"}}' not in watched}
     assert missing == NOT_WATCHED_FOR_CRASHES
 
 
-def test_alarms_travel_encrypted_with_a_key_that_cloudwatch_may_use(stack: Stack) -> None:
+def test_notifications_are_encrypted_with_a_key_that_cloudwatch_may_use(stack: Stack) -> None:
     (topic,) = stack.of_type("AWS::SNS::Topic").values()
     assert topic["KmsMasterKeyId"] == {"Ref": "AlarmKey"}
     (key,) = stack.of_type("AWS::KMS::Key").values()
@@ -101,6 +101,6 @@ def test_alarms_exist_with_an_address_to_notify(
     assert set(read.ids("AWS::CloudWatch::Alarm")) == set(alarms()) - left_out
 
 
-def test_without_anybody_to_tell_nothing_is_there_to_pay_for() -> None:
+def test_without_an_address_to_notify_no_billed_resource_exists() -> None:
     read = template(AlarmCostPerHourUsd="5")
     assert WATCHING & set(read.types().values()) == set()

@@ -3,7 +3,7 @@
 import re
 
 from tests.template.operations.aws_metrics import AWS_METRICS
-from tests.template.operations.watched import (
+from tests.template.operations.monitored import (
     alarm_metrics,
     alarms,
     dashboard_metrics,
@@ -33,7 +33,7 @@ def test_every_graph_is_of_the_stack_s_own_region_and_has_a_title() -> None:
     assert sorted(titles) == sorted(set(titles))
 
 
-def test_every_metric_of_aws_is_one_that_aws_has_with_those_dimensions() -> None:
+def test_every_metric_of_aws_exists_with_those_dimensions() -> None:
     watched = {metric for alarm in alarms().values() for metric, _ in alarm_metrics(alarm).values()}
     theirs = {m for m in watched | dashboard_metrics() if m.namespace != "LlmRelay"}
     unknown = {m for m in theirs if m.keys not in AWS_METRICS[m.namespace].get(m.name, frozenset())}
@@ -42,7 +42,7 @@ def test_every_metric_of_aws_is_one_that_aws_has_with_those_dimensions() -> None
     assert {space for space, _, _ in dashboard_searches()} == {"LlmRelay"}
 
 
-def test_what_is_watched_is_the_stack_s_own() -> None:
+def test_only_metrics_of_the_stack_are_monitored() -> None:
     read = template()
     own = {read.ref(name) for name in read.types()} | {"llm-relay", "relay"}
     own |= {read.attribute(name, "QueueName") for name in read.ids("AWS::SQS::Queue")}
@@ -52,7 +52,7 @@ def test_what_is_watched_is_the_stack_s_own() -> None:
     assert values - own == set()
 
 
-def test_queries_ask_log_groups_of_the_stack(stack: Stack) -> None:
+def test_queries_use_log_groups_of_the_stack(stack: Stack) -> None:
     groups = set(stack.of_type("AWS::Logs::LogGroup"))
     asked = {
         group["Ref"]
@@ -70,7 +70,7 @@ def test_queries_ask_log_groups_of_the_stack(stack: Stack) -> None:
     assert sources
 
 
-def test_no_graph_counts_clients_apart_as_each_would_be_a_metric_to_pay_for() -> None:
+def test_no_graph_has_a_billed_metric_per_client() -> None:
     keys = {key for _, _, keys in dashboard_searches() for key in keys}
     assert keys == {"service", "route", "model"}
 

@@ -7,8 +7,8 @@ import pytest
 from local.cloudformation.intrinsics import ACCOUNT, REGION
 from local.cloudformation.template import Template
 from local.cloudformation.translation import load
+from tests.template.all_aws_calls import GIVEN_SECRET, LISTED_SECRET, ON_ITEMS, everything
 from tests.template.calls import Needed, covers, made
-from tests.template.everything import GIVEN_SECRET, LISTED_SECRET, ON_ITEMS, everything
 from tests.template.permissions.needed import CALLS, FUNCTIONS, calls_of
 from tests.template.permissions.policies import (
     LOGS,
@@ -49,7 +49,7 @@ def test_a_role_allows_every_call_that_is_made_with_it(template: Template, holde
 
 
 @pytest.mark.parametrize("holder", CALLS)
-def test_of_everything_else_a_role_allows_nothing(template: Template, holder: str) -> None:
+def test_a_role_allows_no_other_call(template: Template, holder: str) -> None:
     role, calls = role_of(template, holder), calls_of(template, holder)
     allowed = {request for request in everything(template) if role.allows(request)}
     unneeded = [r for r in allowed if not any(covers(template, call, r) for call in calls)]
@@ -58,7 +58,7 @@ def test_of_everything_else_a_role_allows_nothing(template: Template, holder: st
 
 
 @pytest.mark.parametrize("holder", CALLS)
-def test_a_role_with_any_of_its_rights_less_refuses_a_call(template: Template, holder: str) -> None:
+def test_every_permission_of_a_role_is_needed(template: Template, holder: str) -> None:
     statements = role_of(template, holder).statements
     needed = [made(template, call) for call in calls_of(template, holder)]
     rights = [
@@ -149,7 +149,7 @@ def rests(patterns: str | list[str]) -> Iterator[list[str]]:
         ("*", "lambda:InvokeFunction", "BatchWorkerFunction", ""),
     ],
 )  # fmt: skip
-def test_what_would_do_harm_is_refused(
+def test_harmful_calls_are_refused(
     template: Template, functions: str, action: str, target: str, key: str
 ) -> None:
     named = FUNCTIONS if functions == "*" else [f"{name}Function" for name in functions.split()]
@@ -171,12 +171,12 @@ def test_the_state_machine_may_write_its_traces_and_no_log(template: Template) -
     assert [action for action in LOGS if role.allows(Request(action, "*"))] == []
 
 
-def test_every_role_is_looked_at(template: Template) -> None:
+def test_every_role_is_checked(template: Template) -> None:
     assert set(FUNCTIONS) == set(template.ids("AWS::Lambda::Function"))
     assert {role_name(template, holder) for holder in CALLS} == {*template.ids("AWS::IAM::Role")}
 
 
-def test_a_limit_is_put_on_actions_alone_that_iam_knows_it_for(template: Template) -> None:
+def test_conditions_are_only_on_actions_that_support_them(template: Template) -> None:
     limited = {
         action
         for holder in CALLS
@@ -188,7 +188,7 @@ def test_a_limit_is_put_on_actions_alone_that_iam_knows_it_for(template: Templat
     assert limited <= CONDITIONAL
 
 
-def test_every_call_is_made_by_a_module_that_is_there_or_by_aws_itself() -> None:
+def test_every_call_is_made_by_an_existing_module_or_by_aws_itself() -> None:
     layer = ROOT / "layers" / "llm_relay" / "llm_relay"
     calls = [call for each in CALLS.values() for call in each]
     assert [c for c in calls if c.module and not (layer / c.module).is_file()] == []

@@ -55,7 +55,7 @@ def test_a_role_is_read_as_iam_reads_it(
         ALLOW | {"Resource": "arn:x:table/${aws:username}"},
     ],
 )
-def test_a_rule_that_is_not_known_here_is_an_error_and_no_answer(
+def test_an_unsupported_policy_element_is_an_error(
     statement: dict[str, object],
 ) -> None:
     with pytest.raises(UnknownPolicyError):

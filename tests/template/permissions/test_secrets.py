@@ -46,7 +46,7 @@ def test_a_reader_of_the_key_may_do_nothing_else_with_secrets(stack: Stack) -> N
 
 
 @pytest.mark.parametrize(("created", "secret"), [(True, OWN_SECRET), (False, GIVEN_SECRET)])
-def test_a_reader_names_and_may_read_one_and_the_same_secret(
+def test_a_reader_names_and_may_read_the_same_secret(
     stack: Stack, created: bool, secret: dict[str, str]
 ) -> None:
     conditions = {"CreatesProviderKeySecret": created}
@@ -66,12 +66,12 @@ def test_the_stack_makes_a_secret_only_when_none_is_given(stack: Stack) -> None:
     assert stack.translated["Parameters"]["ProviderKeySecretArn"]["Default"] == ""
 
 
-def test_the_secret_is_born_empty(stack: Stack) -> None:
+def test_the_secret_is_created_empty(stack: Stack) -> None:
     secret = stack.of_type("AWS::SecretsManager::Secret")["ProviderKeySecret"]
     assert secret.keys() & {"SecretString", "GenerateSecretString"} == set()
 
 
-def test_the_webhook_s_secret_is_made_only_for_a_webhook_and_read_by_those_who_tell(
+def test_the_webhook_s_secret_exists_only_with_a_webhook_and_is_read_by_its_senders(
     stack: Stack,
 ) -> None:
     assert stack.translated["Resources"]["WebhookSecret"]["Condition"] == "TellsWebhook"
@@ -86,7 +86,7 @@ def test_the_webhook_s_secret_is_made_only_for_a_webhook_and_read_by_those_who_t
     assert tellers
 
 
-def test_no_parameter_asks_for_a_key(stack: Stack) -> None:
+def test_no_parameter_takes_a_key(stack: Stack) -> None:
     names = stack.translated["Parameters"]
     asking = [n for n in names if re.search("(?i)key|secret|token|password", n)]
     assert asking == ["ProviderKeySecretArn", "ProviderSecretArns"]

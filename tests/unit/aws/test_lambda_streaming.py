@@ -46,12 +46,12 @@ def unattached(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("unattached")
-def test_without_a_runtime_that_can_stream_the_answer_looks_complete_in_the_same_format() -> None:
+def test_without_a_streaming_runtime_the_complete_answer_has_the_same_format() -> None:
     assert lambda_result(ANSWER, proxy_result, {}) == IN_THE_WIRE_FORMAT
 
 
 @pytest.mark.usefixtures("unattached")
-def test_with_a_runtime_that_can_stream_the_answer_is_handed_over_as_a_stream() -> None:
+def test_with_a_streaming_runtime_the_answer_is_returned_as_a_stream() -> None:
     assert patch_runtime_client(client_class())
     result = lambda_result(ANSWER, proxy_result, {})
     assert isinstance(result, StreamResponse)
@@ -75,7 +75,7 @@ def test_sam_local_gets_an_ordinary_proxy_result() -> None:
 
 @pytest.mark.usefixtures("unattached")
 @pytest.mark.parametrize("missing", ["marshaller", "post_invocation_result"])
-def test_a_runtime_that_lacks_the_names_is_left_alone(missing: str) -> None:
+def test_a_runtime_that_lacks_the_names_is_not_changed(missing: str) -> None:
     client = client_class()
     delattr(client, missing)
     assert not patch_runtime_client(client)

@@ -68,7 +68,7 @@ def test_a_bad_batch_is_refused_by_the_name_of_its_field(more: dict[str, Any], p
 @pytest.mark.parametrize(
     ("metadata", "param"), [({"a\ud800": "x"}, "metadata"), ({"k": "a\udfff"}, "metadata.k")]
 )
-def test_half_a_character_is_said_to_be_one(metadata: dict[str, str], param: str) -> None:
+def test_an_unpaired_surrogate_is_named_in_the_error(metadata: dict[str, str], param: str) -> None:
     with pytest.raises(BadRequest, match=r"an unpaired surrogate \(\\u(d800|dfff)\)") as refused:
         check_batch(GOOD | {"metadata": metadata})
     assert refused.value.param == param

@@ -62,21 +62,23 @@ def queueing(capacity: int, seconds: float = 1.0) -> Provider:
     return answer
 
 
-def test_a_provider_with_power_to_spare_is_used_to_the_ceiling_within_some_round_trips() -> None:
+def test_limit_reaches_maximum_when_provider_has_capacity() -> None:
     run = Run(ConcurrencyLimiter(128), queueing(10_000)).until(12)
     assert run.limits[0][1] <= INITIAL_LIMIT + 1
     assert run.limiter.limit == 128
 
 
 @pytest.mark.parametrize("capacity", [2, 10, 40, 90])
-def test_it_finds_the_knee_within_a_factor_and_stays(capacity: int) -> None:
+def test_the_limit_settles_near_the_provider_s_capacity(capacity: int) -> None:
     limits = Run(ConcurrencyLimiter(1000), queueing(capacity)).until(600).since(60)
     assert capacity * 0.9 <= min(limits)
     assert max(limits) <= 3.5 * max(capacity, INITIAL_LIMIT)
 
 
 @pytest.mark.parametrize("max_rows", [3, 20, 100])
-def test_refusals_keep_it_between_half_of_what_is_taken_and_little_more(max_rows: int) -> None:
+def test_refusals_keep_the_limit_between_half_the_capacity_and_slightly_above(
+    max_rows: int,
+) -> None:
     run = Run(
         ConcurrencyLimiter(1000),
         lambda in_progress, _clock: 1.0 if in_progress <= max_rows else None,
@@ -87,7 +89,7 @@ def test_refusals_keep_it_between_half_of_what_is_taken_and_little_more(max_rows
     assert run.refusals < run.answers / 5
 
 
-def test_a_burst_of_refusals_halves_it_once_per_round_trip() -> None:
+def test_a_burst_of_refusals_halves_the_limit_once_per_round_trip() -> None:
     limiter = Run(ConcurrencyLimiter(64), queueing(1000)).until(10).limiter
     for _ in range(64):
         limiter.on_overload(started=10.0, ended=10.5)
@@ -96,7 +98,7 @@ def test_a_burst_of_refusals_halves_it_once_per_round_trip() -> None:
     assert limiter.limit == 16
 
 
-def test_the_limit_never_falls_below_one_nor_starts_above_the_ceiling() -> None:
+def test_the_limit_never_falls_below_one_or_starts_above_the_maximum() -> None:
     limiter = ConcurrencyLimiter(2)
     assert limiter.limit == 2
     for second in range(20):
@@ -111,7 +113,7 @@ def test_a_limit_that_is_not_reached_does_not_grow() -> None:
     assert limiter.limit == INITIAL_LIMIT
 
 
-def test_answers_that_become_longer_for_good_cost_half_the_limit_at_the_most() -> None:
+def test_permanently_slower_answers_at_most_halve_the_limit() -> None:
     fast, slow = queueing(10_000), queueing(10_000, seconds=8)
     run = Run(
         ConcurrencyLimiter(100), lambda rows, clock: (fast if clock < 30 else slow)(rows, clock)
@@ -122,7 +124,7 @@ def test_answers_that_become_longer_for_good_cost_half_the_limit_at_the_most() -
     assert limits[-1] > 60
 
 
-def test_a_provider_that_loses_most_of_its_power_is_asked_less() -> None:
+def test_the_limit_falls_when_the_provider_loses_capacity() -> None:
     strong, weak = queueing(60), queueing(15)
     run = Run(
         ConcurrencyLimiter(1000), lambda rows, clock: (strong if clock < 60 else weak)(rows, clock)

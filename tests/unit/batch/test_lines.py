@@ -48,7 +48,7 @@ def errors(*rows: bytes, checker: RowChecker | None = None) -> list[tuple[Any, .
     return [(each["line"], each["code"], each["param"]) for each in found.errors]
 
 
-def test_lines_are_found_whatever_they_end_in() -> None:
+def test_lines_are_found_for_any_line_ending() -> None:
     lines = read(BOM + b"one\r\n\r\n  \ntwo\n\nthree")
     assert [(line.row, line.number, line.text) for line in lines] == [
         (0, 1, b"one"),
@@ -71,7 +71,7 @@ def test_an_empty_file_has_no_lines() -> None:
     size=st.integers(min_value=1, max_value=12),
     last=st.sampled_from([b"", b"\n"]),
 )
-def test_every_line_lies_where_it_says_however_the_bytes_come(
+def test_every_line_has_its_position_for_any_split_of_the_bytes(
     texts: list[bytes], size: int, last: bytes
 ) -> None:
     content = b"\n".join(texts) + last
@@ -87,7 +87,7 @@ def test_every_line_lies_where_it_says_however_the_bytes_come(
     ]
 
 
-def test_a_part_of_a_file_gives_the_lines_that_the_whole_gives() -> None:
+def test_a_range_of_a_file_has_the_lines_of_the_whole() -> None:
     content = BOM + b"one\n\ntwo\r\nthree\nfour"
     whole = read(content)
     first, last = whole[1], whole[2]
@@ -106,7 +106,7 @@ def test_a_line_that_is_too_long_is_named_and_the_next_one_read() -> None:
     assert lines[1].start == MAX_LINE_BYTES + 2
 
 
-def test_a_line_without_an_end_takes_no_memory() -> None:
+def test_an_endless_line_uses_bounded_memory() -> None:
     endless = (b"x" * 1024 * 1024 for _ in range(200))
     tracemalloc.start()
     lines = list(read_lines(endless))
@@ -116,12 +116,12 @@ def test_a_line_without_an_end_takes_no_memory() -> None:
     assert peak < 3 * MAX_LINE_BYTES
 
 
-def test_a_row_of_a_megabyte_is_fine() -> None:
+def test_a_row_of_a_megabyte_is_accepted() -> None:
     large = {"model": "m-1", "messages": [{"role": "user", "content": "é" * 500_000}]}
     assert errors(row(body=large)) == []
 
 
-def test_good_rows_are_shown_as_they_pass() -> None:
+def test_good_rows_are_yielded_as_they_are_read() -> None:
     seen: list[tuple[int, BatchRow]] = []
     found = findings(
         row("a"), b"oops", row("b"), on_row=lambda line, good: seen.append((line.number, good))
@@ -157,7 +157,7 @@ def test_good_rows_are_shown_as_they_pass() -> None:
         (row(body=BODY | {"max_tokens": 0}), "invalid_request", "body.max_tokens"),
     ],
 )
-def test_a_bad_line_is_reported_by_number_code_and_place(
+def test_a_bad_line_is_reported_by_number_code_and_path(
     line: bytes, code: str, param: str | None
 ) -> None:
     assert errors(row("good"), b"", line, row("good too")) == [(3, code, param)]
@@ -167,13 +167,13 @@ def test_a_custom_id_may_be_any_512_characters() -> None:
     assert errors(row("é" * 512), row(" "), row("\u0000"), row("\ud800")) == []
 
 
-def test_a_custom_id_that_comes_again_names_both_lines() -> None:
+def test_a_duplicate_custom_id_is_reported_with_both_lines() -> None:
     found = findings(row("a"), row("b"), b"", row("a"))
     assert [(each["line"], each["code"]) for each in found.errors] == [(4, "duplicate_custom_id")]
     assert "line 1." in found.errors[0]["message"]
 
 
-def test_the_first_row_sets_the_endpoint_if_nothing_else_does() -> None:
+def test_the_first_row_sets_the_endpoint_by_default() -> None:
     body = {"model": "m-1", "input": "Hello"}
     checker = RowChecker()
     found = errors(row("a", url=RESPONSES, body=body), row("b"), checker=checker)
@@ -202,14 +202,14 @@ def test_a_row_needs_one_provider_whose_dialect_accepts_it() -> None:
     ]
 
 
-def test_rows_are_checked_for_what_the_model_can_do() -> None:
+def test_rows_are_checked_against_the_model_s_limits() -> None:
     listed = {"m-1": {"sampling_limits": {"temperature": {"maximum": 1}}}}
     line = row(body=BODY | {"temperature": 1.5})
     checker = RowChecker(CHAT, providers=[ProviderRules(listed=listed.get)])
     assert errors(line, checker=checker) == [(1, "invalid_request", "body.temperature")]
 
 
-def test_rows_are_checked_for_what_the_client_may_ask() -> None:
+def test_rows_are_checked_against_the_client_s_limits() -> None:
     client = Client(id="c", key_id="k", models=frozenset({"m-2"}))
     checker = RowChecker(CHAT, client=client)
     assert errors(row(), checker=checker) == [(1, "model_not_allowed", "body.model")]
@@ -233,7 +233,7 @@ def test_the_first_hundred_errors_are_kept_and_all_are_counted() -> None:
     assert found.error_count == 250
 
 
-def test_a_hopeless_file_is_not_read_to_its_end() -> None:
+def test_reading_stops_at_the_maximum_number_of_errors() -> None:
     taken = 0
 
     def blocks() -> Iterator[bytes]:
@@ -247,7 +247,7 @@ def test_a_hopeless_file_is_not_read_to_its_end() -> None:
     assert taken == MAX_ERRORS / 1000
 
 
-def test_a_file_with_too_many_rows_is_refused_at_the_first_that_is_too_many() -> None:
+def test_a_file_with_too_many_rows_is_refused_at_the_first_excess_row() -> None:
     nine = b"\n".join(row(str(at)) for at in range(9))
     found = check_file(read_lines([nine]), RowChecker(CHAT), max_rows=3)
     assert [(each["code"], each["line"]) for each in found.errors] == [("too_many_requests", 4)]
@@ -280,7 +280,7 @@ def test_a_chunk_of_large_rows_is_cut_by_its_bytes() -> None:
     assert all(each.end - each.start <= 64 * 1024 * 1024 for each in chunks)
 
 
-def test_what_a_line_holds_is_in_no_message() -> None:
+def test_no_message_quotes_a_line() -> None:
     secret = "canary-" + "x" * 60
     found = findings(
         row(secret + "y" * 500),

@@ -34,18 +34,18 @@ def test_a_form_has_its_fields_and_its_file_in_any_order() -> None:
         assert form.file_name == "rows.jsonl"
 
 
-def test_a_file_under_another_name_is_none() -> None:
+def test_a_file_under_another_field_name_is_ignored() -> None:
     form = parse_form(KIND, whole(PURPOSE, part('name="other"; filename="f"', b"x")))
     assert form.file is None
 
 
 @given(st.binary(max_size=200_000))
-def test_a_file_is_kept_byte_for_byte(content: bytes) -> None:
+def test_a_file_is_stored_byte_for_byte(content: bytes) -> None:
     if b"\r\n--a b" not in b"\r\n" + content:
         assert parse_form(KIND, whole(part('name="file"; filename="f"', content))).file == content
 
 
-def test_a_form_that_breaks_off_is_refused_wherever_it_does() -> None:
+def test_a_truncated_form_is_refused() -> None:
     body = whole(PURPOSE, part('name="file"; filename="f"', b"0123456789"))
     for length in range(len(body) - len(b"--\r\n")):
         with pytest.raises(BadRequest):
@@ -70,7 +70,7 @@ PIECES = [
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=30), st.text(max_size=30))
-def test_whatever_comes_is_a_form_or_refused(pieces: list[bytes], more: str) -> None:
+def test_any_body_is_a_form_or_refused(pieces: list[bytes], more: str) -> None:
     body = b"".join(pieces)
     for content_type in (KIND, more, KIND + more, f"multipart/form-data; boundary={more}"):
         for content in (body, PURPOSE + body, whole(part('name="x"', b"y") + body)):

@@ -48,7 +48,7 @@ def test_pages_together_are_the_whole_list(ids: list[str], limit: int, step: int
     assert shown == wanted
 
 
-def test_a_page_of_everything_is_read_at_once() -> None:
+def test_a_page_of_all_entries_is_read_at_once() -> None:
     shelf = Shelf([f"{number:02d}" for number in range(9)])
     assert len(paginate(shelf.read, None, 5)["data"]) == 5
     assert shelf.reads == 1

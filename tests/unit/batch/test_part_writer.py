@@ -68,7 +68,7 @@ def rows_in(s3: FlakyS3) -> list[int]:
 
 
 @pytest.mark.parametrize("fault", ["before", "after"])
-def test_a_write_that_fails_is_made_again_and_reported_once(fault: str) -> None:
+def test_a_failed_write_is_retried_and_reported_once(fault: str) -> None:
     s3, written = FlakyS3([fault]), list[int]()
     writer = writer_to(s3, written)
     writer.add(result(1))
@@ -80,7 +80,7 @@ def test_a_write_that_fails_is_made_again_and_reported_once(fault: str) -> None:
     assert not writer.is_failing
 
 
-def test_results_that_cannot_be_written_in_the_end_are_an_error() -> None:
+def test_results_unwritten_at_the_end_are_an_error() -> None:
     s3 = FlakyS3(["before"] * 50)
     s3.is_free.set()
     writer = writer_to(s3, [])
@@ -89,7 +89,7 @@ def test_results_that_cannot_be_written_in_the_end_are_an_error() -> None:
         writer.close(Deadline.after(0.1))
 
 
-def test_a_conflict_in_the_end_is_tried_again_while_there_is_time() -> None:
+def test_a_conflict_at_the_end_is_retried_while_there_is_time() -> None:
     s3, written = FlakyS3(["conflict"] * 2), list[int]()
     s3.is_free.set()
     writer = writer_to(s3, written)
@@ -98,7 +98,7 @@ def test_a_conflict_in_the_end_is_tried_again_while_there_is_time() -> None:
     assert rows_in(s3) == written == [1]
 
 
-def test_results_that_may_not_be_written_now_are_kept_until_they_may() -> None:
+def test_results_are_held_until_writing_is_allowed() -> None:
     s3, written, is_ours = FlakyS3(), list[int](), threading.Event()
     s3.is_free.set()
     asked = threading.Semaphore(0)
@@ -118,7 +118,7 @@ def test_results_that_may_not_be_written_now_are_kept_until_they_may() -> None:
 
 
 @pytest.mark.parametrize(("is_lost", "seconds"), [(True, 60), (False, 0.1)])
-def test_nothing_is_written_without_the_right_to(is_lost: bool, seconds: float) -> None:
+def test_nothing_is_written_without_a_valid_lease(is_lost: bool, seconds: float) -> None:
     s3, written = FlakyS3(), list[int]()
     writer = writer_to(s3, written, lambda: False, lambda: is_lost)
     writer.add(result(1))
@@ -128,7 +128,7 @@ def test_nothing_is_written_without_the_right_to(is_lost: bool, seconds: float) 
     assert writer.dropped_results
 
 
-def test_results_that_come_while_a_part_is_written_go_into_the_next() -> None:
+def test_results_during_a_write_go_into_the_next_part() -> None:
     s3, written = FlakyS3(), list[int]()
     writer = writer_to(s3, written)
     for row in range(100):

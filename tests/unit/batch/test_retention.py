@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 DAY = 86_400
 
 
-def test_a_file_may_be_asked_for_as_long_as_the_bucket_keeps_it_and_no_longer(
+def test_a_file_s_expiry_is_at_most_the_bucket_s_retention(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CONTENT_RETENTION_DAYS", "7")

@@ -63,7 +63,7 @@ def test_each_failure_has_its_class(failure: RelayError, failure_class: FailureC
     assert classify_failure(failure) is failure_class
 
 
-def test_limits_never_count_against_a_row() -> None:
+def test_rate_limits_never_count_against_a_row() -> None:
     policy, limited = RetryPolicy(0), row()
     for _ in range(100):
         assert not policy.on_failure(limited, refused(429, retry_after="0")).is_final
@@ -71,14 +71,14 @@ def test_limits_never_count_against_a_row() -> None:
     assert limited.failures == 0
 
 
-def test_so_many_failures_of_different_rows_in_a_row_are_the_provider_s() -> None:
+def test_consecutive_failures_of_different_rows_are_attributed_to_the_provider() -> None:
     policy = RetryPolicy(0)
     decisions = [policy.on_failure(row(number), refused(503)) for number in range(DOWN_AFTER)]
     assert [bool(each.stop) for each in decisions] == [False] * (DOWN_AFTER - 1) + [True]
     assert not any(each.is_final for each in decisions)
 
 
-def test_an_answer_or_a_final_refusal_in_between_shows_that_it_is_there() -> None:
+def test_an_answer_or_a_final_refusal_shows_that_the_provider_is_available() -> None:
     policy = RetryPolicy(0)
     for number in range(0, 10 * DOWN_AFTER, 2):
         assert not policy.on_failure(row(number), refused(503)).stop
@@ -88,7 +88,7 @@ def test_an_answer_or_a_final_refusal_in_between_shows_that_it_is_there() -> Non
             assert policy.on_failure(row(number + 1), refused(400)).is_final
 
 
-def test_few_rows_refused_time_and_again_do_not_make_the_provider_down() -> None:
+def test_a_few_repeatedly_refused_rows_do_not_mark_the_provider_down() -> None:
     policy, bad = RetryPolicy(0), [row(number) for number in range(10)]
     for attempt in range(MAX_ROW_ATTEMPTS):
         for each in bad:
@@ -104,7 +104,7 @@ def test_a_row_is_given_up_if_others_were_answered_meanwhile() -> None:
     assert policy.on_failure(bad, refused(500)).is_final
 
 
-def test_a_long_retry_after_of_a_failing_provider_is_obeyed() -> None:
+def test_a_long_retry_after_of_a_failing_provider_is_respected() -> None:
     policy = RetryPolicy(0)
     for number in range(DOWN_AFTER - 1):
         policy.on_failure(row(number), refused(503))
@@ -114,7 +114,7 @@ def test_a_long_retry_after_of_a_failing_provider_is_obeyed() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "is_handed_out"), [("5", False), ("6", True)])
-def test_a_retry_after_is_handed_out_if_it_is_long(seconds: str, is_handed_out: bool) -> None:
+def test_a_long_retry_after_is_returned(seconds: str, is_handed_out: bool) -> None:
     decision = RetryPolicy(0).on_failure(row(), refused(429, retry_after=seconds))
     assert bool(decision.stop) == is_handed_out
     assert (decision.pause_seconds >= 5) != is_handed_out
@@ -133,7 +133,7 @@ def test_nothing_is_given_up_while_rows_are_answered() -> None:
     assert stop == StopReason(reason="rate_limited", wait_seconds=60)
 
 
-def test_an_answer_that_comes_after_all_was_given_up_takes_that_back() -> None:
+def test_an_answer_after_giving_up_reverses_the_decision() -> None:
     policy = RetryPolicy(20)
     stop = policy.on_failure(row(), refused(429, retry_after="60")).stop
     policy.on_success()
@@ -143,14 +143,12 @@ def test_an_answer_that_comes_after_all_was_given_up_takes_that_back() -> None:
 
 
 @pytest.mark.parametrize(("silent_attempts", "seconds"), [(0, 6), (1, 30), (3, 120), (19, 900)])
-def test_a_retry_after_that_led_to_nothing_is_waited_out_longer(
-    silent_attempts: int, seconds: int
-) -> None:
+def test_an_ineffective_retry_after_is_extended(silent_attempts: int, seconds: int) -> None:
     stop = RetryPolicy(silent_attempts).on_failure(row(), refused(429, retry_after="6")).stop
     assert stop == StopReason(reason="rate_limited", wait_seconds=seconds)
 
 
-def test_what_others_hold_of_a_budget_is_waited_for_without_end() -> None:
+def test_reservations_of_others_are_waited_for_without_a_limit() -> None:
     waits = [
         RetryPolicy(silent_attempts).wait("budget", 30, BudgetExceeded("no"))
         for silent_attempts in (0, 3, 5000)
@@ -170,7 +168,7 @@ def test_what_others_hold_of_a_budget_is_waited_for_without_end() -> None:
         (BadRequest("no"), False),
     ],
 )
-def test_a_provider_responds_by_what_it_refuses_for_good(
+def test_a_final_refusal_counts_as_a_response_of_the_provider(
     failure: RelayError, responded: bool
 ) -> None:
     policy = RetryPolicy(0)
@@ -178,7 +176,7 @@ def test_a_provider_responds_by_what_it_refuses_for_good(
     assert policy.provider_responded == responded
 
 
-def test_time_that_passes_without_an_answer_is_waited_after() -> None:
+def test_the_worker_waits_after_time_without_an_answer() -> None:
     policy = RetryPolicy(2)
     assert policy.final_reason(OUT_OF_TIME) == OUT_OF_TIME  # nothing was asked
     policy.on_failure(row(), UpstreamTimedOut("no"))
@@ -188,7 +186,7 @@ def test_time_that_passes_without_an_answer_is_waited_after() -> None:
     assert policy.final_reason(OUT_OF_TIME) == OUT_OF_TIME
 
 
-def test_a_missing_key_stops_at_once() -> None:
+def test_a_missing_key_stops_the_worker_at_once() -> None:
     stop = RetryPolicy(2).on_failure(row(), ProviderKeyMissing("no")).stop
     assert stop
     assert stop.wait_seconds == 60

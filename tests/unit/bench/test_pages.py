@@ -1,4 +1,4 @@
-"""What the pages tell of the benchmarks: what the results hold, and nothing else."""
+"""The pages show the benchmark results, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench.report.figures import TARGETS, Figure, write
 from bench.report.plots import PLOTS, draw
+from bench.report.results import TARGETS, Measurement, write
 from bench.report.table import HEADLINES, PAGES, Page, last_results
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ TEXT = "# Title\n\n<!-- bench -->\nstale\n<!-- /bench -->\n\nThe rest.\n"
 def results(tmp_path: Path) -> dict[str, Any]:
     """The results of a run in which one target is missed, as `make bench` writes them."""
     figures = {
-        name: Figure(value=51234.5, spread=(0.25, 60000), peers=peers(name))
+        name: Measurement(value=51234.5, spread=(0.25, 60000), peers=peers(name))
         if name == "stream_chunks_per_s"
-        else Figure(value=0.5, spread=(0.25, 0.75), peers=peers(name))
+        else Measurement(value=0.5, spread=(0.25, 0.75), peers=peers(name))
         for name in TARGETS
     }
     path = tmp_path / "results.json"
@@ -53,7 +53,7 @@ def page(tmp_path: Path, text: str = TEXT, *, in_full: bool = True) -> Page:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.name)
-def test_a_page_tells_what_the_last_results_hold(page: Page) -> None:
+def test_a_page_shows_the_last_results(page: Page) -> None:
     assert page.path.read_text() == page.filled(last_results()), (
         "make it so with: .venv/bin/python -m bench --write-readme"
     )
@@ -94,17 +94,17 @@ def test_a_page_without_a_place_for_results_is_reported(tmp_path: Path) -> None:
         page(tmp_path, "# Title\n").filled(None)
 
 
-def test_the_short_page_has_the_figures_without_what_is_beside_them(
+def test_the_short_page_has_the_results_without_the_comparisons(
     tmp_path: Path, results: dict[str, Any]
 ) -> None:
     text = page(tmp_path, in_full=False).filled(results)
     assert "| time to first byte, added by the relay, ms | 0.5 | <= 2 | yes |\n" in text
     assert text.count("\n| ") == 2 + len(HEADLINES)
     assert "guide_ms" not in text
-    assert text.count(".svg)") == sum(plot.is_first_read for plot in PLOTS.values())
+    assert text.count(".svg)") == sum(plot.in_readme for plot in PLOTS.values())
 
 
-def test_plots_have_labels_numbers_and_a_text_for_who_does_not_see_them(
+def test_plots_have_labels_numbers_and_alternative_text(
     tmp_path: Path, results: dict[str, Any]
 ) -> None:
     draw(tmp_path / "plots", results["figures"])
@@ -115,9 +115,7 @@ def test_plots_have_labels_numbers_and_a_text_for_who_does_not_see_them(
     assert texts[-4:] == ["llm-relay", "3", "LiteLLM proxy", "3"]
 
 
-def test_a_plot_whose_figures_are_not_all_there_is_not_drawn(
-    tmp_path: Path, results: dict[str, Any]
-) -> None:
+def test_a_plot_with_missing_results_is_not_drawn(tmp_path: Path, results: dict[str, Any]) -> None:
     del results["figures"]["cold_vs_litellm"]
     del results["figures"]["batch_sizing"]["peers"]["64_rows_per_s"]
     draw(tmp_path / "plots", results["figures"])

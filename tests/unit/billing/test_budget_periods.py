@@ -26,10 +26,10 @@ def test_a_period_has_a_name_and_an_end(
     assert (period.name, period.resets_at) == (name, end)
 
 
-def test_a_period_of_another_length_is_a_mistake_of_ours() -> None:
+def test_an_unknown_period_is_an_internal_error() -> None:
     with pytest.raises(ValueError, match="per day or month"):
         period_at("week", 0)
 
 
-def test_a_day_is_utc_s() -> None:
+def test_a_day_is_in_utc() -> None:
     assert day_at(86_399) == "1970-01-01"

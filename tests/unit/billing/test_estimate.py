@@ -1,4 +1,4 @@
-"""What a call may cost at the most."""
+"""The maximum cost of a call."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_no_text_has_more_tokens_than_bytes(text: str) -> None:
     assert counted >= len(text.encode("utf-8", "surrogatepass"))
 
 
-def test_text_counts_wherever_it_stands() -> None:
+def test_text_is_counted_in_every_field() -> None:
     text = "a" * 1000
     schema = {"type": "object", "description": text}
     function = {"name": "f", "parameters": schema}
@@ -44,7 +44,7 @@ def test_text_counts_wherever_it_stands() -> None:
         assert 1000 < max_input_tokens(body, None) - BARE < 1200
 
 
-def test_an_image_counts_as_one_however_its_data_weighs() -> None:
+def test_an_image_is_counted_independently_of_its_size() -> None:
     data = "data:image/png;base64," + base64.b64encode(bytes(300_000)).decode()
     for part in (image(data), image("https://a.example/b.png")):
         assert IMAGE_TOKENS < max_input_tokens(chat([part]), None) - BARE < IMAGE_TOKENS + 100
@@ -52,7 +52,7 @@ def test_an_image_counts_as_one_however_its_data_weighs() -> None:
     assert max_input_tokens(flat, None) < BARE + IMAGE_TOKENS + 100
 
 
-def test_what_only_looks_like_an_image_s_data_is_text() -> None:
+def test_text_that_resembles_image_data_is_counted_as_text() -> None:
     text = "data:" + "a" * 1000
     for body in (
         chat([{"type": "text", "text": text}]),
@@ -74,7 +74,7 @@ def test_what_only_looks_like_an_image_s_data_is_text() -> None:
         {"input": "a", "tools": [{"type": "web_search"}]},
     ],
 )
-def test_what_cannot_be_counted_may_fill_the_context(body: dict[str, Any]) -> None:
+def test_uncountable_input_is_assumed_to_fill_the_context(body: dict[str, Any]) -> None:
     assert max_input_tokens(body, CONTEXT) == CONTEXT
     assert max_input_tokens(body, None) > 1_000_000
 
@@ -83,14 +83,14 @@ def test_no_input_is_longer_than_the_context() -> None:
     assert max_input_tokens(chat("a" * 100_000), CONTEXT) == CONTEXT
 
 
-def test_a_context_beyond_all_reckoning_is_none() -> None:
+def test_an_unrepresentable_context_length_is_ignored() -> None:
     body = {"previous_response_id": "r"}  # which may fill the context
     usual = max_cost_nanos(body, 1, PRICED, 0.0)
     assert max_cost_nanos(body, 1, PRICED | {"context_length": 10**309}, 0.0) == usual
 
 
 @pytest.mark.parametrize(("least", "nanos"), [(0.0, 1000 + 3000), (5e-6, 5000 + 5000)])
-def test_the_larger_of_the_list_s_price_and_the_least_one_counts(least: float, nanos: int) -> None:
+def test_the_higher_of_the_listed_and_the_minimum_price_is_used(least: float, nanos: int) -> None:
     def worst(output_tokens: int, entry: dict[str, Any]) -> int:
         return max_cost_nanos({}, output_tokens, entry, least) or 0
 
@@ -99,5 +99,5 @@ def test_the_larger_of_the_list_s_price_and_the_least_one_counts(least: float, n
 
 
 @pytest.mark.parametrize("entry", [None, {}, {"pricing": {"prompt": "?", "completion": "1"}}])
-def test_without_a_price_there_is_no_worst_case(entry: dict[str, Any] | None) -> None:
+def test_without_a_price_there_is_no_maximum_cost(entry: dict[str, Any] | None) -> None:
     assert max_cost_nanos({}, 1, entry, 5e-6) is None

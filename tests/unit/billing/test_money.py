@@ -17,13 +17,11 @@ def test_dollars_become_the_nearest_nanodollars(usd: float, nanos: int) -> None:
 @pytest.mark.parametrize(
     ("usd", "nanos"), [(0.1 + 0.2, 300_000_000), (1.2e-9, 2), (5e-6 * 3, 15_000), (0.0, 0)]
 )
-def test_a_worst_case_is_rounded_up_and_not_for_the_noise_of_floating_point(
-    usd: float, nanos: int
-) -> None:
+def test_a_maximum_cost_is_rounded_up_without_floating_point_noise(usd: float, nanos: int) -> None:
     assert nanos_rounded_up(usd) == nanos
 
 
-def test_money_goes_there_and_back() -> None:
+def test_nanodollars_survive_a_round_trip() -> None:
     assert nanos_from_usd(usd_from_nanos(123_456_789_012)) == 123_456_789_012
 
 
@@ -31,5 +29,5 @@ def test_money_goes_there_and_back() -> None:
     ("nanos", "text"),
     [(5 * 10**9, "$5"), (12_500_000, "$0.0125"), (0, "$0"), (1, "$0.000000001"), (10**10, "$10")],
 )
-def test_dollars_are_written_without_idle_digits(nanos: int, text: str) -> None:
+def test_dollars_are_formatted_without_trailing_zeros(nanos: int, text: str) -> None:
     assert format_usd(nanos) == text

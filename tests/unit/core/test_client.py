@@ -14,11 +14,11 @@ def caller(authorizer: dict[str, str] | None) -> Client:
 
 
 @pytest.mark.parametrize("authorizer", [None, {}, {"principalId": "p", "integrationLatency": "1"}])
-def test_a_key_of_no_client_has_no_limits(authorizer: dict[str, str] | None) -> None:
+def test_a_key_without_a_client_has_no_limits(authorizer: dict[str, str] | None) -> None:
     assert caller(authorizer) == Client(id="", key_id="key-1")
 
 
-def test_a_client_is_what_the_authorizer_says() -> None:
+def test_a_client_is_read_from_the_authorizer_context() -> None:
     given = {
         "client": "0123456789ab",
         "budget_nanos": "5000000000",
@@ -36,11 +36,11 @@ def test_a_client_is_what_the_authorizer_says() -> None:
     )
 
 
-def test_a_budget_of_nothing_is_a_budget() -> None:
+def test_a_budget_of_zero_is_a_budget() -> None:
     assert caller({"client": "c", "budget_nanos": "0"}).budget_nanos == 0
 
 
 @pytest.mark.parametrize("name", ["budget_nanos", "max_output_tokens"])
-def test_a_limit_that_cannot_be_read_is_not_taken_for_none(name: str) -> None:
+def test_an_unreadable_limit_is_not_treated_as_no_limit(name: str) -> None:
     with pytest.raises(ValueError, match="invalid literal"):
         caller({"client": "c", name: "much"})

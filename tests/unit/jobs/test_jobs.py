@@ -1,4 +1,4 @@
-"""What becomes of jobs: which failures may pass, how long to wait, what a response shows."""
+"""Jobs: which failures are temporary, how long to wait, what a response shows."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from llm_relay.jobs.response_store import shown_document
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 503])
-def test_a_refusal_that_sdks_repeat_may_pass(status: int) -> None:
+def test_refusals_that_sdks_retry_are_temporary(status: int) -> None:
     assert is_temporary(HttpAnswer(status=status, body=[]))
     assert not is_temporary(HttpAnswer(status=status, headers={"x-should-retry": "false"}, body=[]))
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 402, 403, 404, 413, 422])
-def test_any_other_answer_is_the_last_word(status: int) -> None:
+def test_other_answers_are_final(status: int) -> None:
     assert not is_temporary(HttpAnswer(status=status, body=[]))
 
 
 @pytest.mark.parametrize(
     "kind", [UpstreamUnreachable, ProviderKeyMissing, ProviderKeyRejected, LedgerUnavailable]
 )
-def test_what_was_never_sent_may_pass(kind: type[RelayError]) -> None:
+def test_unsent_calls_are_temporary_failures(kind: type[RelayError]) -> None:
     assert is_temporary(error_answer(kind("x"), {}))
 
 
 @pytest.mark.parametrize("kind", [UpstreamFailed, UpstreamTimedOut, InternalError, BudgetExceeded])
-def test_what_may_be_paid_for_or_was_denied_is_the_last_word(kind: type[RelayError]) -> None:
+def test_possibly_billed_or_denied_calls_are_final(kind: type[RelayError]) -> None:
     assert not is_temporary(error_answer(kind("x"), {}))
 
 
@@ -56,7 +56,7 @@ def shown(status: str) -> dict[str, object]:
     return shown_document(stored, status)
 
 
-def test_a_response_shows_its_answer_once_it_has_ended() -> None:
+def test_a_response_includes_its_answer_once_it_has_ended() -> None:
     assert shown("completed") == {"status": "completed", "output": [1], "usage": {}, "model": "m"}
     for status in ("queued", "in_progress", "cancelled"):
         document = shown(status)

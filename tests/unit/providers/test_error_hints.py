@@ -45,12 +45,14 @@ def test_the_provider_s_message_is_kept_and_advice_follows(
         ("context_length_exceeded", "Too long", "shorter"),
     ],
 )
-def test_a_code_says_more_than_the_words_around_it(code: str, message: str, word: str) -> None:
+def test_a_hint_follows_the_code_rather_than_the_message(
+    code: str, message: str, word: str
+) -> None:
     assert word in with_hint(400, message, code).removeprefix(message)
 
 
 @pytest.mark.parametrize("code", [None, 400, ["x"], "some_code"])
-def test_where_there_is_nothing_to_say_nothing_is_said(code: Any) -> None:
+def test_errors_without_a_hint_stay_unchanged(code: Any) -> None:
     for status, message in (
         (400, "Temperature too high for model abliterated-model-large"),
         (400, "tools and web_search_options cannot be used together"),

@@ -67,7 +67,7 @@ class Asked:
         ]
 
 
-def test_a_list_is_asked_for_once_a_minute() -> None:
+def test_a_list_is_requested_once_a_minute() -> None:
     asked = Asked("m")
     assert [asked.after(seconds).ids() for seconds in (0, 59, 2)] == [["m"]] * 3
     assert asked.provider.calls == 2
@@ -79,13 +79,13 @@ def test_an_empty_list_is_a_list() -> None:
     assert asked.provider.calls == 1
 
 
-def test_what_a_model_takes_and_costs_is_asked_for_every_ten_minutes() -> None:
+def test_model_limits_and_prices_are_requested_every_ten_minutes() -> None:
     asked = Asked("m")
     assert [asked.after(seconds).entry("m") for seconds in (0, 590, 20)] == [{"id": "m"}] * 3
     assert asked.provider.calls == 2
 
 
-def test_while_the_provider_is_down_old_entries_hold_and_the_list_does_not() -> None:
+def test_while_the_provider_is_down_cached_entries_are_used_and_the_list_is_not() -> None:
     asked = Asked("m")
     assert asked.entry("m")
     asked.provider.is_up = False
@@ -94,7 +94,7 @@ def test_while_the_provider_is_down_old_entries_hold_and_the_list_does_not() -> 
         asked.ids()
 
 
-def test_a_provider_without_a_list_is_asked_again_after_a_minute() -> None:
+def test_a_provider_without_a_list_is_retried_after_a_minute() -> None:
     asked = Asked("m", is_up=False)
     assert [asked.entry("m"), asked.after(30).entry("m")] == [None, None]
     assert asked.provider.calls == 1

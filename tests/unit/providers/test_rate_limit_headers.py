@@ -46,19 +46,19 @@ def test_a_reset_may_be_a_date(form: str) -> None:
     ["", "soon", "-5", "nan", "inf", "1e999", "3m", "1h", "5 s", "2020-01-01T00:00:00Z", "T", "٣s"]
     + ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "9" * 400, "1s" * 5000, "0"],
 )
-def test_a_reset_that_is_past_far_away_or_nonsense_tells_nothing(reset: str) -> None:
+def test_a_past_distant_or_invalid_reset_is_ignored(reset: str) -> None:
     assert parse_rate_limit(200, headers(reset)) is None
 
 
 @pytest.mark.parametrize("count", ["", "-1", "many", "4e1", "٤", "9" * 16, "1.0"])
-def test_a_count_that_is_none_tells_nothing(count: str) -> None:
+def test_invalid_count_is_ignored(count: str) -> None:
     assert parse_rate_limit(200, headers(remaining_requests=count)) is None
     status = parse_rate_limit(200, headers(limit_requests=count))
     assert status
     assert status.limit is None
 
 
-def test_tokens_count_where_they_run_out_before_requests_of_the_usual_size() -> None:
+def test_remaining_tokens_apply_where_they_run_out_before_the_requests() -> None:
     # 60 requests took 9,000 tokens: 1,000 more are enough for 6, and all 10,000 for 66.
     scarce = headers(remaining_tokens=1000, limit_tokens=10_000)
     assert parse_rate_limit(200, scarce) == RateLimitStatus(6, 66, 30)
@@ -73,7 +73,7 @@ def test_tokens_count_where_they_run_out_before_requests_of_the_usual_size() -> 
     assert remaining(parse_rate_limit(200, fresh)) == 100
 
 
-def test_a_refusal_leaves_nothing_until_its_retry_after_or_else_the_reset() -> None:
+def test_a_refusal_leaves_nothing_until_its_retry_after_or_the_reset() -> None:
     assert parse_rate_limit(429, {"retry-after": "7"}) == RateLimitStatus(0, None, 7)
     assert parse_rate_limit(429, headers() | {"retry-after-ms": "700"}) == RateLimitStatus(
         0, None, 0.7
@@ -82,5 +82,5 @@ def test_a_refusal_leaves_nothing_until_its_retry_after_or_else_the_reset() -> N
 
 
 @pytest.mark.parametrize("seconds", ["300", "1e300", "nan", "", "-1", "0"])
-def test_a_refusal_without_a_plausible_end_tells_nothing(seconds: str) -> None:
+def test_a_refusal_without_a_plausible_end_is_ignored(seconds: str) -> None:
     assert parse_rate_limit(429, {"retry-after": seconds}) is None

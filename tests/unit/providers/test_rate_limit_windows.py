@@ -54,7 +54,7 @@ def test_nothing_is_known_before_the_first_answer() -> None:
     assert limit.at(0).batch_share() is None
 
 
-def test_an_answer_does_not_know_of_requests_that_were_sent_after_its_own() -> None:
+def test_an_answer_does_not_cover_requests_sent_after_its_own() -> None:
     limit = known(4, limit=10)
     first, second = limit.send(1, 0), limit.send(1, 0)
     limit.learn(first, 2, 10, 1, 0.1)
@@ -74,7 +74,7 @@ def test_a_late_answer_does_not_end_the_window_that_has_begun_since() -> None:
     assert not limit.at(1.02).is_exhausted()
 
 
-def test_a_full_window_is_presumed_as_long_as_requests_are_sent() -> None:
+def test_a_full_window_is_assumed_while_requests_are_sent() -> None:
     limit = known(0)
     for second in (1.1, 2.2, 3.3):
         assert not limit.at(second).is_exhausted()
@@ -86,21 +86,21 @@ def test_a_full_window_is_presumed_as_long_as_requests_are_sent() -> None:
     assert limit.at(5.5).batch_share() is None
 
 
-def test_without_a_number_of_requests_nothing_is_presumed() -> None:
+def test_without_a_request_limit_nothing_is_assumed() -> None:
     limit = known(0, limit=None)
     assert limit.at(0.5).is_exhausted()
     limit.send(9, 1.1)
     assert not limit.at(1.1).is_exhausted()
 
 
-def test_batches_leave_a_tenth_to_callers_and_less_towards_the_end() -> None:
+def test_batches_leave_a_tenth_to_callers_and_less_near_the_reset() -> None:
     limit = known(100, limit=100, seconds=60)
     assert limit.at(0).batch_share() == (90, 60)
     remaining, seconds = limit.at(54).batch_share() or (0.0, 0.0)
     assert (round(remaining), seconds) == (99, 6)
 
 
-def test_rows_are_spread_over_the_limits_of_all_keys_and_of_their_model_alone() -> None:
+def test_rows_are_spread_over_the_limits_of_all_keys_and_only_their_model() -> None:
     limits = RateLimitTracker(lambda: 0.0)
     assert limits.spacing_seconds("m") == 0
 
@@ -117,7 +117,7 @@ def test_rows_are_spread_over_the_limits_of_all_keys_and_of_their_model_alone() 
     assert limits.spacing_seconds("other") == 5
 
 
-def test_limits_of_models_without_recent_calls_are_forgotten() -> None:
+def test_limits_of_models_without_recent_calls_are_dropped() -> None:
     limits = RateLimitTracker(lambda: 0.0)
     first = limits.window("k", "m0")
     for number in range(1, 65):

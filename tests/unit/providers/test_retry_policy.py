@@ -1,4 +1,4 @@
-"""When the provider is asked again."""
+"""When a call is retried."""
 
 from __future__ import annotations
 
@@ -50,6 +50,6 @@ def test_the_pause_is_never_shorter_than_retry_after() -> None:
     assert all(wait_seconds(1, {"retry-after": "3"}) >= 3 for _ in range(50))
 
 
-def test_what_passes_by_itself_is_retried_and_nothing_else() -> None:
+def test_only_transient_failures_are_retried() -> None:
     retried = [status for status in range(400, 600) if is_retryable(status)]
     assert retried == [408, 409, 429, *range(500, 600)]

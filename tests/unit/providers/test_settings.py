@@ -33,12 +33,12 @@ def test_a_base_url_with_a_user_or_password_is_refused_without_showing_it(url: s
 def test_the_settings_have_defaults_and_units() -> None:
     settings = ProviderSettings.from_mapping({"UPSTREAM_BASE_URL": "https://x"})
     assert settings.transport.base_url == "https://x/v1"
-    assert settings.first_byte_seconds < 300  # API Gateway's patience with silence
+    assert settings.first_byte_seconds < 300  # API Gateway's idle timeout
     assert settings.max_attempts == 3
     assert settings.keep_alive_seconds == 15
 
 
-def test_a_number_that_is_none_is_a_value_error() -> None:
+def test_an_invalid_number_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="soon"):
         ProviderSettings.from_mapping({"UPSTREAM_BASE_URL": "x", "KEEP_ALIVE_SECONDS": "soon"})
 

@@ -33,7 +33,7 @@ def is_unchanged(translation: Translation, body: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("dialect", DIALECTS.values())
 @pytest.mark.parametrize("body", [CHAT | {"seed": 1, "temperature": 0.5}, INPUT | {"new": 1}])
-def test_a_request_without_need_stays_the_caller_s_bytes(body: Any, dialect: Any) -> None:
+def test_a_request_that_needs_no_translation_stays_byte_identical(body: Any, dialect: Any) -> None:
     assert is_unchanged(translated(body, dialect), body)
 
 
@@ -56,20 +56,20 @@ def test_a_request_without_need_stays_the_caller_s_bytes(body: Any, dialect: Any
         ),
     ],
 )
-def test_chat_is_put_into_the_strict_dialect(given: Any, sent: Any, dropped: Any) -> None:
+def test_chat_is_translated_into_the_strict_dialect(given: Any, sent: Any, dropped: Any) -> None:
     result = translated(CHAT | given)
     assert json.loads(result.text) == CHAT | sent
     assert result.dropped == dropped
 
 
-def test_the_same_passes_untouched_in_openai_s() -> None:
+def test_openai_s_dialect_passes_chat_unchanged() -> None:
     tools = [{"type": "function", "function": {"name": "f", "strict": True}}]
     body = CHAT | {"max_completion_tokens": 5, "made_up": 1, "tools": tools}
     body["messages"] = [{"role": "developer", "content": "x"}]
     assert is_unchanged(translated(body, OPENAI), body)
 
 
-def test_responses_take_any_field_but_strict_and_developer() -> None:
+def test_responses_accept_any_field_except_strict_and_developer() -> None:
     items = [{"role": "developer", "content": "x"}, {"type": "function_call_output"}]
     tools = [{"type": "function", "name": "f", "strict": True}, {"type": "web_search"}]
     result = translated({"model": "m", "input": items, "tools": tools, "new": 1})
@@ -95,9 +95,7 @@ def test_responses_take_any_field_but_strict_and_developer() -> None:
         (INPUT | {"input": [{"id": "msg_1", "type": None}]}, "input[0]"),
     ],
 )
-def test_what_cannot_be_dropped_without_changing_the_meaning_is_refused(
-    body: Any, param: str
-) -> None:
+def test_fields_that_change_the_meaning_are_refused_and_not_dropped(body: Any, param: str) -> None:
     with pytest.raises(BadRequest) as refusal:
         translated(body)
     assert refusal.value.param == param
@@ -105,7 +103,7 @@ def test_what_cannot_be_dropped_without_changing_the_meaning_is_refused(
 
 @pytest.mark.parametrize("dialect", DIALECTS.values())
 @pytest.mark.parametrize("options", [None, {}, {"include_usage": False}, {"x": 1}])
-def test_a_chat_stream_is_always_asked_for_its_usage(dialect: Any, options: Any) -> None:
+def test_usage_is_always_requested_for_a_chat_stream(dialect: Any, options: Any) -> None:
     sent = json.loads(translated(CHAT | {"stream": True, "stream_options": options}, dialect).text)
     assert sent["stream_options"] == (options or {}) | {"include_usage": True}
 
@@ -129,9 +127,7 @@ FORMS = st.recursive(
 @pytest.mark.parametrize("dialect", DIALECTS.values())
 @given(fields=st.dictionaries(FIELDS | st.text(max_size=5), FORMS, max_size=5))
 @settings(deadline=None)
-def test_whatever_a_request_holds_it_is_translated_once_or_refused(
-    dialect: Any, fields: dict[str, Any]
-) -> None:
+def test_any_request_is_translated_once_or_refused(dialect: Any, fields: dict[str, Any]) -> None:
     try:
         once = translated(fields | {"model": "m"}, dialect)
     except BadRequest:

@@ -40,7 +40,7 @@ COMPLETED = {"type": "response.completed", "response": HEAD | {"status": "comple
 
 
 def passed(*events: Event | bytes) -> bytes:
-    """What becomes of a stream that ends after these events."""
+    """Return the output of a stream that ends after these events."""
     stream = ResponsesNormalizer(BODY, ABLITERATION)
     frames = [e if isinstance(e, bytes) else encode_event(e, e["type"]) for e in events]
     out = b"".join(stream.normalize(frame) for frame in frames)

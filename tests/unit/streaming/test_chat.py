@@ -31,7 +31,7 @@ def test_a_whole_stream_passes_byte_for_byte(wants_usage: bool) -> None:
     assert passed(*frames, wants_usage=wants_usage) == b"".join(frames)
 
 
-def test_usage_that_was_not_asked_for_is_kept_to_ourselves() -> None:
+def test_unrequested_usage_is_not_forwarded() -> None:
     stream = ChatNormalizer("m", wants_usage=False)
     out = b"".join(
         stream.normalize(frame) for frame in [*map(encode_event, WHOLE), encode_event(COUNT), DONE]
@@ -41,7 +41,7 @@ def test_usage_that_was_not_asked_for_is_kept_to_ourselves() -> None:
 
 
 @pytest.mark.parametrize("end", [[DONE], []])
-def test_usage_that_came_with_text_is_sent_apart_when_asked_for(end: list[bytes]) -> None:
+def test_requested_usage_that_came_with_text_is_sent_separately(end: list[bytes]) -> None:
     out = passed(*WHOLE[:-1], chunk({}, "stop", usage=USAGE), *end, wants_usage=True)
     assert out.endswith(DONE)
     assert decoded(out)[-1] == COUNT
@@ -106,26 +106,26 @@ def test_a_stream_cut_before_every_choice_has_its_finish_reason_has_no_clean_end
     assert stream.closing_frames() is None
 
 
-def test_a_choice_that_never_came_is_missed() -> None:
+def test_a_missing_choice_prevents_a_clean_end() -> None:
     stream = ChatNormalizer("m", wants_usage=False, choices=2)
     stream.normalize(encode_event(chunk({"content": "a"}, "stop")))
     assert stream.closing_frames() is None
 
 
-def test_nulls_are_filled_as_if_the_fields_were_missing() -> None:
+def test_nulls_are_filled_like_missing_fields() -> None:
     choice = {"index": None, "delta": None, "finish_reason": None}
     first, second = decoded(passed(WHOLE[2], dict.fromkeys(HEAD) | {"choices": [choice, None]}))
     assert second == chunk({})
     assert first == WHOLE[2]
 
 
-def test_a_burst_passes_byte_for_byte_around_what_is_taken_out_of_it() -> None:
+def test_a_burst_passes_byte_for_byte_around_removed_events() -> None:
     texts = [encode_event(chunk({"content": f"word {number}"})) for number in range(100)]
     before, after = b"".join(texts[:50]), b"".join(texts[50:]) + encode_event(WHOLE[-1]) + DONE
     assert passed(before + encode_event(COUNT) + after) == before + after
 
 
-def test_a_letter_that_no_json_holds_ends_the_stream() -> None:
+def test_invalid_json_character_ends_the_stream() -> None:
     stream = ChatNormalizer("m", wants_usage=False)
     stream.normalize(encode_event(WHOLE[2]))
     assert stream.normalize(encode_event(WHOLE[2]).replace(b'"Hel"', b"\0")) == b""
@@ -142,7 +142,7 @@ def test_the_official_helper_gets_the_text_and_the_usage() -> None:
     assert completion.usage.total_tokens == 3
 
 
-def test_a_broken_event_ends_the_stream_after_all_that_came_before_it() -> None:
+def test_a_broken_event_ends_the_stream_after_the_events_before_it() -> None:
     stream = ChatNormalizer("m", wants_usage=False)
     frames = encode_event(WHOLE[2]) + b"data: {oops\n\n" + encode_event(WHOLE[3])
     assert stream.normalize(frames) == encode_event(WHOLE[2])
@@ -150,14 +150,14 @@ def test_a_broken_event_ends_the_stream_after_all_that_came_before_it() -> None:
 
 
 @pytest.mark.parametrize("broken", [b"\0", b'data: {"a":"\0"}\n\n', b": a\n: \0\n\n"])
-def test_a_letter_that_no_json_holds_spares_what_came_before_it_in_a_burst(broken: bytes) -> None:
+def test_events_before_an_invalid_json_character_in_a_burst_are_sent(broken: bytes) -> None:
     stream = ChatNormalizer("m", wants_usage=False)
     good = encode_event(WHOLE[2]) + encode_event(WHOLE[3])
     assert stream.normalize(good + broken + encode_event(WHOLE[4])) == good
     assert stream.invalid_event
 
 
-def test_of_usages_with_every_chunk_the_last_counts_though_it_came_before() -> None:
+def test_the_last_of_several_usages_counts_even_if_it_is_repeated() -> None:
     stream = ChatNormalizer("m", wants_usage=True)
     for count in (1, 2, 1):
         stream.normalize(
@@ -180,7 +180,7 @@ FIELDS = st.sampled_from(["id", "choices", "usage", "error", "model", "type", "c
 
 @given(st.lists(st.dictionaries(FIELDS, JSON, max_size=5), max_size=5))
 @settings(deadline=None)
-def test_no_chunks_whatsoever_break_the_stream(chunks: list[Any]) -> None:
+def test_no_chunks_break_the_stream(chunks: list[Any]) -> None:
     stream = ChatNormalizer("m", wants_usage=True)
     out = b"".join(stream.normalize(encode_event(each)) for each in chunks)
     decoded(out + (stream.closing_frames() or b""))

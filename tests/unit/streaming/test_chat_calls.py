@@ -44,7 +44,7 @@ def test_calls_without_an_index_are_distinguished_by_their_ids(fragments: Any, i
     ]
 
 
-def test_calls_of_different_choices_are_counted_apart() -> None:
+def test_calls_of_different_choices_are_counted_separately() -> None:
     def sent_in(choice: int, call: Any) -> Any:
         return HEAD | {"choices": [{"index": choice, "delta": {"tool_calls": [call]}}]}
 

@@ -46,18 +46,18 @@ ANSWERS = st.recursive(
 
 
 def item(given: Any) -> Any:
-    """What becomes of one output item."""
+    """Return one output item after normalization."""
     (only,) = Responses().complete_answer({"output": [given]}, INPUT)["output"]
     return only
 
 
-def test_a_whole_response_stays_as_it_is() -> None:
+def test_a_complete_response_is_unchanged() -> None:
     output = [message(0, "Hello")[-1]["item"]]
     response = HEAD | REST | {"status": "completed", "output": output, "usage": USAGE}
     assert Responses().complete_answer(response, INPUT) == response
 
 
-def test_a_whole_completion_stays_as_it_is() -> None:
+def test_a_complete_completion_is_unchanged() -> None:
     assert ChatCompletions().complete_answer(COMPLETION, CHAT) == COMPLETION
 
 
@@ -71,13 +71,13 @@ def test_a_whole_completion_stays_as_it_is() -> None:
         {"input_tokens": 3, "output_tokens": 2, "total_tokens": "5"},
     ],
 )
-def test_usage_is_counted_whatever_it_lacks(usage: Any) -> None:
+def test_usage_with_missing_fields_is_counted(usage: Any) -> None:
     counted = Responses().complete_answer({"usage": usage}, INPUT)["usage"]
     assert {name: counted[name] for name in USAGE} == USAGE
 
 
 @pytest.mark.parametrize("count", ["5", None, -1, True, [5]])
-def test_a_count_that_is_none_counts_as_zero(count: Any) -> None:
+def test_an_invalid_count_counts_as_zero(count: Any) -> None:
     usage = Responses().complete_answer({"usage": {"input_tokens": count}}, INPUT)["usage"]
     assert (usage["input_tokens"], usage["total_tokens"]) == (0, 0)
 
@@ -129,7 +129,7 @@ def test_nulls_of_a_completion_are_filled() -> None:
 
 @given(ANSWERS)
 @settings(deadline=None)
-def test_no_answer_whatsoever_breaks_the_relay_or_the_official_client(answer: Any) -> None:
+def test_no_answer_breaks_the_relay_or_the_official_client(answer: Any) -> None:
     ChatCompletions().complete_answer(answer, CHAT)
     body = json.dumps(Responses().complete_answer(answer, INPUT)).encode()
     with client_that_gets(body, "application/json") as client:

@@ -77,7 +77,7 @@ def test_the_documented_three_events_become_the_full_sequence() -> None:
         [full("Hello")[0], full("Hello")[-1]],
     ],
 )
-def test_whatever_a_stream_lacks_the_official_helper_gets_its_text(events: Any) -> None:
+def test_the_official_helper_gets_the_text_of_an_incomplete_stream(events: Any) -> None:
     with helper_on(passed(*events)) as stream:
         deltas = [e.delta for e in stream if e.type == "response.output_text.delta"]
         response = stream.get_final_response()
@@ -92,7 +92,7 @@ def test_usage_gets_the_details_that_the_types_require() -> None:
     assert decoded(passed(*events))[-1]["response"]["usage"] == USAGE
 
 
-def test_what_the_provider_adds_is_kept() -> None:
+def test_fields_that_the_provider_adds_are_kept() -> None:
     events = minimal("x")
     events[-1]["remaining_credits"] = 7
     events[-1]["response"]["estimated_cost_usd"] = 0.5
@@ -100,7 +100,7 @@ def test_what_the_provider_adds_is_kept() -> None:
     assert (last["remaining_credits"], last["response"]["estimated_cost_usd"]) == (7, 0.5)
 
 
-def test_an_incomplete_response_says_so() -> None:
+def test_an_incomplete_response_is_reported_as_incomplete() -> None:
     events = minimal("Hel")
     events[-1]["type"] = "response.incomplete"
     why = {"incomplete_details": {"reason": "max_output_tokens"}}
@@ -122,7 +122,7 @@ def test_a_failure_after_some_text_keeps_the_text_and_the_count() -> None:
     assert failed["response"]["output"][0]["content"][0]["text"] == "Hello"
 
 
-def test_an_event_of_tomorrow_passes() -> None:
+def test_an_unknown_event_type_passes() -> None:
     new: dict[str, Any] = {"type": "response.telepathy.delta", "delta": "x", "sequence_number": 4}
     events = full("Hel", "lo")
     frame = encode_event(new, new["type"])
@@ -138,7 +138,7 @@ def test_a_created_that_comes_after_a_search_is_not_sent_again() -> None:
         assert stream.get_final_response().output_text == "Hi"
 
 
-def test_a_late_created_still_tells_the_model_that_answers() -> None:
+def test_a_late_created_event_still_sets_the_model() -> None:
     stream = ResponsesNormalizer({"model": "asked"}, ABLITERATION)
     for each in [*search(0), CREATED]:
         stream.normalize(encode_event(each, each["type"]))
@@ -153,7 +153,7 @@ def test_a_queued_response_passes_byte_for_byte() -> None:
     assert passed(*frames) == b"".join(frames)
 
 
-def test_done_before_the_end_is_held_back_since_clients_read_no_further() -> None:
+def test_done_before_the_end_is_held_back() -> None:
     stream = ResponsesNormalizer(BODY, ABLITERATION)
     for each in minimal("Hi")[:-1]:
         stream.normalize(encode_event(each, each["type"]))
@@ -162,14 +162,14 @@ def test_done_before_the_end_is_held_back_since_clients_read_no_further() -> Non
     assert decoded(stream.failure_frames(UpstreamFailed("Cut.")))[-1]["type"] == "response.failed"
 
 
-def test_numbering_goes_on_after_deltas_that_passed_unchanged() -> None:
+def test_numbering_continues_after_deltas_that_passed_unchanged() -> None:
     events = without(full(*"Hello"), "output_text.done", "content_part.done", "output_item.done")
     numbers = [e["sequence_number"] for e in decoded(passed(*events))]
     assert numbers == list(range(len(full(*"Hello"))))
 
 
 def at_once(events: list[dict[str, Any]], separators: tuple[str, str] = (",", ":")) -> list[Any]:
-    """What becomes of a stream that comes in one piece."""
+    """Return the output of a stream that comes in one piece."""
     frames = [f"data: {json.dumps(each, separators=separators)}\n\n".encode() for each in events]
     stream = ResponsesNormalizer(BODY, ABLITERATION)
     out = stream.normalize(b"".join(frames))
@@ -202,7 +202,7 @@ DELTA = {"type": "response.output_text.delta"}
         without(full("", *PIECES), "output_text.done", "content_part.done", "output_item.done"),
     ],
 )
-def test_deltas_passed_many_at_once_become_what_they_become_one_by_one(events: Any) -> None:
+def test_deltas_in_a_burst_are_normalized_like_single_deltas(events: Any) -> None:
     assert at_once(events) == at_once(events, (",", " : ")) == decoded(passed(*events))
 
 
@@ -214,14 +214,14 @@ def test_deltas_passed_many_at_once_become_what_they_become_one_by_one(events: A
         {"error": {"message": "It broke"}},
     ],
 )
-def test_an_error_event_that_clients_know_passes_as_it_is(error: dict[str, Any]) -> None:
+def test_an_error_event_that_clients_know_passes_unchanged(error: dict[str, Any]) -> None:
     stream = ResponsesNormalizer(BODY, ABLITERATION)
     stream.normalize(encode_event(CREATED))
     assert stream.normalize(encode_event(error, "error")) == encode_event(error, "error")
     assert (stream.failure_code, stream.refusal) == ("provider_error", None)
 
 
-def test_an_event_that_only_its_name_shows_to_be_an_error_is_sent_as_one() -> None:
+def test_an_event_named_error_is_sent_as_an_error() -> None:
     stream = ResponsesNormalizer(BODY, ABLITERATION)
     error = {"type": "server_error", "message": "It broke"}
     assert decoded(stream.normalize(encode_event(error, "error"))) == [{"error": error}]

@@ -32,7 +32,7 @@ def call_done(**fields: Any) -> Event:
 @pytest.mark.parametrize("names", ["provider", "openai"])
 @pytest.mark.parametrize("announced", [True, False])
 @pytest.mark.parametrize("placed", [True, False])
-def test_a_call_arrives_whole_under_openai_s_names(
+def test_a_call_arrives_complete_under_openai_s_names(
     names: str, announced: bool, placed: bool
 ) -> None:
     events = call(0, '{"a"', ":1}")[0 if announced else 1 : -1]
@@ -52,7 +52,7 @@ def test_a_call_arrives_whole_under_openai_s_names(
         assert stream.get_final_response().output[0].call_id
 
 
-def test_a_call_is_announced_with_the_id_that_comes_late() -> None:
+def test_a_call_is_announced_with_its_late_id() -> None:
     early = [*arguments('{"a"', name="f"), *arguments(":1}")]
     out = decoded(passed(CREATED, *early, call_done(call_id="call_9"), COMPLETED))
     client = StrictClient(out)
@@ -81,7 +81,7 @@ def test_a_call_that_ends_under_two_names_is_one_call() -> None:
     assert client.texts("function_call", "arguments") == ["{}"]
 
 
-def test_calls_that_are_only_sent_at_their_end_are_two() -> None:
+def test_calls_sent_only_at_their_end_are_separate() -> None:
     events = [call_done(arguments='{"a":1}'), call_done(arguments='{"b":2}')]
     client = StrictClient(decoded(passed(CREATED, *events, COMPLETED)))
     assert client.texts("function_call", "arguments") == ['{"a":1}', '{"b":2}']

@@ -71,7 +71,7 @@ def nulled(events: list[Event], names: set[str]) -> list[Event]:
     extra=EXTRA,
 )
 @settings(deadline=None, max_examples=300)
-def test_whatever_a_stream_lacks_each_text_is_sent_once_where_a_strict_client_takes_it(
+def test_each_text_of_an_incomplete_stream_is_sent_once_for_a_strict_client(
     missing: tuple[str, ...], field: str, nulls: set[str], at_zero: bool, extra: Event
 ) -> None:
     events = nulled(without(RICH, *missing, name=field), nulls)
@@ -87,7 +87,7 @@ def test_whatever_a_stream_lacks_each_text_is_sent_once_where_a_strict_client_ta
 
 @given(EXTRA)
 @settings(deadline=None)
-def test_whatever_else_is_in_a_whole_stream_it_passes_byte_for_byte(extra: Event) -> None:
+def test_a_complete_stream_with_any_additions_passes_byte_for_byte(extra: Event) -> None:
     frames = [encode_event(extra | e, e["type"]) for e in RICH]
     assert passed(*frames) == b"".join(frames)
 
@@ -95,7 +95,7 @@ def test_whatever_else_is_in_a_whole_stream_it_passes_byte_for_byte(extra: Event
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # of unused fields
 @given(st.lists(st.tuples(st.sampled_from(KINDS), st.dictionaries(FIELDS, JSON)), max_size=8))
 @settings(deadline=None)
-def test_no_events_whatsoever_break_the_stream_or_a_strict_client(
+def test_no_events_break_the_stream_or_a_strict_client(
     events: list[tuple[str, Any]],
 ) -> None:
     typed = [{"type": f"response.{kind}"} | fields for kind, fields in events]

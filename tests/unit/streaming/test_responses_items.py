@@ -50,7 +50,7 @@ def test_a_whole_stream_of_any_items_passes_byte_for_byte(items: Any) -> None:
     assert passed(*frames) == b"".join(frames)
 
 
-def test_calls_that_are_sent_in_turns_pass_byte_for_byte() -> None:
+def test_interleaved_calls_pass_byte_for_byte() -> None:
     one, two = call(0, "1", "2"), call(1, "3", "4", item_id="fc_2", call_id="call_2")
     mixed = [each for pair in zip(one, two, strict=True) for each in pair]
     whole = stream_of(one, two)
@@ -68,7 +68,7 @@ def test_calls_that_are_sent_in_turns_pass_byte_for_byte() -> None:
         ("output_text", "message", "text"),
     ],
 )
-def test_a_text_without_any_place_gets_its_item_and_its_part(
+def test_a_text_without_an_index_gets_its_item_and_its_part(
     kind: str, item: str, name: str
 ) -> None:
     client = StrictClient(decoded(passed(CREATED, *deltas(kind, "H", "m."), COMPLETED)))
@@ -76,21 +76,21 @@ def test_a_text_without_any_place_gets_its_item_and_its_part(
     assert client.final["output"][0]["type"] == item
 
 
-def test_texts_in_turns_stay_apart() -> None:
+def test_interleaved_texts_stay_separate() -> None:
     turns = [*deltas("reasoning_text", "H"), *deltas("output_text", "a")] * 2
     client = StrictClient(decoded(passed(CREATED, *turns, COMPLETED)))
     assert client.texts("reasoning", "text") == ["HH"]
     assert client.texts("message", "text") == ["aa"]
 
 
-def test_reasoning_that_the_provider_tells_as_text_of_its_own_item_stays_reasoning() -> None:
+def test_reasoning_sent_as_text_of_its_own_item_stays_reasoning() -> None:
     odd = [e | {"part": {"type": "output_text"}} if "part" in e else e for e in reasoning(0, "Hm.")]
     client = StrictClient(decoded(passed(CREATED, *odd, *message(1, "Hi"), COMPLETED)))
     assert [item["type"] for item in client.output] == ["reasoning", "message"]
     assert client.texts("message", "text") == ["Hi"]
 
 
-def test_a_search_without_any_place_gets_its_item() -> None:
+def test_a_search_without_an_index_gets_its_item() -> None:
     bare = without([without([each], name="item_id")[0] for each in search(0)], name="output_index")
     items = [e | {"item": {"type": "web_search_call"}} if "item" in e else e for e in bare]
     for events in (items, items[1:-1]):
@@ -108,7 +108,7 @@ def test_a_search_without_any_place_gets_its_item() -> None:
         [call(0, '{"a"', ":1}"), call(0, '{"b"', ":2}", item_id="fc_2", call_id="call_2")],
     ],
 )
-def test_items_that_all_claim_the_same_place_are_distinguished(items: Any) -> None:
+def test_items_with_the_same_index_are_distinguished(items: Any) -> None:
     client = StrictClient(decoded(passed(*stream_of(*items))))
     for sent, item in zip(client.output, items, strict=True):
         done = item[-1]["item"]
@@ -116,7 +116,7 @@ def test_items_that_all_claim_the_same_place_are_distinguished(items: Any) -> No
 
 
 @pytest.mark.parametrize("index", [None, 7, "x"])
-def test_a_part_with_a_place_of_its_own_is_sent_where_it_can_stand(index: Any) -> None:
+def test_a_part_with_its_own_index_is_sent_where_it_is_valid(index: Any) -> None:
     events = [e | {"content_index": index} if "content_index" in e else e for e in full("a", "b")]
     assert StrictClient(decoded(passed(*events))).texts("message", "text") == ["ab"]
 
@@ -129,7 +129,7 @@ def test_a_second_part_is_announced() -> None:
 
 
 @pytest.mark.parametrize("first", [[], [reasoning(0, "Hm.")]])
-def test_a_response_that_lists_its_output_tells_no_text_twice(first: Any) -> None:
+def test_a_response_that_lists_its_output_repeats_no_text(first: Any) -> None:
     output = [item[-1]["item"] for item in [*first, message(1, "Hello")]]
     completed = COMPLETED | {"response": HEAD | {"output": output}}
     client = StrictClient(decoded(passed(CREATED, *deltas("output_text", "Hel", "lo"), completed)))
@@ -138,7 +138,7 @@ def test_a_response_that_lists_its_output_tells_no_text_twice(first: Any) -> Non
     assert len(client.final["output"]) == len(output)
 
 
-def test_the_ids_that_were_announced_hold_to_the_end() -> None:
+def test_announced_ids_are_kept_to_the_end() -> None:
     events = full("Hello")
     for each in (events[-2]["item"], events[-1]["response"]["output"][0]):
         each["id"] = "msg_other"
@@ -147,7 +147,7 @@ def test_the_ids_that_were_announced_hold_to_the_end() -> None:
 
 
 @pytest.mark.parametrize("at", [2, 3, 5, 8])
-def test_a_late_or_repeated_announcement_makes_no_second_item(at: int) -> None:
+def test_a_late_or_repeated_announcement_adds_no_second_item(at: int) -> None:
     _, _, added, *_ = events = full("Hel", "lo")
     for rest in (events, [e for e in events if e is not added]):
         out = decoded(passed(*rest[:at], added, *rest[at:]))
@@ -157,7 +157,7 @@ def test_a_late_or_repeated_announcement_makes_no_second_item(at: int) -> None:
 
 @pytest.mark.parametrize("name", ["id", "status", "content", "arguments", "summary", "role"])
 @pytest.mark.parametrize("value", [None, 7, "x", ["x"]])
-def test_items_with_a_field_that_is_none_are_sent_all_the_same(name: str, value: Any) -> None:
+def test_items_with_an_invalid_field_are_still_sent(name: str, value: Any) -> None:
     events = stream_of(*RICH)
     odd = [e | {"item": e["item"] | {name: value}} if "item" in e else e for e in events]
     client = StrictClient(decoded(passed(*odd)))
@@ -166,13 +166,13 @@ def test_items_with_a_field_that_is_none_are_sent_all_the_same(name: str, value:
 
 
 @pytest.mark.parametrize("part", [None, {}, {"type": "output_text"}, {"text": None}])
-def test_a_part_that_says_nothing_of_itself_is_filled(part: Any) -> None:
+def test_an_incomplete_part_is_filled(part: Any) -> None:
     events = [e | {"part": part} if "part" in e else e for e in full("Hel", "lo")]
     with helper_on(passed(*events)) as stream:
         assert stream.get_final_response().output_text == "Hello"
 
 
-def test_a_content_that_is_a_bare_text_is_one() -> None:
+def test_a_plain_text_content_becomes_one_part() -> None:
     item = {"type": "message", "content": "Hello"}
     for kind in ("added", "done"):
         event_of_it = {"type": f"response.output_item.{kind}", "item": item}
@@ -189,7 +189,7 @@ def test_annotations_of_a_short_stream_are_in_its_item() -> None:
     assert [e["annotation_index"] for e in out if "annotation" in e] == [0]
 
 
-def test_items_of_tomorrow_keep_their_own_texts() -> None:
+def test_items_of_unknown_types_keep_their_texts() -> None:
     head = {"id": "new_1", "type": "telepathy"}
     inner = message(0, "Hi", item_id="new_1")[1:-1]
     added = {"type": "response.output_item.added", "output_index": 0, "item": head}

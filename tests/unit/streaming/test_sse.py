@@ -29,7 +29,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     line_end=st.sampled_from(LINE_ENDS),
     places=st.lists(st.integers(min_value=0), max_size=20),
 )
-def test_however_a_stream_is_split_its_events_are_the_same(
+def test_events_do_not_depend_on_how_a_stream_is_split(
     texts: list[str], line_end: str, places: list[int]
 ) -> None:
     frames = [f"event: x{line_end}data: {json.dumps(t)}{line_end}{line_end}" for t in texts]
@@ -40,7 +40,7 @@ def test_however_a_stream_is_split_its_events_are_the_same(
 
 
 @given(data=st.binary(max_size=200), places=st.lists(st.integers(min_value=0), max_size=10))
-def test_no_bytes_break_the_buffer_and_what_it_hands_on_is_a_prefix(
+def test_no_bytes_break_the_buffer_and_its_output_is_a_prefix(
     data: bytes, places: list[int]
 ) -> None:
     whole, _ = fed(cut(data, places))
@@ -68,7 +68,9 @@ def test_an_unfinished_frame_is_held_back() -> None:
         (b"", b""),
     ],
 )
-def test_the_end_frees_a_whole_event_and_drops_a_part_of_one(rest: bytes, flushed: bytes) -> None:
+def test_the_end_releases_a_complete_event_and_drops_a_partial_one(
+    rest: bytes, flushed: bytes
+) -> None:
     assert fed([rest]) == (b"", flushed)
 
 
@@ -86,7 +88,7 @@ def test_the_end_frees_a_whole_event_and_drops_a_part_of_one(rest: bytes, flushe
         (b"data:\r!\n\rx\ndata: {}\n\n", b"x\ndata: {}\n\n"),
     ],
 )
-def test_lines_at_which_the_sdks_raise_are_taken_out(frames: bytes, kept: bytes) -> None:
+def test_lines_on_which_sdks_raise_are_removed(frames: bytes, kept: bytes) -> None:
     assert without_harmful_lines(frames) == kept
 
 
@@ -99,13 +101,13 @@ def test_lines_at_which_the_sdks_raise_are_taken_out(frames: bytes, kept: bytes)
         b'event: x\ndata: {"id": 1, "retry": "data:"}\n\n',
     ],
 )
-def test_harmless_frames_are_not_touched(frames: bytes) -> None:
+def test_harmless_frames_are_unchanged(frames: bytes) -> None:
     assert without_harmful_lines(frames) is frames
 
 
-def test_data_of_several_lines_is_one_payload() -> None:
+def test_multi_line_data_is_one_payload() -> None:
     assert list(payloads(b'data: {"a":\ndata: 1}\n\n')) == [b'{"a":\n1}']
 
 
-def test_an_event_of_ours_is_one_frame() -> None:
+def test_an_event_of_the_relay_is_one_frame() -> None:
     assert encode_event({"a": "x\n\ny"}, "e") == b'event: e\ndata: {"a":"x\\n\\ny"}\n\n'

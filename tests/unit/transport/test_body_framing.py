@@ -21,7 +21,7 @@ def fed(framing: BodyFraming, *pieces: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_however_chunks_are_cut_their_content_is_the_same(end: bytes) -> None:
+def test_chunk_content_does_not_depend_on_how_chunks_are_split(end: bytes) -> None:
     body = CHUNKS + end
     for cut in range(1, len(body)):
         chunked = ChunkedFraming()
@@ -30,7 +30,7 @@ def test_however_chunks_are_cut_their_content_is_the_same(end: bytes) -> None:
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_chunks_may_come_letter_by_letter(end: bytes) -> None:
+def test_chunks_may_arrive_byte_by_byte(end: bytes) -> None:
     body, chunked = CHUNKS + end, ChunkedFraming()
     assert fed(chunked, *(body[at : at + 1] for at in range(len(body) - 1))) == FIRST + SECOND
     assert not chunked.is_complete
@@ -42,7 +42,7 @@ def test_a_part_of_a_chunk_does_not_wait_for_the_rest() -> None:
     assert fed(ChunkedFraming(), b"F\r\n" + FIRST[:5]) == FIRST[:5]
 
 
-def test_what_comes_after_the_end_is_no_part_of_the_body() -> None:
+def test_bytes_after_the_end_are_not_part_of_the_body() -> None:
     chunked, unchunked = ChunkedFraming(), PlainFraming(len(FIRST))
     assert fed(chunked, CHUNKS + ENDS[0] + b"HTTP/1.1") == FIRST + SECOND
     assert fed(unchunked, FIRST + b"HTTP/1.1") == FIRST
@@ -50,7 +50,7 @@ def test_what_comes_after_the_end_is_no_part_of_the_body() -> None:
 
 
 @pytest.mark.parametrize("nonsense", [b"zzz\r\n", b"\r\n\r\n", b"-5\r\n", b"1" * 70000])
-def test_what_comes_before_a_size_that_is_none_is_not_lost(nonsense: bytes) -> None:
+def test_content_before_an_invalid_size_is_kept(nonsense: bytes) -> None:
     chunked = ChunkedFraming()
     assert fed(chunked, CHUNKS + nonsense) == FIRST + SECOND
     assert chunked.is_broken
@@ -63,13 +63,13 @@ def test_chunks_without_a_last_one_are_broken(cut: int) -> None:
     assert (chunked.is_complete, chunked.is_broken) == (False, True)
 
 
-def test_a_last_chunk_without_its_line_end_is_the_last_all_the_same() -> None:
+def test_a_last_chunk_without_its_line_end_is_accepted() -> None:
     chunked = ChunkedFraming()
     fed(chunked, CHUNKS + b"0\r\n", b"")
     assert (chunked.is_complete, chunked.is_broken) == (True, False)
 
 
-def test_a_length_is_kept_to() -> None:
+def test_a_body_ends_at_its_content_length() -> None:
     assert PlainFraming(0).is_complete
     unchunked = PlainFraming(3)
     assert fed(unchunked, b"a", b"b") == b"ab"
@@ -78,7 +78,7 @@ def test_a_length_is_kept_to() -> None:
     assert unchunked.is_complete
 
 
-def test_a_connection_that_ends_ends_a_body_without_a_length_and_breaks_one_with() -> None:
+def test_a_closed_connection_ends_a_body_without_a_length_and_breaks_one_with_it() -> None:
     open_ended, short = PlainFraming(None), PlainFraming(3)
     assert fed(open_ended, b"ab", b"") == fed(short, b"ab", b"") == b"ab"
     assert (open_ended.is_complete, open_ended.is_broken) == (True, False)

@@ -126,12 +126,12 @@ def test_a_fault_is_refused_at_its_path(body: dict[str, Any], param: str) -> Non
         turn(role="tool", tool_call_id="c", content=[{"type": "text", "text": "sunny"}]),
     ],
 )
-def test_what_some_provider_can_answer_passes(body: dict[str, Any]) -> None:
+def test_requests_that_some_provider_supports_pass(body: dict[str, Any]) -> None:
     check(body)
 
 
 @pytest.mark.parametrize("path", sorted(EVENTS.glob("*.json")), ids=lambda path: path.stem)
-def test_the_sample_events_pass_unless_they_show_a_mistake(path: Path) -> None:
+def test_valid_sample_events_pass(path: Path) -> None:
     text = json.loads(path.read_text())["body"]
     if path.stem not in REFUSED_EVENTS:
         check(json.loads(text))
@@ -143,7 +143,7 @@ def test_no_body_breaks_the_checks(body: dict[str, Any]) -> None:
 
 
 @given(arbitrary(CHAT))
-def test_no_field_beside_a_question_breaks_the_checks(body: dict[str, Any]) -> None:
+def test_no_field_beside_the_messages_breaks_the_checks(body: dict[str, Any]) -> None:
     refused_properly(check, body | QUESTION, set())
 
 

@@ -91,7 +91,7 @@ def test_a_faulty_part_of_an_input_item_is_refused_at_its_path(part: Any, param:
         image("https://[::1]/a.png"),
     ],
 )
-def test_a_part_as_it_should_be_or_of_an_unknown_kind_passes(part: Any) -> None:
+def test_a_valid_part_or_one_of_an_unknown_type_passes(part: Any) -> None:
     chat(part)
 
 
@@ -152,7 +152,7 @@ def test_an_image_in_a_data_url_passes(url: str) -> None:
     responses({"type": "input_image", "image_url": url})
 
 
-def test_an_image_of_12_mb_passes_and_one_beyond_is_refused() -> None:
+def test_an_image_of_12_mb_passes_and_a_larger_one_is_refused() -> None:
     whole = base64.b64encode(bytes(MAX_IMAGE_BYTES)).decode()
     chat(image(f"data:image/png;base64,{whole}"))
     with pytest.raises(BadRequest, match="over 12 MB"):

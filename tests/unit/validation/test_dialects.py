@@ -95,7 +95,9 @@ def send(endpoint: Endpoint, body: dict[str, Any]) -> bytes:
         {"metadata": []},
     ],
 )
-def test_what_a_strict_dialect_refuses_is_passed_on_as_it_came(fields: dict[str, Any]) -> None:
+def test_chats_that_a_strict_dialect_refuses_pass_unchanged_in_openai_s(
+    fields: dict[str, Any],
+) -> None:
     endpoint, body = ChatCompletions(), CHAT_BODY | fields
     endpoint.check_basics(body)
     with pytest.raises(BadRequest):
@@ -118,7 +120,9 @@ def test_what_a_strict_dialect_refuses_is_passed_on_as_it_came(fields: dict[str,
         {"stream_options": {}},
     ],
 )
-def test_so_is_an_input_that_a_strict_dialect_refuses(fields: dict[str, Any]) -> None:
+def test_inputs_that_a_strict_dialect_refuses_pass_unchanged_in_openai_s(
+    fields: dict[str, Any],
+) -> None:
     endpoint, body = Responses(), INPUT_BODY | fields
     endpoint.check_basics(body)
     with pytest.raises(BadRequest):
@@ -145,7 +149,7 @@ def test_so_is_an_input_that_a_strict_dialect_refuses(fields: dict[str, Any]) ->
         (Responses(), INPUT_BODY | {"max_output_tokens": "9"}, "max_output_tokens"),
     ],
 )
-def test_what_billing_and_streaming_read_is_checked_in_every_dialect(
+def test_fields_for_billing_and_streaming_are_checked_in_every_dialect(
     endpoint: Endpoint, body: dict[str, Any], param: str
 ) -> None:
     with pytest.raises(BadRequest) as refused:
@@ -199,7 +203,7 @@ def test_images_and_schemas_are_checked_in_every_dialect(
 @pytest.mark.parametrize("endpoint", [ChatCompletions(), Responses()])
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("name", FIELDS)
-def test_no_strange_field_breaks_what_comes_after_the_checks(
+def test_no_unknown_field_breaks_the_code_after_the_checks(
     endpoint: Endpoint, streamed: bool, name: str
 ) -> None:
     valid = CHAT_BODY if isinstance(endpoint, ChatCompletions) else INPUT_BODY
@@ -212,12 +216,12 @@ def test_no_strange_field_breaks_what_comes_after_the_checks(
 
 
 @given(body=arbitrary(CHAT) | spoilt(CHAT))
-def test_no_chat_breaks_what_comes_after_the_checks(body: dict[str, Any]) -> None:
+def test_no_chat_breaks_the_code_after_the_checks(body: dict[str, Any]) -> None:
     send_or_refuse(ChatCompletions(), CHAT_BODY | body)
 
 
 @given(body=arbitrary(RESPONSES) | spoilt(RESPONSES))
-def test_no_response_breaks_what_comes_after_the_checks(body: dict[str, Any]) -> None:
+def test_no_response_breaks_the_code_after_the_checks(body: dict[str, Any]) -> None:
     send_or_refuse(Responses(), INPUT_BODY | body)
 
 

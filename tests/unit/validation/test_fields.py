@@ -17,7 +17,7 @@ def path_and_message(path: str, why: str = "must be there.") -> tuple[str | None
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"7", b"null", b'{"a":NaN}', b"[" * 100_000])
-def test_a_body_that_is_no_json_object_is_refused(text: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(text: bytes) -> None:
     with pytest.raises(BadRequest) as caught:
         fields.body_object(text)
     assert caught.value.param is None
@@ -31,7 +31,7 @@ def test_a_refusal_names_its_path() -> None:
     assert path_and_message("tools[0].name") == ("tools[0].name", "'tools[0].name' must be there.")
 
 
-def test_a_long_path_is_whole_in_param_and_cut_in_the_message() -> None:
+def test_a_long_path_is_complete_in_param_and_truncated_in_the_message() -> None:
     path = "a" + ".b" * 500
     param, message = path_and_message(path)
     assert param == path
@@ -50,17 +50,17 @@ def test_a_long_path_is_whole_in_param_and_cut_in_the_message() -> None:
         ("n\n", r"at['n\n']"),
     ],
 )
-def test_a_path_shows_a_name_that_is_no_plain_word_in_brackets(name: str, path: str) -> None:
+def test_a_path_quotes_unusual_names_in_brackets(name: str, path: str) -> None:
     assert fields.path_to("at", name) == path
 
 
 @pytest.mark.parametrize("text", ["x" * 41, "x" * 1_000_000, "\x00" * 40, "\U000e0000" * 40])
-def test_the_caller_s_words_are_cut(text: str) -> None:
+def test_quoted_caller_text_is_truncated(text: str) -> None:
     assert len(fields.short(text)) <= 42
 
 
 @pytest.mark.parametrize("value", [float("inf"), -float("inf"), float("nan"), True, "1", None])
-def test_what_json_has_no_number_for_is_none(value: Any) -> None:
+def test_only_json_numbers_are_numbers(value: Any) -> None:
     assert not fields.is_number(value)
 
 

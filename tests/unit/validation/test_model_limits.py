@@ -58,7 +58,9 @@ PICTURES: dict[str, Any] = {
         ),
     ],
 )
-def test_what_the_model_cannot_do_is_refused(body: dict[str, Any], param: str, said: str) -> None:
+def test_requests_beyond_the_model_s_limits_are_refused(
+    body: dict[str, Any], param: str, said: str
+) -> None:
     error = refusal(lambda body: model_limits.check(body, LARGE), body)
     assert error.param == param
     assert said in error.message
@@ -76,7 +78,7 @@ def test_a_locked_model_is_refused(access: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("body", [PICTURES, {"temperature": 2, "top_p": 1}, {"temperature": None}])
-def test_what_the_model_can_do_passes(body: dict[str, Any]) -> None:
+def test_requests_within_the_model_s_limits_pass(body: dict[str, Any]) -> None:
     model_limits.check(body, SEEING)
 
 
@@ -93,7 +95,7 @@ def test_what_the_model_can_do_passes(body: dict[str, Any]) -> None:
         {"sampling_limits": {"temperature": {"maximum": -(10**400), "minimum": float("inf")}}},
     ],
 )
-def test_a_list_that_leaves_it_open_is_no_ground_for_a_refusal(listed: Any) -> None:
+def test_an_unspecified_limit_refuses_nothing(listed: Any) -> None:
     model_limits.check(PICTURES | {"temperature": 2}, listed)
 
 
@@ -109,7 +111,7 @@ def test_a_list_that_leaves_it_open_is_no_ground_for_a_refusal(listed: Any) -> N
         (RESPONSES, True),
     ],
 )
-def test_the_list_is_needed_only_where_it_can_matter(body: dict[str, Any], needed: bool) -> None:
+def test_the_model_list_is_read_only_when_needed(body: dict[str, Any], needed: bool) -> None:
     assert model_limits.applies_to(body) is needed
 
 

@@ -16,7 +16,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     effect = "Deny" if token.endswith("-denied") else "Allow"
     statement = {"Action": "execute-api:Invoke", "Effect": effect, "Resource": "arn:*/*/*"}
     return {
-        "principalId": "somebody",
+        "principalId": "a-caller",
         "usageIdentifierKey": token,
         "context": {"client": "small", "number": 7, "sure": True},
         "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},

@@ -1,4 +1,4 @@
-"""What the walk has found, each by its name."""
+"""Regression tests of bugs that the random walk has found."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from llm_relay.core.errors import UpstreamUnreachable
 from llm_relay.streaming.sse import MAX_FRAME_BYTES, FrameBuffer
 from llm_relay.transport.http_transport import HttpRequest, HttpTransport
 from llm_relay.transport.settings import TransportSettings
+from tests.faults.classify import classify
 from tests.faults.fault import CHAT_STREAM, RESPONSE_STREAM, Outcome
-from tests.faults.judge import judged
 from tests.faults.provider.answers import frames
 from tests.faults.provider.connection_faults import TLS_FAULTS
 from tests.faults.provider.faulty_provider import FaultyProvider
@@ -52,7 +52,7 @@ def test_a_handshake_that_fails_has_sent_nothing(
         upstream.send(request, "key", Deadline.after(60))
 
 
-def test_a_provider_s_headers_are_made_safe_for_the_caller_s(
+def test_a_provider_s_headers_are_sanitized_for_the_caller(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     body = json.dumps({"choices": []}).encode()
@@ -63,7 +63,7 @@ def test_a_provider_s_headers_are_made_safe_for_the_caller_s(
     assert all(value.isascii() and value.isprintable() for value in headers.values())
 
 
-def test_a_refusal_s_headers_are_made_safe_as_well(
+def test_a_refusal_s_headers_are_sanitized_too(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     provider.scripts = [
@@ -78,13 +78,13 @@ def test_a_refusal_s_headers_are_made_safe_as_well(
     assert (headers["x-upstream-request-id"], headers["x-ratelimit-a"]) == ("?", "?")
 
 
-def test_an_error_after_the_end_of_a_response_does_not_take_the_end_back(
+def test_an_error_after_the_end_of_a_response_does_not_revoke_the_end(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     events = frames(RESPONSE_STREAM, 1)
     provider.scripts = [stream(*events, event(ERROR))]
     answer = ask(STREAMED_INPUT, "responses")
-    assert judged(RESPONSE_STREAM, answer.status, answer.body) == (Outcome.ANSWERED, "200", True)
+    assert classify(RESPONSE_STREAM, answer.status, answer.body) == (Outcome.ANSWERED, "200", True)
 
 
 def test_nothing_but_the_end_follows_the_end_of_a_chat(

@@ -1,4 +1,4 @@
-"""An answer that breaks off, at every byte: never a clean end, and never asked for again."""
+"""An answer truncated at every byte: never a clean end, and never retried."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults.catalogue import NO_FAULT
+from tests.faults.classify import classify
 from tests.faults.fault import ANSWERED, BROKE, BROKE_OR_CUT, FORMS, Form
-from tests.faults.judge import judged
 from tests.faults.load.callers import Question
 from tests.faults.provider.answers import recorded
 from tests.faults.provider.wire import EVENTS, JSON, head, lengthy
@@ -25,20 +25,20 @@ STRIDES = {("responses", True): 4}  # its events are long, and four bytes of the
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.surface}-{form.streamed}")
-def test_wherever_an_answer_breaks_off_its_caller_gets_an_error(
+def test_an_answer_truncated_anywhere_is_an_error_for_its_caller(
     warm: ScriptedProvider, ask: Callable[..., Answered], form: Form
 ) -> None:
     body = recorded(form, COST_NANOS)
     offsets = range(0, len(body), STRIDES.get((form.surface, form.streamed), 1))
     warm.scripts = [cut(form, body, offset) for offset in offsets]
     question = Question(name="cut", form=form, fault=NO_FAULT, cost_nanos=COST_NANOS)
-    honest = BROKE_OR_CUT | ANSWERED if form.streamed else BROKE
+    allowed = BROKE_OR_CUT | ANSWERED if form.streamed else BROKE
     wrong = []
     for offset in offsets:
         answer = ask(question.body, form.surface)
-        verdict = judged(form, answer.status, answer.body)
-        if verdict[0] not in honest:
-            wrong.append((offset, verdict))
+        classification = classify(form, answer.status, answer.body)
+        if classification[0] not in allowed:
+            wrong.append((offset, classification))
     assert not wrong
     assert len(warm.requests) == len(offsets)
 

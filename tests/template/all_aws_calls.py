@@ -1,4 +1,4 @@
-"""Every call there is to think of, on what is ours and on what is not."""
+"""AWS calls to check roles with, on resources of the stack and on others."""
 
 from collections.abc import Iterable, Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""A copy of the project with its stack running, in which a reader's blocks are tried."""
+"""A copy of the project with its stack running, in which the code blocks of the pages run."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ YES = "y\n" * 20  # what a reader answers who is asked
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
-    """Where blocks are tried, and with which variables."""
+class DocsProject:
+    """The folder that blocks run in, and their environment variables."""
 
     folder: Path
     environment: dict[str, str]
 
-    def for_a_reader_of(self, page: str) -> Workshop:
-        """The same, with a folder that no other page has left anything in."""
+    def for_page(self, page: str) -> DocsProject:
+        """Return a project with a fresh folder for one page."""
         folder = self.folder / "readers" / page
         if not folder.exists():
             programs = folder / ".venv" / "bin"
@@ -49,10 +49,10 @@ class Workshop:
             (programs / "python").chmod(0o755)
             (folder / "provider-key.txt").write_text(DEFAULT_KEY)
             copytree(ROOT / "events", folder / "events", symlinks=True)
-        return Workshop(folder, self.environment)
+        return DocsProject(folder, self.environment)
 
-    def complaint(self, block: Block) -> str:
-        """What is wrong with a block; empty if it does what it says."""
+    def failure_of(self, block: Block) -> str:
+        """Return the failure of a block, or an empty string."""
         if read := READERS.get(block.language):
             try:
                 read(block.text)
@@ -100,7 +100,7 @@ def prints(said: str, printed: str) -> bool:
 
 
 @contextmanager
-def workshop(folder: Path) -> Iterator[Workshop]:
+def running_docs_project(folder: Path) -> Iterator[DocsProject]:
     """Serve the stack of a copy of the project, as `make run` does, for the block."""
     copy_of_the_project(folder)
     copytree(ROOT / "cli", folder / "cli", ignore=ignore_patterns("__pycache__"))
@@ -108,7 +108,7 @@ def workshop(folder: Path) -> Iterator[Workshop]:
         (folder / name).write_text((ROOT / name).read_text())
     with command(folder, "run", PORT="0") as process:
         lines_until(process, "Ctrl-C")
-        yield Workshop(folder, environment(folder, put_shims(folder)))
+        yield DocsProject(folder, environment(folder, put_shims(folder)))
 
 
 def put_shims(folder: Path) -> Path:

@@ -16,11 +16,11 @@ MUTANTS = [RETRIES_AFTER_THE_FIRST_BYTE, CHECKS_WITHOUT_RESERVING]
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_a_build_that_pays_too_much_is_caught(mutant: Mutant, tmp_path: Path) -> None:
+def test_a_build_that_bills_too_much_is_caught(mutant: Mutant, tmp_path: Path) -> None:
     passed = verdicts(broken(mutant, tmp_path), mutant.caught_by)
     assert passed == dict.fromkeys(mutant.caught_by, False)
 
 
-def test_a_copy_that_is_not_broken_passes_the_same_tests(tmp_path: Path) -> None:
+def test_an_unchanged_copy_passes_the_same_tests(tmp_path: Path) -> None:
     tests = [test for mutant in MUTANTS for test in mutant.caught_by]
     assert verdicts(unbroken(tmp_path), tests) == dict.fromkeys(tests, True)

@@ -1,4 +1,4 @@
-"""A provider whose prices are listed and whose fate is in the request: what it answers, or not."""
+"""A provider with listed prices that answers or fails as each request specifies."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _usage(usd: float) -> bytes:
 
 
 # Each fate's answer, by what it costs in US dollars; what follows is what the account must show:
-# the cost, everything that was set aside, or nothing.
+# the cost, the whole reservation, or nothing.
 COST, WORST, NOTHING = "cost", "worst", "nothing"
 WHOLE: dict[str, tuple[Callable[[float], Script], str]] = {
     "answers": (lambda usd: whole(200, _completion(**_cost(usd))), COST),
@@ -74,9 +74,9 @@ WHOLE: dict[str, tuple[Callable[[float], Script], str]] = {
     "refuses": (lambda _: whole(400, _REFUSAL), NOTHING),
     "is overloaded": (lambda _: whole(503, _REFUSAL, x_should_retry="false"), NOTHING),
     "refuses with 200": (lambda _: whole(200, _REFUSAL), NOTHING),
-    "hangs up": (lambda _: [RESET], WORST),
+    "closes the connection": (lambda _: [RESET], WORST),
     "talks nonsense": (lambda _: whole(200, b"<html>"), WORST),
-    "breaks off": (lambda usd: [whole(200, _completion(**_cost(usd)))[0][:-9], RESET], WORST),
+    "is interrupted": (lambda usd: [whole(200, _completion(**_cost(usd)))[0][:-9], RESET], WORST),
 }
 STREAMED: dict[str, tuple[Callable[[float], Script], str]] = {
     "answers": (lambda usd: stream(_FIRST, _LAST, _usage(usd), _DONE), COST),
@@ -84,10 +84,10 @@ STREAMED: dict[str, tuple[Callable[[float], Script], str]] = {
     "refuses": (lambda _: whole(400, _REFUSAL), NOTHING),
     "refuses with 200": (lambda _: stream(frame(_REFUSAL), _DONE), NOTHING),
     "fails later": (lambda _: stream(_FIRST, frame(_REFUSAL), _DONE), WORST),
-    "hangs up": (lambda _: [RESET], WORST),
-    "breaks off": (lambda _: [*stream(_FIRST, end=False), 0.05, RESET], WORST),
+    "closes the connection": (lambda _: [RESET], WORST),
+    "is interrupted": (lambda _: [*stream(_FIRST, end=False), 0.05, RESET], WORST),
     "ends too early": (lambda _: stream(_FIRST), WORST),
-    "breaks off after all": (
+    "is interrupted after the end": (
         lambda usd: [*stream(_FIRST, _LAST, _usage(usd), end=False), CLOSE],
         COST,
     ),
@@ -111,8 +111,8 @@ def expected_nanos(body: dict[str, Any], max_cost_nanos: int) -> int:
 
 
 @dataclass
-class PayingProvider(ScriptedProvider):
-    """Answers as each request says itself, at once with all others."""
+class PricedProvider(ScriptedProvider):
+    """Answers as each request specifies, concurrently."""
 
     asked: list[str] = field(default_factory=list)  # the fates met, in order
 

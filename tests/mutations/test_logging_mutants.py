@@ -1,4 +1,4 @@
-"""Builds that would tell too much, or too little, are caught."""
+"""Builds that log prompts, or lose rows, are caught."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def test_a_build_that_logs_prompts_or_loses_rows_is_caught(mutant: Mutant, tmp_p
     assert passed == dict.fromkeys(mutant.caught_by, False)
 
 
-def test_a_copy_that_is_not_broken_passes_the_same_tests(tmp_path: Path) -> None:
+def test_an_unchanged_copy_passes_the_same_tests(tmp_path: Path) -> None:
     tests = [test for mutant in MUTANTS for test in mutant.caught_by]
     assert verdicts(unbroken(tmp_path), tests) == dict.fromkeys(tests, True)
 
 
-def test_a_mutant_of_code_that_is_no_more_says_that_it_is_to_be_renewed(tmp_path: Path) -> None:
+def test_an_outdated_mutant_is_reported_as_such(tmp_path: Path) -> None:
     change = Change("billing/money.py", "nothing like it", "")
     outdated = Mutant(name="outdated", changes=(change,), caught_by=())
     with pytest.raises(MutantOutdated, match=r"'outdated' .* 0 times in billing/money.py. Renew"):

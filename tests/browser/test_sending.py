@@ -1,4 +1,4 @@
-"""What comes of Send and Stop."""
+"""The Send and Stop buttons."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SURFACES = ("Chat completions", "Responses")
 
 
 @pytest.mark.parametrize("surface", SURFACES)
-def test_a_message_is_answered_streamed_and_whole(playground: Playground, surface: str) -> None:
+def test_a_message_is_answered_streamed_and_buffered(playground: Playground, surface: str) -> None:
     playground.choose(surface)
     for streamed in (True, False):
         playground.stream(streamed)
@@ -58,7 +58,7 @@ def test_a_stream_is_painted_as_it_arrives(playground: Playground, surface: str)
     assert re.fullmatch(r"\d+ tokens/s", playground.figures()["Speed"])
 
 
-def test_stop_hangs_up_and_keeps_what_came(playground: Playground) -> None:
+def test_stop_closes_the_connection_and_keeps_the_received_text(playground: Playground) -> None:
     aborted: list[str] = []
     playground.page.on("requestfailed", lambda request: aborted.append(request.failure or ""))
     playground.simulate("words=400;chunks=400;chunk-delay=0.1")
@@ -76,7 +76,9 @@ def test_stop_hangs_up_and_keeps_what_came(playground: Playground) -> None:
     assert playground.ask("Reply with: once more") == "once more"
 
 
-def test_a_whole_answer_tells_what_it_cost_and_what_is_left(playground: Playground) -> None:
+def test_a_buffered_answer_shows_its_cost_and_the_remaining_requests(
+    playground: Playground,
+) -> None:
     playground.stream(False)
     playground.ask()
     figures, headers = playground.figures(), playground.headers()
@@ -86,14 +88,14 @@ def test_a_whole_answer_tells_what_it_cost_and_what_is_left(playground: Playgrou
     assert headers["x-request-id"]
 
 
-def test_a_stream_s_cost_is_worked_out_from_the_listed_price(playground: Playground) -> None:
+def test_a_stream_s_cost_is_computed_from_the_listed_price(playground: Playground) -> None:
     playground.ask()
     figures = playground.figures()
     tokens_in, tokens_out = map(int, re.findall(r"\d+", figures["Tokens"]))
     assert figures["Cost"] == f"≈ ${tokens_in * 1e-6 + tokens_out * 3e-6:.6f}"
 
 
-def test_a_call_that_was_tried_again_says_so(playground: Playground) -> None:
+def test_a_retried_call_shows_its_attempts(playground: Playground) -> None:
     playground.simulate("status=503;times=1;id=playground;retry-after=0")
     playground.ask()
     assert playground.figures()["Attempts"] == "2"
@@ -106,7 +108,7 @@ def test_reasoning_is_shown_apart_from_the_answer(playground: Playground) -> Non
 
 
 @pytest.mark.parametrize("surface", SURFACES)
-def test_a_tool_call_is_shown_streamed_and_whole(playground: Playground, surface: str) -> None:
+def test_a_tool_call_is_shown_streamed_and_buffered(playground: Playground, surface: str) -> None:
     playground.choose(surface)
     playground.choose("Tools and structured output")
     playground["tools-example"].click()
@@ -127,7 +129,7 @@ def test_an_answer_can_be_held_to_a_schema(playground: Playground, surface: str)
 
 
 @pytest.mark.parametrize("surface", SURFACES)
-def test_an_image_goes_along(playground: Playground, surface: str, tmp_path: Path) -> None:
+def test_an_image_is_sent(playground: Playground, surface: str, tmp_path: Path) -> None:
     image = tmp_path / "pixel.png"
     image.write_bytes(PIXEL)
     playground.choose(surface)
@@ -152,7 +154,7 @@ def test_instructions_and_limits_are_sent(playground: Playground) -> None:
     assert "limit of tokens" in answer
 
 
-def test_the_list_of_models_comes_with_their_facts(playground: Playground) -> None:
+def test_the_model_list_shows_each_models_details(playground: Playground) -> None:
     listed = playground["model"].locator("option").all_inner_texts()
     assert listed[:2] == ["abliterated-model", "abliterated-model-large"]
     facts = playground["model-facts"].inner_text()

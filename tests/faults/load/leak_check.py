@@ -1,4 +1,4 @@
-"""Whether the functions' processes hold more and more as time goes by."""
+"""Whether the functions' processes leak memory or files over time."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ SPARE_MEGABYTES = 10.0
 SPARE_FILES = 3
 
 
-class Watch:
-    """Looks at the processes from time to time."""
+class ResourceWatch:
+    """Samples the resources of the processes."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._seen: list[dict[int, Process]] = []
 
     def look(self) -> None:
-        """Keep what every process holds now."""
+        """Record the resources of every process now."""
         self._seen.append(processes(self._stack))
 
     def quarters(self, what: Callable[[Process], float]) -> tuple[float, float]:
-        """The usual figure of a process that was there all the time, early and late."""
+        """Return the median of the processes that ran all the time, early and late."""
         count = max(1, len(self._seen) // 4)
         early, late = self._seen[:count], self._seen[-count:]
         lasting = set.intersection(*(set(seen) for seen in (*early, *late)))
         return _usual(early, lasting, what), _usual(late, lasting, what)
 
     def wrong(self) -> Iterator[str]:
-        """What has grown."""
+        """Yield what has grown."""
         early, late = self.quarters(lambda process: process.megabytes)
         if late > max(early * MOST_GROWTH, early + SPARE_MEGABYTES):
             yield f"memory has grown from {early:.0f} to {late:.0f} MB a process"
@@ -45,8 +45,8 @@ class Watch:
         if late > early + SPARE_FILES:
             yield f"open files have grown from {early:.0f} to {late:.0f} a process"
 
-    def said(self) -> str:
-        """The figures."""
+    def summary(self) -> str:
+        """Return the figures as text."""
         memory = self.quarters(lambda process: process.megabytes)
         files = self.quarters(lambda process: process.files)
         return (

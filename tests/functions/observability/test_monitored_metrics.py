@@ -1,4 +1,4 @@
-"""What dashboard, alarms and queries look at is what handlers print, and the other way round."""
+"""Dashboard, alarms and queries use exactly the metrics and fields that handlers print."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tests.functions.conftest import proxy_event
 from tests.support.chunk_runs import worker_setup
 from tests.support.ledger_accounts import CLIENT, make_table
 from tests.support.metrics import Line, log_lines, metric_points, metric_units
-from tests.support.paying_provider import LISTED, MODEL
 from tests.support.payloads import COMPLETION, INPUT, QUESTION, RESPONSE
+from tests.support.priced_provider import LISTED, MODEL
 from tests.support.scripted_provider import RESET, whole
-from tests.template.operations.watched import (
+from tests.template.operations.monitored import (
     alarm_metrics,
     alarms,
     dashboard_metrics,
@@ -126,7 +126,7 @@ def test_a_cold_start_is_counted_once_in_each_environment(environment: pytest.Mo
     assert [line.get("ColdStart") for line in of_a_new_process()] == [[1], None]
 
 
-def test_what_is_watched_is_measured(printed: list[Line]) -> None:
+def test_every_monitored_metric_is_emitted(printed: list[Line]) -> None:
     measured = set(metric_points(printed))
     watched = {metric for alarm in alarms().values() for metric, _ in alarm_metrics(alarm).values()}
     ours = {m for m in watched | dashboard_metrics() if m.namespace == "LlmRelay"}
@@ -134,12 +134,12 @@ def test_what_is_watched_is_measured(printed: list[Line]) -> None:
     assert dashboard_searches() - {(m.namespace, m.name, m.keys) for m in measured} == set()
 
 
-def test_what_is_measured_is_documented(printed: list[Line]) -> None:
+def test_every_emitted_metric_is_documented(printed: list[Line]) -> None:
     assert metric_units(printed) == METRIC_UNITS
     assert sorted(documented()) == sorted(METRIC_UNITS)
 
 
-def test_every_metric_is_of_the_stack_and_of_one_thing_more_at_the_most(
+def test_every_metric_has_the_stack_and_at_most_one_other_dimension(
     printed: list[Line],
 ) -> None:
     keys = {metric.keys for metric in metric_points(printed)}
@@ -162,7 +162,7 @@ def test_fields_of_log_lines_are_documented(printed: list[Line]) -> None:
     assert fields - of_all_lines - set(METRIC_UNITS) - set(first_cells("## Log fields")) == set()
 
 
-def test_queries_ask_for_fields_that_lines_have(printed: list[Line]) -> None:
+def test_queries_use_fields_that_log_lines_have(printed: list[Line]) -> None:
     fields = {field for line in printed for field in line}
     missing = {name: asked_for(query) - fields for name, query in queries().items()}
     assert {name: asked for name, asked in missing.items() if asked} == {}
@@ -188,7 +188,7 @@ def first_cells(heading: str) -> list[str]:
     return [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])]
 
 
-def test_a_query_that_asks_for_what_is_not_there_is_found() -> None:
+def test_a_query_for_a_missing_field_is_found() -> None:
     assert asked_for("filter a = 'b c' and @log = \"d\" | stats sum(e) as f by g | sort f") == {
         "a", "e", "g",
     }  # fmt: skip

@@ -1,11 +1,11 @@
-"""An S3 that makes up a batch's file and parts as they are read, and keeps none of the results.
+"""A fake S3 that generates a batch's file and parts when they are read, and drops results.
 
-    python -m bench.batch.endless_bucket ROWS
+    python -m bench.batch.synthetic_bucket ROWS
 
 Prints its port. The layers are to be on the path: parts are written as the worker writes them.
 """
 
-# ruff: noqa: T201, N802 - a process that tells its port; the methods' names are http.server's
+# ruff: noqa: T201, N802 - a process that prints its port; the methods' names are http.server's
 from __future__ import annotations
 
 import sys
@@ -33,7 +33,7 @@ _UPLOADED = _XML + "<CompleteMultipartUploadResult><ETag>1</ETag></CompleteMulti
 
 
 class Bucket(ThreadingHTTPServer):
-    """What is known of the one batch."""
+    """The state of the one batch."""
 
     daemon_threads = True
 
@@ -44,7 +44,7 @@ class Bucket(ThreadingHTTPServer):
         self.chunks: list[Chunk] = []
 
     def keep(self, key: str, body: bytes) -> None:
-        """Keep the manifest, and nothing else."""
+        """Store the manifest, and nothing else."""
         if key.endswith("/manifest.json"):
             self.manifest, self.chunks = body, parse_manifest(body)
 

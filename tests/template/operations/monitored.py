@@ -1,4 +1,4 @@
-"""What the template's dashboard, alarms and saved queries look at, resolved as on a laptop."""
+"""Metrics of the template's dashboard, alarms and saved queries, resolved as on a laptop."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The figures, what each has to reach, and how they are kept."""
+"""The measurements, their targets, and the results file."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What a figure has to be: at most or at least so much, or whatever it is."""
+    """The target of a measurement: an upper limit, a lower limit, or none."""
 
     says: str
     at_most: float | None = None
     at_least: float | None = None
 
     def is_met(self, value: float) -> bool:
-        """Tell whether a value will do."""
+        """Tell whether a value meets the target."""
         if self.at_most is not None:
             return value <= self.at_most
         return self.at_least is None or value >= self.at_least
 
     def __str__(self) -> str:
-        """Return the target as one reads it."""
+        """Return the target for readers."""
         if self.at_most is not None:
             return f"<= {self.at_most:g}"
         return "none" if self.at_least is None else f">= {self.at_least:,.0f}"
@@ -70,25 +70,25 @@ TARGETS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One measured figure; its peers are in its own unit or in that which `says` names."""
+class Measurement:
+    """One measurement; its peers are in its own unit or in that which `says` names."""
 
     value: float
     spread: tuple[float, float]  # lowest and highest of what the value is the median of
     peers: Mapping[str, float] = field(default_factory=dict)
-    below_peers: bool = False  # has to be below each of them as well
+    below_peers: bool = False  # also has to be below each of them
 
     def is_met(self, target: Target) -> bool:
-        """Tell whether the figure is as it has to be."""
+        """Tell whether the measurement meets its target."""
         below = not self.below_peers or all(self.value < peer for peer in self.peers.values())
         return target.is_met(self.value) and below
 
 
-def figure(
+def summarize(
     values: Sequence[float], peers: Mapping[str, float] | None = None, *, below_peers: bool = False
-) -> Figure:
+) -> Measurement:
     """Return the median of some values, with their spread."""
-    return Figure(
+    return Measurement(
         value=median(values),
         spread=(min(values), max(values)),
         peers=peers or {},
@@ -97,28 +97,30 @@ def figure(
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """Return the ratios of what was measured in the same turn."""
+    """Return the ratios of values that were measured in the same turn."""
     return [one / other for one, other in zip(ours, theirs, strict=True)]
 
 
-def missed(figures: Mapping[str, Figure]) -> list[str]:
-    """Return the names of the figures that miss their target."""
-    return [name for name, figure in figures.items() if not figure.is_met(TARGETS[name])]
+def missed(measurements: Mapping[str, Measurement]) -> list[str]:
+    """Return the names of the measurements that miss their target."""
+    return [
+        name for name, measurement in measurements.items() if not measurement.is_met(TARGETS[name])
+    ]
 
 
 def write(
-    path: Path, figures: Mapping[str, Figure], about: Mapping[str, Any], *, quick: bool
+    path: Path, measurements: Mapping[str, Measurement], about: Mapping[str, Any], *, quick: bool
 ) -> None:
     """Write the results, for the README and for comparisons."""
     rows = {
         name: {
-            "value": _short(figure.value),
+            "value": _short(measurement.value),
             "target": str(TARGETS[name]),
-            "met": figure.is_met(TARGETS[name]),
-            "peers": {peer: _short(value) for peer, value in figure.peers.items()},
-            "spread": [_short(value) for value in figure.spread],
+            "met": measurement.is_met(TARGETS[name]),
+            "peers": {peer: _short(value) for peer, value in measurement.peers.items()},
+            "spread": [_short(value) for value in measurement.spread],
         }
-        for name, figure in figures.items()
+        for name, measurement in measurements.items()
     }
     document = {"quick": quick, **about, "figures": rows}
     path.write_text(json.dumps(document, indent=2) + "\n")
