@@ -50,7 +50,7 @@ class PlannedBatch:
 
     def worker_input(self, chunk: dict[str, int]) -> dict[str, Any]:
         """Return the input that Step Functions gives a worker for a chunk."""
-        return {**self.assemble_input(), "chunk": chunk, "silent_attempts": 0}
+        return {**self.assemble_input(), "chunk": chunk, "silent_invocations": 0}
 
     def assemble_input(self) -> dict[str, Any]:
         """Return the input that Step Functions gives the last step."""

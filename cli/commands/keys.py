@@ -137,7 +137,7 @@ def revoke(admin: ClientAdmin, client: str | None, *, key_id: str | None, yes: b
 def prune(admin: ClientAdmin) -> None:
     """Delete expired keys, as every keys and usage command does first."""
     admin.prune()  # again: here a failure is an error
-    left = sum(key.dies_at is not None for client in admin.clients.all() for key in client.keys)
+    left = sum(key.expires_at is not None for client in admin.clients.all() for key in client.keys)
     click.echo(f"No expired keys are left. Keys in their overlap: {left}.")
 
 

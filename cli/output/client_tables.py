@@ -31,7 +31,8 @@ def client_json(client: ClientProfile) -> dict[str, Any]:
         **_other_limits(client),
         "plan_id": client.plan_id,
         "keys": [
-            asdict(key) | {"created_at": moment(key.created_at), "dies_at": moment(key.dies_at)}
+            asdict(key)
+            | {"created_at": moment(key.created_at), "expires_at": moment(key.expires_at)}
             for key in client.keys
         ],
     }
@@ -101,13 +102,13 @@ def show_new_key(client: ClientProfile, value: str, *, quiet: bool) -> None:
     click.echo(f"  {value}\n")
     click.echo("Use it as OPENAI_API_KEY.")
     for key in client.keys:
-        if key.dies_at is not None:
-            click.echo(f"Key {key.key_id} works until {moment(key.dies_at)}, {LAG}.")
+        if key.expires_at is not None:
+            click.echo(f"Key {key.key_id} works until {moment(key.expires_at)}, {LAG}.")
 
 
 def _key_lines(client: ClientProfile) -> str:
     return "\n".join(
-        f"{key.key_id} until {moment(key.dies_at)}" if key.dies_at else key.key_id
+        f"{key.key_id} until {moment(key.expires_at)}" if key.expires_at else key.key_id
         for key in client.keys
     )
 

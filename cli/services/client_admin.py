@@ -59,9 +59,11 @@ class ClientAdmin:
         if client.revoked_at is not None:
             raise click.ClickException(f"{client.name} is revoked: create a new client.")
         end = int(time.time()) + overlap_seconds
-        dying = tuple(replace(key, dies_at=min(key.dies_at or end, end)) for key in client.keys)
+        expiring = tuple(
+            replace(key, expires_at=min(key.expires_at or end, end)) for key in client.keys
+        )
         with ExitStack() as undo:
-            client, value = self._issue_key(replace(client, keys=dying), undo)
+            client, value = self._issue_key(replace(client, keys=expiring), undo)
             self.clients.add_last_key(client)
             undo.pop_all()
         return client, value
@@ -84,15 +86,15 @@ class ClientAdmin:
     def prune(self) -> list[tuple[ClientProfile, ClientKey]]:
         """Delete expired keys; return them with their clients."""
         now = time.time()
-        dead = [
+        expired = [
             (client, key)
             for client in self.clients.all()
             for key in client.keys
-            if key.dies_at is not None and key.dies_at <= now
+            if key.expires_at is not None and key.expires_at <= now
         ]
-        for client, key in dead:
+        for client, key in expired:
             self._drop_key(client, key)
-        return dead
+        return expired
 
     def plan(self, plan_id: str) -> "UsagePlanResponseTypeDef":
         """Return API Gateway's description of a usage plan."""

@@ -22,7 +22,7 @@ class ClientKey:
     key_id: str
     serial: str
     created_at: int
-    dies_at: int | None = None
+    expires_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ class ClientProfiles:
         changes = ["#keys.#new = :new"]
         conditions = ["attribute_not_exists(#keys.#new)", "attribute_not_exists(revoked_at)"]
         for key in others:
-            names[f"#old{key.serial}"], values[f":at{key.serial}"] = key.serial, key.dies_at
+            names[f"#old{key.serial}"], values[f":at{key.serial}"] = key.serial, key.expires_at
             changes.append(f"#keys.#old{key.serial}.dies_at = :at{key.serial}")
             conditions.append(f"attribute_exists(#keys.#old{key.serial})")
         self._table.update_item(
@@ -159,7 +159,7 @@ def _profile_in(item: Mapping[str, Any]) -> ClientProfile:
                 serial=serial,
                 key_id=key["key_id"],
                 created_at=int(key["created_at"]),
-                dies_at=int(key["dies_at"]) if "dies_at" in key else None,
+                expires_at=int(key["dies_at"]) if "dies_at" in key else None,
             )
             for serial, key in sorted(item["keys"].items())
         ),

@@ -549,6 +549,6 @@ def test_one_line_is_logged_and_it_quotes_nothing(
     assemble(batch)
     (line,) = capsys.readouterr().out.splitlines()
     logged = json.loads(line)
-    assert (logged["completed"], logged["never_run"], logged["cost_nanos"]) == (1, 1, 10)
+    assert (logged["completed"], logged["unprocessed"], logged["cost_nanos"]) == (1, 1, 10)
     assert 0 <= logged["seconds"] <= time.monotonic() - started
     assert "canary" not in line

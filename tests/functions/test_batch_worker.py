@@ -32,7 +32,7 @@ __all__ = ["batch_aws", "worker_setup"]
 def test_every_row_is_answered_once_and_counted(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with(*["200"] * 40)
     answer = work.run()
-    assert (answer["left"], answer["wait_seconds"], answer["silent_attempts"]) == (0, 0, 0)
+    assert (answer["left"], answer["wait_seconds"], answer["silent_invocations"]) == (0, 0, 0)
     lines = work.lines()
     assert [lines[row]["custom_id"] for row in range(40)] == [f"row-{row}" for row in range(40)]
     assert lines[3] == {
@@ -106,9 +106,9 @@ def test_a_refused_single_row_is_returned_to_the_state_machine_before_it_fails(
 ) -> None:
     work = worker_setup.rows_with("500")
     answer = work.run()
-    assert (answer["left"], answer["wait_seconds"], answer["silent_attempts"]) == (1, 15, 1)
+    assert (answer["left"], answer["wait_seconds"], answer["silent_invocations"]) == (1, 15, 1)
     assert not work.results()
-    assert work.run(silent_attempts=3)["left"] == 0
+    assert work.run(silent_invocations=3)["left"] == 0
     assert work.lines()[0]["response"]["status_code"] == 500
 
 
@@ -161,7 +161,7 @@ def test_a_long_retry_after_is_returned_to_the_state_machine(worker_setup: Worke
     answer = work.run()
     assert answer["wait_seconds"] == 3600
     assert 1 <= answer["left"] <= 5
-    assert answer["silent_attempts"] == 0
+    assert answer["silent_invocations"] == 0
     assert 8 not in work.lines()
     assert work.run()["left"] == 0
     assert len(work.lines()) == 13
@@ -174,7 +174,7 @@ def test_a_provider_that_cannot_be_reached_costs_no_row_an_attempt(
     worker_setup.world.environment.setenv("UPSTREAM_BASE_URL", "http://127.0.0.1:1/v1")
     relay.provider_router.cache_clear()
     first = work.run()
-    assert (first["left"], first["wait_seconds"], first["silent_attempts"]) == (30, 15, 1)
+    assert (first["left"], first["wait_seconds"], first["silent_invocations"]) == (30, 15, 1)
     assert not work.results()
     assert work.run()["wait_seconds"] == 30
     worker_setup.world.environment.setenv("UPSTREAM_BASE_URL", worker_setup.provider.base_url)
@@ -186,7 +186,7 @@ def test_a_provider_that_cannot_be_reached_costs_no_row_an_attempt(
 def test_a_provider_that_fails_for_everyone_gets_time_to_recover(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with(*["503"] * 40)
     answer = work.run()
-    assert (answer["left"], answer["wait_seconds"], answer["silent_attempts"]) == (40, 15, 1)
+    assert (answer["left"], answer["wait_seconds"], answer["silent_invocations"]) == (40, 15, 1)
     assert not work.results()
 
 
@@ -200,13 +200,14 @@ def test_connections_that_break_for_everyone_end_few_rows(worker_setup: WorkerSe
 def test_waits_grow_while_no_row_completes(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with(*["402"] * 25)
     assert [
-        work.run(silent_attempts=silent_attempts)["wait_seconds"] for silent_attempts in (1, 5, 12)
+        work.run(silent_invocations=silent_invocations)["wait_seconds"]
+        for silent_invocations in (1, 5, 12)
     ] == [30, 480, 900]
 
 
 def test_all_rows_eventually_fail_with_the_last_refusal(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with(*["402"] * 300)
-    assert work.run(silent_attempts=20)["left"] == 0
+    assert work.run(silent_invocations=20)["left"] == 0
     assert [line["response"]["status_code"] for line in work.lines().values()] == [402] * 300
     assert sum(worker_setup.provider.asked.values()) < 300
 
@@ -248,7 +249,7 @@ def test_of_two_workers_on_one_chunk_one_waits(worker_setup: WorkerSetup) -> Non
     answer = work.run()
     assert answer["left"] == 1
     assert 1 <= answer["wait_seconds"] <= 15
-    assert answer["silent_attempts"] == 0
+    assert answer["silent_invocations"] == 0
     assert not worker_setup.provider.asked
     Leases(work.world.table).release(lease)
     assert work.run()["left"] == 0
@@ -289,16 +290,16 @@ def test_a_chunk_whose_file_was_replaced_ends_without_a_call(
     assert '"stopped":"input_changed"' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("first", "silent_attempts"), [("slow:1", 0), ("late:1", 20)])
+@pytest.mark.parametrize(("first", "silent_invocations"), [("slow:1", 0), ("late:1", 20)])
 def test_a_file_that_is_replaced_meanwhile_costs_the_rows_that_were_not_read(
-    worker_setup: WorkerSetup, first: str, silent_attempts: int
+    worker_setup: WorkerSetup, first: str, silent_invocations: int
 ) -> None:
     # More than a block, and more in the first block than is read at once.
     work = worker_setup.chunk_run(rows([first] * 4 + ["200"] * 596, padding="x" * 10_000))
     _pin(work)
     thief = threading.Thread(target=_replace_once_asked, args=(work,))
     thief.start()
-    answer = work.run(silent_attempts=silent_attempts)
+    answer = work.run(silent_invocations=silent_invocations)
     thief.join()
     assert (answer["left"], answer["wait_seconds"]) == (0, 0)
     assert 1 <= len(worker_setup.provider.asked) <= len(work.lines()) < 600

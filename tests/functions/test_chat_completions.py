@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from functions.chat_completions.handler import handler
-from llm_relay.providers.refusal import with_hint
+from llm_relay.providers.provider_error import with_hint
 from tests.functions.conftest import PROVIDER_KEY, Context, proxy_event
 from tests.support.payloads import COMPLETION, DONE, QUESTION, STREAMED_QUESTION, USAGE, delta
 from tests.support.scripted_provider import CLOSE, RESET, TIMEOUT_SECONDS, stream, whole

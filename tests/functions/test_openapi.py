@@ -141,7 +141,7 @@ def test_error_bodies_of_api_gateway_match_the_schema(kind: str) -> None:
 def test_own_errors_and_the_provider_s_match_the_schema() -> None:
     for kind in OURS:
         schema("Error").validate(kind("No.", param="model").body())
-    refused = errors.ProviderRefused(400, ProviderError(400, "No.").body()["error"], {})
+    refused = errors.ProviderError(400, ProviderError(400, "No.").body()["error"], {})
     schema("ProviderError").validate(refused.body())
 
 

@@ -19,7 +19,7 @@ from llm_relay.core.errors import BadRequest, ProviderKeyMissing
 from llm_relay.core.json_codec import compact, parse, parse_object
 from llm_relay.providers.dialects.dialect import ABLITERATION
 from llm_relay.providers.key_pool import keys_in
-from llm_relay.providers.refusal import error_object, refusal_of
+from llm_relay.providers.provider_error import error_object, error_of
 from llm_relay.streaming.chat import ChatNormalizer
 from llm_relay.streaming.responses.normalizer import ResponsesNormalizer
 from llm_relay.streaming.sse import FrameBuffer, split_frames, without_harmful_lines
@@ -168,7 +168,7 @@ def word_of_a_failure(data: bytes) -> None:
     assert str(secret_error(400, data))
     error = error_object(data)
     if error:
-        shown = refusal_of(400, error, {}).body()["error"]
+        shown = error_of(400, error, {}).body()["error"]
         assert isinstance(shown["message"], str)
         assert shown["message"]
 

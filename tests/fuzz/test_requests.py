@@ -64,7 +64,7 @@ def test_a_mutated_request_is_sent_in_valid_form_or_refused(kind: str, dialect: 
             assert sent(endpoint, dialect, once) == once
             assert max_input_tokens(body, None) > 0
             endpoint.stream_normalizer(body, dialect)
-            json.dumps(endpoint.complete_answer({}, body))
+            json.dumps(endpoint.with_required_fields({}, body))
 
     assert sent(endpoint, dialect, valid)
     hold()

@@ -63,7 +63,7 @@ class ChunkRun:
             "owner": owner,
             "batch": batch_id,
             "chunk": asdict(self.chunk),
-            "silent_attempts": 0,
+            "silent_invocations": 0,
         }
 
     def results(self) -> list[RowResult]:

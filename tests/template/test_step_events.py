@@ -112,7 +112,7 @@ def test_a_worker_first_gets_what_the_map_selects() -> None:
     selected = {key.removesuffix(".$") for key in CHUNKS["ItemSelector"]}
     first = EVENTS["batch_worker/first"]
     assert first.keys() == selected
-    assert first["silent_attempts"] == CHUNKS["ItemSelector"]["silent_attempts"]
+    assert first["silent_invocations"] == CHUNKS["ItemSelector"]["silent_invocations"]
 
 
 def test_a_worker_invoked_again_gets_its_own_answer() -> None:
@@ -121,7 +121,7 @@ def test_a_worker_invoked_again_gets_its_own_answer() -> None:
     assert again == before.output(
         left=again["left"],
         wait_seconds=again["wait_seconds"],
-        silent_attempts=again["silent_attempts"],
+        silent_invocations=again["silent_invocations"],
     )
     assert again["left"] > 0
 

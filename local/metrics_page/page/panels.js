@@ -27,7 +27,7 @@ export const PANELS = [
     of("TokensIn", "b", "in"), of("TokensOut", "a", "out")),
   split("Cost by model", "since the start, by the provider's word or its listed price", "CostUsd", "model"),
   stack("Budgets", "calls in each 10 seconds that a budget was asked for",
-    of("BudgetHolds", "a", "set aside"), of("BudgetRefused", "d", "refused")),
+    of("BudgetReservations", "a", "reserved"), of("BudgetRefused", "d", "refused")),
   stack("Batch rows", "in each 10 seconds, as workers report them",
     of("RowsCompleted", "a", "completed"), of("RowsFailed", "d", "failed")),
 ];

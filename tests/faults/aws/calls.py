@@ -82,7 +82,7 @@ def unsettled(callers: Callers, printed: str) -> int:
     """What could not be charged, is still reserved, and was logged."""
     lines = [json.loads(line) for line in printed.splitlines() if "could not be charged" in line]
     holds = callers.accounts.read("month").reservations
-    return sum(line["cost_nanos"] for line in lines if line["hold"] in holds)
+    return sum(line["cost_nanos"] for line in lines if line["reservation"] in holds)
 
 
 def assert_ledger_is_right(callers: Callers, made: Iterable[Call], printed: str) -> None:

@@ -132,8 +132,10 @@ def unsettled(client: BudgetedClient, log: Path) -> list[tuple[str, int | None]]
 
 def logged_unsettled(log: Path) -> dict[str, int]:
     """Return the costs that the log reports as not charged, by the hold."""
-    found = (json.loads(line) for line in log.read_bytes().splitlines() if b'"held_nanos"' in line)
-    return {line["hold"]: line.get("cost_nanos", 0) for line in found}
+    found = (
+        json.loads(line) for line in log.read_bytes().splitlines() if b'"reserved_nanos"' in line
+    )
+    return {line["reservation"]: line.get("cost_nanos", 0) for line in found}
 
 
 def batch_of(caller: openai.OpenAI, rows: list[Question]) -> Iterator[CallResult]:

@@ -24,7 +24,7 @@ from llm_relay.api.idempotency import records
 from llm_relay.api.idempotency.stored_answer import MAX_STORED_BYTES
 from llm_relay.aws.dynamodb import dynamodb
 from llm_relay.core.answer import HttpAnswer
-from llm_relay.core.errors import IdempotencyInProgress, ProviderRefused
+from llm_relay.core.errors import IdempotencyInProgress, ProviderError
 from tests.functions.conftest import Context, proxy_event
 from tests.support.dynamodb_proxy import RESET_AFTER_EXECUTION, DynamoDbProxy
 from tests.support.payloads import (
@@ -321,7 +321,7 @@ def test_an_internal_failure_is_not_retried(answers: Answers) -> None:
 
     with pytest.raises(ZeroDivisionError):
         records.answer_once(request(), 60, broken)
-    with pytest.raises(ProviderRefused) as caught:
+    with pytest.raises(ProviderError) as caught:
         records.answer_once(request(), 60, killed)
     assert (caught.value.status, caught.value.code) == (500, "internal_error")
 

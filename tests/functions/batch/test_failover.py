@@ -159,7 +159,7 @@ def test_rows_wait_for_unavailable_prices(
     first.scripts = [listing]
     work = owned(worker_setup, "200", "200")
     answer = work.run()
-    assert (answer["left"], answer["silent_attempts"], work.results()) == (2, 1, [])
+    assert (answer["left"], answer["silent_invocations"], work.results()) == (2, 1, [])
     assert answer["wait_seconds"] > 0
     name(entries, worker_setup.world.environment)
     assert work.run()["left"] == 0

@@ -151,7 +151,7 @@ def test_reservations_of_other_calls_are_waited_for(
     assert (
         answer["left"],
         answer["wait_seconds"],
-        answer["silent_attempts"],
+        answer["silent_invocations"],
     ) == (1, 30, 1)
     assert not worker_setup.provider.asked
     ledger().release(hold)

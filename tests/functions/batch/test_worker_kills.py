@@ -128,7 +128,7 @@ def test_after_six_kills_in_a_row_the_chunk_is_ended(
     assert work.run()["left"] == 0
     assert not worker_setup.provider.asked
     assert work.chunk_item()["until"]["N"] == "0"
-    assert '"stopped":"workers_died"' in capsys.readouterr().out
+    assert '"stopped":"workers_crashed"' in capsys.readouterr().out
 
 
 def _kill(work: ChunkRun, times: int) -> None:

@@ -35,7 +35,7 @@ def test_uncharged_costs_pause_the_work_and_are_charged_at_the_end(
     work = owned(worker_setup, *["200"] * 8, budget=4 * worst())  # half of the rows take all of it
     accounts.dynamodb_proxy.fault = away("TransactWriteItems")
     first = work.run()
-    assert (first["left"], first["wait_seconds"], first["silent_attempts"]) == (4, 5, 0)
+    assert (first["left"], first["wait_seconds"], first["silent_invocations"]) == (4, 5, 0)
     account = accounts.read()
     assert account.spent == 4 * COST
     assert not account.reservations

@@ -28,7 +28,7 @@ def test_waits_grow_during_an_outage_of_interrupted_calls(
     work = worker_setup.rows_with(*["reset"] * 120)
     answers = [work.run() for _ in range(3)]
     assert [answer["wait_seconds"] for answer in answers] == [15, 30, 60]
-    assert [answer["silent_attempts"] for answer in answers] == [1, 2, 3]
+    assert [answer["silent_invocations"] for answer in answers] == [1, 2, 3]
     assert answers[0]["left"] - answers[2]["left"] == 40  # one at a time, after the first
 
 
@@ -36,10 +36,10 @@ def test_after_silence_rows_are_sent_one_at_a_time_until_one_is_answered(
     worker_setup: WorkerSetup,
 ) -> None:
     work = worker_setup.rows_with(*["reset"] * 6)
-    work.run(silent_attempts=1)
+    work.run(silent_invocations=1)
     assert worker_setup.provider.max_in_progress == 1
     work = worker_setup.rows_with(*["slow:0.1"] * 40)
-    assert work.run(silent_attempts=1)["left"] == 0
+    assert work.run(silent_invocations=1)["left"] == 0
     assert worker_setup.provider.max_in_progress > 1
 
 
@@ -73,18 +73,18 @@ def test_the_worker_waits_after_calls_that_use_all_its_time_without_an_answer(
     relay.provider_router.cache_clear()
     relay.provider_router().named(None).model_entry("", Deadline.after(60))
     work = worker_setup.rows_with(*["slow:60"] * 12)
-    answer = work.run(silent_attempts=2, seconds=18)
+    answer = work.run(silent_invocations=2, seconds=18)
     assert 8 <= answer["left"] < 12
-    assert (answer["wait_seconds"], answer["silent_attempts"]) == (60, 3)
+    assert (answer["wait_seconds"], answer["silent_invocations"]) == (60, 3)
 
 
 def test_rows_are_not_given_up_in_an_invocation_that_was_answered(
     worker_setup: WorkerSetup,
 ) -> None:
     work = worker_setup.rows_with(*["200"] * 50, "429:60", *["200"] * 100)
-    answer = work.run(silent_attempts=20)
+    answer = work.run(silent_invocations=20)
     assert answer["left"] > 0
-    assert (answer["wait_seconds"], answer["silent_attempts"]) == (60, 0)
+    assert (answer["wait_seconds"], answer["silent_invocations"]) == (60, 0)
     assert all(result.is_answer for result in work.results())
 
 
@@ -100,9 +100,9 @@ def test_retry_after_never_delays_past_the_end_of_the_batch(
 
 def test_invocations_are_counted_and_delayed_once_there_are_many(worker_setup: WorkerSetup) -> None:
     work = worker_setup.rows_with("429:10")
-    assert [work.run(silent_attempts=0)["invocations"] for _ in range(2)] == [1, 2]
-    assert work.run(silent_attempts=0, invocations=499)["wait_seconds"] == 10
-    assert work.run(silent_attempts=0)["wait_seconds"] == 45
+    assert [work.run(silent_invocations=0)["invocations"] for _ in range(2)] == [1, 2]
+    assert work.run(silent_invocations=0, invocations=499)["wait_seconds"] == 10
+    assert work.run(silent_invocations=0)["wait_seconds"] == 45
     lease = work.lease()
     assert work.run()["wait_seconds"] == 45
     assert lease.attempt == 5

@@ -9,7 +9,7 @@ import pytest
 
 from llm_relay.api import relay
 from llm_relay.core.deadline import Deadline
-from llm_relay.core.errors import ProviderRefused
+from llm_relay.core.errors import ProviderError
 from llm_relay.endpoints.chat import ChatCompletions
 from llm_relay.providers.client import AttemptTracker
 from llm_relay.providers.completion import complete
@@ -80,7 +80,7 @@ def test_a_refusal_of_a_batch_s_row_is_reported_without_the_key(
     provider.scripts = [answer]
     router, deadline = relay.provider_router(), Deadline.after(30)
     bodies = {router.named(None): QUESTION}
-    with pytest.raises(ProviderRefused) as caught:
+    with pytest.raises(ProviderError) as caught:
         complete(router, ChatCompletions(), bodies, deadline, AttemptTracker())
     without_key(caught.value.body())
 

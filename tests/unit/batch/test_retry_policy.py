@@ -18,9 +18,9 @@ from llm_relay.core.errors import (
     BadRequest,
     BudgetExceeded,
     InternalError,
+    ProviderError,
     ProviderKeyMissing,
     ProviderKeyRejected,
-    ProviderRefused,
     RelayError,
     UpstreamFailed,
     UpstreamTimedOut,
@@ -28,9 +28,9 @@ from llm_relay.core.errors import (
 )
 
 
-def refused(status: int, **headers: str) -> ProviderRefused:
+def refused(status: int, **headers: str) -> ProviderError:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return ProviderRefused(status, {"message": "no"}, named)
+    return ProviderError(status, {"message": "no"}, named)
 
 
 def row(number: int = 0, **more: Any) -> Row:
@@ -142,16 +142,16 @@ def test_an_answer_after_giving_up_reverses_the_decision() -> None:
     assert policy.final_reason(stop) == StopReason(reason="provider_down", wait_seconds=60)
 
 
-@pytest.mark.parametrize(("silent_attempts", "seconds"), [(0, 6), (1, 30), (3, 120), (19, 900)])
-def test_an_ineffective_retry_after_is_extended(silent_attempts: int, seconds: int) -> None:
-    stop = RetryPolicy(silent_attempts).on_failure(row(), refused(429, retry_after="6")).stop
+@pytest.mark.parametrize(("silent_invocations", "seconds"), [(0, 6), (1, 30), (3, 120), (19, 900)])
+def test_an_ineffective_retry_after_is_extended(silent_invocations: int, seconds: int) -> None:
+    stop = RetryPolicy(silent_invocations).on_failure(row(), refused(429, retry_after="6")).stop
     assert stop == StopReason(reason="rate_limited", wait_seconds=seconds)
 
 
 def test_reservations_of_others_are_waited_for_without_a_limit() -> None:
     waits = [
-        RetryPolicy(silent_attempts).wait("budget", 30, BudgetExceeded("no"))
-        for silent_attempts in (0, 3, 5000)
+        RetryPolicy(silent_invocations).wait("budget", 30, BudgetExceeded("no"))
+        for silent_invocations in (0, 3, 5000)
     ]
     assert [wait.wait_seconds for wait in waits] == [30, 120, 900]
     assert not any(wait.gives_up for wait in waits)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llm_relay.providers.refusal import with_hint
+from llm_relay.providers.provider_error import with_hint
 
 
 @pytest.mark.parametrize(

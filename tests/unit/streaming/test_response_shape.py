@@ -47,18 +47,18 @@ ANSWERS = st.recursive(
 
 def item(given: Any) -> Any:
     """Return one output item after normalization."""
-    (only,) = Responses().complete_answer({"output": [given]}, INPUT)["output"]
+    (only,) = Responses().with_required_fields({"output": [given]}, INPUT)["output"]
     return only
 
 
 def test_a_complete_response_is_unchanged() -> None:
     output = [message(0, "Hello")[-1]["item"]]
     response = HEAD | REST | {"status": "completed", "output": output, "usage": USAGE}
-    assert Responses().complete_answer(response, INPUT) == response
+    assert Responses().with_required_fields(response, INPUT) == response
 
 
 def test_a_complete_completion_is_unchanged() -> None:
-    assert ChatCompletions().complete_answer(COMPLETION, CHAT) == COMPLETION
+    assert ChatCompletions().with_required_fields(COMPLETION, CHAT) == COMPLETION
 
 
 @pytest.mark.parametrize(
@@ -72,13 +72,13 @@ def test_a_complete_completion_is_unchanged() -> None:
     ],
 )
 def test_usage_with_missing_fields_is_counted(usage: Any) -> None:
-    counted = Responses().complete_answer({"usage": usage}, INPUT)["usage"]
+    counted = Responses().with_required_fields({"usage": usage}, INPUT)["usage"]
     assert {name: counted[name] for name in USAGE} == USAGE
 
 
 @pytest.mark.parametrize("count", ["5", None, -1, True, [5]])
 def test_an_invalid_count_counts_as_zero(count: Any) -> None:
-    usage = Responses().complete_answer({"usage": {"input_tokens": count}}, INPUT)["usage"]
+    usage = Responses().with_required_fields({"usage": {"input_tokens": count}}, INPUT)["usage"]
     assert (usage["input_tokens"], usage["total_tokens"]) == (0, 0)
 
 
@@ -113,7 +113,7 @@ def test_an_item_gets_the_fields_that_its_kind_requires(given: Any, fields: Any)
 
 def test_nulls_of_a_response_are_filled() -> None:
     names = ["id", "created_at", "model", "status", "output", "tools", "text", "metadata"]
-    whole = Responses().complete_answer(dict.fromkeys(names), INPUT)
+    whole = Responses().with_required_fields(dict.fromkeys(names), INPUT)
     assert whole["status"] == "completed"
     assert [name for name in names if whole[name] is None] == []
 
@@ -121,7 +121,7 @@ def test_nulls_of_a_response_are_filled() -> None:
 def test_nulls_of_a_completion_are_filled() -> None:
     choice = {"index": None, "finish_reason": None, "message": {"role": None, "content": "Hello"}}
     nulls: dict[str, Any] = dict.fromkeys(["id", "created", "model", "object"])
-    whole = ChatCompletions().complete_answer(nulls | {"choices": [choice, None]}, CHAT)
+    whole = ChatCompletions().with_required_fields(nulls | {"choices": [choice, None]}, CHAT)
     assert whole["choices"] == COMPLETION["choices"]
     assert whole["object"] == "chat.completion"
     assert all(whole[name] for name in nulls)
@@ -130,7 +130,7 @@ def test_nulls_of_a_completion_are_filled() -> None:
 @given(ANSWERS)
 @settings(deadline=None)
 def test_no_answer_breaks_the_relay_or_the_official_client(answer: Any) -> None:
-    ChatCompletions().complete_answer(answer, CHAT)
-    body = json.dumps(Responses().complete_answer(answer, INPUT)).encode()
+    ChatCompletions().with_required_fields(answer, CHAT)
+    body = json.dumps(Responses().with_required_fields(answer, INPUT)).encode()
     with client_that_gets(body, "application/json") as client:
         assert client.responses.create(model="m", input="x").output_text is not None

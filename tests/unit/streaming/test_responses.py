@@ -218,11 +218,11 @@ def test_an_error_event_that_clients_know_passes_unchanged(error: dict[str, Any]
     stream = ResponsesNormalizer(BODY, ABLITERATION)
     stream.normalize(encode_event(CREATED))
     assert stream.normalize(encode_event(error, "error")) == encode_event(error, "error")
-    assert (stream.failure_code, stream.refusal) == ("provider_error", None)
+    assert (stream.failure_code, stream.first_event_error) == ("provider_error", None)
 
 
 def test_an_event_named_error_is_sent_as_an_error() -> None:
     stream = ResponsesNormalizer(BODY, ABLITERATION)
     error = {"type": "server_error", "message": "It broke"}
     assert decoded(stream.normalize(encode_event(error, "error"))) == [{"error": error}]
-    assert stream.refusal == error
+    assert stream.first_event_error == error

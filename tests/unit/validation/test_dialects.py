@@ -70,7 +70,7 @@ def send(endpoint: Endpoint, body: dict[str, Any]) -> bytes:
     endpoint.translate(translation)
     for streamed in (b'data: {"id": "x"}\n\n', b"data: [DONE]\n\n"):
         endpoint.stream_normalizer(body, OPENAI).normalize(streamed)
-    json.dumps(endpoint.complete_answer({"choices": [{}], "output": [{}]}, body))
+    json.dumps(endpoint.with_required_fields({"choices": [{}], "output": [{}]}, body))
     return translation.text
 
 

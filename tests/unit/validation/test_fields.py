@@ -56,7 +56,7 @@ def test_a_path_quotes_unusual_names_in_brackets(name: str, path: str) -> None:
 
 @pytest.mark.parametrize("text", ["x" * 41, "x" * 1_000_000, "\x00" * 40, "\U000e0000" * 40])
 def test_quoted_caller_text_is_truncated(text: str) -> None:
-    assert len(fields.short(text)) <= 42
+    assert len(fields.quote(text)) <= 42
 
 
 @pytest.mark.parametrize("value", [float("inf"), -float("inf"), float("nan"), True, "1", None])

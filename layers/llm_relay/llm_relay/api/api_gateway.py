@@ -79,10 +79,10 @@ def handle_request(request: ApiRequest, work: Callable[[CallRecord], HttpAnswer]
 
 def json_success(call: CallRecord, document: Any) -> HttpAnswer:
     """Finish the record and return a JSON answer with status 200."""
-    return finished(call, json_answer(HTTPStatus.OK, document, {}))
+    return finish_with(call, json_answer(HTTPStatus.OK, document, {}))
 
 
-def finished(call: CallRecord, answer: HttpAnswer) -> HttpAnswer:
+def finish_with(call: CallRecord, answer: HttpAnswer) -> HttpAnswer:
     """Finish the record and return the complete answer, with the call's headers too."""
     call.mark_first_byte()
     call.finish(answer.status)

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from llm_relay.api.api_gateway import ApiRequest, client_of, finished, handle_request
+from llm_relay.api.api_gateway import ApiRequest, client_of, finish_with, handle_request
 from llm_relay.api.idempotency.records import answer_once
 from llm_relay.api.idempotency.stored_answer import REPLAYED_HEADER
 from llm_relay.billing.admission import Admission, admit, merge_admissions
@@ -19,7 +19,7 @@ from llm_relay.core.deadline import Deadline
 from llm_relay.core.errors import InternalError
 from llm_relay.core.json_codec import compact
 from llm_relay.providers.completion import parse_completion
-from llm_relay.providers.refusal import forwarded_headers
+from llm_relay.providers.provider_error import forwarded_headers
 from llm_relay.providers.router import ProviderRouter
 from llm_relay.providers.settings import provider_settings
 from llm_relay.streaming.streaming_body import StreamingBody
@@ -133,7 +133,7 @@ class Relay:
             self._call.provider_request_id = reply.headers.get("x-request-id")
             if self._call.stream and reply.content_type != _JSON:
                 return self._streamed_answer(reply, provider, body)
-            return self._complete_answer(reply, body)
+            return self._buffered_answer(reply, body)
         except BaseException:
             reply.close()
             raise
@@ -146,7 +146,7 @@ class Relay:
         headers = {"content-type": _EVENT_STREAM, "cache-control": "no-cache"}
         return HttpAnswer(status=HTTPStatus.OK, headers=self._headers(reply, headers), body=stream)
 
-    def _complete_answer(self, reply: HttpReply, body: Document) -> HttpAnswer:
+    def _buffered_answer(self, reply: HttpReply, body: Document) -> HttpAnswer:
         tracker = self._call.tracker
         content = tracker.timed(lambda: reply.read_all(self._first_byte_deadline))
         reply.close()
@@ -164,7 +164,7 @@ class Relay:
         return self._call.tracker.timed(lambda: provider.model_entry(self._model, deadline))
 
     def _priced_model(self, provider: Provider) -> Document | None:
-        has_failover = provider_router().are_many
+        has_failover = provider_router().has_failover
         seconds, retry_seconds = _FAILOVER_PRICES_SECONDS if has_failover else _PRICES_SECONDS
         deadline = self._deadline.within(seconds)
         return self._call.tracker.timed(
@@ -184,14 +184,14 @@ def relay_request(
     """Answer a request within that many seconds; failures become error answers."""
     deadline = Deadline.after(seconds - REPLY_RESERVE_SECONDS)
 
-    def first_answer(call: CallRecord) -> HttpAnswer:
+    def relayed(call: CallRecord) -> HttpAnswer:
         relay = relay_class(endpoint, call, deadline, client_of(request))
         return relay.answer(request.body())
 
     def work(call: CallRecord) -> HttpAnswer:
-        answer = answer_once(request, seconds, partial(first_answer, call))
+        answer = answer_once(request, seconds, partial(relayed, call))
         call.replayed = REPLAYED_HEADER in answer.headers
-        return finished(call, answer) if call.replayed else answer
+        return finish_with(call, answer) if call.replayed else answer
 
     return handle_request(request, work)
 

@@ -91,13 +91,13 @@ def _usd_per_token(pricing: Mapping[str, Any], name: str) -> float | None:
 def _is_countable(body: Document) -> bool:
     return (
         all(body.get(name) is None for name in _REFERENCES)
-        and _are_of(_TOOLS, body.get("tools"), default="function")
-        and _are_of(_ITEMS, body.get("input"), default="message")
-        and all(_are_of(_TEXTS | _IMAGES, each, default="text") for each in _contents(body))
+        and _all_of_types(_TOOLS, body.get("tools"), default="function")
+        and _all_of_types(_ITEMS, body.get("input"), default="message")
+        and all(_all_of_types(_TEXTS | _IMAGES, each, default="text") for each in _contents(body))
     )
 
 
-def _are_of(known: set[str], value: Any, *, default: str) -> bool:
+def _all_of_types(known: set[str], value: Any, *, default: str) -> bool:
     """Return whether a value is text, or a list of objects of known types."""
     if not isinstance(value, list):
         return isinstance(value, str | None)

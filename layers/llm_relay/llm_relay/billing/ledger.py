@@ -152,13 +152,13 @@ def settle_reservation(
 def _log_failure(what: str, error: Exception, reservation: Reservation, **more: int) -> None:
     # Enough to correct the account by hand; the error's message might quote more.
     response = getattr(error, "response", None) or {}  # None for a broken connection
-    facts = {
+    fields = {
         "error": response.get("Error", {}).get("Code") or type(error).__name__,
         "ledger": f"{reservation.client} {reservation.period}",
-        "hold": reservation.name,
-        "held_nanos": reservation.nanos,
+        "reservation": reservation.name,
+        "reserved_nanos": reservation.nanos,
     }
-    Logger().error(what, extra=facts | more)
+    Logger().error(what, extra=fields | more)
 
 
 def _exceeded(

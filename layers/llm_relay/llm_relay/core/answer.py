@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from llm_relay.core.errors import RelayError
 
 
-_LONGEST_HEADER = 1000
+_MAX_HEADER_CHARACTERS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +27,9 @@ class HttpAnswer:
 def safe_header_value(text: str) -> str:
     """Return untrusted text without the characters that are unsafe in a header."""
     if text.isascii() and text.isprintable():
-        return text[:_LONGEST_HEADER]
+        return text[:_MAX_HEADER_CHARACTERS]
     plain = (char if char.isascii() and char.isprintable() else "?" for char in text)
-    return "".join(plain)[:_LONGEST_HEADER]
+    return "".join(plain)[:_MAX_HEADER_CHARACTERS]
 
 
 def json_answer(status: int, document: Any, headers: Mapping[str, str]) -> HttpAnswer:

@@ -72,7 +72,7 @@ class RelayError(Exception):
         return self._headers | retry | provider
 
 
-class ProviderRefused(RelayError):
+class ProviderError(RelayError):
     """The provider answered with an error, which is returned unchanged."""
 
     def __init__(self, status: int, error: dict[str, Any], headers: Mapping[str, str]) -> None:
@@ -137,7 +137,7 @@ class UpstreamTimedOut(
     """The provider was too slow; the request may be billed."""
 
 
-class ReplayedFailure(ProviderRefused):
+class ReplayedFailure(ProviderError):
     """The failure of the first call under an Idempotency-Key, returned again."""
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from llm_relay.core.defaults import object_in, text_in
 from llm_relay.diagnostics.checklist import Finding, fail, not_checked, ok, warn
 from llm_relay.diagnostics.measurements import WARN_SKEW_SECONDS, clock_skew, describe_skew
-from llm_relay.providers.refusal import with_hint
+from llm_relay.providers.provider_error import with_hint
 
 if TYPE_CHECKING:
     from llm_relay.diagnostics.provider_probe import ProbeResult, ProviderProbe

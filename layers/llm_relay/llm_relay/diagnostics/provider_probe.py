@@ -17,7 +17,7 @@ from llm_relay.diagnostics.measurements import StreamTiming, measure_stream
 from llm_relay.endpoints.chat import ChatCompletions
 from llm_relay.providers.dialects.dialect import DEFAULT_MODELS, Dialect
 from llm_relay.providers.dialects.translation import Translation
-from llm_relay.providers.refusal import error_object, redact
+from llm_relay.providers.provider_error import error_object, redact
 from llm_relay.transport.http_transport import HttpReply, HttpRequest, HttpTransport
 
 if TYPE_CHECKING:

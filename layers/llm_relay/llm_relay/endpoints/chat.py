@@ -77,7 +77,7 @@ class ChatCompletions:
         wants_usage = bool(object_in(body, "stream_options").get("include_usage"))
         return ChatNormalizer(body["model"], wants_usage=wants_usage, choices=body.get("n") or 1)
 
-    def complete_answer(self, document: Document, body: Document) -> Document:
+    def with_required_fields(self, document: Document, body: Document) -> Document:
         """Return the answer with every field that OpenAI's types require."""
         defaults = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",

@@ -28,7 +28,7 @@ class Endpoint(Protocol):
     def stream_normalizer(self, body: Document, dialect: Dialect) -> StreamNormalizer:
         """Return the normalizer of one stream."""
 
-    def complete_answer(self, document: Document, body: Document) -> Document:
+    def with_required_fields(self, document: Document, body: Document) -> Document:
         """Return the answer with every field that OpenAI's types require."""
 
 

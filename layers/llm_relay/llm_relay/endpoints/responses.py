@@ -74,7 +74,7 @@ class Responses:
         """Return the normalizer of one stream."""
         return ResponsesNormalizer(body, dialect)
 
-    def complete_answer(self, document: Document, body: Document) -> Document:
+    def with_required_fields(self, document: Document, body: Document) -> Document:
         """Return the answer with every field that OpenAI's types require."""
         completed = with_defaults({"status": "completed"}, document)
         return complete_response(completed | {"output": complete_output(document)}, body)

@@ -75,8 +75,8 @@ class Webhook:
             failure = type(error).__name__
         if failure:
             # Without the URL, which may contain a password.
-            facts = {"event_id": event["id"], "event_type": event["type"], "failure": failure}
-            Logger().error("the webhook was not reached", extra=facts)
+            fields = {"event_id": event["id"], "event_type": event["type"], "failure": failure}
+            Logger().error("the webhook was not reached", extra=fields)
 
     def _send_with_retries(self, event: Event) -> str:
         """Return why the event was not accepted; an empty text if it was."""

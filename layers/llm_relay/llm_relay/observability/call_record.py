@@ -32,7 +32,7 @@ _FAILURE_METRICS: dict[type[RelayError], str] = {
 
 @dataclass(slots=True, kw_only=True)
 class CallRecord:
-    """The facts of one call, collected until it finishes."""
+    """The facts of one call; finishing it settles the budget and writes its log line."""
 
     route: str
     request_id: str
@@ -129,7 +129,7 @@ class CallRecord:
         metrics = {
             "Requests": 1,
             "TotalTime": times["total_ms"],
-            "BudgetHolds": 1 if self.settlement else None,
+            "BudgetReservations": 1 if self.settlement else None,
         }
         if not self.tracker.attempts:  # calls that wait for no provider would distort percentiles
             return metrics

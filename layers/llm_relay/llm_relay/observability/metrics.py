@@ -21,8 +21,9 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
 
 _COUNTS = (
     "Requests", "Failures", "ClientErrors", "RelayErrors", "ProviderErrors", "Attempts",
-    "RateLimited", "ProviderKeyRejected", "BudgetHolds", "BudgetRefused", "TokensIn", "TokensOut",
-    "CostUsd", "ColdStart", "RowsCompleted", "RowsFailed", "RowsLeft", "MaxConcurrency",
+    "RateLimited", "ProviderKeyRejected", "BudgetReservations", "BudgetRefused", "TokensIn",
+    "TokensOut", "CostUsd", "ColdStart", "RowsCompleted", "RowsFailed", "RowsLeft",
+    "MaxConcurrency",
 )  # fmt: skip
 _TIMES = ("TimeToFirstByte", "UpstreamTime", "OverheadTime", "TotalTime", "WorkerDuration")
 # All metrics; docs/reference/metrics.md describes them.

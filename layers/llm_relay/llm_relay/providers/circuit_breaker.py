@@ -47,7 +47,7 @@ class _UndecidedError(Exception):
 class _Config(powertools.CircuitBreakerConfig):
     def counts_as_failure(self, exception: Exception) -> bool:
         """Return whether a failure counts against the provider, which being busy does not."""
-        if isinstance(exception, errors.ProviderRefused):
+        if isinstance(exception, errors.ProviderError):
             is_out_of_credits = exception.status == HTTPStatus.PAYMENT_REQUIRED
             return is_out_of_credits or exception.status >= HTTPStatus.INTERNAL_SERVER_ERROR
         return isinstance(exception, _PROVIDER_FAILURES)
@@ -67,12 +67,12 @@ def call_if_closed(name: str, work: Callable[[], T]) -> T:
         name=name, persistence_store=_store(), on_transition=_log_change, config=_CONFIG
     )(partial(_classified, work))
     try:
-        answer: T | errors.ProviderRefused = protected()
+        answer: T | errors.ProviderError = protected()
     except _UndecidedError as undecided:
         [silent_answer] = undecided.args
         silent_answer.body.on_outcome = partial(_count_outcome, name)
         answer = silent_answer
-    if isinstance(answer, errors.ProviderRefused):
+    if isinstance(answer, errors.ProviderError):
         raise answer
     return answer
 
@@ -84,14 +84,14 @@ def is_closed(name: str) -> bool:
     return store.get_state(name).state == powertools.CircuitState.CLOSED
 
 
-def _classified(work: Callable[[], T]) -> T | errors.ProviderRefused:
+def _classified(work: Callable[[], T]) -> T | errors.ProviderError:
     """Return an outcome that counts as success; raise one that counts as failure or neither."""
     try:
         answer = work()
-    except errors.ProviderRefused as refusal:
-        if _CONFIG.counts_as_failure(refusal):
+    except errors.ProviderError as error:
+        if _CONFIG.counts_as_failure(error):
             raise
-        return refusal
+        return error
     if getattr(getattr(answer, "body", None), "is_silent", False):
         raise _UndecidedError(answer)
     return answer

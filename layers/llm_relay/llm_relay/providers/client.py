@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
-from llm_relay.core.errors import DeadlineExceeded, ProviderRefused, RelayError, UpstreamUnreachable
+from llm_relay.core.errors import DeadlineExceeded, ProviderError, RelayError, UpstreamUnreachable
 from llm_relay.providers.key_pool import KeyPool, KeySelection
+from llm_relay.providers.provider_error import read_error
 from llm_relay.providers.rate_limit.headers import retry_after_seconds
 from llm_relay.providers.rate_limit.tracker import RateLimitTracker
-from llm_relay.providers.refusal import read_refusal
 from llm_relay.transport.http_transport import HttpTransport
 
 if TYPE_CHECKING:
@@ -74,10 +74,10 @@ class ProviderClient:
             failure: RelayError | None
             try:
                 return self._attempt(request, keys.current, deadline, tracker)
-            except ProviderRefused as refusal:
-                tracker.rate_limited += refusal.status == HTTPStatus.TOO_MANY_REQUESTS
+            except ProviderError as error:
+                tracker.rate_limited += error.status == HTTPStatus.TOO_MANY_REQUESTS
                 is_last = 0 < max_attempts <= tracker.attempts - before
-                failure = keys.on_refusal(refusal, is_last=is_last)
+                failure = keys.on_error(error, is_last=is_last)
             except UpstreamUnreachable as unreachable:
                 failure = unreachable
             if failure:
@@ -97,7 +97,7 @@ class ProviderClient:
         if HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
             return reply
         with closing(reply):
-            raise read_refusal(reply, key, deadline)
+            raise read_error(reply, key, deadline)
 
     def _pause(
         self, failure: RelayError, attempts: int, max_attempts: int, deadline: Deadline

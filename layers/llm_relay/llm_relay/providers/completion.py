@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from llm_relay.core.errors import UpstreamFailed
 from llm_relay.core.json_codec import compact, parse_object
 from llm_relay.core.usage import Usage, usage_of
-from llm_relay.providers.refusal import redact, refusal_in_success
+from llm_relay.providers.provider_error import error_in_success, redact
 from llm_relay.transport.http_transport import HttpReply, HttpRequest
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class CompletionEndpoint(Protocol):
     def translate(self, translation: Translation) -> None:
         """Put a request into the provider's dialect."""
 
-    def complete_answer(self, document: Document, body: Document) -> Document:
+    def with_required_fields(self, document: Document, body: Document) -> Document:
         """Return the answer with every field that OpenAI's types require."""
 
 
@@ -69,7 +69,7 @@ def complete(
         with closing(provider.client.call(request, deadline, tracker, retry=retry)) as reply:
             content = tracker.timed(lambda: reply.read_all(deadline))
         completion = parse_completion(endpoint, reply, content, body, tracker.key)
-        return replace(completion, provider=provider.name if providers.are_many else None)
+        return replace(completion, provider=provider.name if providers.has_failover else None)
 
     def is_exhausted(provider: Provider) -> bool:
         return provider.client.rate_limits.is_exhausted(str(bodies[provider].get("model")))
@@ -80,14 +80,14 @@ def complete(
 def parse_completion(
     endpoint: CompletionEndpoint, reply: HttpReply, content: bytes, body: Document, key: str
 ) -> Completion:
-    """Return the provider's answer, completed; RelayError if it is invalid or a refusal."""
+    """Return the provider's answer, completed; RelayError if it is invalid or an error."""
     answered = parse_object(content)
     if answered is None:
         raise UpstreamFailed("The provider's answer is not a JSON object.")
     error = answered.get("error")
     if isinstance(error, dict) and not _ANSWER_FIELDS & answered.keys():
-        raise refusal_in_success(redact(error, key))
-    document = endpoint.complete_answer(answered, body)
+        raise error_in_success(redact(error, key))
+    document = endpoint.with_required_fields(answered, body)
     return Completion(
         status=reply.status,
         text=content if document == answered else compact(document),

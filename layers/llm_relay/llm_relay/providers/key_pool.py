@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.aws.secrets_manager import SecretsManager, SecretUnreadableError
-from llm_relay.core.errors import ProviderKeyMissing, ProviderKeyRejected, ProviderRefused
+from llm_relay.core.errors import ProviderError, ProviderKeyMissing, ProviderKeyRejected
 from llm_relay.core.http_status import is_retryable
 from llm_relay.core.json_codec import parse_object
 from llm_relay.providers.rate_limit.headers import retry_after_seconds
@@ -114,7 +114,7 @@ class KeySelection:
     def __init__(self, pool: KeyPool) -> None:
         self._pool = pool
         self._untried = pool.rotate()  # with the current one first
-        self._limited: dict[str, ProviderRefused] = {}
+        self._limited: dict[str, ProviderError] = {}
         self._forbidden: str | None = None
 
     @property
@@ -122,25 +122,25 @@ class KeySelection:
         """The key to send."""
         return self._untried[0]
 
-    def on_refusal(self, refusal: ProviderRefused, *, is_last: bool) -> ProviderRefused | None:
-        """Choose the next key; return the refusal to wait for first, if there is one.
+    def on_error(self, error: ProviderError, *, is_last: bool) -> ProviderError | None:
+        """Choose the next key; return the error to wait for first, if there is one.
 
-        Raises the refusal if no key can help, ProviderKeyRejected if the provider accepts none.
+        Raises the error if no key can help, ProviderKeyRejected if the provider accepts none.
         """
-        if refusal.status == HTTPStatus.UNAUTHORIZED:
+        if error.status == HTTPStatus.UNAUTHORIZED:
             return self._on_unauthorized()
-        if refusal.status == HTTPStatus.FORBIDDEN:
-            return self._on_forbidden(refusal)
-        if refusal.status == HTTPStatus.TOO_MANY_REQUESTS:
-            self._limited[self._untried.pop(0)] = refusal
+        if error.status == HTTPStatus.FORBIDDEN:
+            return self._on_forbidden(error)
+        if error.status == HTTPStatus.TOO_MANY_REQUESTS:
+            self._limited[self._untried.pop(0)] = error
             if is_last:
                 self._untried = []  # the caller gets the shortest wait
             return self._next()
-        if is_retryable(refusal.status):
-            return refusal
-        raise refusal
+        if is_retryable(error.status):
+            return error
+        raise error
 
-    def _on_unauthorized(self) -> ProviderRefused | None:
+    def _on_unauthorized(self) -> ProviderError | None:
         self._pool.retire(self._untried.pop(0))
         if not self._untried and not self._limited:
             self._untried = self._pool.refresh()
@@ -151,18 +151,18 @@ class KeySelection:
             )
         return self._next()
 
-    def _on_forbidden(self, refusal: ProviderRefused) -> ProviderRefused | None:
+    def _on_forbidden(self, error: ProviderError) -> ProviderError | None:
         """Try one other key; if it is refused too, the request is at fault and no key."""
         if self._forbidden:
             self._pool.restore(self._forbidden)
-            raise refusal
+            raise error
         if not self._untried[1:] and not self._limited:
-            raise refusal
+            raise error
         self._forbidden = self._untried.pop(0)
         self._pool.retire(self._forbidden)
         return self._next()
 
-    def _next(self) -> ProviderRefused | None:
+    def _next(self) -> ProviderError | None:
         """Return None if a key is untried, else choose the limited key with the shortest wait."""
         if self._untried:
             return None

@@ -41,7 +41,7 @@ class ProviderRouter:
         return iter(self._providers)
 
     @property
-    def are_many(self) -> bool:
+    def has_failover(self) -> bool:
         """Whether one provider can replace another."""
         return len(self._providers) > 1
 
@@ -55,28 +55,28 @@ class ProviderRouter:
         Raises the most relevant error if all do, ModelNotFound if no provider has the model.
         """
         accepted: dict[Provider, T] = {}
-        refusals = []
+        failures = []
         for provider in self._providers:
             if provider.model_name(model) is None:
                 continue
             try:
                 accepted[provider] = accept(provider)
-            except errors.RelayError as refusal:
-                refusals.append(refusal)
+            except errors.RelayError as failure:
+                failures.append(failure)
         if accepted:
             return accepted
-        raise errors.most_relevant(refusals) if refusals else model_not_found(model)
+        raise errors.most_relevant(failures) if failures else model_not_found(model)
 
     def first_answer(self, providers: Sequence[Provider], call: Callable[[Provider, bool], T]) -> T:
         """Return the answer of the first provider that has one; RelayError if it is final.
 
         `call` gets a provider and whether to retry, rather than to leave it to another provider.
         """
-        return _call_in_turn(providers, call) if self.are_many else call(providers[0], True)
+        return _call_in_turn(providers, call) if self.has_failover else call(providers[0], True)
 
     def list_models(self, deadline: Deadline, tracker: AttemptTracker) -> Document:
         """Return the models that can be requested; RelayError if no provider lists any."""
-        if not (self.are_many or self._providers[0].settings.models):
+        if not (self.has_failover or self._providers[0].settings.models):
             return self._providers[0].catalog.listing(deadline, tracker)
         models: dict[str, Document] = {}
         failures = []
@@ -84,7 +84,7 @@ class ProviderRouter:
             # A provider that hangs leaves the others their share of the time.
             share = deadline.within(deadline.remaining() / (len(self._providers) - index))
             try:
-                for entry in provider.list_models(share, tracker, retry=not self.are_many):
+                for entry in provider.list_models(share, tracker, retry=not self.has_failover):
                     models.setdefault(str(entry.get("id")), entry)  # the first provider's counts
             except errors.RelayError as failure:
                 failures.append(failure)
@@ -125,7 +125,7 @@ def _can_fail_over(failure: errors.RelayError) -> bool:
     """Return whether another provider may be called: this one cannot have charged anything."""
     if isinstance(failure, _NOTHING_SENT):
         return True
-    if not isinstance(failure, errors.ProviderRefused):
+    if not isinstance(failure, errors.ProviderError):
         return False
     if failure.status in (HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.TOO_MANY_REQUESTS):
         return True

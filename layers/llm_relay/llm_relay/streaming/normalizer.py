@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from llm_relay.core.errors import RelayError, UpstreamFailed
 from llm_relay.core.json_codec import parse_object
 from llm_relay.core.usage import Usage
-from llm_relay.providers.refusal import redact
+from llm_relay.providers.provider_error import redact
 from llm_relay.streaming.sse import encode_event, payload_of, split_frames
 
 _NOT_JSON = "The provider sent an event that is not JSON."
@@ -26,7 +26,7 @@ class StreamNormalizer:
         self.event_count = 0
         self.is_finished = False
         self.failure_code: str | None = None  # set if the provider itself reported a failure
-        self.refusal: dict[str, Any] | None = None  # the error, if it was the first event
+        self.first_event_error: dict[str, Any] | None = None
         self.invalid_event: RelayError | None = None
         self.provider_key = ""  # is redacted in errors
 
@@ -72,7 +72,7 @@ class StreamNormalizer:
         error = error_in_event(frame, shown)
         self.failure_code = "provider_error"
         self.is_finished = True
-        self.refusal = error if self.event_count == 1 else None
+        self.first_event_error = error if self.event_count == 1 else None
         is_flat = self.has_flat_errors and shown.get("type") == "error"
         if not (is_flat or shown.get("error")):
             return encode_event({"error": error})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import InternalError, RelayError, UpstreamFailed
-from llm_relay.providers.refusal import refusal_in_success
+from llm_relay.providers.provider_error import error_in_success
 from llm_relay.streaming.sse import KEEP_ALIVE, FrameBuffer, without_harmful_lines
 from llm_relay.transport.http_transport import HttpReply, timeout_error
 
@@ -139,8 +139,8 @@ class StreamingBody:
         self._is_over = True
         self._reply.close()
         self._call.record_usage(self._normalizer.usage, self._normalizer.model)
-        billed = self._normalizer.refusal is None  # possibly
-        self._call.finish(HTTPStatus.OK, code, failure=self._failure, possibly_billed=billed)
+        may_be_billed = self._normalizer.first_event_error is None
+        self._call.finish(HTTPStatus.OK, code, failure=self._failure, possibly_billed=may_be_billed)
         report, self.on_outcome = self.on_outcome, None
         failure = self._early_failure()
         if report and (failure or not self.is_silent):
@@ -148,6 +148,6 @@ class StreamingBody:
 
     def _early_failure(self) -> RelayError | None:
         """Return the failure before the first event, or in it."""
-        if self._normalizer.refusal:
-            return refusal_in_success(self._normalizer.refusal)
+        if self._normalizer.first_event_error:
+            return error_in_success(self._normalizer.first_event_error)
         return self._failure if self.is_silent else None

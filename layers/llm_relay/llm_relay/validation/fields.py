@@ -40,7 +40,7 @@ def refuse(path: str, why: str) -> NoReturn:
     raise BadRequest(f"'{shown}' {why}".rstrip(), param=path)
 
 
-def short(text: str) -> str:
+def quote(text: str) -> str:
     """Return the caller's words in quotes, cut to the length that an error may show."""
     quoted = repr(text[:_WORD_CHARACTERS])
     whole = len(text) <= _WORD_CHARACTERS and len(quoted) <= _WORD_CHARACTERS + 2
@@ -50,7 +50,7 @@ def short(text: str) -> str:
 def path_to(within: str, name: str) -> str:
     """Return the path of a member, in brackets if its name has other than word characters."""
     if not _PLAIN_NAME.fullmatch(name):
-        return f"{within}[{short(name)}]"
+        return f"{within}[{quote(name)}]"
     return f"{within}.{name}" if within else name
 
 

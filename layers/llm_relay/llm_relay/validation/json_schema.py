@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from llm_relay.validation.fields import path_to, refuse, short
+from llm_relay.validation.fields import path_to, quote, refuse
 from llm_relay.validation.rules import Rule, rule
 
 # Far beyond what a model can follow, and well within Python's own stack.
@@ -34,7 +34,7 @@ def _type(value: Any, path: str) -> None:
     names = value if isinstance(value, list) and value else [value]
     for name in names:
         if name not in _TYPES:
-            found = f", not {short(name)}" if isinstance(name, str) else ""
+            found = f", not {quote(name)}" if isinstance(name, str) else ""
             refuse(path, f"must be one of {', '.join(_TYPES)}, or a list of those{found}.")
 
 

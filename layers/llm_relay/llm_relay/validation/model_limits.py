@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from llm_relay.core.defaults import Document, object_in
-from llm_relay.validation.fields import is_number, refuse, short
+from llm_relay.validation.fields import is_number, quote, refuse
 from llm_relay.validation.images import images_in
 
-_MAX_TEMPERATURE_OF_ALL = 1  # the lowest limit of any known model
+_LOWEST_MAX_TEMPERATURE = 1  # the lowest limit of any known model
 _MAX_LIMIT = 1_000_000  # a larger one restricts no request
 
 
 def applies_to(body: Document) -> bool:
     """Tell whether a body asks for something that not every model can do."""
     temperature = body.get("temperature")
-    is_hot = is_number(temperature) and temperature > _MAX_TEMPERATURE_OF_ALL
-    return is_hot or any(True for _ in images_in(body))
+    may_exceed = is_number(temperature) and temperature > _LOWEST_MAX_TEMPERATURE
+    return may_exceed or any(True for _ in images_in(body))
 
 
 def check(body: Document, listed: Mapping[str, Any] | None) -> None:
@@ -52,7 +52,7 @@ def _check_images(body: Document, modalities: Any) -> None:
     if not is_known or not modalities or "image" in modalities:
         return
     model = body.get("model")
-    name = short(model) if isinstance(model, str) else "this model"
+    name = quote(model) if isinstance(model, str) else "this model"
     for path, _ in images_in(body):
         refuse(
             path,

@@ -8,7 +8,7 @@ from typing import Any
 
 from llm_relay.core.defaults import objects_in
 from llm_relay.validation import rules
-from llm_relay.validation.fields import Fields, refuse, short
+from llm_relay.validation.fields import Fields, quote, refuse
 from llm_relay.validation.json_schema import check_schema
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -75,7 +75,7 @@ def check_name(fields: Fields, path: str, advice: str = "") -> None:
     rules.check(fields, {"name": rules.text(advice)}, path)
     if not _NAME.fullmatch(fields["name"]):
         rule = "may have letters, digits, '_' and '-', at most 64 of them"
-        refuse(f"{path}.name", f"{rule}; {short(fields['name'])} does not.")
+        refuse(f"{path}.name", f"{rule}; {quote(fields['name'])} does not.")
 
 
 def _functions(tools: Iterable[tuple[str, Fields]]) -> list[tuple[str, Fields]]:
@@ -117,7 +117,7 @@ def _check_chosen(
     rules.check(chosen, {"name": rules.text(f"Name one of the {kind}.")}, path)
     if known is not None and chosen["name"] not in known:
         names = ", ".join(sorted(known))[:_MAX_NAMES_CHARACTERS]
-        refuse(f"{path}.name", f"is {short(chosen['name'])}, which is none of the {kind}: {names}.")
+        refuse(f"{path}.name", f"is {quote(chosen['name'])}, which is none of the {kind}: {names}.")
 
 
 def _has_tools_elsewhere(body: Fields) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
-from llm_relay.api.api_gateway import ApiRequest, client_of, handle_request, json_success
+from llm_relay.api.api_gateway import ApiRequest, client_of, finish_with, handle_request
 from llm_relay.batch.model import names
 from llm_relay.batch.model.record import Batch, Document, StoredFile
-from llm_relay.core.answer import HttpAnswer
+from llm_relay.core.answer import HttpAnswer, json_answer
 from llm_relay.core.error_log import log_internal_error
 from llm_relay.core.errors import BatchesUnavailable
 from llm_relay.validation.fields import refuse
@@ -109,9 +110,5 @@ def _call_route(routes: Mapping[str, Route], request: ApiRequest) -> Document | 
 
 
 def _answer(call: CallRecord, result: Document | HttpAnswer) -> HttpAnswer:
-    if not isinstance(result, HttpAnswer):
-        return json_success(call, result)
-    call.mark_first_byte()
-    call.finish(result.status)
-    headers = {**call.headers(), **result.headers}
-    return HttpAnswer(status=result.status, headers=headers, body=result.body)
+    answer = result if isinstance(result, HttpAnswer) else json_answer(HTTPStatus.OK, result, {})
+    return finish_with(call, answer)

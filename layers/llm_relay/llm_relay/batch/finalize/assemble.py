@@ -144,7 +144,7 @@ def _log(batch: Batch, status: str, totals: BatchTotals, seconds: float) -> None
         "status": status,
         "completed": totals.completed,
         "failed": totals.failed,
-        "never_run": totals.unprocessed,
+        "unprocessed": totals.unprocessed,
         "tokens_in": totals.tokens_in,
         "tokens_out": totals.tokens_out,
         "cost_nanos": totals.cost_nanos,

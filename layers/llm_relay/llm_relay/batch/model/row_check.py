@@ -20,7 +20,7 @@ from llm_relay.endpoints.endpoint import Endpoint, endpoint_at
 from llm_relay.providers.dialects.dialect import OPENAI, Dialect
 from llm_relay.providers.dialects.translation import Translation
 from llm_relay.validation import model_limits
-from llm_relay.validation.fields import short
+from llm_relay.validation.fields import quote
 
 if TYPE_CHECKING:
     from llm_relay.batch.model.input_file import Line
@@ -101,7 +101,7 @@ class RowChecker:
             self._endpoint = endpoint_at(row.url)
             if self._endpoint is None:
                 served = "Send '/v1/chat/completions' or '/v1/responses'."
-                raise InvalidLine("invalid_url", f"{short(row.url)} is not served. {served}", "url")
+                raise InvalidLine("invalid_url", f"{quote(row.url)} is not served. {served}", "url")
             self.url = row.url
         if row.url != self.url:
             why = f"'url' must be '{self.url}', the endpoint of this batch, on every line."

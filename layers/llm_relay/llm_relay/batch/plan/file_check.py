@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from llm_relay.batch.model.input_file import Chunk
 from llm_relay.batch.model.record import error_entry
 from llm_relay.batch.model.row_check import BatchRow, InvalidLine, RowChecker
-from llm_relay.validation.fields import short
+from llm_relay.validation.fields import quote
 
 if TYPE_CHECKING:
     from llm_relay.batch.model.input_file import Line
@@ -112,7 +112,7 @@ class _CustomIds:
             found = self._database.execute("SELECT line FROM ids WHERE key = ?", (key,))
             raise InvalidLine(
                 "duplicate_custom_id",
-                f"The custom_id {short(custom_id)} is already used on line {found.fetchone()[0]}. "
+                f"The custom_id {quote(custom_id)} is already used on line {found.fetchone()[0]}. "
                 "Give every line a unique custom_id.",
                 "custom_id",
             )

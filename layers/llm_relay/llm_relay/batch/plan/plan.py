@@ -22,7 +22,7 @@ from llm_relay.batch.model.store import bucket, store
 from llm_relay.batch.plan.file_check import ROWS_PER_CHUNK, FileReport, check_file
 from llm_relay.core.deadline import Deadline
 from llm_relay.core.defaults import objects_in
-from llm_relay.core.errors import ProviderRefused, RelayError
+from llm_relay.core.errors import ProviderError, RelayError
 from llm_relay.providers.client import AttemptTracker
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _listed(provider: Provider, batch: Batch) -> Callable[[str], Document | None
         try:
             listing = provider.catalog.listing(deadline, AttemptTracker())
         except RelayError as error:
-            has_none = isinstance(error, ProviderRefused) and error.status == HTTPStatus.NOT_FOUND
+            has_none = isinstance(error, ProviderError) and error.status == HTTPStatus.NOT_FOUND
             return {} if has_none or batch.client.budget_nanos is None else error
         return {str(entry.get("id")): entry for entry in objects_in(listing, "data")}
 

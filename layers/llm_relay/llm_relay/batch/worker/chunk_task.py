@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 # A Step Functions execution may have 25,000 events, and an invocation adds nine. Invocations
 # beyond this number wait long enough to fit into the rest of a day.
-QUICK_INVOCATIONS = 500
-SLOW_INVOCATION_SECONDS = 45
+UNTHROTTLED_INVOCATIONS = 500
+THROTTLED_WAIT_SECONDS = 45
 MAX_CRASHES = 6  # consecutive crashes of workers after which a chunk ends
 
 
@@ -34,7 +34,7 @@ class ChunkTask:
     owner: str
     batch: str
     chunk: Chunk
-    silent_attempts: int = 0  # consecutive invocations without a response of the provider
+    silent_invocations: int = 0  # consecutive invocations without a response of the provider
     invocations: int = 0  # before this one
 
     @classmethod
@@ -43,12 +43,12 @@ class ChunkTask:
         known = {name: event[name] for name in cls.__slots__ if name in event}
         return cls(**known | {"chunk": Chunk.from_document(event["chunk"])})
 
-    def output(self, *, left: int, wait_seconds: int, silent_attempts: int) -> dict[str, Any]:
+    def output(self, *, left: int, wait_seconds: int, silent_invocations: int) -> dict[str, Any]:
         """Return the output of the function: the next input if `left` rows remain."""
         count = self.invocations + 1
-        if left and count > QUICK_INVOCATIONS:
-            wait_seconds = max(wait_seconds, SLOW_INVOCATION_SECONDS)
-        after = replace(self, invocations=count, silent_attempts=silent_attempts)
+        if left and count > UNTHROTTLED_INVOCATIONS:
+            wait_seconds = max(wait_seconds, THROTTLED_WAIT_SECONDS)
+        after = replace(self, invocations=count, silent_invocations=silent_invocations)
         return asdict(after) | {"left": left, "wait_seconds": wait_seconds}
 
 
@@ -130,7 +130,7 @@ class StopSignal:
 
     def _current_reason(self) -> StopReason | None:
         if self.lease.crash_count >= MAX_CRASHES:
-            return StopReason(reason="workers_died", ends_chunk=True)
+            return StopReason(reason="workers_crashed", ends_chunk=True)
         if self.heartbeat.is_lost:
             return LEASE_LOST
         if not self.heartbeat.batch_in_progress:

@@ -31,7 +31,7 @@ from llm_relay.core.error_log import log_internal_error
 from llm_relay.providers.completion import complete
 
 CLOSING_SECONDS = 10.0  # of the function's time, reserved to write and count the last results
-CAREFUL_CRASHES = 3  # consecutive crashes of workers after which rows run one at a time
+SERIAL_AFTER_CRASHES = 3  # consecutive crashes of workers after which rows run one at a time
 
 
 class ChunkFailed(Exception):  # noqa: N818 - Step Functions shows this name to the operator
@@ -49,7 +49,7 @@ def run_chunk(event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
 
 
 def _run(task: ChunkTask, deadline: Deadline) -> dict[str, Any]:
-    output = partial(task.output, silent_attempts=task.silent_attempts)
+    output = partial(task.output, silent_invocations=task.silent_invocations)
     leases = Leases(os.environ["BATCHES_TABLE"])
     lease = leases.acquire(task.batch, task.chunk.number)
     if isinstance(lease, int):
@@ -80,7 +80,7 @@ class _Invocation:
         self._events = Events()
         seconds = self.deadline.remaining()
         self._reservations = BudgetReservations(self.batch.client, self.leases, self.lease, seconds)
-        self._retry_policy = RetryPolicy(self.task.silent_attempts)
+        self._retry_policy = RetryPolicy(self.task.silent_invocations)
         # At most half of the time is left to rows in progress.
         self._row_seconds = min(provider_router().settings.first_byte_seconds, seconds / 2)
 
@@ -97,8 +97,8 @@ class _Invocation:
             recorder = ResultRecorder(self.batch, writer, heartbeat, self._reservations, before)
             last_start = Deadline(self.deadline.at - self._row_seconds)
             stop = StopSignal(self.batch, self.lease, heartbeat, last_start)
-            is_careful = self.lease.crash_count >= CAREFUL_CRASHES
-            threads = 1 if is_careful else int(os.environ.get("BATCH_CONCURRENCY", "128"))
+            is_serial = self.lease.crash_count >= SERIAL_AFTER_CRASHES
+            threads = 1 if is_serial else int(os.environ.get("BATCH_CONCURRENCY", "128"))
             runner = self._runner(recorder, stop, threads)
             cleanup.callback(recorder.close)
             cleanup.callback(runner.handle_events)
@@ -115,7 +115,7 @@ class _Invocation:
         done, on_invalid = recorder.previous.done, recorder.writer.add
         rows = read_rows(self._bucket, batch, self.task.chunk, done, on_invalid)
         limiter = limiter_for(batch.id, threads)
-        if self.task.silent_attempts:
+        if self.task.silent_invocations:
             limiter.restart(1)  # calls that break off may be billed
         return ChunkRunner(
             rows=RowQueue(rows, self._reservations, recorder, policy, stop),
@@ -141,5 +141,5 @@ class _Invocation:
         return self.task.output(
             left=left,
             wait_seconds=stop.wait_seconds if stop else 0,
-            silent_attempts=0 if has_response else self.task.silent_attempts + 1,
+            silent_invocations=0 if has_response else self.task.silent_invocations + 1,
         )

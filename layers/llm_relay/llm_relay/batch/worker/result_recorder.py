@@ -92,7 +92,7 @@ class ResultRecorder:
         """Write the log and metrics line of the invocation."""
         totals, cost_usd = self.totals, usd_from_nanos(self.totals.cost_nanos)
         rows = totals.completed + totals.failed
-        facts = {
+        fields = {
             "batch": self.batch.id,
             "client": self.batch.client.key_id,
             "chunk": chunk,
@@ -119,7 +119,7 @@ class ResultRecorder:
             "WorkerDuration": round(seconds * 1000, 1),
             "ProviderKeyRejected": 1 if isinstance(failure, ProviderKeyRejected) else None,
         }
-        known = {name: fact for name, fact in facts.items() if fact is not None}
+        known = {name: value for name, value in fields.items() if value is not None}
         emit_metrics("batch chunk", known, metrics, {"route": "batch worker"})
 
     def _settle(self, reserved: ReservedRows) -> None:

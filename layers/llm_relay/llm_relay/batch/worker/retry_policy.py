@@ -12,9 +12,9 @@ from llm_relay.batch.worker.chunk_task import OUT_OF_TIME, Row, StopReason
 from llm_relay.core.errors import (
     POSSIBLY_BILLED,
     DeadlineExceeded,
+    ProviderError,
     ProviderKeyMissing,
     ProviderKeyRejected,
-    ProviderRefused,
     RelayError,
     UpstreamUnreachable,
 )
@@ -25,13 +25,13 @@ MAX_ROW_ATTEMPTS = 5
 # Consecutive failures of different rows after which the provider counts as down.
 DOWN_AFTER = 20
 # Consecutive failures of different rows after which concurrency is reduced.
-TREND_AFTER = 3
+REDUCE_AFTER = 3
 # Step Functions waits out a longer Retry-After, which costs nothing there.
 MAX_PAUSE_SECONDS = 5.0
 # Silent invocations after which a row that keeps failing is given up.
-ROW_SILENT_ATTEMPTS = 3
+ROW_SILENT_INVOCATIONS = 3
 # Silent invocations after which all rows are given up.
-MAX_SILENT_ATTEMPTS = 20
+MAX_SILENT_INVOCATIONS = 20
 
 _FIRST_BACKOFF_SECONDS = 0.5
 _MAX_BACKOFF_SECONDS = 8.0
@@ -63,10 +63,10 @@ class RetryDecision:
 
 
 class RetryPolicy:
-    """The policy of one invocation, which follows so many invocations without a response."""
+    """The policy of one invocation; `silent_invocations` earlier ones in a row got no response."""
 
-    def __init__(self, silent_attempts: int) -> None:
-        self._silent_attempts = silent_attempts
+    def __init__(self, silent_invocations: int) -> None:
+        self._silent_invocations = silent_invocations
         self._successes = 0
         self._consecutive_failures = 0
         self.provider_responded = False  # with an answer or a final error
@@ -82,7 +82,7 @@ class RetryPolicy:
         failure_class = classify_failure(failure)
         if failure_class is FailureClass.FINAL and not isinstance(failure, POSSIBLY_BILLED):
             self._consecutive_failures = 0
-            if isinstance(failure, ProviderRefused):
+            if isinstance(failure, ProviderError):
                 self._on_response()
             return RetryDecision(is_final=True)
         self.last_failure = failure
@@ -97,8 +97,8 @@ class RetryPolicy:
             decision = RetryDecision(is_final=True, stop=stop)
         else:
             decision = self._on_temporary_failure(row, failure, stop)
-        is_trend = self._consecutive_failures >= TREND_AFTER
-        return replace(decision, reduces_concurrency=is_trend)
+        is_streak = self._consecutive_failures >= REDUCE_AFTER
+        return replace(decision, reduces_concurrency=is_streak)
 
     def provider_down(self, failure: RelayError) -> StopReason:
         """Return the stop for a provider that answers no row."""
@@ -134,26 +134,26 @@ class RetryPolicy:
         row.failures += 1
         if not stop and row.failures >= MAX_ROW_ATTEMPTS:
             # If no other row was answered meanwhile, it may be the provider's fault.
-            is_alone = self._successes == row.successes_before
-            is_its_fault = not is_alone or self._silent_attempts >= ROW_SILENT_ATTEMPTS
-            if is_its_fault and classify_failure(failure) is FailureClass.ROW:
+            only_failures = self._successes == row.successes_before
+            is_row_fault = not only_failures or self._silent_invocations >= ROW_SILENT_INVOCATIONS
+            if is_row_fault and classify_failure(failure) is FailureClass.ROW:
                 return RetryDecision(is_final=True)
-            stop = self.provider_down(failure) if is_alone else None
+            stop = self.provider_down(failure) if only_failures else None
         seconds = min(_MAX_BACKOFF_SECONDS, max(_jittered(row.failures), _retry_after(failure)))
         return RetryDecision(retry_seconds=seconds, stop=stop)
 
     def _on_response(self) -> None:
-        self.provider_responded, self._consecutive_failures, self._silent_attempts = True, 0, 0
+        self.provider_responded, self._consecutive_failures, self._silent_invocations = True, 0, 0
 
     def _backoff_seconds(self) -> float:
-        seconds = _FIRST_WAIT_SECONDS * 2.0 ** min(self._silent_attempts, MAX_SILENT_ATTEMPTS)
+        seconds = _FIRST_WAIT_SECONDS * 2.0 ** min(self._silent_invocations, MAX_SILENT_INVOCATIONS)
         return min(_MAX_WAIT_SECONDS, seconds)
 
     def _extended(self, seconds: float) -> float:
-        return max(seconds, self._backoff_seconds()) if self._silent_attempts else seconds
+        return max(seconds, self._backoff_seconds()) if self._silent_invocations else seconds
 
     def _stop(self, reason: str, seconds: float) -> StopReason:
-        if self._silent_attempts >= MAX_SILENT_ATTEMPTS:
+        if self._silent_invocations >= MAX_SILENT_INVOCATIONS:
             return StopReason(reason=reason, gives_up=True)
         return StopReason(reason=reason, wait_seconds=math.ceil(seconds))
 
@@ -174,7 +174,7 @@ def classify_failure(failure: RelayError) -> FailureClass:
         return FailureClass.PROVIDER
     if isinstance(failure, DeadlineExceeded):
         return FailureClass.ROW
-    if not isinstance(failure, ProviderRefused) or not is_retryable(status):
+    if not isinstance(failure, ProviderError) or not is_retryable(status):
         return FailureClass.FINAL
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return FailureClass.LOAD

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from llm_relay.core.defaults import Document, object_in, text_in, with_defaults
 from llm_relay.core.usage import usage_of
-from llm_relay.providers.refusal import redact
+from llm_relay.providers.provider_error import redact
 from llm_relay.streaming.normalizer import StreamNormalizer
 from llm_relay.streaming.responses.item_text import TEXT_ITEM_TYPES, TEXT_KINDS
 from llm_relay.streaming.responses.output import ResponseOutput

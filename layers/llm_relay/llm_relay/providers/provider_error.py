@@ -1,4 +1,4 @@
-"""A provider's refusal as the caller gets it: without the provider's key, with a hint."""
+"""A provider's error as the caller gets it: without the provider's key, with a hint."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from llm_relay.core.answer import safe_header_value
-from llm_relay.core.errors import ProviderRefused, RelayError, UpstreamFailed
+from llm_relay.core.errors import ProviderError, RelayError, UpstreamFailed
 from llm_relay.core.json_codec import parse_object
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ _BY_PHRASE = {  # narrow, as no hint is better than a wrong one
 _SERVER = "The provider failed, not your request: try again later, with growing pauses."
 
 
-def read_refusal(reply: HttpReply, key: str, deadline: Deadline) -> RelayError:
+def read_error(reply: HttpReply, key: str, deadline: Deadline) -> RelayError:
     """Return the error in a reply with an error status, without the provider's key."""
     if not HTTPStatus.BAD_REQUEST <= reply.status < _FIRST_INVALID_STATUS:
         return UpstreamFailed(
@@ -70,10 +70,10 @@ def read_refusal(reply: HttpReply, key: str, deadline: Deadline) -> RelayError:
     headers = forwarded_headers(reply.headers)
     if request_id := reply.headers.get("x-request-id"):
         headers["x-upstream-request-id"] = safe_header_value(request_id)
-    return refusal_of(reply.status, redact(error, key), headers)
+    return error_of(reply.status, redact(error, key), headers)
 
 
-def refusal_of(status: int, error: dict[str, Any], headers: Mapping[str, str]) -> ProviderRefused:
+def error_of(status: int, error: dict[str, Any], headers: Mapping[str, str]) -> ProviderError:
     """Return a provider's error in OpenAI's shape, with a hint what to do about it."""
     defaults = {"type": "provider_error", "param": None, "code": None}
     message = error.get("message")
@@ -81,12 +81,12 @@ def refusal_of(status: int, error: dict[str, Any], headers: Mapping[str, str]) -
     if status == HTTPStatus.PAYMENT_REQUIRED:
         headers = {**headers, "x-should-retry": "false"}
     hinted = {"message": with_hint(status, text, error.get("code"))}
-    return ProviderRefused(status, defaults | error | hinted, headers)
+    return ProviderError(status, defaults | error | hinted, headers)
 
 
-def refusal_in_success(error: dict[str, Any]) -> ProviderRefused:
-    """Return the refusal in an error object that came with status 200."""
-    return refusal_of(_status_in(error), error, {})
+def error_in_success(error: dict[str, Any]) -> ProviderError:
+    """Return the error in an error object that came with status 200."""
+    return error_of(_status_in(error), error, {})
 
 
 def forwarded_headers(headers: Mapping[str, str]) -> dict[str, str]:
