@@ -19,14 +19,14 @@ from rich.markup import escape
 
 from local.report import PipeSafeConsole, show_failures, show_result, show_stack
 from local.settings import Settings
-from local.stack import NOTE, Stack
+from local.stack import STATE_FILE, Stack
 from local.vectors import DEFAULT_MODEL, Result, choose_vectors, read_vectors, send_all
 
 INTERRUPTED = 130
 
 
-async def prove(settings: Settings, console: Console, *, stay: bool) -> bool:
-    """Start a stack and send the vectors; return whether all passed, or serve on with `stay`."""
+async def run_vectors(settings: Settings, console: Console, *, keep_serving: bool) -> bool:
+    """Start a stack and send the vectors; return whether all passed, or serve until cancelled."""
     serving, results = asyncio.Event(), list[Result]()
 
     def report(result: Result) -> None:
@@ -39,7 +39,7 @@ async def prove(settings: Settings, console: Console, *, stay: bool) -> bool:
 
     with console.status("Starting the local stack") as status:
         async with Stack(settings, log) as stack:
-            stack.write_note()
+            stack.write_state_file()
             status.update("Sending the test vectors")
             server = stack.base_url, stack.client_key
             model, vectors = DEFAULT_MODEL, read_vectors()
@@ -49,7 +49,7 @@ async def prove(settings: Settings, console: Console, *, stay: bool) -> bool:
             status.stop()
             show_stack(console, stack, model)
             show_failures(console, results)
-            if stay:
+            if keep_serving:
                 console.print("Serving. Ctrl-C ends it.")
                 serving.set()
                 await stack.complete()
@@ -57,16 +57,16 @@ async def prove(settings: Settings, console: Console, *, stay: bool) -> bool:
             return passed
 
 
-async def until_stopped(settings: Settings, console: Console, *, stay: bool) -> int:
+async def until_stopped(settings: Settings, console: Console, *, keep_serving: bool) -> int:
     """Run until done or interrupted, clean up, and return the exit status."""
-    work = asyncio.create_task(prove(settings, console, stay=stay))
+    work = asyncio.create_task(run_vectors(settings, console, keep_serving=keep_serving))
     stop = functools.cache(work.cancel)  # once: a second Ctrl-C must not cut the cleaning up
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop)
     try:
         return 0 if await work else 1
     except asyncio.CancelledError:
-        return 0 if stay else INTERRUPTED
+        return 0 if keep_serving else INTERRUPTED
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def single_instance(log: Path) -> Iterator[None]:
         except BlockingIOError:
             other = ""
             with suppress(OSError, ValueError, KeyError, TypeError):
-                other = f" ({json.loads(NOTE.read_text())['base_url']})"
+                other = f" ({json.loads(STATE_FILE.read_text())['base_url']})"
             raise ValueError(
                 f"A local stack already runs in this folder{other}. Stop it first, or start this "
                 "one in a copy of the folder."
@@ -115,14 +115,14 @@ def main(arguments: list[str]) -> int:
     if arguments not in (["run"], ["demo"]):
         print("usage: python -m local run|demo", file=sys.stderr)
         return 2
-    stay = arguments == ["run"]
+    keep_serving = arguments == ["run"]
     try:
         settings = Settings.from_env(os.environ)
-        if not stay:  # no answer of `demo` is read as it is written
+        if not keep_serving:  # no answer of `demo` is read as it is written
             settings = replace(settings, tokens_per_second=0)
         with foreground_process_group(), single_instance(settings.log):
             console = PipeSafeConsole(highlight=False, soft_wrap=True)
-            return asyncio.run(until_stopped(settings, console, stay=stay))
+            return asyncio.run(until_stopped(settings, console, keep_serving=keep_serving))
     except ValueError as error:
         print(error, file=sys.stderr)
     except OSError as error:
@@ -136,7 +136,7 @@ def main(arguments: list[str]) -> int:
     return 1
 
 
-def leave(status: int) -> NoReturn:
+def exit_now(status: int) -> NoReturn:
     """Exit immediately: unloading moto's modules would take another second."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
@@ -145,4 +145,4 @@ def leave(status: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    leave(main(sys.argv[1:]))
+    exit_now(main(sys.argv[1:]))

@@ -26,7 +26,7 @@ from local.metrics_page.view import MetricsView
 from local.provider_simulator.server import DEFAULT_KEY, Provider
 from local.settings import ROOT, Settings
 
-NOTE = ROOT / ".relay-local.json"
+STATE_FILE = ROOT / ".relay-local.json"
 
 
 class Stack:
@@ -52,11 +52,11 @@ class Stack:
         """Stop everything, including the functions' processes."""
         await self._exit.aclose()
 
-    def write_note(self, path: Path = NOTE) -> None:
+    def write_state_file(self, path: Path = STATE_FILE) -> None:
         """Write the stack's addresses to a file until the stack stops."""
         queues = [source.queue_url for source in read_event_sources(self.template)]
         function_names = {name: self.template.ref(name) for name in self.functions}
-        note = {
+        state = {
             "base_url": f"{self.base_url}/v1",
             "client_key": self.client_key,
             "aws_endpoint_url": self.aws_endpoint_url,
@@ -66,7 +66,7 @@ class Stack:
             "resources": {**self.template.physical_ids, **function_names},
             "parameters": self.template.parameters,
         }
-        path.write_text(json.dumps(note, indent=2) + "\n")
+        path.write_text(json.dumps(state, indent=2) + "\n")
         self._exit.callback(path.unlink, missing_ok=True)
 
     def aws(self, service: str) -> Any:
@@ -101,14 +101,14 @@ class Stack:
             client_key=self.client_key,
             provider_key=provider_key,
             root=self.template.root,
-            later=self._later,
+            defer=self._defer,
         )
         await asyncio.to_thread(create_resources, self.template, maker)
         self._start_functions()
-        start_events(self.template, self.functions, self.aws_endpoint_url, self._later, self._exit)
+        start_events(self.template, self.functions, self.aws_endpoint_url, self._defer, self._exit)
         await self._start_gateway(listener)
 
-    def _later(self, work: Work) -> None:
+    def _defer(self, work: Work) -> None:
         self._moto.services.defer(work)
         self._exit.callback(self._moto.services.cancel_deferred, work)
 

@@ -125,14 +125,14 @@ async def _send(session: aiohttp.ClientSession, base_url: str, vector: Vector) -
     reason = ""
     try:
         async with session.post(base_url + vector.path, data=vector.body) as response:
-            judge(vector, response.status, await response.text())
+            check(vector, response.status, await response.text())
     except (WrongAnswerError, aiohttp.ClientError, TimeoutError) as error:
         reason = str(error) or type(error).__name__
     milliseconds = round((time.monotonic() - started) * 1000)
     return Result(vector=vector, milliseconds=milliseconds, reason=reason)
 
 
-def judge(vector: Vector, status: int, body: str) -> None:
+def check(vector: Vector, status: int, body: str) -> None:
     """Raise WrongAnswerError unless the answer matches the vector."""
     if status != HTTPStatus.OK:
         raise WrongAnswerError(f"HTTP {status}: {body[:300]}")

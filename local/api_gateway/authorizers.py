@@ -14,7 +14,7 @@ from local.lambda_runtime.invocation import FunctionFailedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class AuthorizerResult:
     """An authorizer's result for a token."""
 
     policy: Mapping[str, Any]
@@ -28,26 +28,28 @@ class Authorizers:
     def __init__(self, functions: Mapping[str, LambdaFunction], ttl_seconds: float | None) -> None:
         self._functions = functions
         self._ttl_seconds = ttl_seconds  # in place of the template's, if given
-        self._remembered: dict[tuple[str, str], tuple[float, Verdict]] = {}
+        self._cache: dict[tuple[str, str], tuple[float, AuthorizerResult]] = {}
 
-    async def judge(
+    async def authorize(
         self, authorizer: TokenAuthorizer, headers: Mapping[str, str], method_arn: str
-    ) -> Verdict:
+    ) -> AuthorizerResult:
         """Return the authorizer's result for a request; GatewayError if it is denied."""
         token = headers.get(authorizer.header, "")
         if not token or not authorizer.expression.match(token):
             raise GatewayError("UNAUTHORIZED")
-        expires, verdict = self._remembered.get((authorizer.name, token), (0.0, None))
-        if verdict is None or expires <= time.monotonic():
-            verdict = await self._ask(authorizer, token, method_arn)
+        expires, result = self._cache.get((authorizer.name, token), (0.0, None))
+        if result is None or expires <= time.monotonic():
+            result = await self._invoke(authorizer, token, method_arn)
             ttl = authorizer.ttl_seconds if self._ttl_seconds is None else self._ttl_seconds
             expires = time.monotonic() + ttl
-            self._remembered[authorizer.name, token] = (expires, verdict)
-        if not allows(verdict.policy, method_arn):
+            self._cache[authorizer.name, token] = (expires, result)
+        if not allows(result.policy, method_arn):
             raise GatewayError("ACCESS_DENIED")
-        return verdict
+        return result
 
-    async def _ask(self, authorizer: TokenAuthorizer, token: str, method_arn: str) -> Verdict:
+    async def _invoke(
+        self, authorizer: TokenAuthorizer, token: str, method_arn: str
+    ) -> AuthorizerResult:
         event = {"type": "TOKEN", "methodArn": method_arn, "authorizationToken": token}
         function = self._functions[authorizer.function]
         try:
@@ -55,15 +57,15 @@ class Authorizers:
         except FunctionFailedError as error:
             refused = error.message == "Unauthorized"
             raise GatewayError("UNAUTHORIZED" if refused else "AUTHORIZER_FAILURE") from error
-        return parse_verdict(answer)
+        return parse_result(answer)
 
 
-def parse_verdict(answer: bytes) -> Verdict:
+def parse_result(answer: bytes) -> AuthorizerResult:
     """Parse an authorizer's answer; GatewayError if it is malformed."""
     try:
         result = json.loads(answer)
         context = context_strings(result.get("context") or {})
-        return Verdict(
+        return AuthorizerResult(
             policy=result["policyDocument"],
             context={"principalId": result["principalId"], **context},
             usage_key=result.get("usageIdentifierKey"),

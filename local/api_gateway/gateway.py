@@ -13,7 +13,7 @@ from local.api_gateway.delivery import deliver
 from local.api_gateway.gateway_responses import GatewayError, render
 from local.api_gateway.proxy_event import Call, proxy_event
 from local.api_gateway.routes import Api
-from local.api_gateway.usage_plans import Bucket, ClientKeys
+from local.api_gateway.usage_plans import ClientKeys, TokenBucket
 from local.cloudformation.intrinsics import ACCOUNT, REGION
 from local.lambda_runtime.environments import LambdaFunction
 from local.lambda_runtime.invocation import PAYLOAD_LIMIT_BYTES
@@ -34,12 +34,16 @@ class Gateway:
     ) -> None:
         self._api, self._functions, self._keys, self._log = api, functions, keys, log
         self._authorizers = authorizers
-        self._buckets = {route: Bucket(route.throttle) for route in api.routes if route.throttle}
+        self._buckets = {
+            route: TokenBucket(route.throttle) for route in api.routes if route.throttle
+        }
 
-    async def start(self, listener: socket.socket, beside: Iterable[web.RouteDef] = ()) -> None:
+    async def start(
+        self, listener: socket.socket, extra_routes: Iterable[web.RouteDef] = ()
+    ) -> None:
         """Serve on a listening socket, with additional routes."""
         application = web.Application(client_max_size=BODY_LIMIT_BYTES)
-        application.add_routes(beside)
+        application.add_routes(extra_routes)
         application.router.add_route("*", r"/{path:[\s\S]*}", self._serve)  # %0A is no end
         # Like API Gateway, leave compressed bodies compressed.
         self._runner = web.AppRunner(
@@ -97,12 +101,14 @@ class Gateway:
         if call.route.authorizer:
             arn = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{self._api.id}/{self._api.stage}"
             arn = f"{arn}/{call.request.method}{call.path}"
-            call.verdict = await self._authorizers.judge(
+            call.authorizer_result = await self._authorizers.authorize(
                 call.route.authorizer, call.request.headers, arn
             )
         if call.route.needs_api_key:
             call.key_value = call.request.headers.get("x-api-key")
             if self._api.key_from_authorizer:
-                call.key_value = call.verdict.usage_key if call.verdict else None
+                call.key_value = (
+                    call.authorizer_result.usage_key if call.authorizer_result else None
+                )
             call.key = self._keys.find(call.key_value or "")
             call.key.count()

@@ -11,7 +11,7 @@ HEADER = "gatewayresponse.header."
 DEFAULT_TEMPLATE = '{"message":$context.error.messageString}'
 
 
-class Kind(NamedTuple):
+class ResponseType(NamedTuple):
     """A type of gateway response, without customisation."""
 
     status: int
@@ -19,20 +19,24 @@ class Kind(NamedTuple):
     error_type: str
 
 
-KINDS: Mapping[str, Kind] = {
-    "ACCESS_DENIED": Kind(403, "User is not authorized to access this resource", "AccessDenied"),
-    "AUTHORIZER_CONFIGURATION_ERROR": Kind(500, "Internal server error", "AuthorizerConfiguration"),
-    "AUTHORIZER_FAILURE": Kind(500, "Internal server error", "AuthorizerFailure"),
-    "INTEGRATION_FAILURE": Kind(504, "Internal server error", "InternalServerError"),
-    "INTEGRATION_TIMEOUT": Kind(504, "Endpoint request timed out", "InternalServerError"),
-    "INVALID_API_KEY": Kind(403, "Forbidden", "Forbidden"),
-    "MISSING_AUTHENTICATION_TOKEN": Kind(
+RESPONSE_TYPES: Mapping[str, ResponseType] = {
+    "ACCESS_DENIED": ResponseType(
+        403, "User is not authorized to access this resource", "AccessDenied"
+    ),
+    "AUTHORIZER_CONFIGURATION_ERROR": ResponseType(
+        500, "Internal server error", "AuthorizerConfiguration"
+    ),
+    "AUTHORIZER_FAILURE": ResponseType(500, "Internal server error", "AuthorizerFailure"),
+    "INTEGRATION_FAILURE": ResponseType(504, "Internal server error", "InternalServerError"),
+    "INTEGRATION_TIMEOUT": ResponseType(504, "Endpoint request timed out", "InternalServerError"),
+    "INVALID_API_KEY": ResponseType(403, "Forbidden", "Forbidden"),
+    "MISSING_AUTHENTICATION_TOKEN": ResponseType(
         403, "Missing Authentication Token", "MissingAuthenticationToken"
     ),
-    "QUOTA_EXCEEDED": Kind(429, "Limit Exceeded", "LimitExceeded"),
-    "REQUEST_TOO_LARGE": Kind(413, "Request Too Long", "RequestTooLarge"),
-    "THROTTLED": Kind(429, "Too Many Requests", "TooManyRequests"),
-    "UNAUTHORIZED": Kind(401, "Unauthorized", "Unauthorized"),
+    "QUOTA_EXCEEDED": ResponseType(429, "Limit Exceeded", "LimitExceeded"),
+    "REQUEST_TOO_LARGE": ResponseType(413, "Request Too Long", "RequestTooLarge"),
+    "THROTTLED": ResponseType(429, "Too Many Requests", "TooManyRequests"),
+    "UNAUTHORIZED": ResponseType(401, "Unauthorized", "Unauthorized"),
 }
 
 
@@ -55,7 +59,7 @@ class Reply:
 
 def render(responses: Mapping[str, Any], kind: str, context: Mapping[str, str]) -> Reply:
     """Render a gateway response; `context` holds `$context`'s values by dotted name."""
-    default = KINDS[kind]
+    default = RESPONSE_TYPES[kind]
     family = responses.get(f"DEFAULT_{default.status // 100}XX", {})
     own = responses.get(kind, {})
     known = {

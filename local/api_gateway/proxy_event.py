@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from local.api_gateway.authorizers import Verdict
+from local.api_gateway.authorizers import AuthorizerResult
 from local.api_gateway.routes import Api, Route
 from local.api_gateway.usage_plans import ClientKey
 from local.cloudformation.intrinsics import ACCOUNT
@@ -28,7 +28,7 @@ class Call:
     path: str
     path_parameters: Mapping[str, str]
     id: str
-    verdict: Verdict | None = None
+    authorizer_result: AuthorizerResult | None = None
     key: ClientKey | None = None
     key_value: str | None = None
 
@@ -60,7 +60,9 @@ def request_context(call: Call) -> dict[str, Any]:
     """Return the event's `requestContext`."""
     now = datetime.now(UTC)
     request, route = call.request, call.route
-    authorizer = {"authorizer": dict(call.verdict.context)} if call.verdict else {}
+    authorizer = (
+        {"authorizer": dict(call.authorizer_result.context)} if call.authorizer_result else {}
+    )
     return {
         **authorizer,
         "accountId": ACCOUNT,

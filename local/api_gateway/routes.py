@@ -143,8 +143,8 @@ def read_routes(
             if integration["type"] != "aws_proxy":
                 raise UnresolvableError(f"{method} {resource}: only Lambda proxies are served here")
             names = [name for scheme in operation.get("security", []) for name in scheme]
-            if strange := {*names} - {*authorizers, API_KEY}:
-                raise UnresolvableError(f"{method} {resource}: no authorizer {', '.join(strange)}")
+            if unknown := {*names} - {*authorizers, API_KEY}:
+                raise UnresolvableError(f"{method} {resource}: no authorizer {', '.join(unknown)}")
             timeout = integration.get("timeoutInMillis", DEFAULT_TIMEOUT_MILLISECONDS)
             yield Route(
                 method=method.upper().replace("X-AMAZON-APIGATEWAY-ANY-METHOD", "ANY"),

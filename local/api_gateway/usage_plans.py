@@ -12,7 +12,7 @@ from local.api_gateway.routes import Throttle
 PERIODS: Mapping[str, str] = {"DAY": "%Y-%m-%d", "WEEK": "%G-W%V", "MONTH": "%Y-%m"}
 
 
-class Bucket:
+class TokenBucket:
     """A token bucket, initially full."""
 
     def __init__(self, throttle: Throttle, clock: Callable[[], float] = time.monotonic) -> None:
@@ -46,13 +46,13 @@ class ClientKey:
     id: str
     plan: Plan
     clock: Callable[[], float] = time.time
-    bucket: Bucket | None = None
+    bucket: TokenBucket | None = None
     used: dict[str, int] = field(default_factory=dict)
 
     def count(self) -> None:
         """Count a request; GatewayError if it exceeds a limit."""
         if self.plan.throttle:
-            self.bucket = self.bucket or Bucket(self.plan.throttle, self.clock)
+            self.bucket = self.bucket or TokenBucket(self.plan.throttle, self.clock)
             self.bucket.take()
         if self.plan.quota is not None:
             now = datetime.fromtimestamp(self.clock(), UTC)

@@ -23,15 +23,15 @@ def start_events(
     template: Template,
     functions: Mapping[str, LambdaFunction],
     endpoint_url: str,
-    later: Callable[[Work], None],
+    defer: Callable[[Work], None],
     running: AsyncExitStack,
 ) -> None:
-    """Start the work, which ends with `running`; `later` receives work for state machines."""
+    """Start the work, which ends with `running`; `defer` receives work for state machines."""
     aws = AwsCaller(endpoint_url)
     running.push_async_callback(aws.close)
     machines = map(template.ref, template.ids("AWS::StepFunctions::StateMachine"))
     executions = Executions(aws, list(machines))
-    later(executions.enable)
+    defer(executions.enable)
     running.push_async_callback(executions.stop)
     keep_running(executions.publish(), running)
     dispatcher = Dispatcher(aws, functions)

@@ -18,14 +18,14 @@ SUBSTITUTION = re.compile(r"\$\{(\w+)\}")
 class ResourceMaker:
     """Creates resources by name and properties; returns what `Ref` returns.
 
-    `root` is the folder of their files. `later` receives work that is slow and seldom needed.
+    `root` is the folder of their files. `defer` receives work that is slow and seldom needed.
     """
 
     client: Callable[[str], Any]
     client_key: str
     provider_key: str
     root: Path
-    later: Callable[[Callable[[], object]], None]
+    defer: Callable[[Callable[[], object]], None]
 
     def secret(self, name: str, properties: Properties) -> str:
         """Create a secret; an empty one gets the provider's key."""
@@ -96,7 +96,7 @@ class ResourceMaker:
                 type=properties.get("StateMachineType", "STANDARD"),
             )
 
-        self.later(create)
+        self.defer(create)
         return f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{name}"
 
     def rest_api(self, name: str, _: Properties) -> str:
@@ -147,7 +147,7 @@ class ResourceMaker:
     def dashboard(self, name: str, properties: Properties) -> str:
         """Create a CloudWatch dashboard later."""
         put = self.client("cloudwatch").put_dashboard
-        self.later(partial(put, DashboardName=name, DashboardBody=properties["DashboardBody"]))
+        self.defer(partial(put, DashboardName=name, DashboardBody=properties["DashboardBody"]))
         return name
 
 

@@ -46,8 +46,8 @@ MAKERS: Mapping[str, Callable[[ResourceMaker, str, Properties], str]] = {
 
 def create_resources(template: Template, maker: ResourceMaker) -> None:
     """Create every resource and store the ids in the template; UnresolvableError if unsupported."""
-    if strange := {*template.types().values()} - {*MAKERS} - NOT_CREATED:
-        raise UnresolvableError(f"the local stack cannot make {', '.join(sorted(strange))}")
+    if unknown := {*template.types().values()} - {*MAKERS} - NOT_CREATED:
+        raise UnresolvableError(f"the local stack cannot make {', '.join(sorted(unknown))}")
     template.token = secrets.token_hex(5)  # as all stacks of a process share moto
     for kind, make in MAKERS.items():
         listed = [(name, template.properties(name)) for name in template.ids(kind)]

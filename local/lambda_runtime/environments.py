@@ -90,7 +90,7 @@ class Environment:
         self.warm = False
         self.process_id: int | None = None
 
-    async def live(self) -> FunctionFailedError:
+    async def run(self) -> FunctionFailedError:
         """Run the process to its end; return the failure for an unfinished invocation."""
         address = await self.api.start()
         try:
@@ -191,10 +191,10 @@ class LambdaFunction:
     async def close(self) -> None:
         """Stop every process."""
         self._limit = 0
-        lives = list(self._environments.values())
-        for life in lives:
-            life.cancel()
-        await asyncio.gather(*lives, return_exceptions=True)
+        tasks = list(self._environments.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         while self._waiting:
             self._waiting.popleft().finish(exit_error(0))
 
@@ -207,12 +207,12 @@ class LambdaFunction:
         room = self._limit - len(self._environments)
         for _ in range(min(room, len(self._waiting) - starting)):
             environment = Environment(self)
-            self._environments[environment] = asyncio.create_task(self._live(environment))
+            self._environments[environment] = asyncio.create_task(self._run(environment))
 
-    async def _live(self, environment: Environment) -> None:
+    async def _run(self, environment: Environment) -> None:
         failure = exit_error(0)
         try:
-            failure = await environment.live()
+            failure = await environment.run()
         finally:
             del self._environments[environment]
             left = environment.api.current

@@ -78,7 +78,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelayRunner]:
     loop = Loop()
     stack = Stack(settings, lines.append)
     loop.run(stack.__aenter__())
-    stack.write_note(root / ".relay-local.json")
+    stack.write_state_file(root / ".relay-local.json")
     yield RelayRunner(stack, root, log, lines)
     loop.run(stack.__aexit__(None, None, None))
     loop.close()

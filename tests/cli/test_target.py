@@ -60,7 +60,7 @@ def test_local_cannot_be_combined_with_other_stack_options(runner: RelayRunner) 
     assert "--local cannot be combined with" in done.stderr
 
 
-def test_a_note_left_behind_by_a_killed_stack_is_not_a_traceback(
+def test_a_state_file_left_by_a_killed_stack_is_not_a_traceback(
     changed_note: Callable[..., RelayRunner],
 ) -> None:
     done = changed_note(aws_endpoint_url="http://127.0.0.1:9").relay("keys", "list")
@@ -148,6 +148,8 @@ def test_the_version_is_the_project_s(tmp_path: Path) -> None:
     assert (done.exit_code, done.output) == (0, f"llm-relay {version}\n")
 
 
-def test_the_note_of_a_running_stack_is_enough_for_every_resource(runner: RelayRunner) -> None:
+def test_the_state_file_of_a_running_stack_is_enough_for_every_resource(
+    runner: RelayRunner,
+) -> None:
     note = json.loads((runner.root / ".relay-local.json").read_text())
     assert {"Api", "ClientsTable", "UsagePlan", "ProviderKeySecret"} <= {*note["resources"]}

@@ -29,7 +29,7 @@ PAGE = ROOT / "docs" / "architecture.md"
 MODEL = "abliterated-model"
 HELD_AGAINST_IT = [
     "tests/functions/test_openapi.py",
-    "tests/functions/observability/test_watched.py",
+    "tests/functions/observability/test_monitored_metrics.py",
     "tests/functions/test_whoami.py",
     "tests/template/test_events.py::test_every_route_has_a_sample_event",
     "tests/template/test_layout.py",

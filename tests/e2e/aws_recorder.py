@@ -36,7 +36,7 @@ class AwsRecorder:
     """A proxy in front of an AWS on loopback; `url` is for the functions."""
 
     calls: set[AwsCall] = field(default_factory=set)
-    strange: list[str] = field(default_factory=list)  # what no call could be made out in
+    unrecognized: list[str] = field(default_factory=list)  # requests without a recognized call
     aws_url: str = ""
 
     def __enter__(self) -> AwsRecorder:
@@ -59,7 +59,7 @@ class AwsRecorder:
         try:
             self.calls |= {*calls_in(asked, status)}
         except (KeyError, TypeError, ValueError) as error:
-            self.strange.append(f"{asked.method} {asked.path}: {error!r}")
+            self.unrecognized.append(f"{asked.method} {asked.path}: {error!r}")
 
 
 class Passing(BaseHTTPRequestHandler):

@@ -141,7 +141,7 @@ def observed(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[O
 
 
 def test_every_request_to_aws_is_recognized(observed: Observed) -> None:
-    assert observed.recorder.strange == []
+    assert observed.recorder.unrecognized == []
     assert {call.function for call in observed.recorder.calls} <= {*FUNCTIONS}
 
 

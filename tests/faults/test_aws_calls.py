@@ -1,4 +1,4 @@
-"""Calls while AWS fails in every way: one honest outcome each, and a ledger that is right."""
+"""Calls while AWS fails in every way: one allowed outcome each, and an exact ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deadlines that are over at any moment of a call: an honest answer, and a ledger that is right."""
+"""Deadlines that expire at any moment of a call: an allowed answer, and an exact ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every fault at the socket, against the running stack: each call ends in one honest outcome.
+"""Every fault at the socket, against the running stack: each call ends in one allowed outcome.
 
 `make soak SEED=… MINUTES=…` walks further; a failure names its seed and its step.
 """

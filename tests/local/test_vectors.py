@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.vectors import EVENTS, Vector, WrongAnswerError, judge, read_vectors
+from local.vectors import EVENTS, Vector, WrongAnswerError, check, read_vectors
 
 CHAT_STREAM = 'data: {"choices":[{"delta":{"content":"it "}}]}\n\n: hm\n\ndata: %s\n\n%s'
 LAST = '{"choices":[{"delta":{"content":"works"}}]}'
@@ -31,7 +31,7 @@ def vector(surface: str, *, stream: bool) -> Vector:
     ],
 )
 def test_the_expected_text_passes(surface: str, stream: bool, body: str) -> None:
-    judge(vector(surface, stream=stream), 200, body)
+    check(vector(surface, stream=stream), 200, body)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_anything_else_fails_with_the_reason(
     surface: str, stream: bool, status: int, body: str, reason: str
 ) -> None:
     with pytest.raises(WrongAnswerError, match=reason):
-        judge(vector(surface, stream=stream), status, body)
+        check(vector(surface, stream=stream), status, body)
 
 
 def test_a_vector_is_the_request_of_its_event(tmp_path: Path) -> None:

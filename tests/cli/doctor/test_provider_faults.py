@@ -79,7 +79,7 @@ def streaming_runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay
     log = root / "functions.log"
     loop, stack = Loop(), Stack(Settings(log=log, parameters={"Streaming": "off"}))
     loop.run(stack.__aenter__())
-    stack.write_note(root / ".relay-local.json")
+    stack.write_state_file(root / ".relay-local.json")
     yield RelayRunner(stack, root, log, [])
     loop.run(stack.__aexit__(None, None, None))
     loop.close()

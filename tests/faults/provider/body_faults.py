@@ -69,7 +69,7 @@ def _endless(asked: Asked) -> Script:
 
 
 def _chunks(*said: bytes) -> Callable[[Asked], Script]:
-    """The first half in an honest chunk, then this."""
+    """The first half in a valid chunk, then this."""
 
     def script(asked: Asked) -> Script:
         body = body_of(asked)

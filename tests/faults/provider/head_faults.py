@@ -58,7 +58,7 @@ def _paid(
     return Fault(name=name, kind=kind, allowed=allowed, script=script, is_billed=True)
 
 
-_EITHER = BROKE | ANSWERED  # as the reader of heads has it; what matters is that it is honest
+_EITHER = BROKE | ANSWERED  # as the reader of heads has it; what matters is that it is allowed
 
 HEAD_FAULTS = (
     _paid("reset after the request", "reset after the request", _steps(RESET)),

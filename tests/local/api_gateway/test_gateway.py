@@ -190,10 +190,10 @@ async def test_two_stacks_in_one_process_are_independent(tmp_path: Path) -> None
 
 
 @in_loop
-async def test_the_note_has_the_stack_s_address_while_it_runs(tmp_path: Path) -> None:
+async def test_the_state_file_has_the_stack_s_address_while_it_runs(tmp_path: Path) -> None:
     note = tmp_path / "note.json"
     async with small_stack(tmp_path) as stack:
-        stack.write_note(note)
+        stack.write_state_file(note)
         said = json.loads(note.read_text())
         functions = {name: stack.template.ref(name) for name in stack.functions}
         assert said == {

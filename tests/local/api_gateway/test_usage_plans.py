@@ -4,7 +4,7 @@ import pytest
 
 from local.api_gateway.gateway_responses import GatewayError
 from local.api_gateway.routes import Throttle
-from local.api_gateway.usage_plans import Bucket, ClientKey, Plan
+from local.api_gateway.usage_plans import ClientKey, Plan, TokenBucket
 
 NOON = 1_700_000_000.0 - 1_700_000_000.0 % 86_400 + 43_200
 
@@ -17,7 +17,7 @@ class Clock:
         return self.now
 
 
-def taken(bucket: Bucket) -> int:
+def taken(bucket: TokenBucket) -> int:
     for count in range(1000):
         try:
             bucket.take()
@@ -28,12 +28,12 @@ def taken(bucket: Bucket) -> int:
 
 
 def test_a_burst_passes_and_no_more() -> None:
-    assert taken(Bucket(Throttle(rate=1, burst=5), Clock())) == 5
+    assert taken(TokenBucket(Throttle(rate=1, burst=5), Clock())) == 5
 
 
 def test_a_bucket_refills_at_its_rate_up_to_its_burst() -> None:
     clock = Clock()
-    bucket = Bucket(Throttle(rate=2, burst=5), clock)
+    bucket = TokenBucket(Throttle(rate=2, burst=5), clock)
     taken(bucket)
     clock.now += 1.5
     assert taken(bucket) == 3

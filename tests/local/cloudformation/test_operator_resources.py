@@ -31,16 +31,16 @@ def watching(tmp_path_factory: pytest.TempPathFactory) -> Template:
     """What watches the product, made in moto, and of all the rest the names alone."""
     read = template()
     read.token = "watched"
-    later: list[Callable[[], object]] = []
+    deferred: list[Callable[[], object]] = []
     root: Path = tmp_path_factory.mktemp("watching")
     maker = ResourceMaker(
-        client=moto().client, client_key="", provider_key="", root=root, later=later.append
+        client=moto().client, client_key="", provider_key="", root=root, defer=deferred.append
     )
     for kind in WATCHING:
         for name in read.ids(kind):
             made = MAKERS[kind](maker, read.name(name), read.properties(name))
             read.physical_ids[name] = made
-    for work in later:
+    for work in deferred:
         work()
     return read
 

@@ -26,7 +26,7 @@ def made(tmp_path: Path, **resources: object) -> Template:
             client_key="k" * 20,
             provider_key="the key",
             root=tmp_path,
-            later=defer.append,
+            defer=defer.append,
         ),
     )
     return template
