@@ -104,12 +104,12 @@ SUITES = {
     "LangChain `ChatOpenAI` 1.x": "tests/e2e/test_langchain.py",
 }
 FEATURES = {  # what a test must say to stand for a feature
-    "whole": r"a whole answer is the text|'a completion'|'generateText'|invoke returns",
-    "streamed": r"streamed answer is the text|completion comes in|'streamText'|stream returns",
+    "whole": r"a whole answer is the requested|'a completion'|'generateText'|invoke returns",
+    "streamed": r"streamed answer is the requested|completion comes in|'streamText'|stream returns",
     "stream helper": r"stream helper",
     "structured output": r"parsed|schema",
     "tool loop": r"loop of tools|from a tool to an answer|tool's output leads",
-    "images": r"image is seen|take \$\{kind\}|vision by",
+    "images": r"image is sent to the model|take \$\{kind\}|vision by",
     "error classes": r"refusal|is an? \$\{kind|is an APICallError",
 }
 
