@@ -86,7 +86,7 @@ def test_axe_finds_nothing_and_nothing_is_cut_off(
     assert shown.page.evaluate(wide) == 0
 
 
-@pytest.mark.usefixtures("asked")
+@pytest.mark.usefixtures("with_calls")
 def test_a_phone_scrolls_the_table_inside_its_card(visit: Callable[..., Playground]) -> None:
     page = visit(PATH, **PHONE).page
     table = page.get_by_role("region", name="All metrics of this run")
