@@ -81,7 +81,7 @@ class Relay:
         self._call.stream = body.get("stream") is True
         admission = self._admit(text, body)
         self._reserve(admission.max_cost_nanos)
-        answer = provider_router().first_answer(tuple(admission.bodies), self._call_provider)
+        answer = provider_router().call_with_failover(tuple(admission.bodies), self._call_provider)
         if not isinstance(answer.body, StreamingBody):  # a stream finishes the record at its end
             self._call.finish(answer.status)
         return answer

@@ -74,7 +74,7 @@ def complete(
     def is_exhausted(provider: Provider) -> bool:
         return provider.client.rate_limits.is_exhausted(str(bodies[provider].get("model")))
 
-    return providers.first_answer(sorted(bodies, key=is_exhausted), call)
+    return providers.call_with_failover(sorted(bodies, key=is_exhausted), call)
 
 
 def parse_completion(
