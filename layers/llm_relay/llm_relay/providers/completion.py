@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llm_relay.providers.provider import Provider
     from llm_relay.providers.router import ProviderRouter
 
-_ANSWER_FIELDS = {"choices", "output", "data"}
+_ANSWER_FIELDS = {"choices", "output"}
 
 
 class CompletionEndpoint(Protocol):
