@@ -22,7 +22,7 @@ class ClientKey:
     key_id: str
     serial: str
     created_at: int
-    expires_at: int | None = None
+    expires_at: int | None = None  # stored as `dies_at`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llm_relay.api.relay import REPLY_RESERVE_SECONDS
+from llm_relay.core.deadline import REPLY_RESERVE_SECONDS
 from tests.faults.aws.calls import FIRST, Call, asked
 from tests.faults.aws.environment import (
     SEED,

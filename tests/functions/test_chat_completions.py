@@ -339,7 +339,7 @@ def test_an_error_with_status_200_is_an_error(
     provider: ScriptedProvider, ask: Callable[..., Answered]
 ) -> None:
     error = {"message": "slow down", "type": "rate_limit_error", "param": None, "code": None}
-    provider.scripts = [whole(200, {"error": error})]
+    provider.scripts = [whole(200, {"error": error, "data": None})]
     answer = ask(QUESTION)
     assert answer.status == 429
     assert answer.error == error | {"message": with_hint(429, "slow down")}

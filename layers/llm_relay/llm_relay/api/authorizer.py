@@ -65,7 +65,7 @@ def _text(attribute: Item) -> str:
 
 
 def _is_expired(serial: Item) -> bool:
-    expires_at = serial.get("dies_at", {}).get("N")
+    expires_at = serial.get("dies_at", {}).get("N")  # its stored name
     return expires_at is not None and float(expires_at) <= time.time()
 
 

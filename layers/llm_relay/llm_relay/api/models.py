@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from llm_relay.api.api_gateway import ApiRequest, handle_request, json_success
-from llm_relay.api.relay import REPLY_RESERVE_SECONDS, provider_router
-from llm_relay.core.deadline import Deadline
+from llm_relay.api.relay import provider_router
+from llm_relay.core.deadline import REPLY_RESERVE_SECONDS, Deadline
 from llm_relay.providers.router import model_not_found
 
 if TYPE_CHECKING:

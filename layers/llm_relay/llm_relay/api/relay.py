@@ -6,7 +6,7 @@ import os
 import time
 from functools import lru_cache, partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llm_relay.api.api_gateway import ApiRequest, client_of, finish_with, handle_request
 from llm_relay.api.idempotency.records import answer_once
@@ -15,7 +15,7 @@ from llm_relay.billing.admission import Admission, admit, merge_admissions
 from llm_relay.billing.cost import with_cost
 from llm_relay.billing.ledger import Settlement, ledger
 from llm_relay.core.answer import HttpAnswer
-from llm_relay.core.deadline import Deadline
+from llm_relay.core.deadline import REPLY_RESERVE_SECONDS, Deadline
 from llm_relay.core.errors import InternalError
 from llm_relay.core.json_codec import compact
 from llm_relay.providers.completion import parse_completion
@@ -29,14 +29,13 @@ from llm_relay.validation.fields import body_object
 
 if TYPE_CHECKING:
     from llm_relay.core.client import Client
+    from llm_relay.core.defaults import Document
     from llm_relay.core.usage import Usage
     from llm_relay.endpoints.endpoint import Endpoint
     from llm_relay.observability.call_record import CallRecord
     from llm_relay.providers.dialects.translation import Translation
     from llm_relay.providers.provider import Provider
 
-# Reserved from the function's time, to answer when the provider takes all the rest.
-REPLY_RESERVE_SECONDS = 2.0
 # For a model list that only checks limits or adds a cost: without it, the call goes on.
 LISTING_TIMEOUT_SECONDS = 3.0
 # Timeout, and pause before the next try, for prices that a budget needs: the first call of an
@@ -45,8 +44,6 @@ _PRICES_SECONDS = (20.0, 2.0)
 _FAILOVER_PRICES_SECONDS = (5.0, 15.0)
 _EVENT_STREAM = "text/event-stream"
 _JSON = "application/json"
-
-Document = dict[str, Any]
 
 
 @lru_cache(maxsize=1)
@@ -81,7 +78,7 @@ class Relay:
         self._call.stream = body.get("stream") is True
         admission = self._admit(text, body)
         self._reserve(admission.max_cost_nanos)
-        answer = provider_router().first_answer(tuple(admission.bodies), self._call_provider)
+        answer = provider_router().call_with_failover(tuple(admission.bodies), self._call_provider)
         if not isinstance(answer.body, StreamingBody):  # a stream finishes the record at its end
             self._call.finish(answer.status)
         return answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llm_relay.api.api_gateway import ApiRequest, client_of, handle_request, json_success
 from llm_relay.aws.dynamodb import Table
@@ -22,11 +22,10 @@ from llm_relay.core.errors import ClientNotFound, LedgerUnavailable
 if TYPE_CHECKING:
     from llm_relay.core.answer import HttpAnswer
     from llm_relay.core.client import Client
+    from llm_relay.core.defaults import Document
 
 USAGE_DAYS = 31  # the days of the longest budget period, today included
 _DAY_SECONDS = 86_400
-
-Document = dict[str, Any]
 
 
 def show_usage(request: ApiRequest) -> HttpAnswer:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from llm_relay.billing.money import nanos_rounded_up
-from llm_relay.core.defaults import objects_in
+from llm_relay.core.defaults import Document, objects_in
 from llm_relay.core.usage import Usage
 from llm_relay.validation.fields import MAX_TOKENS
 
@@ -28,7 +28,6 @@ _TOOLS = {"function", "custom"}
 # Fields that refer to content the provider stores or looks up.
 _REFERENCES = ("previous_response_id", "conversation", "prompt", "web_search_options")
 
-Document = dict[str, Any]
 ModelEntry = Mapping[str, Any]
 
 

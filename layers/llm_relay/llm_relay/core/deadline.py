@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+# Reserved from the function's time, to answer when the provider takes all the rest.
+REPLY_RESERVE_SECONDS = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Deadline:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from llm_relay.aws.secrets_manager import SecretsManager, SecretUnreadableError
-from llm_relay.core.deadline import Deadline
+from llm_relay.core.deadline import REPLY_RESERVE_SECONDS, Deadline
 from llm_relay.diagnostics import provider_findings
 from llm_relay.diagnostics.checklist import Checklist, Finding, fail, ok
 from llm_relay.diagnostics.provider_findings import ADD_KEY, SET_KEY, SET_URL
@@ -20,7 +20,6 @@ from llm_relay.providers.key_pool import keys_in
 from llm_relay.providers.settings import ProviderSettings, provider_settings
 
 IN_LIST = "in Providers, then: sam deploy"
-_REPLY_RESERVE_SECONDS = 2.0
 _STORE_KEY = f"Store the bare key in it: {SET_KEY}"
 _ASSIGNMENT = re.compile(r"(export\s+)?[A-Z][A-Z0-9_]+\s*=")
 _PROVIDER_CHECKS = (  # name, the check that it requires, check
@@ -35,25 +34,26 @@ _PROVIDER_CHECKS = (  # name, the check that it requires, check
 
 def inspect_stack(event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """Return the findings as JSON, within that many seconds."""
-    deadline = Deadline.after(seconds - _REPLY_RESERVE_SECONDS)
+    deadline = Deadline.after(seconds - REPLY_RESERVE_SECONDS)
     checks = Checklist()
-    # With invalid settings, the checks of a single provider are listed as skipped.
-    providers = [ProviderSettings.from_mapping({})]
-    checks.run("settings", partial(_check_settings, providers))
+    finding, providers = _check_settings()
+    checks.run("settings", lambda: finding)
     for index, settings in enumerate(providers):
         share = deadline.within(deadline.remaining() / (len(providers) - index))
         _inspect_provider(checks, settings, event.get("model"), share)
     return checks.document()
 
 
-def _check_settings(providers: list[ProviderSettings]) -> Finding:
-    """Check that the settings are valid; put those of all providers into `providers`."""
+def _check_settings() -> tuple[Finding, Sequence[ProviderSettings]]:
+    """Check that the settings are valid; return those of all providers too."""
     try:
-        providers[:] = provider_settings(os.environ)
+        providers = provider_settings(os.environ)
     except ValueError as error:
-        return fail(f"A setting is wrong: {error}.", "Correct or remove it. Then: sam deploy")
+        finding = fail(f"A setting is wrong: {error}.", "Correct or remove it. Then: sam deploy")
+        # The checks of a single provider are listed as skipped.
+        return finding, [ProviderSettings.from_mapping({})]
     dialects = ", ".join(each.dialect.name for each in providers)
-    return ok(f"dialect {dialects}, timeout {providers[0].max_silence_seconds:g} s")
+    return ok(f"dialect {dialects}, timeout {providers[0].max_silence_seconds:g} s"), providers
 
 
 def _inspect_provider(
@@ -61,8 +61,8 @@ def _inspect_provider(
 ) -> None:
     """Run the checks of one provider; with a list of providers, their names end in its name."""
     suffix = f" of {settings.name}" if settings.is_listed else ""
-    keys: list[str] = []
-    probe = cache(lambda: probe_provider(settings, keys, model, deadline))
+    secret = cache(lambda: _check_secret(settings))
+    probe = cache(lambda: probe_provider(settings, secret()[1], model, deadline))
 
     def run(name: str, required: str, check: Callable[[], Finding]) -> None:
         checks.run(name + suffix, lambda: with_list_fixes(check(), settings), required)
@@ -70,7 +70,7 @@ def _inspect_provider(
     def run_on_probe(name: str, required: str, check: Callable[[ProviderProbe], Finding]) -> None:
         run(name, required + suffix, lambda: check(probe()))
 
-    run("secret", "settings", partial(_check_secret, settings, keys))
+    run("secret", "settings", lambda: secret()[0])
     for each in _PROVIDER_CHECKS:
         run_on_probe(*each)
 
@@ -93,19 +93,19 @@ def with_list_fixes(finding: Finding, settings: ProviderSettings) -> Finding:
     return replace(finding, fix=fix)
 
 
-def _check_secret(settings: ProviderSettings, keys: list[str]) -> Finding:
-    """Check a provider's secret; add its keys to `keys`."""
+def _check_secret(settings: ProviderSettings) -> tuple[Finding, list[str]]:
+    """Check a provider's secret; return its keys too."""
     try:
         text = settings.key_for_sam_local or SecretsManager().get_text(settings.secret_arn)
     except SecretUnreadableError as error:
-        return _unreadable_secret(error)
+        return _unreadable_secret(error), []
     if text is None:
-        return fail("The secret is binary, not text.", _STORE_KEY)
+        return fail("The secret is binary, not text.", _STORE_KEY), []
     if problem := _format_error(text):
-        return fail(f"The secret {problem}.", _STORE_KEY)
-    keys += keys_in(text)
+        return fail(f"The secret {problem}.", _STORE_KEY), []
+    keys = keys_in(text)
     place = "from ABLIT_KEY" if settings.key_for_sam_local else "in the secret"
-    return ok(f"{len(keys)} key{'s' * (len(keys) != 1)} {place}")
+    return ok(f"{len(keys)} key{'s' * (len(keys) != 1)} {place}"), keys
 
 
 def _unreadable_secret(error: SecretUnreadableError) -> Finding:

@@ -93,11 +93,11 @@ def model(probe: ProviderProbe) -> Finding:
     if not answered:
         says = f"{probe.model} gives no answer to a small request. {chats[0].failure}"
         return fail(says, f"Try again later. {_other_models(probe)}")
-    if refusal := next((chat for chat in answered if not chat.is_success), None):
-        message = refusal.error_message or refusal.failure
-        hint = with_hint(refusal.status, message, refusal.error.get("code"))
+    if rejected := next((chat for chat in answered if not chat.is_success), None):
+        message = rejected.error_message or rejected.failure
+        hint = with_hint(rejected.status, message, rejected.error.get("code"))
         return fail(
-            f"The provider refuses a small request to {probe.model} ({refusal.status}). {message}",
+            f"The provider refuses a small request to {probe.model} ({rejected.status}). {message}",
             f"{hint.removeprefix(message).lstrip('. ')} {_other_models(probe)}".strip(),
         )
     return ok(f"{probe.model} answers")
@@ -106,11 +106,11 @@ def model(probe: ProviderProbe) -> Finding:
 def rate_limit(probe: ProviderProbe) -> Finding:
     """Check that the provider's rate limits leave room for calls."""
     limited = (each for each in probe.answers if each.status == HTTPStatus.TOO_MANY_REQUESTS)
-    if refusal := next(limited, None):
-        message = refusal.error_message
-        if refusal.error.get("code") == "insufficient_quota":
+    if rejected := next(limited, None):
+        message = rejected.error_message
+        if rejected.error.get("code") == "insufficient_quota":
             return fail(f"The account has no credits left (429). {message}", "Top it up.")
-        return fail(f"The provider refuses calls for now (429). {message}", _limit_fix(refusal))
+        return fail(f"The provider refuses calls for now (429). {message}", _limit_fix(rejected))
     answers = [each for each in probe.answers if "x-ratelimit-limit-requests" in each.headers]
     if not answers:
         return ok("the provider reports none")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llm_relay.providers.provider import Provider
     from llm_relay.providers.router import ProviderRouter
 
-_ANSWER_FIELDS = {"choices", "output", "data"}
+_ANSWER_FIELDS = {"choices", "output"}
 
 
 class CompletionEndpoint(Protocol):
@@ -74,7 +74,7 @@ def complete(
     def is_exhausted(provider: Provider) -> bool:
         return provider.client.rate_limits.is_exhausted(str(bodies[provider].get("model")))
 
-    return providers.first_answer(sorted(bodies, key=is_exhausted), call)
+    return providers.call_with_failover(sorted(bodies, key=is_exhausted), call)
 
 
 def parse_completion(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from llm_relay.providers.settings import ProviderSettings
 
 T = TypeVar("T")
+# Gets a provider and whether to retry, rather than to leave it to another provider.
+ProviderCall = Callable[[Provider, bool], T]
 
 _MODEL_NOT_FOUND = "model_not_found"
 _NOTHING_SENT = (
@@ -67,11 +69,8 @@ class ProviderRouter:
             return accepted
         raise errors.most_relevant(failures) if failures else model_not_found(model)
 
-    def first_answer(self, providers: Sequence[Provider], call: Callable[[Provider, bool], T]) -> T:
-        """Return the answer of the first provider that has one; RelayError if it is final.
-
-        `call` gets a provider and whether to retry, rather than to leave it to another provider.
-        """
+    def call_with_failover(self, providers: Sequence[Provider], call: ProviderCall[T]) -> T:
+        """Return the answer of the first provider that has one; RelayError if it is final."""
         return _call_in_turn(providers, call) if self.has_failover else call(providers[0], True)
 
     def list_models(self, deadline: Deadline, tracker: AttemptTracker) -> Document:
@@ -94,7 +93,7 @@ class ProviderRouter:
         return {"object": "list", "data": list(models.values())}
 
 
-def _call_in_turn(providers: Sequence[Provider], call: Callable[[Provider, bool], T]) -> T:
+def _call_in_turn(providers: Sequence[Provider], call: ProviderCall[T]) -> T:
     """Call the next provider when one fails, as long as no call can be charged twice.
 
     Providers with an open circuit are called last, not left out: refusing a call helps no caller.

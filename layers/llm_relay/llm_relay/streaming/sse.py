@@ -5,19 +5,18 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 from __future__ import annotations
 
-import json
 import re
 from itertools import pairwise
 from typing import Any
 
 from llm_relay.core.errors import UpstreamFailed
+from llm_relay.core.json_codec import compact
 
 # A comment: the official SDKs raise at `id:`, `retry:` and an empty `data:`.
 KEEP_ALIVE = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
 MAX_FRAME_BYTES = 32 * 1024 * 1024
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _BLANK_LINE = re.compile(rb"\n\r?\n|\n\r|\r\n?\r\n?")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 # Valid lines at which the official SDKs raise: id, retry, empty data, an event without data.
@@ -105,5 +104,5 @@ def payload_of(frame: bytes) -> bytes:
 
 def encode_event(document: dict[str, Any], name: str | None = None) -> bytes:
     """Return one frame with an event."""
-    head = f"event: {name}\n" if name else ""
-    return f"{head}data: {_ENCODER.encode(document)}\n\n".encode()
+    head = f"event: {name}\n".encode() if name else b""
+    return b"%sdata: %s\n\n" % (head, compact(document))

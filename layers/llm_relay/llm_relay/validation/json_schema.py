@@ -24,8 +24,8 @@ def check_schema(schema: Any, path: str, level: int = 0) -> None:
     for keyword, value in schema.items():
         if value is None:
             continue
-        if follows := _RULES.get(keyword):
-            follows(value, path_to(path, keyword))
+        if check_value := _RULES.get(keyword):
+            check_value(value, path_to(path, keyword))
         elif check := _SUBSCHEMAS.get(keyword):
             check(value, path_to(path, keyword), level + 1)
 
