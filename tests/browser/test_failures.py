@@ -94,7 +94,7 @@ def test_a_provider_refusal_is_shown_with_its_message(playground: Playground) ->
     playground.simulate("status=429;retry-after=30")
     playground.ask(ends="Failed")
     assert failure(playground).startswith("429")
-    assert not {"First token", "Whole answer"} & {*playground.figures()}
+    assert not {"First token", "Total time"} & {*playground.figures()}
     assert empty_height(playground) == 0
     assert "Send again in 30 s." in failure(playground)
 
@@ -107,9 +107,9 @@ def test_an_interrupted_stream_keeps_the_received_text(
     playground.simulate("words=20;chunks=10;fault=cut")
     answer = playground.ask(ends="Failed")
     assert "word1" in answer
-    assert failure(playground).startswith("In the middle of the stream")
+    assert failure(playground).startswith("Error during the stream")
     assert "Send it again for a complete answer." in failure(playground)
-    assert "Whole answer" not in playground.figures()
+    assert "Total time" not in playground.figures()
 
 
 def test_an_unreachable_endpoint_is_reported_with_what_to_check(playground: Playground) -> None:

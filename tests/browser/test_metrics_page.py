@@ -49,7 +49,7 @@ def test_measurements_are_drawn_and_described_and_update_by_themselves(
     assert label
     assert label.startswith("Requests since the start: requests ")
     assert panel(page, "Requests").locator("svg rect").count() >= 2
-    assert panel(page, "Time to the whole answer").locator("svg path.b").count() == 1
+    assert panel(page, "Total time").locator("svg path.b").count() == 1
     before = int(sum_of(page, "Requests", "requests").inner_text())
     with openai.OpenAI(base_url=f"{stack.base_url}/v1", api_key=stack.client_key) as client:
         client.responses.create(model="abliterated-model", input="hi")
@@ -114,7 +114,7 @@ def test_without_data_the_page_says_what_to_do_and_that_works(
 
     shown = visit(PATH)
     shown.page.route(f"**{PATH}.json", nothing)
-    expect(shown.page.get_by_text("Nothing was measured yet")).to_be_visible()
+    expect(shown.page.get_by_text("No metrics yet")).to_be_visible()
     assert violations(shown) == []
     command = shown.page.locator("#curl").inner_text()
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, check=True)  # noqa: S603

@@ -43,7 +43,7 @@ def test_a_message_is_answered_streamed_and_buffered(playground: Playground, sur
         playground.stream(streamed)
         assert playground.ask(f"Reply with: streamed {streamed}") == f"streamed {streamed}"
         figures = playground.figures()
-        assert {"First token", "Whole answer", "Tokens", "Attempts", "Relay overhead"} <= {*figures}
+        assert {"First token", "Total time", "Tokens", "Attempts", "Relay overhead"} <= {*figures}
 
 
 @pytest.mark.parametrize("surface", SURFACES)
@@ -70,7 +70,7 @@ def test_stop_closes_the_connection_and_keeps_the_received_text(playground: Play
     assert "word399" not in playground["answer"].inner_text()
     assert aborted == ["net::ERR_ABORTED"]
     figures = playground.figures()
-    assert "Whole answer" not in figures
+    assert "Total time" not in figures
     assert {"First token", "Time"} <= {*figures}
     playground["model"].select_option(MODEL)
     assert playground.ask("Reply with: once more") == "once more"
@@ -151,7 +151,7 @@ def test_instructions_and_limits_are_sent(playground: Playground) -> None:
     assert body["messages"][0] == {"role": "system", "content": "Be brief."}
     assert (body["temperature"], body["max_tokens"]) == (0.5, 2)
     assert answer.splitlines()[0] == "one two"
-    assert "limit of tokens" in answer
+    assert "token limit" in answer
 
 
 def test_the_model_list_shows_each_models_details(playground: Playground) -> None:

@@ -1,13 +1,13 @@
 import { BASE_URL } from "./document.js";
-import { BrokenOff, NoAnswer, Refusal } from "./ask.js";
+import { Interrupted, NoAnswer, ApiError } from "./ask.js";
 import { Mistake } from "./form.js";
 
 /** Explains an error: a title, the endpoint's message and what to do. */
 export function explain(error) {
   if (error instanceof Mistake) return { title: "Not sent", message: error.message };
-  if (error instanceof Refusal) return refused(error);
+  if (error instanceof ApiError) return refused(error);
   if (error instanceof NoAnswer) return { title: "No answer", message: error.message, todo: UNREACHED };
-  if (error instanceof BrokenOff) return { title: "Broken off", message: error.message, todo: HALF };
+  if (error instanceof Interrupted) return { title: "Interrupted", message: error.message, todo: HALF };
   return { title: "This page failed", message: String(error) };
 }
 
@@ -18,7 +18,7 @@ const HALF =
 
 function refused(error) {
   const id = error.headers.get("x-request-id");
-  const status = error.status === 200 ? "In the middle of the stream" : error.status;
+  const status = error.status === 200 ? "Error during the stream" : error.status;
   return {
     title: [status, error.code].filter(Boolean).join(" · "),
     message: error.message,

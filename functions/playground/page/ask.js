@@ -2,7 +2,7 @@ import { BASE_URL } from "./document.js";
 import { events } from "./sse.js";
 
 /** The endpoint returned an error: as a status, or in the middle of a stream. */
-export class Refusal extends Error {
+export class ApiError extends Error {
   constructor(status, error, headers) {
     super(error.message ?? "The endpoint gave no reason.");
     Object.assign(this, { status, code: error.code, param: error.param, headers });
@@ -13,7 +13,7 @@ export class Refusal extends Error {
 export class NoAnswer extends Error {}
 
 /** The answer ended before its end. */
-export class BrokenOff extends Error {}
+export class Interrupted extends Error {}
 
 /** Calls the endpoint; yields each JSON document of the answer (one if it is not streamed). */
 export async function* ask(path, { key, body, signal, onHead = () => {} }) {
@@ -25,8 +25,8 @@ export async function* ask(path, { key, body, signal, onHead = () => {} }) {
     if (!streamed) yield await response.json();
     else yield* documents(response);
   } catch (error) {
-    if (error instanceof TypeError) throw new BrokenOff("The connection broke in the middle.");
-    if (error instanceof SyntaxError) throw new BrokenOff("The answer is not JSON.");
+    if (error instanceof TypeError) throw new Interrupted("The connection was interrupted.");
+    if (error instanceof SyntaxError) throw new Interrupted("The answer is not JSON.");
     throw error;
   }
 }
@@ -50,7 +50,7 @@ async function refusal(response) {
   } catch {
     error = { message: text.slice(0, 300) };
   }
-  return new Refusal(response.status, error ?? {}, response.headers);
+  return new ApiError(response.status, error ?? {}, response.headers);
 }
 
 async function* documents(response) {
@@ -59,11 +59,11 @@ async function* documents(response) {
     if (data === "[DONE]") return;
     const document = JSON.parse(data);
     const error = failureIn(document);
-    if (error) throw new Refusal(response.status, error, response.headers);
+    if (error) throw new ApiError(response.status, error, response.headers);
     yield document;
     ended = ["response.completed", "response.incomplete"].includes(document.type);
   }
-  if (!ended) throw new BrokenOff("The stream ended before its end.");
+  if (!ended) throw new Interrupted("The stream ended early.");
 }
 
 function failureIn(document) {

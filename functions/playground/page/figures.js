@@ -8,7 +8,7 @@ export function figuresOf({ answer, model, streamed, finished, headers, times })
   const get = (name) => headers.get(name);
   return [
     ["First token", times.first && milliseconds(times.first - times.start)],
-    [finished ? "Whole answer" : "Time", milliseconds(times.end - times.start)],
+    [finished ? "Total time" : "Time", milliseconds(times.end - times.start)],
     ["Speed", tokensOut && writing > 0.05 && `${Math.round(tokensOut / writing)} tokens/s`],
     ["Tokens", tokensOut != null && `${answer.usage.tokensIn} in · ${tokensOut} out`],
     ["Cost", cost(answer, model, get("x-relay-cost-usd"))],
@@ -40,16 +40,16 @@ function left(get) {
 export const MEANINGS = {
   "x-request-id": "Finds the call in the endpoint's log",
   "x-upstream-request-id": "The provider's request id",
-  "x-relay-attempts": "Attempts made at the provider",
-  "x-relay-overhead-ms": "The relay's share of the time to first byte",
+  "x-relay-attempts": "Requests sent to the provider",
+  "x-relay-overhead-ms": "Time that the relay added before the first byte",
   "x-relay-cost-usd": "Cost of the call",
   "x-relay-dropped": "Fields removed because the provider does not support them",
   "x-relay-replayed": "Replayed answer; the provider was not called",
   "retry-after": "Seconds to wait",
   "x-ratelimit-limit-requests": "The provider's request limit",
   "x-ratelimit-remaining-requests": "Requests left",
-  "x-ratelimit-reset-requests": "When they are allowed again",
+  "x-ratelimit-reset-requests": "When the limit resets",
   "x-ratelimit-limit-tokens": "The provider's token limit",
   "x-ratelimit-remaining-tokens": "Tokens left",
-  "x-ratelimit-reset-tokens": "When they are allowed again",
+  "x-ratelimit-reset-tokens": "When the limit resets",
 };

@@ -28,7 +28,7 @@ export function readKey() {
   if (/^["'`“”‘’]|["'`“”‘’]$/.test(key))
     throw new Mistake("key", "The client key is in quotation marks. Leave them out.");
   if (/[^\x21-\x7e]/.test(key))
-    throw new Mistake("key", "The client key holds a space or another character that no key has.");
+    throw new Mistake("key", "The client key contains a space or another invalid character.");
   return key;
 }
 

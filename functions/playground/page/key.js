@@ -35,7 +35,7 @@ export async function tryKey() {
   listing?.abort();
   listing = new AbortController();
   const { signal } = listing;
-  say(given ? "Asking for the models …" : `${KEPT}; deleted when you close it.`);
+  say(given ? "Loading models …" : `${KEPT}; deleted when you close it.`);
   if (!given) return;
   try {
     const count = await listModels(readKey(), signal);

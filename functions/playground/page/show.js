@@ -50,7 +50,7 @@ function pretty(text) {
 
 /** Notes an answer that was cut off or is empty. */
 export function showEnding({ text, calls, ending: why }) {
-  if (CUT_OFF.includes(why)) note("Cut off: the limit of tokens was reached.");
+  if (CUT_OFF.includes(why)) note("Truncated: the token limit was reached.");
   else if (!text && !calls.size) note("The answer is empty.");
 }
 

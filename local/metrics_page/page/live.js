@@ -49,7 +49,7 @@ function percentilePanel(panel, metrics, width, span) {
   const write = (value) => written(value, unit, name);
   const series = PERCENTILES.map(([key, color]) => ({ key, color, steps }));
   const rows = PERCENTILES.map(([key, color]) =>
-    [`${key.slice(1)} of 100 within`, color, [write(whole[key])]]);
+    [key, color, [write(whole[key])]]);
   const says = rows.map(([label, , [value]]) => `${label} ${value}`).join(", ");
   const plot = lines(width, span, series, write, `${panel.title} since the start: ${says}`);
   return [plot, table(["", "since the start"], rows)];
@@ -120,7 +120,7 @@ async function refresh() {
     figures = await answer.json();
     show();
     $("state").classList.remove("lost");
-    $("state").textContent = "Live: new figures come every two seconds.";
+    $("state").textContent = "Live: updated every two seconds.";
   } catch {
     $("state").classList.add("lost");
     $("state").textContent = "The stack does not answer. Start it with: make run";
